@@ -1,0 +1,70 @@
+"""Claims: what somebody says about who it was, weighed by how honest their way of saying it proved to be.
+
+Law: a claim is a likelihood, never a label: it multiplies the odds by at most h / (1 - h) times the number of others.
+
+Theory: the one-coin model of Dawid and Skene (1979), one coin per source. A source's coin is a Beta count moved by how
+likely each claim was honest, given what the sensors alone said; counts are whole steps of SHARE_STEP, so that taking a
+claim back is exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .prototypes import SHARE_STEP
+
+__all__ = ["Honesty", "claim_likelihood"]
+
+
+def claim_likelihood(people: int, named: int, honesty: float, says_no: bool) -> list[float]:
+    """Likelihood of a claim given that each of `people` (guest included) spoke; `says_no`: "it was not `named`".
+
+    >>> [round(x, 3) for x in claim_likelihood(3, 1, 0.9, False)]
+    [0.05, 0.9, 0.05]
+    """
+    other = (1 - honesty) / max(1, people - 1)
+    if says_no:
+        return [1 - honesty if p == named else honesty for p in range(people)]
+    return [honesty if p == named else other for p in range(people)]
+
+
+@dataclass(slots=True)
+class Honesty:
+    """A source's reliability: Beta(right, wrong), counts in steps of SHARE_STEP beside the prior's.
+
+    Examples
+    --------
+    >>> app = Honesty(prior_right=18, prior_wrong=2)
+    >>> app.predict_one()
+    0.9
+    >>> app.learn_one([0.01, 0.01, 0.98], claim_likelihood(3, 1, 0.9, False), named=1, says_no=False) < 0.5
+    True
+    """
+
+    prior_right: float
+    prior_wrong: float
+    right_steps: int = 0
+    wrong_steps: int = 0
+
+    def predict_one(self) -> float:
+        """Probability that the next claim is honest."""
+        right = self.prior_right + self.right_steps * SHARE_STEP
+        return right / (right + self.prior_wrong + self.wrong_steps * SHARE_STEP)
+
+    def learn_one(self, posterior: Sequence[float], likelihood: Sequence[float], named: int, says_no: bool) -> float:
+        """Count a claim as right as it probably was, by the `posterior` of the sensors alone; returns that probability.
+
+        `unlearn_one` with the returned value takes it back exactly.
+        """
+        joint = [p * x for p, x in zip(posterior, likelihood, strict=True)]
+        agreeing = sum(joint) - joint[named] if says_no else joint[named]
+        right = round(agreeing / sum(joint) / SHARE_STEP)
+        self._count(right, 1)
+        return right * SHARE_STEP
+
+    def unlearn_one(self, right: float) -> None:
+        """Take back what `learn_one` counted."""
+        self._count(round(right / SHARE_STEP), -1)
+
+    def _count(self, right: int, sign: int) -> None:
+        self.right_steps += sign * right
+        self.wrong_steps += sign * (round(1 / SHARE_STEP) - right)
