@@ -1,0 +1,111 @@
+"""What the sensors say: log-likelihood ratios by modality, and the posterior they make with the prior.
+
+Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from learners.projection import Floats
+
+from .household import Home
+from .ledger import Sighting
+from .policy import Policy
+from .records import Recognition
+
+__all__ = ["LLR_KEPT_MAX", "LLR_STEP", "Probe", "Weighed", "look", "habit_of", "phone_llr", "tempers", "weigh"]
+
+LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept
+LLR_KEPT_MAX: Final = 127 * LLR_STEP
+HOUR_BIN_MS: Final = 3 * 3_600_000
+
+
+@dataclass(slots=True)
+class Probe:
+    """A recognition as the learners see it: vectors projected, phones told apart into registered and strangers'."""
+
+    number: int
+    day: float
+    vectors: dict[str, Floats]  # by encoder
+    sightings: list[Sighting] | None
+    stranger: bool
+    habit: dict[str, str | int]
+
+
+@dataclass(slots=True)
+class Weighed:
+    """Logits of guest and every column, and each modality's part in them."""
+
+    logits: list[float]
+    llr: dict[str, list[float]]  # voice, face, phone, habit, as far as present: by column
+    stranger_llr: float
+
+
+def habit_of(activity: str | None, at: int) -> dict[str, str | int]:
+    """The features of a habit: the hour (in bins of three, UTC) and the activity, without an activity none."""
+    return {} if activity is None else {"hour": at % 86_400_000 // HOUR_BIN_MS, "activity": activity}
+
+
+def look(home: Home, policy: Policy, value: Recognition) -> Probe:
+    """What a recognition shows, given which phones this home has registered."""
+    vectors = {}
+    for part in (value.voice, value.face):
+        if part is not None:
+            least = policy.encoders[part.encoder].quality_min
+            if not part.quality or all(part.quality.get(name, q) >= q for name, q in least.items()):
+                vectors[part.encoder] = policy.projection(part.encoder).project(part.embedding)  # type: ignore[arg-type]
+    sightings, stranger = None, False
+    if value.phones is not None:
+        sightings = [Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in home.phones]
+        stranger = len(sightings) < len(value.phones)
+    habit = habit_of(value.activity, value.observed_at)
+    return Probe(home.next_row, value.observed_at / 86_400_000, vectors, sightings, stranger, habit)
+
+
+def phone_llr(home: Home, policy: Policy, sightings: list[Sighting], number: int) -> list[float]:
+    """By column, nats: what hearing (or not hearing) people's phones says, given whose they were at that event."""
+    heard = {s.phone_id: s.rssi_dbm for s in sightings}
+    llr = [0.0] * len(home.people)
+    for phone_id, phone in home.phones.items():
+        registration = phone.at(number)
+        column = home.column(registration.person_id) if registration and registration.person_id else None
+        if registration is not None and column is not None:
+            own = registration.reliability.llr_one(policy.phone_model.llr(heard.get(phone_id)))
+            llr[column] = own if llr[column] == 0.0 else max(own, llr[column])
+    return llr
+
+
+def tempers(home: Home, policy: Policy) -> list[float]:
+    """By column: people who never enrolled are anchored by nothing, so what is like them counts less."""
+    return [1.0 if p.enrolled else policy.learning.unanchored_temper for p in home.people]
+
+
+def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
+    """All evidence of a probe, fused."""
+    llr: dict[str, list[float]] = {}
+    temper = tempers(home, policy)
+    for encoder, vector in probe.vectors.items():
+        modality = policy.encoders[encoder].modality
+        raw = home.space(encoder, policy).llr(vector, probe.day).tolist()
+        llr[modality] = [x * t for x, t in zip(raw, temper, strict=True)]
+    stranger_llr = 0.0
+    total = _recalibrated(home, llr)
+    if probe.sightings is not None:
+        llr["phone"] = phone_llr(home, policy, probe.sightings, probe.number)
+        total = [a + b for a, b in zip(total, llr["phone"], strict=True)]
+        stranger_llr = home.strangers.llr_one(probe.stranger)
+    if probe.habit:
+        llr["habit"] = [home.habits.llr_one(probe.habit, p.person_id) for p in home.people]
+        total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
+    prior = home.presence.log_prior([p.present for p in home.people])
+    return Weighed([prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))], llr, stranger_llr)
+
+
+def _recalibrated(home: Home, llr: dict[str, list[float]]) -> list[float]:
+    """Voice and face together, each person's by their own calibration."""
+    total = []
+    for column, person in enumerate(home.people):
+        parts = {m: values[column] for m, values in llr.items() if values[column] != 0.0}
+        total.append(person.live.llr_one(parts))
+    return total
+

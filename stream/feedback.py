@@ -1,0 +1,289 @@
+"""Feedback: what each kind does, and the one outcome of every oddity.
+
+Law: a claim changes one event's shares and through them what was learnt from it; nothing said is believed outright but
+guided enrolment, and nothing said cannot be taken back but erasure.
+"""
+
+from collections.abc import Callable
+
+from learners.phones import PhoneReliability
+from learners.prototypes import ANCHOR, REST
+
+from . import erasure
+from .household import Home, Person, PhoneState, Registration
+from .learning import count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
+from .ledger import CLAIMS_MAX, Claim, Row, Waiting, rank
+from .memory import hashed
+from .publish import revise, tombstone
+from .records import GUEST, Confirm, Correct, Enrol, Erase, Join, Leave, Phone, Reject, Retract
+from .turn import Outcome, Turn
+
+__all__ = ["apply", "apply_waiting", "expire_waiting"]
+
+
+def apply(turn: Turn, value: object) -> None:
+    """Do what a feedback asks for, or say in one outcome why not."""
+    turn.outcomes.append(_KINDS[type(value)](turn, value))
+
+
+# ---- people and phones
+
+
+def _join(turn: Turn, value: Join) -> Outcome:
+    home = turn.home
+    column = home.column(value.person_id)
+    if value.person_id == GUEST or (column is None and len(home.people) >= turn.policy.limits.members_max):
+        return "rejected"
+    if column is None:
+        home.people.append(Person(value.person_id, value.given_at, value.feedback_id, home.next_row))
+        home.presence.steps.append(0)
+        for row in home.rows:
+            row.add_column()
+        for space in home.spaces.values():
+            space.add_person()
+    else:  # comes back soon after leaving: is still known
+        home.people[column].left_at = home.people[column].left_by = None
+    home.next_rebuild = 0
+    turn.touch(value.person_id)
+    return "used"
+
+
+def _leave(turn: Turn, value: Leave) -> Outcome:
+    column = turn.home.member(value.person_id)
+    if column is None:
+        return "unknown_person"
+    person = turn.home.people[column]
+    person.left_at, person.left_by = turn.at, value.feedback_id
+    tombstone(turn, value.person_id)
+    return "used"
+
+
+def _phone(turn: Turn, value: Phone) -> Outcome:
+    home = turn.home
+    if value.person_id is not None and home.member(value.person_id) is None:
+        return "unknown_person"
+    if value.phone_id not in home.phones and len(home.phones) >= turn.policy.limits.phones_max:
+        return "rejected"
+    phone = home.phones.setdefault(value.phone_id, PhoneState())
+    trust = PhoneReliability.of(turn.policy.phones.trust)
+    before = phone.registrations[-1].person_id if phone.registrations else None
+    phone.register(Registration(value.feedback_id, home.next_row, value.person_id, trust))
+    for person_id in {before: None, value.person_id: None}:
+        if person_id is not None:
+            turn.touch(person_id)
+    return "used"
+
+
+def _erase(turn: Turn, value: Erase) -> Outcome:
+    if value.person_id is None:
+        erasure.erase_home(turn)
+        return "used"
+    return "used" if erasure.erase_person(turn, value.person_id) else "unknown_person"
+
+
+# ---- claims about events
+
+
+def _enrol(turn: Turn, value: Enrol) -> Outcome:
+    column = turn.home.member(value.person_id)
+    if column is None:
+        return "unknown_person"
+    turn.home.people[column].enrolled.append(value.feedback_id)
+    found = [_claim(turn, event, Claim(value.feedback_id, value.source, "enrol", value.person_id, value.given_at)) for event in value.event_ids]
+    if all(outcome == "expired" for outcome in found):
+        turn.home.people[column].enrolled.remove(value.feedback_id)
+    return next((o for o in ("contradictory", "used", "early", "expired") if o in found), "used")
+
+
+def _confirm(turn: Turn, value: Confirm) -> Outcome:
+    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "confirm", "", value.given_at))
+
+
+def _reject(turn: Turn, value: Reject) -> Outcome:
+    if value.person_id != GUEST and turn.home.column(value.person_id) is None:
+        return "unknown_person"
+    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "reject", value.person_id, value.given_at))
+
+
+def _correct(turn: Turn, value: Correct) -> Outcome:
+    if value.person_id != GUEST and turn.home.column(value.person_id) is None:
+        return "unknown_person"
+    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "correct", value.person_id, value.given_at))
+
+
+def _claim(turn: Turn, event_id: str, claim: Claim) -> Outcome:
+    """Apply a claim to its event, or let it wait for it."""
+    row = turn.home.row(event_id)
+    if row is not None:
+        return _claim_row(turn, row, claim)
+    if hashed("event", event_id) in turn.home.seen or claim.given_at <= turn.home.seen.floor:
+        return "expired"
+    return _wait(turn, event_id, claim)
+
+
+def _wait(turn: Turn, event_id: str, claim: Claim) -> Outcome:
+    turn.home.waiting.append(Waiting(event_id, claim))
+    if len(turn.home.waiting) > turn.policy.limits.waiting_max:
+        del turn.home.waiting[0]
+        turn.outcomes.append("unknown_event")
+    return "early"
+
+
+def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
+    home = turn.home
+    if claim.kind == "confirm":
+        if row.named is None:
+            return "rejected"
+        claim.person_id = row.named
+    against = [c for c in row.claims if (c.person_id, c.kind == "reject") != (claim.person_id, claim.kind == "reject")]
+    row.claims.append(claim)
+    if len(row.claims) > CLAIMS_MAX:
+        weakest = min(row.claims, key=rank)
+        uncount_claim(home, weakest)
+        row.claims.remove(weakest)
+    if claim.kind != "enrol":
+        count_claim(home, row, claim)
+    _note_pin(home, claim)
+    _settle(turn, row)
+    return "contradictory" if against else "used"
+
+
+def _note_pin(home: Home, claim: Claim) -> None:
+    """A PIN says who is there now, whatever event it is about."""
+    column = home.member(claim.person_id) if claim.source == "pin" and claim.kind in ("confirm", "correct") else None
+    if column is not None:
+        home.people[column].last_pin_at = max(claim.given_at, home.people[column].last_pin_at or 0)
+
+
+def _settle(turn: Turn, row: Row) -> None:
+    """Let an event's claims, as they now are, take effect on its shares and on what was learnt from it."""
+    home, before = turn.home, row.shares
+    reshare(home, row, shares_of(home, row))
+    recalibrate(home)
+    revise(turn, row, before)
+    for person, old, new in zip(home.people, before[1:], row.shares[1:], strict=True):
+        if person.present and abs(new - old) >= turn.policy.publishing.revision_change_min:
+            turn.touch(person.person_id)
+    if any(p.present and not p.enrolled for p in home.people):
+        home.next_rebuild = 0
+
+
+# ---- taking back
+
+
+def _retract(turn: Turn, value: Retract) -> Outcome:
+    home, target = turn.home, value.retracts
+    outcomes = [undo(turn, target) for undo in (_retract_claims, _retract_waiting, _retract_folded, _retract_phone, _retract_membership)]
+    if any(outcomes):
+        _weigh_anew(turn)
+        return "used"
+    if hashed("feedback", target) in home.seen:
+        return "rejected"  # it had no effect, has expired, or was an erasure or a retraction itself
+    return _wait(turn, target, Claim(value.feedback_id, value.source, "retract", "", value.given_at))
+
+
+def _retract_claims(turn: Turn, target: str) -> bool:
+    home = turn.home
+    found = [row for row in home.rows if any(c.feedback_id == target for c in row.claims)]
+    for person in home.people:
+        if target in person.enrolled:
+            person.enrolled.remove(target)
+            turn.touch(person.person_id)
+    for row in found:
+        for claim in [c for c in row.claims if c.feedback_id == target]:
+            uncount_claim(home, claim)
+            row.claims.remove(claim)
+        _settle(turn, row)
+    return bool(found)
+
+
+def _retract_waiting(turn: Turn, target: str) -> bool:
+    kept = [w for w in turn.home.waiting if w.claim.feedback_id != target]
+    found = len(kept) < len(turn.home.waiting)
+    turn.home.waiting = kept
+    return found
+
+
+def _retract_folded(turn: Turn, target: str) -> bool:
+    """What was folded cannot be told apart: its owners are rebuilt from what the ledger still keeps of them."""
+    owners = turn.home.folded.pop(target, None)
+    for person_id in owners or []:
+        column = turn.home.column(person_id)
+        if column is not None:
+            person = turn.home.people[column]
+            person.calibration = None
+            for space in turn.home.spaces.values():
+                space.forget_tails(column, (ANCHOR, REST) if not person.enrolled else (REST,))
+            turn.touch(person_id)
+    recalibrate(turn.home)
+    return owners is not None
+
+
+def _retract_phone(turn: Turn, target: str) -> bool:
+    for phone_id, phone in list(turn.home.phones.items()):
+        for registration in [r for r in phone.registrations if r.feedback_id == target]:
+            phone.registrations.remove(registration)
+            for person_id in (registration.person_id, phone.registrations[-1].person_id if phone.registrations else None):
+                if person_id is not None:
+                    turn.touch(person_id)
+            if not phone.registrations:
+                erasure.forget_phone(turn.home, phone_id)
+            return True
+    return False
+
+
+def _retract_membership(turn: Turn, target: str) -> bool:
+    for person in list(turn.home.people):
+        if person.left_by == target:
+            person.left_at = person.left_by = None
+            turn.touch(person.person_id)
+            return True
+        if person.joined_by == target:
+            return erasure.erase_person(turn, person.person_id)
+    return False
+
+
+def _weigh_anew(turn: Turn) -> None:
+    """After a retraction the kept events are inferred anew from what is still believed."""
+    home = turn.home
+    heats = (1.0,) if all(p.enrolled for p in home.people) else (0.0, 0.5, 1.0)
+    changed = rebuild(home, turn.policy, heats)
+    recalibrate(home)
+    for row in home.rows:
+        if row.number in changed:
+            revise(turn, row, changed[row.number])
+
+
+# ---- what came early
+
+
+def apply_waiting(turn: Turn, row: Row) -> None:
+    """Apply what was said of an event before it came, right after it was answered."""
+    home = turn.home
+    due = [w for w in home.waiting if w.event_id == row.event_id and w.claim.kind != "retract"]
+    if due:
+        home.waiting = [w for w in home.waiting if w not in due]
+        turn.outcomes.extend(_claim_row(turn, row, w.claim) for w in due)
+
+
+def retracted_early(turn: Turn, feedback_id: str) -> bool:
+    """Whether a feedback was taken back before it came; then it does nothing, and nothing waits any more."""
+    home = turn.home
+    kept = [w for w in home.waiting if not (w.claim.kind == "retract" and w.event_id == feedback_id)]
+    found = len(kept) < len(home.waiting)
+    home.waiting = kept
+    return found
+
+
+def expire_waiting(turn: Turn) -> None:
+    """Give up on events that never came."""
+    oldest = turn.home.stream_time - turn.policy.limits.waiting_days * 86_400_000
+    kept = [w for w in turn.home.waiting if w.claim.given_at >= oldest]
+    turn.outcomes.extend(["unknown_event"] * (len(turn.home.waiting) - len(kept)))
+    turn.home.waiting = kept
+
+
+_KINDS: dict[type, Callable[[Turn, object], Outcome]] = {
+    Join: _join, Leave: _leave, Phone: _phone, Enrol: _enrol, Confirm: _confirm, Reject: _reject, Correct: _correct,
+    Retract: _retract, Erase: _erase,
+}  # type: ignore[dict-item]  # fmt: skip

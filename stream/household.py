@@ -1,0 +1,125 @@
+"""The state of one household: everything that is remembered, and nothing that could be derived.
+
+Law: every number here is at stored precision, so that a home that was written and read back goes on as the one that
+was not. Columns of people (of shares, evidence, prototypes) are numbered as in `people`; where a list has the guest, it is
+first. `step` owns a Home and changes it in place.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from learners.calibration import Recalibration
+from learners.claims import Honesty
+from learners.habits import Habits
+from learners.phones import PhoneReliability, StrangerPhones
+from learners.presence import Presence
+from learners.prototypes import SoftPrototypes
+
+from .ledger import Row, Waiting
+from .memory import SeenIds
+from .policy import Policy
+from .records import Source
+
+__all__ = ["DAY_MS", "CalibrationState", "Home", "Person", "PhoneState", "Registration"]
+
+DAY_MS: Final = 86_400_000
+REGISTRATIONS_MAX: Final = 4  # of one phone: older ones can no longer be retracted
+
+CalibrationState = tuple[int, float, dict[str, float]]
+
+
+@dataclass(slots=True)
+class Person:
+    """A member of the household, or one who left a short while ago."""
+
+    person_id: str
+    joined_at: int
+    joined_by: str  # the feedback that said so
+    joined_row: int  # the number of the first event after that
+    left_at: int | None = None
+    left_by: str | None = None
+    enrolled: list[str] = field(default_factory=list)  # guided enrolments that stand, by feedback id
+    calibration: CalibrationState | None = None  # learnt from claims on events that have left the ledger
+    events: float = 0.0  # how many events' worth was learnt, ever
+    last_seen_at: int | None = None
+    last_pin_at: int | None = None
+    revision: int = 0  # of the next profile
+    published_events: float = 0.0
+    live: Recalibration = field(default_factory=Recalibration, repr=False)  # `calibration` and the ledger's claims; derived
+
+    @property
+    def present(self) -> bool:
+        """Belongs to the household now."""
+        return self.left_at is None
+
+
+@dataclass(slots=True)
+class Registration:
+    """From which event on a phone was said to be whose, and how far that proved true."""
+
+    feedback_id: str
+    from_row: int
+    person_id: str | None
+    reliability: PhoneReliability
+
+
+@dataclass(slots=True)
+class PhoneState:
+    """What was said of one phone, oldest first."""
+
+    registrations: list[Registration] = field(default_factory=list)
+
+    def at(self, row: int) -> Registration | None:
+        """The registration that held at an event."""
+        return next((r for r in reversed(self.registrations) if r.from_row <= row), None)
+
+    def register(self, registration: Registration) -> None:
+        self.registrations.append(registration)
+        del self.registrations[:-REGISTRATIONS_MAX]
+
+
+@dataclass(slots=True)
+class Home:
+    """Everything remembered about one household."""
+
+    household_id: str
+    presence: Presence
+    seen: SeenIds = field(default_factory=SeenIds)
+    stream_time: int = 0  # the greatest time of any record, ms
+    next_row: int = 0  # the number of the next event
+    next_rebuild: int = 0  # at that number everything is weighed anew (people who never enrolled)
+    people: list[Person] = field(default_factory=list)
+    phones: dict[str, PhoneState] = field(default_factory=dict)
+    strangers: StrangerPhones = field(default_factory=StrangerPhones)
+    rows: list[Row] = field(default_factory=list)  # the ledger: the last events, oldest first
+    waiting: list[Waiting] = field(default_factory=list)
+    folded: dict[str, list[str]] = field(default_factory=dict)  # claim that has left the ledger -> whose tails hold it
+    spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
+    habits: Habits = field(default_factory=Habits)
+    honesty: dict[Source, Honesty] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, household_id: str, policy: Policy) -> "Home":
+        """A household of which nothing is known."""
+        p = policy.priors
+        presence = Presence(p.guest_share, p.guest_weight, p.person_weight, p.presence_events_max)
+        habits = Habits(policy.learning.habits_half_life_days)
+        return cls(household_id, presence, habits=habits, honesty={s: policy.honesty(s) for s in p.honesty})
+
+    def column(self, person_id: str) -> int | None:
+        """The column of a person, also of one who left a short while ago."""
+        return next((i for i, p in enumerate(self.people) if p.person_id == person_id), None)
+
+    def member(self, person_id: str) -> int | None:
+        """The column of a person who belongs to the household now."""
+        return next((i for i, p in enumerate(self.people) if p.person_id == person_id and p.present), None)
+
+    def row(self, event_id: str) -> Row | None:
+        """The ledger's row of an event."""
+        return next((r for r in self.rows if r.event_id == event_id), None)
+
+    def space(self, encoder: str, policy: Policy) -> SoftPrototypes:
+        """The kept vectors of an encoder; an empty space at its first vector."""
+        if encoder not in self.spaces:
+            self.spaces[encoder] = SoftPrototypes(policy.projection(encoder), len(self.people), policy.forgetting)
+        return self.spaces[encoder]

@@ -1,0 +1,226 @@
+"""Learning: what an event teaches, and how it is taken back.
+
+Law: everything learnt from an event hangs on its row's shares; `reshare` is the only way to change them, and undoes what
+the old shares had taught. What has left the ledger sits in its owners' tails and can be forgotten only with them.
+"""
+
+from learners.calibration import Recalibration
+from learners.claims import claim_likelihood
+from learners.fusion import quantise, softmax
+from learners.prototypes import ANCHOR, REST
+
+from .evidence import LLR_KEPT_MAX, LLR_STEP, Probe, Weighed, habit_of, phone_llr, tempers
+from .household import DAY_MS, Home
+from .ledger import Claim, Row
+from .policy import Policy
+from .records import GUEST, Recognition
+
+__all__ = ["capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "reshare", "shares_of", "uncount_claim"]
+
+REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
+GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather somebody of the home than a guest
+LEAST = 1 / 8192  # evidence is kept to 1/4096: what is below half a step is not zero
+HABIT_SHARE_MIN = 0.02
+FOLDED_MAX = 64  # claims on folded events that can still be taken back
+PEOPLE_MIN, PEOPLE_MAX = 2, 4  # the ledger grows with the home between these
+
+
+def capacity(home: Home, policy: Policy) -> int:
+    """How many events the ledger of this home keeps."""
+    return policy.limits.rows_per_person * max(PEOPLE_MIN, min(len(home.people), PEOPLE_MAX))
+
+
+# ---- a new event
+
+
+def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: Weighed) -> Row:
+    """Put an answered event in the ledger and learn from it as it was answered."""
+    kept = quantise(softmax(weighed.logits))
+    llr = {m: [round(max(-LLR_KEPT_MAX, min(x, LLR_KEPT_MAX)) / LLR_STEP) * LLR_STEP for x in values] for m, values in weighed.llr.items()}
+    row = Row(
+        probe.number, value.event_id, value.observed_at, value.device_id, value.activity, sorted(probe.vectors),
+        probe.sightings, probe.stranger, kept, [0.0] * len(kept), llr,
+    )  # fmt: skip
+    for encoder in row.encoders:
+        home.spaces[encoder].add(row.number, probe.vectors[encoder], probe.day, [0.0] * len(home.people))
+    home.rows.append(row)
+    home.next_row += 1
+    if probe.sightings is not None and probe.vectors:
+        _learn_phones(home, policy, probe, weighed)
+    reshare(home, row, list(kept))
+    return row
+
+
+def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) -> None:
+    """Who spoke by everything but the phones tells how far the phones are to be trusted."""
+    assert probe.sightings is not None
+    phones = weighed.llr["phone"]
+    logits = [weighed.logits[0] - weighed.stranger_llr, *(a - b for a, b in zip(weighed.logits[1:], phones, strict=True))]
+    blind = softmax(logits)
+    home.strangers.learn_one(probe.stranger, blind[0])
+    heard = {s.phone_id: s.rssi_dbm for s in probe.sightings}
+    for phone_id, phone in home.phones.items():
+        registration = phone.at(probe.number)
+        column = home.column(registration.person_id) if registration and registration.person_id else None
+        if registration is not None and column is not None:
+            llr = policy.phone_model.llr(heard.get(phone_id))
+            registration.reliability.learn_one(llr, blind[column + 1], policy.phones.learning_rate)
+
+
+# ---- shares
+
+
+def shares_of(home: Home, row: Row) -> list[float]:
+    """The evidence of an event and the claim that holds, together: guest, then every column."""
+    claim = row.holding
+    named = None if claim is None else (-1 if claim.person_id == GUEST else home.column(claim.person_id))
+    if claim is None or named is None:
+        return list(row.evidence)
+    if claim.kind == "enrol":
+        return [float(i == named + 1) for i in range(len(row.evidence))]
+    likelihood = claim_likelihood(len(row.evidence), named + 1, home.honesty[claim.source].predict_one(), claim.kind == "reject")
+    joint = [max(p, LEAST) * x for p, x in zip(row.evidence, likelihood, strict=True)]
+    return quantise([x / sum(joint) for x in joint])
+
+
+def reshare(home: Home, row: Row, shares: list[float]) -> None:
+    """Give an event other owners: take back what the old shares taught, learn the new."""
+    if row.counted:
+        _count(home, row, -1)
+    for person, old, new in zip(home.people, row.shares[1:], shares[1:], strict=True):
+        person.events += new - old
+    row.shares, row.counted = shares, not row.enrolled
+    if row.counted:
+        _count(home, row, 1)
+    for encoder in row.encoders:
+        home.spaces[encoder].share(row.number, shares[1:])
+
+
+def _count(home: Home, row: Row, sign: int) -> None:
+    """Count (or take back) an event's owners in presence and habits."""
+    home.presence.learn_one(row.shares, sign)
+    habit = habit_of(row.activity, row.observed_at)
+    if habit:
+        for name, share in zip([GUEST, *(p.person_id for p in home.people)], row.shares, strict=True):
+            if share > HABIT_SHARE_MIN:
+                home.habits.learn_one(habit, name, sign * share, row.observed_at / DAY_MS)
+
+
+# ---- claims
+
+
+def count_claim(home: Home, row: Row, claim: Claim) -> None:
+    """Let a claim tell how honest its source is, by what the sensors alone said of the event."""
+    named = 0 if claim.person_id == GUEST else (home.column(claim.person_id) or 0) + 1
+    source = home.honesty[claim.source]
+    evidence = [max(p, LEAST) for p in row.evidence]
+    no = claim.kind == "reject"
+    likelihood = claim_likelihood(len(evidence), named, source.predict_one(), no)
+    claim.right = source.learn_one(evidence, likelihood, named, no)
+
+
+def uncount_claim(home: Home, claim: Claim) -> None:
+    """Take back what `count_claim` counted."""
+    if claim.right is not None:
+        home.honesty[claim.source].unlearn_one(claim.right)
+        claim.right = None
+
+
+def recalibrate(home: Home) -> None:
+    """Everybody's calibration anew: what has left the ledger, and then the ledger's claims in order."""
+    claimed = [row for row in home.rows if row.claims and not row.enrolled]
+    for column, person in enumerate(home.people):
+        person.live = Recalibration.restored(person.calibration) if person.calibration else Recalibration()
+        for row in claimed:
+            _calibrate(person.live, row, column)
+
+
+def _calibrate(live: Recalibration, row: Row, column: int) -> None:
+    """Learn one person's comparison with a claimed event, as sure as the claim made it."""
+    x = {m: row.llr[m][column] for m in ("voice", "face") if m in row.llr and row.llr[m][column] != 0.0}
+    others = max(1, len(row.shares) - 2)
+    share = row.shares[column + 1]
+    if x and not 0.2 < share < 0.8:
+        live.learn_one(x, share >= 0.8, 1.0 if share >= 0.8 else 1 / others)
+
+
+# ---- leaving the ledger
+
+
+def fold_oldest(home: Home) -> None:
+    """Let the oldest event go into its owners' tails; what was claimed about it stays learnt."""
+    row = home.rows[0]
+    if row.claims and not row.enrolled:
+        for column, person in enumerate(home.people):
+            base = Recalibration.restored(person.calibration) if person.calibration else Recalibration()
+            _calibrate(base, row, column)
+            person.calibration = base.state() if base.learnt else None
+    for encoder in row.encoders:
+        home.spaces[encoder].fold(row.number, ANCHOR if row.enrolled else REST)
+    owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > 0]
+    for claim in row.claims:
+        home.folded[claim.feedback_id] = owners
+        while len(home.folded) > FOLDED_MAX:
+            del home.folded[next(iter(home.folded))]
+    del home.rows[0]
+
+
+def forget_row(home: Home, row: Row) -> None:
+    """Unlearn an event and forget it, as if it had never been answered."""
+    for claim in row.claims:
+        uncount_claim(home, claim)
+    reshare(home, row, [0.0] * len(row.shares))
+    for encoder in row.encoders:
+        home.spaces[encoder].drop(row.number)
+    home.rows.remove(row)
+
+
+# ---- weighing everything anew
+
+
+def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS) -> dict[int, list[float]]:
+    """Re-infer the kept events from each other, guided enrolment apart; returns the old shares of those that changed.
+
+    Jacobi passes over all events at once, at rising weight of voices and faces: who never enrolled is found by their phone
+    first. (One event after the other is overconfident.)
+    """
+    free = [row for row in home.rows if not row.enrolled]
+    before = {row.number: row.shares for row in free}
+    temper, cold = tempers(home, policy), not any(p.enrolled for p in home.people)
+    anchored = [i + 1 for i, p in enumerate(home.people) if p.enrolled]
+    for heat in heats:
+        llr = _llr_kept(home, policy, temper, heat)
+        found = []
+        for row in free:
+            if heat < 1 and any(row.shares[i] > 0.5 for i in anchored):
+                found.append((row, row.evidence))
+                continue
+            logits = _base_logits(home, policy, row)
+            logits[0] += GUEST_LOGIT_COLD * (1 - heat) if cold else 0.0
+            vectors = llr.get(row.number, [0.0] * len(temper))
+            found.append((row, quantise(softmax([logits[0], *(a + b for a, b in zip(logits[1:], vectors, strict=True))]))))
+        for row, evidence in found:
+            row.evidence = evidence
+            reshare(home, row, shares_of(home, row))
+    return {row.number: before[row.number] for row in free if row.shares != before[row.number]}
+
+
+def _llr_kept(home: Home, policy: Policy, temper: list[float], heat: float) -> dict[int, list[float]]:
+    """By row, by column: voices and faces of each kept event against all the others; only who never enrolled is cooled."""
+    total: dict[int, list[float]] = {}
+    scale = [t if p.enrolled else t * heat for t, p in zip(temper, home.people, strict=True)]
+    for space in home.spaces.values():
+        for number, values in zip(space.keys, space.llr_kept().tolist(), strict=True):
+            old = total.get(number, [0.0] * len(temper))
+            total[number] = [a + b * s for a, b, s in zip(old, values, scale, strict=True)]
+    return total
+
+
+def _base_logits(home: Home, policy: Policy, row: Row) -> list[float]:
+    """Prior, phones and strangers of a kept event: guest, then every column (those not of the home then: minus infinity)."""
+    there = [p.left_at is None or row.observed_at < p.left_at for p in home.people]
+    logits = home.presence.log_prior(there)
+    if row.sightings is not None:
+        phones = phone_llr(home, policy, row.sightings, row.number)
+        logits = [logits[0] + home.strangers.llr_one(row.stranger), *(a + b for a, b in zip(logits[1:], phones, strict=True))]
+    return logits

@@ -1,0 +1,164 @@
+"""The policy: every number that can change an output. Its hash is stamped on outputs as `policy_id`.
+
+Law: two runs with the same log and the same policy_id give the same bytes.
+"""
+
+import hashlib
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from learners.claims import Honesty
+from learners.phones import PhoneModel
+from learners.projection import Metric, Projection
+from learners.prototypes import Forgetting
+
+from .packs import load_pack
+from .records import Source
+
+__all__ = ["SOURCES", "Encoder", "Policy"]
+
+SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encoder(_Table):
+    """A vector space: vectors of different encoders are never compared."""
+
+    modality: Literal["voice", "face"] = Field(description="the part of a recognition that it stands in")
+    length: Annotated[int, Field(ge=2, le=1024)] = Field(description="how many numbers a vector has")
+    metric: Metric = Field(description="cosine: only the direction counts; euclidean: the length too")
+    pack: str = Field("", description="name of a fitted pack in learners/packs; empty: works from the first event, unfitted")
+    within: Positive = Field(0.05, description="without a pack: standard deviation of one number between recordings of one person")
+    quality_min: dict[str, float] = Field({}, description="a vector whose quality is lower is left out (quality name = least)")
+
+
+class Limits(_Table):
+    """Everything that grows has a limit."""
+
+    rows_per_person: Annotated[int, Field(ge=4, le=32)] = Field(8, description="kept events per member; 2 to 4 members' worth a home")
+    ledger_days: Annotated[int, Field(ge=1, le=3650)] = Field(60, description="events older than this are folded, feedback on them is expired")
+    waiting_max: Annotated[int, Field(ge=1, le=256)] = Field(32, description="early feedback that waits for its event, per home")
+    waiting_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long it waits, in stream time")
+    late_days: Annotated[int, Field(ge=1, le=3650)] = Field(30, description="a record older than this against its home's newest is refused")
+    gap_days: Annotated[int, Field(ge=30, le=36500)] = Field(730, description="a record newer than this against its home's newest is refused")
+    ahead_hours: Annotated[int, Field(ge=1, le=720)] = Field(24, description="a record ahead of its own broker timestamp by more is refused")
+    members_max: Annotated[int, Field(ge=1, le=64)] = Field(16, description="people of one home")
+    phones_max: Annotated[int, Field(ge=1, le=128)] = Field(32, description="registered phones of one home")
+    departed_days: Annotated[int, Field(ge=0, le=365)] = Field(7, description="how long claims about who left still count for the past")
+
+
+class Phones(_Table):
+    """How phones are heard in general, and how soon a phone loses trust."""
+
+    heard_with_owner: Share = Field(0.87, description="share of the owner's events at which their phone is heard")
+    heard_without: Share = Field(0.5, description="the same when somebody else speaks")
+    slope_per_db: Positive = Field(0.055, description="nats per dB of signal; from `python bench/fit_packs.py`")
+    rssi_even_dbm: float = Field(-72.0, description="the signal that says nothing; from the same")
+    signal_llr_max: Positive = Field(1.5, description="nats that the signal's strength may give")
+    trust: Share = Field(0.9, description="how surely a registered phone goes with its owner, at first")
+    learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="weight of one event in a phone's trust; events of a visit are alike")
+
+
+class Learning(_Table):
+    """How fast people change, and how far a model may go."""
+
+    forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.2, description="noise variance that a kept vector gains a day")
+    forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
+    tail_mass_max: Positive = Field(16.0, description="recordings' worth of the folded past of a person, at most")
+    unanchored_temper: Share = Field(0.7, description="what evidence of a person who never enrolled is multiplied by")
+    rebuild_growth: Annotated[float, Field(gt=1)] = Field(1.15, description="with people not enrolled, all is weighed anew at every so-many-fold count of events")
+    habits_half_life_days: Positive = Field(30.0, description="in how many days a habit counts half")
+
+
+class Priors(_Table):
+    """What is assumed of a home before it is known."""
+
+    guest_share: Share = Field(0.2, description="share of events that are guests'")
+    guest_weight: Positive = Field(10.0, description="events' worth of that assumption")
+    person_weight: Positive = Field(8.0, description="events' worth of everybody being met as often")
+    presence_events_max: Positive = Field(400.0, description="beyond so many events the older count half")
+    honesty: dict[Source, Share] = Field(
+        {"app": 0.9, "voice": 0.8, "pin": 0.95, "annotator": 0.98}, description="how often a source's claims are right, at first"
+    )
+    honesty_weight: Positive = Field(20.0, description="claims' worth of that assumption")
+
+
+class Tiers(_Table):
+    """The least probability of a tier (tier 1: that it is anybody of the home)."""
+
+    present: Share = 0.9
+    personal: Share = 0.95
+    private: Share = 0.99
+    purchase: Share = 0.999
+    pin_minutes: Annotated[int, Field(ge=1, le=60)] = Field(5, description="tier 5: a PIN of that person at most so long ago")
+
+
+class Publishing(_Table):
+    """When something is said again."""
+
+    revision_change_min: Share = Field(0.1, description="an answer is revised when a probability moved by at least this")
+    label_min: Share = Field(0.97, description="least probability of an automatic label")
+    label_llr_min: Positive = Field(1.0, description="nats that each of two modalities must give to a label")
+    profile_events: Annotated[int, Field(ge=1)] = Field(16, description="a profile is refreshed after so many of the person's events")
+
+
+_ENCODERS = {
+    "resemblyzer-0.1.4": Encoder(modality="voice", length=256, metric="cosine", pack="resemblyzer-0.1.4"),
+    "dlib-resnet-v1": Encoder(
+        modality="face", length=128, metric="euclidean", pack="dlib-resnet-v1", quality_min={"detection_score": -5.0}
+    ),
+}
+
+
+class Policy(_Table):
+    """All that can change an output; `configs/policy.toml` shows every key with its default."""
+
+    encoders: dict[str, Encoder] = Field(_ENCODERS, description="the vector spaces that are understood; others are dead letters")
+    limits: Limits = Limits()
+    phones: Phones = Phones()
+    learning: Learning = Learning()
+    priors: Priors = Priors()
+    tiers: Tiers = Tiers()
+    publishing: Publishing = Publishing()
+
+    @cached_property
+    def policy_id(self) -> str:
+        """16 hex digits that name this policy, its packs included."""
+        digest = hashlib.blake2b(self.model_dump_json().encode(), digest_size=8)
+        for name in sorted(self.encoders):
+            projection = self.projection(name)
+            for array in (projection.matrix, projection.mean, projection.between):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def _projections(self) -> dict[str, Projection]:
+        return {
+            name: load_pack(e.pack, e.metric) if e.pack else Projection.generic(e.metric, e.length, e.within)
+            for name, e in self.encoders.items()
+        }
+
+    def projection(self, encoder: str) -> Projection:
+        """The map of an encoder that the policy lists."""
+        return self._projections[encoder]
+
+    @cached_property
+    def forgetting(self) -> Forgetting:
+        return Forgetting(self.learning.forgetting_per_day, self.learning.forgetting_most, self.learning.tail_mass_max)
+
+    @cached_property
+    def phone_model(self) -> PhoneModel:
+        p = self.phones
+        return PhoneModel(p.heard_with_owner, p.heard_without, p.slope_per_db, p.rssi_even_dbm, p.signal_llr_max)
+
+    def honesty(self, source: Source) -> Honesty:
+        """A source nothing is known of yet."""
+        weight, right = self.priors.honesty_weight, self.priors.honesty.get(source, 0.8)
+        return Honesty(weight * right, weight * (1 - right))

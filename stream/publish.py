@@ -1,0 +1,158 @@
+"""What is said: identities and their revisions, labels, profiles.
+
+Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier.
+"""
+
+import base64
+import math
+
+from learners.projection import Floats
+from learners.prototypes import ANCHOR, REST, SoftPrototypes
+
+from .assurance import SENSORS, tier_of
+from .household import DAY_MS, Home, Person
+from .ledger import Row
+from .records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype
+from .turn import Turn
+
+__all__ = ["answer", "label", "publish_profile", "revise", "tombstone"]
+
+PROTOTYPE_MASS_MIN = 0.5  # recordings' worth: less is no prototype
+
+
+def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
+    """Publish revision 0 of an event: guest, then every column."""
+    home = turn.home
+    named = {p.person_id: x for p, x in zip(home.people, posterior[1:], strict=True) if p.present} | {GUEST: posterior[0]}
+    row.tier, row.named = tier_of(home, turn.policy, named, row.llr, row.observed_at)
+    _identity(turn, row, named)
+    label(turn, row)
+
+
+def revise(turn: Turn, row: Row, before: list[float]) -> None:
+    """Publish an event's answer again when its shares moved enough from what they were."""
+    if max(abs(a - b) for a, b in zip(row.shares, before, strict=True)) >= turn.policy.publishing.revision_change_min:
+        row.revision += 1
+        by_evidence, named = tier_of(turn.home, turn.policy, _members_then(turn.home, row, row.evidence), row.llr, row.observed_at)
+        posterior = _members_then(turn.home, row, row.shares)
+        best = max(posterior, key=posterior.__getitem__)
+        row.tier = min(row.tier, by_evidence)
+        row.named = named if row.tier >= 2 and named == best else None
+        if row.named is None:
+            row.tier = min(row.tier, 1)
+        _identity(turn, row, posterior)
+    label(turn, row)
+
+
+def _members_then(home: Home, row: Row, shares: list[float]) -> dict[str, float]:
+    """Shares by name, of who belonged to the household at the event or does now; what is left over is a guest's."""
+    there = {
+        p.person_id: share
+        for p, share in zip(home.people, shares[1:], strict=True)
+        if p.present or (p.left_at is not None and row.observed_at < p.left_at)
+    }
+    guest = shares[0] + sum(shares[1:]) - sum(there.values())
+    total = guest + sum(there.values())
+    return {name: x / total for name, x in (there | {GUEST: guest}).items()}
+
+
+def _identity(turn: Turn, row: Row, posterior: dict[str, float]) -> None:
+    value = Identity.model_construct(
+        v=1, event_id=row.event_id, household_id=turn.home.household_id, observed_at=row.observed_at, revision=row.revision,
+        posterior=posterior, person_id=row.named, tier=row.tier, modalities=[m for m in SENSORS if m in row.llr],
+        policy_id=turn.policy.policy_id, cause=turn.cause,
+    )  # fmt: skip
+    turn.outputs.append(Output("identities", turn.home.household_id, value))
+
+
+def label(turn: Turn, row: Row) -> None:
+    """Publish (or correct) the label of an event that the sensors alone are sure of, two of them agreeing."""
+    names = [GUEST, *(p.person_id for p in turn.home.people)]
+    best = max(range(len(names)), key=row.evidence.__getitem__)
+    p = row.evidence[best]
+    if row.label_revision < 0 and p < turn.policy.publishing.label_min:
+        return
+    evidence = _supporting(turn, row, best)
+    sure = p >= turn.policy.publishing.label_min and len(evidence) >= 2
+    if (row.label_revision < 0 and not sure) or row.label == names[best]:
+        return
+    row.label, row.label_revision = names[best], row.label_revision + 1
+    value = Label.model_construct(
+        v=1, event_id=row.event_id, household_id=turn.home.household_id, person_id=names[best], probability=min(p, 1.0),
+        evidence=evidence, revision=row.label_revision, cause=turn.cause,
+    )  # fmt: skip
+    turn.outputs.append(Output("labels", turn.home.household_id, value))
+
+
+def _supporting(turn: Turn, row: Row, best: int) -> list[str]:
+    """The sensors that speak for a person by themselves (or, for a guest, against everybody of the home)."""
+    least = turn.policy.publishing.label_llr_min
+    if best:
+        return [s for s in SENSORS if s in row.llr and row.llr[s][best - 1] >= least]
+    return [s for s in SENSORS if s in row.llr and row.llr[s] and max(row.llr[s]) <= -least]
+
+
+# ---- profiles
+
+
+def publish_profile(turn: Turn, person: Person) -> None:
+    """Publish what is now known of a member."""
+    home, policy = turn.home, turn.policy
+    column = home.people.index(person)
+    encoders, drift = {}, 0.0
+    for encoder, space in sorted(home.spaces.items()):
+        prototypes = _prototypes(home, space, column)
+        if prototypes:
+            learnt, offset, weights = person.live.state()
+            modality = policy.encoders[encoder].modality
+            calibration = {"weight": weights.get(modality, 1.0), "offset": offset, "learnt": float(learnt),
+                           "temperature": space.projection.temperature}  # fmt: skip
+            published = [_prototype(space, v, mass, device, since) for v, mass, device, since in prototypes]
+            encoders[encoder] = EncoderProfile.model_construct(prototypes=published, calibration=calibration)
+            drift = max(drift, _moved(prototypes[0][0], prototypes[-1][0]))
+    owned = [row.shares[column + 1] for row in home.rows]
+    trust = sum(s * s for s in owned) / sum(owned) if sum(owned) > 0 else 0.0
+    phones = [i for i, phone in home.phones.items() if phone.registrations[-1].person_id == person.person_id]
+    value = Profile.model_construct(
+        v=1, household_id=home.household_id, person_id=person.person_id, revision=person.revision, updated_at=turn.at,
+        encoders=encoders, habits=home.habits.of(person.person_id), phones=phones,
+        health=Health.model_construct(events=person.events, last_seen_at=person.last_seen_at, drift=drift, trust=trust),
+        policy_id=policy.policy_id, cause=turn.cause,
+    )  # fmt: skip
+    turn.outputs.append(Output("profiles", f"{home.household_id}/{person.person_id}", value))
+    person.revision += 1
+    person.published_events = person.events
+
+
+def tombstone(turn: Turn, person_id: str) -> None:
+    """Tell everybody that a profile is no more."""
+    turn.outputs.append(Output("profiles", f"{turn.home.household_id}/{person_id}", None))
+
+
+def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[tuple[Floats, float, str | None, int]]:
+    """(mean, mass, device, first seen at), oldest first: the folded past, and the ledger's events by device."""
+    found: list[tuple[Floats, float, str | None, int]] = []
+    for which in (ANCHOR, REST):
+        tail = space.tails[column][which]
+        if tail is not None:
+            found.append((tail.vector, tail.mass, None, round(tail.since * DAY_MS)))
+    rows: dict[str, list[Row]] = {}
+    for row in home.rows:
+        if row.number in space:
+            rows.setdefault(row.device_id, []).append(row)
+    for device, own in rows.items():
+        mean = space.mean(column, [row.number for row in own])
+        if mean is not None and mean[1] >= PROTOTYPE_MASS_MIN:
+            found.append((*mean, device, min(row.observed_at for row in own)))
+    return sorted(found, key=lambda p: p[3])
+
+
+def _prototype(space: SoftPrototypes, vector: Floats, mass: float, device: str | None, since: int) -> Prototype:
+    raw = space.projection.restore(vector).astype("<f2").tobytes()
+    return Prototype.model_construct(embedding=base64.b64encode(raw).decode(), weight=mass, device_id=device, since=since)
+
+
+def _moved(first: Floats, last: Floats) -> float:
+    """How far apart two means are: root mean square over dimensions, in standard deviations within a person."""
+    away = last - first
+    return math.sqrt(float(away @ away) / len(away))

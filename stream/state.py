@@ -1,0 +1,219 @@
+"""A household's state as bytes: explicit, versioned, deterministic; never pickle.
+
+Law: `decode_home(encode_home(home))` goes on exactly as `home` would, and equal homes have equal bytes. A state written
+by any released version loads for ever: `UPGRADES` brings an older layout to the newest, one version at a time.
+
+The layout is msgpack: a list that starts with its version. Names that recur (people, devices, activities, phones) stand
+once in a table; shares are uint16 in steps of SHARE_STEP, vectors int8 in steps of STEP, tails float16.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from learners.claims import Honesty
+from learners.habits import Habits
+from learners.phones import PhoneReliability, StrangerPhones
+from learners.presence import Presence
+from learners.projection import STEP
+from learners.prototypes import SHARE_STEP, SoftPrototypes, Tail
+
+from .evidence import LLR_STEP
+from .household import DAY_MS, Home, Person, PhoneState, Registration
+from .learning import recalibrate
+from .ledger import Claim, Row, Sighting, Waiting
+from .memory import HASH_BYTES, SeenIds
+from .policy import Policy
+
+__all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
+
+STATE_VERSION: Final = 1
+UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {}  # version -> the layout of the next version
+
+Names = dict[str, int]
+
+
+class UnknownState(ValueError):
+    """Bytes that are no state of this or an earlier version."""
+
+
+def encode_home(home: Home) -> bytes:
+    """Deterministic, versioned bytes of a household's state."""
+    names: Names = {}
+    rows = [_encode_row(home, row, names) for row in home.rows]
+    body = [
+        STATE_VERSION, home.household_id, home.stream_time, home.next_row, home.next_rebuild, list(names),
+        [_encode_person(p) for p in home.people],
+        [[i, [_encode_registration(r) for r in phone.registrations]] for i, phone in home.phones.items()],
+        rows,
+        [[w.event_id, _encode_claim(w.claim)] for w in home.waiting],
+        home.folded,
+        {encoder: _encode_tails(space) for encoder, space in home.spaces.items()},
+        _encode_seen(home.seen), _encode_presence(home), _encode_habits(home.habits),
+        {s: [h.right_steps, h.wrong_steps] for s, h in home.honesty.items()},
+    ]  # fmt: skip
+    return msgspec.msgpack.encode(body)
+
+
+def decode_home(raw: bytes, policy: Policy) -> Home:
+    """The household of `encode_home`'s bytes, of this or any earlier version; raises UnknownState."""
+    body = _upgraded(raw)
+    _, household_id, stream_time, next_row, next_rebuild, names, people, phones, rows, waiting, folded, tails, *learnt = body
+    home = Home.new(household_id, policy)
+    home.stream_time, home.next_row, home.next_rebuild, home.folded = stream_time, next_row, next_rebuild, folded
+    home.people = [_decode_person(p) for p in people]
+    home.phones = {i: PhoneState([_decode_registration(r) for r in kept]) for i, kept in phones}
+    home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
+    for encoder, pairs in tails.items():
+        home.spaces[encoder] = _decode_space(encoder, pairs, policy)
+    home.rows = [_decode_row(home, row, names) for row in rows]
+    home.seen = _decode_seen(learnt[0])
+    _decode_presence(home, learnt[1])
+    home.habits = _decode_habits(learnt[2], policy)
+    for source, (right, wrong) in learnt[3].items():
+        honesty = home.honesty.setdefault(source, policy.honesty(source))
+        honesty.right_steps, honesty.wrong_steps = right, wrong
+    recalibrate(home)
+    return home
+
+
+def _upgraded(raw: bytes) -> list[Any]:
+    try:
+        body = msgspec.msgpack.decode(raw)
+    except msgspec.DecodeError as error:
+        raise UnknownState(f"not a household's state: {error}") from None
+    version = body[0] if isinstance(body, list) and body else None
+    while version in UPGRADES:
+        body = UPGRADES[version](body)
+        version = body[0]
+    if version != STATE_VERSION:
+        raise UnknownState(f"a state of version {version!r}; this program knows versions up to {STATE_VERSION}")
+    result: list[Any] = body
+    return result
+
+
+# ---- people and phones
+
+
+def _encode_person(p: Person) -> list[Any]:
+    return [p.person_id, p.joined_at, p.joined_by, p.joined_row, p.left_at, p.left_by, p.enrolled, p.calibration, p.events,
+            p.last_seen_at, p.last_pin_at, p.revision, p.published_events]  # fmt: skip
+
+
+def _decode_person(kept: list[Any]) -> Person:
+    kept[7] = None if kept[7] is None else tuple(kept[7])
+    return Person(*kept)
+
+
+def _encode_registration(r: Registration) -> list[Any]:
+    return [r.feedback_id, r.from_row, r.person_id, r.reliability.prior_log_odds, r.reliability.log_odds]
+
+
+def _decode_registration(kept: list[Any]) -> Registration:
+    return Registration(kept[0], kept[1], kept[2], PhoneReliability(kept[3], kept[4]))
+
+
+# ---- the ledger
+
+
+def _name(names: Names, name: str | None) -> int | None:
+    """The number of a name in the table; at first sight it is put there."""
+    return None if name is None else names.setdefault(name, len(names))
+
+
+def _encode_claim(c: Claim) -> list[Any]:
+    return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right]
+
+
+def _steps(values: list[float], step: float, kind: str) -> bytes:
+    return np.rint(np.array(values) / step).astype(kind).tobytes()
+
+
+def _unsteps(raw: bytes, step: float, kind: str) -> list[float]:
+    values: list[float] = (np.frombuffer(raw, kind) * step).tolist()
+    return values
+
+
+def _encode_row(home: Home, row: Row, names: Names) -> list[Any]:
+    shares = None if row.shares == row.evidence else _steps(row.shares, SHARE_STEP, "<u2")
+    sightings = None if row.sightings is None else [[_name(names, s.phone_id), s.rssi_dbm] for s in row.sightings]
+    vectors = [[_name(names, e), (home.spaces[e].vector(row.number) / STEP).astype("i1").tobytes()] for e in row.encoders]
+    llr = [[_name(names, m), _steps(values, LLR_STEP, "i1")] for m, values in row.llr.items()]
+    return [
+        row.number, row.event_id, row.observed_at, _name(names, row.device_id), _name(names, row.activity), vectors, sightings,
+        row.stranger, _steps(row.evidence, SHARE_STEP, "<u2"), shares, llr, row.counted, row.tier, _name(names, row.named),
+        row.revision, _name(names, row.label), row.label_revision, [_encode_claim(c) for c in row.claims],
+    ]  # fmt: skip
+
+
+def _decode_row(home: Home, kept: list[Any], names: list[str]) -> Row:
+    number, event_id, observed_at, device, activity, vectors, sightings, stranger, evidence, shares, llr, *rest = kept
+    counted, tier, named, revision, label, label_revision, claims = rest
+    known = _unsteps(evidence, SHARE_STEP, "<u2")
+    owned = list(known) if shares is None else _unsteps(shares, SHARE_STEP, "<u2")
+    for encoder, raw in vectors:
+        vector = np.frombuffer(raw, "i1").astype(np.float32) * np.float32(STEP)
+        home.spaces[names[encoder]].add(number, vector, observed_at / DAY_MS, owned[1:])
+    return Row(
+        number, event_id, observed_at, names[device], _named(names, activity), [names[e] for e, _ in vectors],
+        None if sightings is None else [Sighting(names[i], rssi) for i, rssi in sightings], stranger, known, owned,
+        {names[m]: _unsteps(values, LLR_STEP, "i1") for m, values in llr}, counted, tier, _named(names, named), revision,
+        _named(names, label), label_revision, [Claim(*c) for c in claims],
+    )  # fmt: skip
+
+
+def _named(names: list[str], number: int | None) -> str | None:
+    return None if number is None else names[number]
+
+
+# ---- what was learnt
+
+
+def _encode_tails(space: SoftPrototypes) -> list[Any]:
+    return [
+        [None if t is None else [t.vector.astype("<f2").tobytes(), t.mass, t.time, t.since] for t in pair] for pair in space.tails
+    ]
+
+
+def _decode_space(encoder: str, pairs: list[Any], policy: Policy) -> SoftPrototypes:
+    space = SoftPrototypes(policy.projection(encoder), 0, policy.forgetting)
+    for pair in pairs:
+        space.tails.append(
+            [None if t is None else Tail(np.frombuffer(t[0], "<f2").astype(np.float32), t[1], t[2], t[3]) for t in pair]
+        )
+    space.lay_out()
+    return space
+
+
+def _encode_seen(seen: SeenIds) -> list[Any]:
+    packed = [b"".join(n.to_bytes(HASH_BYTES, "big") for n in sorted(ids)) for ids in (seen.young, seen.old)]
+    return [*packed, seen.young_until, seen.old_until, seen.floor]
+
+
+def _decode_seen(kept: list[Any]) -> SeenIds:
+    young, old = (
+        {int.from_bytes(raw[i : i + HASH_BYTES], "big") for i in range(0, len(raw), HASH_BYTES)} for raw in kept[:2]
+    )
+    return SeenIds(young, old, *kept[2:])
+
+
+def _encode_presence(home: Home) -> list[Any]:
+    s = home.strangers
+    return [home.presence.guest_steps, home.presence.steps, s.with_guest, s.guests, s.with_member, s.members]
+
+
+def _decode_presence(home: Home, kept: list[Any]) -> None:
+    presence: Presence = home.presence
+    presence.guest_steps, presence.steps, home.strangers = kept[0], kept[1], StrangerPhones(*kept[2:])
+
+
+def _encode_habits(habits: Habits) -> list[Any]:
+    return [habits.origin_day, habits.day, habits.counts, habits.totals]
+
+
+def _decode_habits(kept: list[Any], policy: Policy) -> Habits:
+    habits = Habits(policy.learning.habits_half_life_days)
+    habits.origin_day, habits.day, habits.counts, habits.totals = kept
+    return habits

@@ -1,0 +1,119 @@
+"""The core: one function that decides everything.
+
+Law: `step` is synchronous, total on valid input, and knows no clock, no chance, no network and no log: time comes from
+the records, ids from positions. The live worker, the replay tool and the tests run this same function. The same log gives
+the same bytes; a duplicate changes nothing; households do not see each other.
+"""
+
+from typing import Final, NamedTuple
+
+from learners.fusion import softmax
+
+from .dead_letters import dead_letter
+from .erasure import purge_departed
+from .evidence import look, weigh
+from .feedback import apply, apply_waiting, expire_waiting, retracted_early
+from .household import DAY_MS, Home
+from .learning import capacity, fold_oldest, keep, rebuild, recalibrate
+from .memory import hashed
+from .policy import Policy
+from .publish import answer, publish_profile, revise
+from .records import Feedback, Recognition, Record
+from .turn import OUTCOMES, Outcome, Step, Turn
+
+__all__ = ["OUTCOMES", "STEP_VERSION", "Event", "Outcome", "Step", "step"]
+
+STEP_VERSION: Final = 1  # raised whenever the same log gives other outputs or states
+REBUILD_EVENTS_MIN: Final = 2  # the least number of events between two rebuilds
+
+
+class Event(NamedTuple):
+    """A decoded record: where it stood, and what it says."""
+
+    record: Record
+    value: Recognition | Feedback
+
+
+def step(home: Home, event: Event, policy: Policy) -> Step:
+    """Apply one event to a household, in place.
+
+    Returns
+    -------
+    Step
+        The outputs in the order they are published, and what happened (words of OUTCOMES, for counting). Both may be
+        empty lists of nothing but a `duplicate`.
+    """
+    record, value = event
+    recognition = isinstance(value, Recognition)
+    at = value.observed_at if recognition else value.given_at
+    turn = Turn(home, policy, record, at)
+    number = hashed("event", value.event_id) if recognition else hashed("feedback", value.feedback_id)
+    if number in home.seen:
+        return Step([], ["duplicate"])
+    refusal = _refusal(turn)
+    if refusal is not None:
+        return Step([dead_letter(record, *refusal)], ["refused"])
+    home.seen.add(number, at, len(home.people))
+    home.stream_time = max(home.stream_time, at)
+    if recognition:
+        _recognise(turn, value)
+    elif retracted_early(turn, value.feedback_id):
+        turn.outcomes.append("used")
+    else:
+        apply(turn, value)
+    _tidy(turn)
+    return Step(turn.outputs, turn.outcomes)
+
+
+def _refusal(turn: Turn) -> tuple[str, str] | None:
+    """(reason, detail) when a record's time makes it impossible to answer it rightly, or surely once."""
+    home, limits, at = turn.home, turn.policy.limits, turn.at
+    if not home.stream_time:
+        return None
+    behind = (home.stream_time - at) / DAY_MS
+    if behind > limits.late_days:
+        return "too_old", f"{behind:.0f} days before the newest record of this household; {limits.late_days} are allowed"
+    if at <= home.seen.floor:
+        return "too_old", "so far back that it cannot be told whether it was answered already"
+    if -behind > limits.gap_days:
+        return "future", f"{-behind:.0f} days after the newest record of this household; {limits.gap_days} are allowed"
+    return None
+
+
+def _recognise(turn: Turn, value: Recognition) -> None:
+    """Answer a recognition, learn from it, and apply what was said of it before it came."""
+    home, policy = turn.home, turn.policy
+    probe = look(home, policy, value)
+    weighed = weigh(home, policy, probe)
+    row = keep(home, policy, value, probe, weighed)
+    answer(turn, row, softmax(weighed.logits))
+    turn.outcomes.append("answered")
+    for person, share in zip(home.people, row.shares[1:], strict=True):
+        if share > 0.5:
+            person.last_seen_at = max(row.observed_at, person.last_seen_at or 0)
+            if person.events - person.published_events >= policy.publishing.profile_events:
+                turn.touch(person.person_id)
+    apply_waiting(turn, row)
+
+
+def _tidy(turn: Turn) -> None:
+    """Keep every bound, weigh anew when it is due, and publish the profiles that were touched."""
+    home, policy = turn.home, turn.policy
+    expire_waiting(turn)
+    purge_departed(turn)
+    oldest = home.stream_time - policy.limits.ledger_days * DAY_MS
+    while home.rows and (len(home.rows) > capacity(home, policy) or home.rows[0].observed_at < oldest):
+        claimed = bool(home.rows[0].claims)
+        fold_oldest(home)
+        if claimed:
+            recalibrate(home)
+    if home.next_row >= home.next_rebuild and any(p.present and not p.enrolled for p in home.people):
+        home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
+        changed = rebuild(home, policy)
+        recalibrate(home)
+        for row in home.rows:
+            if row.number in changed:
+                revise(turn, row, changed[row.number])
+    for person in home.people:
+        if person.present and person.person_id in turn.touched:
+            publish_profile(turn, person)

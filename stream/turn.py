@@ -1,0 +1,61 @@
+"""One turn of `step`: the home, the record that came, and what is to be published because of it.
+
+Law: outputs leave in the order they were asked for, all with the same cause.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, get_args
+
+from .household import DAY_MS, Home
+from .policy import Policy
+from .records import Cause, Output, Record
+
+__all__ = ["OUTCOMES", "Outcome", "Turn"]
+
+Outcome = Literal[
+    "answered",  # a recognition got its revision 0
+    "used",  # a feedback was applied
+    "contradictory",  # applied or kept, against another claim about the same event
+    "early",  # waits for its event
+    "duplicate",  # the same id again: nothing happens
+    "expired",  # late: the ledger no longer remembers the event
+    "unknown_person",  # names somebody who does not belong to the household
+    "unknown_event",  # its event never came within the waiting time
+    "rejected",  # cannot be done: taking back an erasure, confirming an answer that named nobody, one person too many
+    "refused",  # a dead letter written by the core: too old or too far ahead
+]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+
+
+class Step(NamedTuple):
+    """What `step` gives."""
+
+    outputs: list[Output]
+    outcomes: list[Outcome]
+
+
+@dataclass(slots=True)
+class Turn:
+    """The state of one call of `step`."""
+
+    home: Home
+    policy: Policy
+    record: Record
+    at: int  # the record's own time, ms
+    outputs: list[Output] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    touched: dict[str, None] = field(default_factory=dict)  # people whose profile is to be published, in order
+    cause: Cause = field(init=False)
+
+    def __post_init__(self) -> None:
+        r = self.record
+        self.cause = Cause.model_construct(topic=r.topic, partition=r.partition, offset=r.offset)
+
+    @property
+    def day(self) -> float:
+        """The record's time in days."""
+        return self.at / DAY_MS
+
+    def touch(self, person_id: str) -> None:
+        """Have this person's profile published at the end of the turn."""
+        self.touched[person_id] = None
