@@ -8,7 +8,7 @@ evidence is tempered and clipped.
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from river import base
@@ -17,13 +17,16 @@ from .fusion import softmax
 
 __all__ = ["Habits"]
 
+Person = bool | str | int  # what River takes as a class
+
 SMOOTHING: Final = 8.0  # events' worth of everybody's habits in each person's
 TEMPERATURE: Final = 0.5
+PROFILE_SHARE_MIN: Final = 0.005  # of a person's events: rarer habits do not show in a profile
 LLR_MAX: Final = 1.0  # nats, over all features together
 REBASE_HALF_LIVES: Final = 16.0  # counts are kept in units that grow; brought back to 1 before they get large
 
 
-class Habits(base.Classifier):  # type: ignore[misc]
+class Habits(base.Classifier):
     """Naive Bayes on categories with counts that fade.
 
     Parameters
@@ -39,8 +42,8 @@ class Habits(base.Classifier):  # type: ignore[misc]
     >>> for day in range(30):
     ...     habits.learn_one({"hour": 7}, "alice", day=day)
     ...     habits.learn_one({"hour": 20}, "bob", day=day)
-    >>> habits.llr_one({"hour": 7}, "alice") > 0 > habits.llr_one({"hour": 7}, "bob")
-    True
+    >>> [round(llr, 1) for llr in habits.llr({"hour": 7}, ["alice", "bob"])]
+    [0.3, -0.7]
     """
 
     def __init__(self, half_life_days: float = 30.0, values_max: int = 16) -> None:
@@ -48,15 +51,15 @@ class Habits(base.Classifier):  # type: ignore[misc]
         self.values_max = values_max
         self.origin_day = 0.0
         # feature -> value -> person -> count, in units of 2 ** ((day - origin_day) / half_life_days)
-        self.counts: dict[str, dict[Hashable, dict[Hashable, float]]] = {}
-        self.totals: dict[str, dict[Hashable, float]] = {}
+        self.counts: dict[str, dict[Hashable, dict[Person, float]]] = {}
+        self.totals: dict[str, dict[Person, float]] = {}
         self.day = 0.0
 
     @property
     def _multiclass(self) -> bool:
         return True
 
-    def learn_one(self, x: Mapping[str, Hashable], y: Hashable, w: float = 1.0, day: float | None = None) -> None:
+    def learn_one(self, x: Mapping[Any, Any], y: Person, w: float = 1.0, day: float | None = None) -> None:
         """Count the values of an event for a person; `w` may be negative to take that much back, `day` defaults to the last."""
         self.day = max(self.day, self.day if day is None else day)
         self._rebase()
@@ -86,39 +89,41 @@ class Habits(base.Classifier):  # type: ignore[misc]
                     table[person] *= scale
             self.origin_day = self.day
 
-    def llr_one(self, x: Mapping[str, Hashable], y: Hashable) -> float:
-        """Nats: this person against everybody; 0 for what was never seen."""
+    def llr(self, x: Mapping[Any, Any], people: Sequence[Person]) -> list[float]:
+        """Nats, by person: this one against everybody; 0 for what was never seen."""
         unit = 2 ** ((self.day - self.origin_day) / self.half_life_days)
-        llr = 0.0
+        result = [0.0] * len(people)
         for feature, value in x.items():
-            people = self.counts.get(feature, {}).get(value)
-            if not people:
+            counts = self.counts.get(feature, {}).get(value)
+            if not counts:
                 continue
             totals = self.totals[feature]
-            everybody = (sum(people.values()) + unit) / (sum(totals.values()) + unit * (len(self.counts[feature]) + 1))
-            own = people.get(y, 0.0) / unit
-            smooth = (own + SMOOTHING * everybody) / (totals.get(y, 0.0) / unit + SMOOTHING)
-            llr += math.log(smooth / everybody)
-        return max(-LLR_MAX, min(TEMPERATURE * llr, LLR_MAX))
+            everybody = (sum(counts.values()) + unit) / (sum(totals.values()) + unit * (len(self.counts[feature]) + 1))
+            smoothing = SMOOTHING * unit
+            for i, y in enumerate(people):
+                own = (counts.get(y, 0.0) + smoothing * everybody) / (totals.get(y, 0.0) + smoothing)
+                result[i] += TEMPERATURE * math.log(own / everybody)
+        return [max(-LLR_MAX, min(llr, LLR_MAX)) for llr in result]
 
-    def predict_proba_one(self, x: Mapping[str, Hashable], **kwargs: Any) -> dict[Hashable, float]:
+    def predict_proba_one(self, x: Mapping[Any, Any], **kwargs: Any) -> dict[Person, float]:
         """Probability of each person ever counted, by habits alone."""
         people = sorted({p for totals in self.totals.values() for p in totals}, key=str)
-        return dict(zip(people, softmax([self.llr_one(x, p) for p in people]), strict=True)) if people else {}
+        return dict(zip(people, softmax(self.llr(x, people)), strict=True)) if people else {}
 
-    def forget(self, y: Hashable) -> None:
+    def forget(self, y: Person) -> None:
         """Forget a person wholly, and values that only they had."""
         for feature, values in self.counts.items():
             self.totals[feature].pop(y, None)
             for value in [v for v, people in values.items() if people.pop(y, None) is not None and not people]:
                 del values[value]
 
-    def of(self, y: Hashable) -> dict[str, dict[str, float]]:
+    def of(self, y: Person) -> dict[str, dict[str, float]]:
         """A person's own shares by feature and value: what of them shows in a profile."""
         out: dict[str, dict[str, float]] = {}
         for feature, values in sorted(self.counts.items()):
             total = self.totals[feature].get(y, 0.0)
-            shares = {str(v): round(people[y] / total, 4) for v, people in values.items() if total > 0 and people.get(y, 0.0) > 0.005 * total}
+            own = {v: people[y] for v, people in values.items() if people.get(y, 0.0) > PROFILE_SHARE_MIN * total}
+            shares = {str(v): round(count / total, 4) for v, count in own.items()}
             if shares:
                 out[feature] = dict(sorted(shares.items()))
         return out

@@ -51,7 +51,7 @@ class PhoneReliability:
     >>> round(phone.predict_one(), 2)
     0.9
     >>> for _ in range(40):  # always heard loudly, whoever speaks
-    ...     phone.learn_one(llr=1.5, owner=0.05, rate=0.3)
+    ...     _ = phone.learn_one(llr=1.5, owner=0.05, rate=0.3)
     >>> phone.predict_one() < 0.2
     True
     """

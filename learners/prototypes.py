@@ -20,6 +20,7 @@ __all__ = ["ANCHOR", "LLR_MAX", "REST", "SHARE_STEP", "Forgetting", "SoftPrototy
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 TAILS: Final = 2  # per person
+ROWS_AT_FIRST: Final = 16
 ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
 LLR_MAX: Final = 8.0  # nats: no sensor is believed more than 3000 : 1
 KNOWN_MIN: Final = 1e-3  # a person with less evidence than this is not known in this space
@@ -66,8 +67,8 @@ class SoftPrototypes:
     >>> kept = SoftPrototypes(flat, people=2, forgetting=Forgetting(0.2, 4.0, 16.0))
     >>> kept.add(0, np.array([2, 0], "f4"), 0.0, [1, 0])
     >>> kept.add(1, np.array([0, 2], "f4"), 0.0, [0, 1])
-    >>> kept.llr(np.array([2, 0], "f4"), 0.0).round(1).tolist()
-    [0.6, -1.0]
+    >>> [round(x, 1) for x in kept.llr(np.array([2, 0], "f4"), 0.0).tolist()]
+    [1.4, -0.4]
     """
 
     def __init__(self, projection: Projection, people: int, forgetting: Forgetting) -> None:
@@ -77,30 +78,33 @@ class SoftPrototypes:
         self._precision = (1 / projection.between).astype(np.float32)
         self._null = (projection.between + 1).astype(np.float32)
         self._log_null = np.float32(np.log(self._null).sum())
-        self._reserve(16)
+        self._first = 0  # of the kept rows in the table
+        self._vectors = np.zeros((0, projection.dimensions), np.float32)
+        self._times = np.zeros(0, np.float32)
+        self._shares = np.zeros((0, people), np.float32)
+        self._reserve(ROWS_AT_FIRST)
 
     # ---- the table: the tails' rows first, then the kept rows in the order of their keys
 
     def _reserve(self, kept: int) -> None:
         """Lay the table out anew with room for so many kept rows."""
-        old_first, used = getattr(self, "_first", 0), len(self.keys)
-        rows = slice(old_first, old_first + used)
-        vectors, times, shares = (self._vectors[rows], self._times[rows], self._shares[rows]) if used else (None, None, None)
-        self._first = TAILS * len(self.tails)
-        self._vectors = np.zeros((self._first + kept, self.projection.dimensions), np.float32)
-        self._times = np.zeros(self._first + kept, np.float32)
-        self._shares = np.zeros((self._first + kept, len(self.tails)), np.float32)
-        for p, pair in enumerate(self.tails):
-            for which in range(len(pair)):
-                self._show_tail(p, which)
-        if used:
-            rows = slice(self._first, self._first + used)
-            self._vectors[rows], self._times[rows], self._shares[rows] = vectors, times, shares
+        used, first = len(self.keys), TAILS * len(self.tails)
+        old = slice(self._first, self._first + used)
+        vectors, times, shares = self._vectors[old], self._times[old], self._shares[old]
+        self._first, new = first, slice(first, first + used)
+        self._vectors = np.zeros((first + kept, self.projection.dimensions), np.float32)
+        self._times = np.zeros(first + kept, np.float32)
+        self._shares = np.zeros((first + kept, len(self.tails)), np.float32)
+        for person in range(len(self.tails)):
+            for which in range(TAILS):
+                self._show_tail(person, which)
+        self._vectors[new], self._times[new], self._shares[new] = vectors, times, shares
 
     def lay_out(self) -> None:
         """Make the table fit `tails` after they were set from outside; before any row is kept."""
         assert not self.keys, "tails are set before rows"
-        self._reserve(16)
+        self._shares = np.zeros((0, len(self.tails)), np.float32)
+        self._reserve(ROWS_AT_FIRST)
 
     def _show_tail(self, person: int, which: int) -> None:
         tail, row = self.tails[person][which], TAILS * person + which
@@ -181,33 +185,45 @@ class SoftPrototypes:
 
     def llr(self, vector: Floats, time: float) -> Floats:
         """(people,) log-likelihood ratio, nats, of a projected vector (k,): this person against anybody; unknown people 0."""
-        row: Floats = self._llr(vector[None], np.array([time], np.float32), None)[0]
-        return row
+        used = self._first + len(self.keys)
+        weight = self._weight(self._times[:used] - np.float32(time))
+        owned = self._shares[:used].T * weight  # (people, rows)
+        total = np.matmul(owned, self._vectors[:used])
+        return self._compare(vector, total, owned.sum(1))
 
     def llr_kept(self) -> Floats:
         """(kept rows, people): each kept row against all the others."""
-        rows = slice(self._first, self._first + len(self.keys))
-        return self._llr(self._vectors[rows], self._times[rows], np.arange(len(self.keys)))
-
-    def _llr(self, probes: Floats, times: Floats, own: np.ndarray | None) -> Floats:  # type: ignore[type-arg]
-        used = self._first + len(self.keys)
-        per_day, most, _ = self.forgetting
-        age = np.abs(times[:, None] - self._times[:used])
-        weight = 1 / (1 + np.minimum(np.float32(per_day) * age, np.float32(most)))
-        if own is not None:
-            weight[own, self._first + own] = 0
+        used, own = self._first + len(self.keys), slice(self._first, self._first + len(self.keys))
+        weight = self._weight(self._times[own, None] - self._times[:used])
+        weight[np.arange(len(self.keys)), np.arange(self._first, used)] = 0
         owned = weight[:, None, :] * self._shares[:used].T  # (probes, people, rows)
-        mass = owned.sum(2)
-        precision = self._precision + mass[:, :, None]  # (probes, people, k)
-        mean = (owned @ self._vectors[:used]) / precision
-        variance = 1 / precision + 1
-        away = probes[:, None, :] - mean
-        mated = (away * away / variance + np.log(variance)).sum(2)
-        other = (probes * probes / self._null).sum(1) + self._log_null
-        llr = np.float32(0.5 * self.projection.temperature) * (other[:, None] - mated)
-        known = mass > KNOWN_MIN
-        result: Floats = np.clip(llr, -LLR_MAX, LLR_MAX) * known
-        return result
+        total = np.matmul(owned, self._vectors[:used])
+        return self._compare(self._vectors[own, None, :], total, owned.sum(2))
+
+    def _weight(self, age: Floats) -> Floats:
+        """What a recording of that age (days, either way) counts."""
+        np.abs(age, out=age)
+        age *= np.float32(self.forgetting.per_day)
+        np.minimum(age, np.float32(self.forgetting.most), out=age)
+        age += 1
+        return np.divide(1, age, out=age)
+
+    def _compare(self, probe: Floats, total: Floats, mass: Floats) -> Floats:
+        """(…, people) from probes (…, k) and, of each person, the weighted sum (…, people, k) and mass (…, people) of rows."""
+        precision = self._precision + mass[..., None]
+        total /= precision  # now the means
+        total -= probe
+        total *= total
+        variance = 1 / precision
+        variance += 1
+        total /= variance
+        total += np.log(variance, out=variance)
+        other = (probe * probe / self._null).sum(-1) + self._log_null
+        llr: Floats = other - total.sum(-1)
+        llr *= np.float32(0.5 * self.projection.temperature)
+        np.minimum(np.maximum(llr, -LLR_MAX, out=llr), LLR_MAX, out=llr)
+        llr *= mass > KNOWN_MIN
+        return llr
 
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""

@@ -13,7 +13,9 @@ __all__ = ["tier_of"]
 SENSORS = ("voice", "face", "phone")
 
 
-def tier_of(home: Home, policy: Policy, posterior: dict[str, float], llr: dict[str, list[float]], at: int) -> tuple[int, str | None]:
+def tier_of(
+    home: Home, policy: Policy, posterior: dict[str, float], llr: dict[str, list[float]], at: int
+) -> tuple[int, str | None]:
     """(tier, the member named at tier 2 or above) of an answer at a time (ms)."""
     limits = policy.tiers
     best = max(posterior, key=posterior.__getitem__)

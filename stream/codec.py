@@ -47,10 +47,9 @@ def decode(record: Record, policy: Policy) -> Event:
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
-    at = value.observed_at if isinstance(value, Recognition) else value.given_at
-    if at - record.timestamp > policy.limits.ahead_hours * HOUR_MS:
-        days = (at - record.timestamp) / DAY_MS
-        raise InvalidRecord(position, "future", f"its time is {days:.1f} days after the broker's timestamp of the record")
+    ahead = value.at - record.timestamp
+    if ahead > policy.limits.ahead_hours * HOUR_MS:
+        raise InvalidRecord(position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
     if isinstance(value, Recognition):
         for reason, detail in _vector_faults(value, policy):
             raise InvalidRecord(position, reason, detail)
@@ -65,7 +64,7 @@ def _vector_faults(value: Recognition, policy: Policy) -> Iterator[tuple[str, st
         encoder = policy.encoders.get(part.encoder)
         if encoder is None or encoder.modality != modality:
             known = ", ".join(name for name, e in policy.encoders.items() if e.modality == modality) or "none"
-            yield "encoder", f"{modality} vectors of {part.encoder!r} are not compared with this home's profiles; known: {known}"
+            yield "encoder", f"{modality} vectors of {part.encoder!r} cannot be compared with the profiles'; known: {known}"
         elif _length(part) != encoder.length:
             yield "embedding", f"{part.encoder!r} gives {encoder.length} numbers, this vector has {_length(part)}"
 

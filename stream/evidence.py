@@ -13,11 +13,16 @@ from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
 
-__all__ = ["LLR_KEPT_MAX", "LLR_STEP", "Probe", "Weighed", "look", "habit_of", "phone_llr", "tempers", "weigh"]
+__all__ = ["LLR_STEP", "Probe", "Weighed", "kept_llr", "look", "habit_of", "phone_llr", "tempers", "weigh"]
 
 LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept
 LLR_KEPT_MAX: Final = 127 * LLR_STEP
 HOUR_BIN_MS: Final = 3 * 3_600_000
+
+
+def kept_llr(llr: float) -> float:
+    """A log-likelihood ratio at stored precision."""
+    return round(max(-LLR_KEPT_MAX, min(llr, LLR_KEPT_MAX)) / LLR_STEP) * LLR_STEP
 
 
 @dataclass(slots=True)
@@ -95,7 +100,7 @@ def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
         total = [a + b for a, b in zip(total, llr["phone"], strict=True)]
         stranger_llr = home.strangers.llr_one(probe.stranger)
     if probe.habit:
-        llr["habit"] = [home.habits.llr_one(probe.habit, p.person_id) for p in home.people]
+        llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in home.people])
         total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
     prior = home.presence.log_prior([p.present for p in home.people])
     return Weighed([prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))], llr, stranger_llr)

@@ -4,8 +4,6 @@ Law: a claim changes one event's shares and through them what was learnt from it
 guided enrolment, and nothing said cannot be taken back but erasure.
 """
 
-from collections.abc import Callable
-
 from learners.phones import PhoneReliability
 from learners.prototypes import ANCHOR, REST
 
@@ -15,15 +13,35 @@ from .learning import count_claim, rebuild, recalibrate, reshare, shares_of, unc
 from .ledger import CLAIMS_MAX, Claim, Row, Waiting, rank
 from .memory import hashed
 from .publish import revise, tombstone
-from .records import GUEST, Confirm, Correct, Enrol, Erase, Join, Leave, Phone, Reject, Retract
+from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
 from .turn import Outcome, Turn
 
-__all__ = ["apply", "apply_waiting", "expire_waiting"]
+__all__ = ["apply", "apply_waiting", "expire_waiting", "retracted_early"]
 
 
-def apply(turn: Turn, value: object) -> None:
+def apply(turn: Turn, value: Feedback) -> None:
     """Do what a feedback asks for, or say in one outcome why not."""
-    turn.outcomes.append(_KINDS[type(value)](turn, value))
+    turn.outcomes.append(_outcome(turn, value))
+
+
+def _outcome(turn: Turn, value: Feedback) -> Outcome:
+    match value:
+        case Join():
+            return _join(turn, value)
+        case Leave():
+            return _leave(turn, value)
+        case Phone():
+            return _phone(turn, value)
+        case Enrol():
+            return _enrol(turn, value)
+        case Confirm():
+            return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "confirm", "", value.given_at))
+        case Reject() | Correct():
+            return _name(turn, value)
+        case Retract():
+            return _retract(turn, value)
+        case Erase():
+            return _erase(turn, value)
 
 
 # ---- people and phones
@@ -89,26 +107,19 @@ def _enrol(turn: Turn, value: Enrol) -> Outcome:
     if column is None:
         return "unknown_person"
     turn.home.people[column].enrolled.append(value.feedback_id)
-    found = [_claim(turn, event, Claim(value.feedback_id, value.source, "enrol", value.person_id, value.given_at)) for event in value.event_ids]
+    found = [
+        _claim(turn, event, Claim(value.feedback_id, value.source, "enrol", value.person_id, value.given_at))
+        for event in dict.fromkeys(value.event_ids)
+    ]
     if all(outcome == "expired" for outcome in found):
         turn.home.people[column].enrolled.remove(value.feedback_id)
     return next((o for o in ("contradictory", "used", "early", "expired") if o in found), "used")
 
 
-def _confirm(turn: Turn, value: Confirm) -> Outcome:
-    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "confirm", "", value.given_at))
-
-
-def _reject(turn: Turn, value: Reject) -> Outcome:
+def _name(turn: Turn, value: Reject | Correct) -> Outcome:
     if value.person_id != GUEST and turn.home.column(value.person_id) is None:
         return "unknown_person"
-    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "reject", value.person_id, value.given_at))
-
-
-def _correct(turn: Turn, value: Correct) -> Outcome:
-    if value.person_id != GUEST and turn.home.column(value.person_id) is None:
-        return "unknown_person"
-    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, "correct", value.person_id, value.given_at))
+    return _claim(turn, value.event_id, Claim(value.feedback_id, value.source, value.kind, value.person_id, value.given_at))
 
 
 def _claim(turn: Turn, event_id: str, claim: Claim) -> Outcome:
@@ -158,7 +169,7 @@ def _note_pin(home: Home, claim: Claim) -> None:
 def _settle(turn: Turn, row: Row) -> None:
     """Let an event's claims, as they now are, take effect on its shares and on what was learnt from it."""
     home, before = turn.home, row.shares
-    reshare(home, row, shares_of(home, row))
+    reshare(home, row, shares_of(home, row, row.evidence))
     recalibrate(home)
     revise(turn, row, before)
     for person, old, new in zip(home.people, before[1:], row.shares[1:], strict=True):
@@ -173,8 +184,11 @@ def _settle(turn: Turn, row: Row) -> None:
 
 def _retract(turn: Turn, value: Retract) -> Outcome:
     home, target = turn.home, value.retracts
-    outcomes = [undo(turn, target) for undo in (_retract_claims, _retract_waiting, _retract_folded, _retract_phone, _retract_membership)]
-    if any(outcomes):
+    undone = [
+        undo(turn, target)
+        for undo in (_retract_claims, _retract_waiting, _retract_folded, _retract_phone, _retract_membership)
+    ]
+    if any(undone):
         _weigh_anew(turn)
         return "used"
     if hashed("feedback", target) in home.seen:
@@ -282,8 +296,3 @@ def expire_waiting(turn: Turn) -> None:
     turn.outcomes.extend(["unknown_event"] * (len(turn.home.waiting) - len(kept)))
     turn.home.waiting = kept
 
-
-_KINDS: dict[type, Callable[[Turn, object], Outcome]] = {
-    Join: _join, Leave: _leave, Phone: _phone, Enrol: _enrol, Confirm: _confirm, Reject: _reject, Correct: _correct,
-    Retract: _retract, Erase: _erase,
-}  # type: ignore[dict-item]  # fmt: skip

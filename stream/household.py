@@ -71,7 +71,10 @@ class PhoneState:
 
     def at(self, row: int) -> Registration | None:
         """The registration that held at an event."""
-        return next((r for r in reversed(self.registrations) if r.from_row <= row), None)
+        for registration in reversed(self.registrations):
+            if registration.from_row <= row:
+                return registration
+        return None
 
     def register(self, registration: Registration) -> None:
         self.registrations.append(registration)
@@ -108,11 +111,15 @@ class Home:
 
     def column(self, person_id: str) -> int | None:
         """The column of a person, also of one who left a short while ago."""
-        return next((i for i, p in enumerate(self.people) if p.person_id == person_id), None)
+        for i, person in enumerate(self.people):
+            if person.person_id == person_id:
+                return i
+        return None
 
     def member(self, person_id: str) -> int | None:
         """The column of a person who belongs to the household now."""
-        return next((i for i, p in enumerate(self.people) if p.person_id == person_id and p.present), None)
+        column = self.column(person_id)
+        return column if column is not None and self.people[column].present else None
 
     def row(self, event_id: str) -> Row | None:
         """The ledger's row of an event."""

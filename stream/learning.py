@@ -4,18 +4,24 @@ Law: everything learnt from an event hangs on its row's shares; `reshare` is the
 the old shares had taught. What has left the ledger sits in its owners' tails and can be forgotten only with them.
 """
 
+import numpy as np
+
 from learners.calibration import Recalibration
 from learners.claims import claim_likelihood
 from learners.fusion import quantise, softmax
-from learners.prototypes import ANCHOR, REST
+from learners.projection import Floats
+from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
-from .evidence import LLR_KEPT_MAX, LLR_STEP, Probe, Weighed, habit_of, phone_llr, tempers
+from .evidence import Probe, Weighed, habit_of, kept_llr, phone_llr, tempers
 from .household import DAY_MS, Home
 from .ledger import Claim, Row
 from .policy import Policy
 from .records import GUEST, Recognition
 
-__all__ = ["capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "reshare", "shares_of", "uncount_claim"]
+__all__ = [
+    "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "reshare", "shares_of",
+    "uncount_claim",
+]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
 GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather somebody of the home than a guest
@@ -36,7 +42,7 @@ def capacity(home: Home, policy: Policy) -> int:
 def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: Weighed) -> Row:
     """Put an answered event in the ledger and learn from it as it was answered."""
     kept = quantise(softmax(weighed.logits))
-    llr = {m: [round(max(-LLR_KEPT_MAX, min(x, LLR_KEPT_MAX)) / LLR_STEP) * LLR_STEP for x in values] for m, values in weighed.llr.items()}
+    llr = {m: [kept_llr(x) for x in values] for m, values in weighed.llr.items()}
     row = Row(
         probe.number, value.event_id, value.observed_at, value.device_id, value.activity, sorted(probe.vectors),
         probe.sightings, probe.stranger, kept, [0.0] * len(kept), llr,
@@ -70,16 +76,16 @@ def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) ->
 # ---- shares
 
 
-def shares_of(home: Home, row: Row) -> list[float]:
+def shares_of(home: Home, row: Row, evidence: list[float]) -> list[float]:
     """The evidence of an event and the claim that holds, together: guest, then every column."""
     claim = row.holding
     named = None if claim is None else (-1 if claim.person_id == GUEST else home.column(claim.person_id))
     if claim is None or named is None:
-        return list(row.evidence)
+        return list(evidence)
     if claim.kind == "enrol":
-        return [float(i == named + 1) for i in range(len(row.evidence))]
-    likelihood = claim_likelihood(len(row.evidence), named + 1, home.honesty[claim.source].predict_one(), claim.kind == "reject")
-    joint = [max(p, LEAST) * x for p, x in zip(row.evidence, likelihood, strict=True)]
+        return [float(i == named + 1) for i in range(len(evidence))]
+    likelihood = claim_likelihood(len(evidence), named + 1, home.honesty[claim.source].predict_one(), claim.kind == "reject")
+    joint = [max(p, LEAST) * x for p, x in zip(evidence, likelihood, strict=True)]
     return quantise([x / sum(joint) for x in joint])
 
 
@@ -137,7 +143,7 @@ def recalibrate(home: Home) -> None:
 
 def _calibrate(live: Recalibration, row: Row, column: int) -> None:
     """Learn one person's comparison with a claimed event, as sure as the claim made it."""
-    x = {m: row.llr[m][column] for m in ("voice", "face") if m in row.llr and row.llr[m][column] != 0.0}
+    x: dict[str, float] = {m: row.llr[m][column] for m in ("voice", "face") if m in row.llr and row.llr[m][column] != 0.0}
     others = max(1, len(row.shares) - 2)
     share = row.shares[column + 1]
     if x and not 0.2 < share < 0.8:
@@ -185,34 +191,44 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
     first. (One event after the other is overconfident.)
     """
     free = [row for row in home.rows if not row.enrolled]
-    before = {row.number: row.shares for row in free}
-    temper, cold = tempers(home, policy), not any(p.enrolled for p in home.people)
+    if not free or not home.people:
+        return {}
+    base = np.array([_base_logits(home, policy, row) for row in free])
+    cold = not any(p.enrolled for p in home.people)
     anchored = [i + 1 for i, p in enumerate(home.people) if p.enrolled]
+    evidence = [row.evidence for row in free]
+    shares = [row.shares for row in free]
     for heat in heats:
-        llr = _llr_kept(home, policy, temper, heat)
-        found = []
-        for row in free:
-            if heat < 1 and any(row.shares[i] > 0.5 for i in anchored):
-                found.append((row, row.evidence))
-                continue
-            logits = _base_logits(home, policy, row)
-            logits[0] += GUEST_LOGIT_COLD * (1 - heat) if cold else 0.0
-            vectors = llr.get(row.number, [0.0] * len(temper))
-            found.append((row, quantise(softmax([logits[0], *(a + b for a, b in zip(logits[1:], vectors, strict=True))]))))
-        for row, evidence in found:
-            row.evidence = evidence
-            reshare(home, row, shares_of(home, row))
-    return {row.number: before[row.number] for row in free if row.shares != before[row.number]}
+        logits = base.copy()
+        logits[:, 1:] += _llr_kept(home, policy, free, heat)
+        logits[:, 0] += GUEST_LOGIT_COLD * (1 - heat) if cold else 0.0
+        found = np.exp(logits - logits.max(1, keepdims=True))
+        found = np.rint(found / found.sum(1, keepdims=True) / SHARE_STEP) * SHARE_STEP
+        for i, row in enumerate(free):
+            if heat == 1 or not any(shares[i][a] > 0.5 for a in anchored):
+                evidence[i] = found[i].tolist()
+                shares[i] = shares_of(home, row, evidence[i])
+                for encoder in row.encoders:
+                    home.spaces[encoder].share(row.number, shares[i][1:])
+    before = {}
+    for row, seen, owned in zip(free, evidence, shares, strict=True):
+        row.evidence = seen
+        if owned != row.shares:
+            before[row.number] = row.shares
+            reshare(home, row, owned)
+    return before
 
 
-def _llr_kept(home: Home, policy: Policy, temper: list[float], heat: float) -> dict[int, list[float]]:
-    """By row, by column: voices and faces of each kept event against all the others; only who never enrolled is cooled."""
-    total: dict[int, list[float]] = {}
-    scale = [t if p.enrolled else t * heat for t, p in zip(temper, home.people, strict=True)]
+def _llr_kept(home: Home, policy: Policy, rows: list[Row], heat: float) -> Floats:
+    """(rows, people): voices and faces of kept events against all the others; only who never enrolled is cooled."""
+    scale = np.array([t if p.enrolled else t * heat for t, p in zip(tempers(home, policy), home.people, strict=True)], np.float32)
+    place = {row.number: i for i, row in enumerate(rows)}
+    total = np.zeros((len(rows), len(scale)), np.float32)
     for space in home.spaces.values():
-        for number, values in zip(space.keys, space.llr_kept().tolist(), strict=True):
-            old = total.get(number, [0.0] * len(temper))
-            total[number] = [a + b * s for a, b, s in zip(old, values, scale, strict=True)]
+        if space.keys:
+            kept = [(i, place[number]) for i, number in enumerate(space.keys) if number in place]
+            here, there = [i for i, _ in kept], [j for _, j in kept]
+            total[there] += (space.llr_kept() * scale)[here]
     return total
 
 

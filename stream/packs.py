@@ -23,5 +23,5 @@ def load_pack(name: str, metric: Metric) -> Projection:
         known = sorted(f.name.removesuffix(".npz") for f in folder.iterdir() if f.name.endswith(".npz"))
         raise ValueError(f"there is no pack {name!r}; there are {', '.join(known)}")
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as z:
-        arrays = [z[key].astype(np.float32) for key in ("matrix", "mean", "between")]
-        return Projection(metric, *arrays, temperature=float(z["temperature"]))
+        matrix, mean, between = (z[key].astype(np.float32) for key in ("matrix", "mean", "between"))
+        return Projection(metric, matrix, mean, between, float(z["temperature"]))

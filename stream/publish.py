@@ -31,10 +31,11 @@ def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
 
 def revise(turn: Turn, row: Row, before: list[float]) -> None:
     """Publish an event's answer again when its shares moved enough from what they were."""
-    if max(abs(a - b) for a, b in zip(row.shares, before, strict=True)) >= turn.policy.publishing.revision_change_min:
+    home, policy = turn.home, turn.policy
+    if max(abs(a - b) for a, b in zip(row.shares, before, strict=True)) >= policy.publishing.revision_change_min:
         row.revision += 1
-        by_evidence, named = tier_of(turn.home, turn.policy, _members_then(turn.home, row, row.evidence), row.llr, row.observed_at)
-        posterior = _members_then(turn.home, row, row.shares)
+        by_evidence, named = tier_of(home, policy, _members_then(home, row, row.evidence), row.llr, row.observed_at)
+        posterior = _members_then(home, row, row.shares)
         best = max(posterior, key=posterior.__getitem__)
         row.tier = min(row.tier, by_evidence)
         row.named = named if row.tier >= 2 and named == best else None

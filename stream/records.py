@@ -98,7 +98,9 @@ Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=64)]
-Time = Annotated[int, Field(strict=True, ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX, description="ms since the Unix epoch, UTC")]
+Time = Annotated[
+    int, Field(strict=True, ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX, description="ms since the Unix epoch, UTC")
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Version = Literal[1]
 Source = Literal["app", "voice", "pin", "annotator"]
@@ -141,6 +143,11 @@ class Recognition(_Input):
     activity: Id | None = None
     device: Annotated[dict[ShortText, ShortText], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = None
 
+    @property
+    def at(self) -> int:
+        """Event time, ms."""
+        return self.observed_at
+
     def model_post_init(self, _context: Any) -> None:
         if self.voice is None and self.face is None and self.phones is None and self.activity is None:
             raise ValueError("none of voice, face, phones and activity is present: there is nothing to recognise")
@@ -152,6 +159,11 @@ class _Feedback(_Input):
     household_id: Id
     given_at: Time
     source: Source
+
+    @property
+    def at(self) -> int:
+        """Event time, ms."""
+        return self.given_at
 
 
 class Join(_Feedback):
@@ -221,9 +233,9 @@ class Erase(_Feedback):
     person_id: PersonId | None
 
 
-Feedback = Annotated[Join | Leave | Phone | Enrol | Confirm | Reject | Correct | Retract | Erase, Discriminator("kind")]
+Feedback = Join | Leave | Phone | Enrol | Confirm | Reject | Correct | Retract | Erase
 FeedbackKind = Literal["join", "leave", "phone", "enrol", "confirm", "reject", "correct", "retract", "erase"]
-FEEDBACK: TypeAdapter[Join | Leave | Phone | Enrol | Confirm | Reject | Correct | Retract | Erase] = TypeAdapter(Feedback)
+FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Annotated[Feedback, Discriminator("kind")])
 
 
 class _Output(BaseModel):

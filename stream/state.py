@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from learners.claims import Honesty
 from learners.habits import Habits
 from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence

@@ -44,18 +44,16 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
         empty lists of nothing but a `duplicate`.
     """
     record, value = event
-    recognition = isinstance(value, Recognition)
-    at = value.observed_at if recognition else value.given_at
-    turn = Turn(home, policy, record, at)
-    number = hashed("event", value.event_id) if recognition else hashed("feedback", value.feedback_id)
+    turn = Turn(home, policy, record, value.at)
+    number = hashed("event", value.event_id) if isinstance(value, Recognition) else hashed("feedback", value.feedback_id)
     if number in home.seen:
         return Step([], ["duplicate"])
     refusal = _refusal(turn)
     if refusal is not None:
         return Step([dead_letter(record, *refusal)], ["refused"])
-    home.seen.add(number, at, len(home.people))
-    home.stream_time = max(home.stream_time, at)
-    if recognition:
+    home.seen.add(number, value.at, len(home.people))
+    home.stream_time = max(home.stream_time, value.at)
+    if isinstance(value, Recognition):
         _recognise(turn, value)
     elif retracted_early(turn, value.feedback_id):
         turn.outcomes.append("used")
