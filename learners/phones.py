@@ -10,7 +10,8 @@ given who spoke as seen by voice and face alone.
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 __all__ = ["PhoneModel", "PhoneReliability", "StrangerPhones"]
 
@@ -20,8 +21,9 @@ PRIOR_EVENTS: Final = 10.0  # the weight of what is assumed of strangers' phones
 EVENTS_MAX: Final = 400.0  # beyond that the older half counts half
 
 
-class PhoneModel(NamedTuple):
-    """How phones are heard, in general. Fitted by `python bench/fit_packs.py` on the MIT matrix; wide on purpose."""
+@dataclass(frozen=True)
+class PhoneModel:
+    """How phones are heard, in general."""
 
     heard_with_owner: float  # share of the owner's events at which the phone is heard
     heard_without: float  # the same when somebody else of the home speaks
@@ -36,9 +38,17 @@ class PhoneModel(NamedTuple):
         -1.61
         """
         if rssi_dbm is None:
-            return math.log((1 - self.heard_with_owner) / (1 - self.heard_without))
+            return self._unheard
         signal = self.slope_per_db * (rssi_dbm - self.rssi_even_dbm)
-        return math.log(self.heard_with_owner / self.heard_without) + max(-self.signal_llr_max, min(signal, self.signal_llr_max))
+        return self._heard + max(-self.signal_llr_max, min(signal, self.signal_llr_max))
+
+    @cached_property
+    def _heard(self) -> float:
+        return math.log(self.heard_with_owner / self.heard_without)
+
+    @cached_property
+    def _unheard(self) -> float:
+        return math.log((1 - self.heard_with_owner) / (1 - self.heard_without))
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 TAILS: Final = 2  # per person
 ROWS_AT_FIRST: Final = 16
 ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
-LLR_MAX: Final = 8.0  # nats: no sensor is believed more than 3000 : 1
+LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
 KNOWN_MIN: Final = 1e-3  # a person with less evidence than this is not known in this space
 
 

@@ -66,6 +66,7 @@ def remove_person(home: Home, column: int) -> None:
             forget_phone(home, phone_id)
     home.folded = {k: left for k, owners in home.folded.items() if (left := [o for o in owners if o != person_id])}
     del home.people[column]
+    home.learn_names()
 
 
 def forget_phone(home: Home, phone_id: str) -> None:
@@ -74,6 +75,7 @@ def forget_phone(home: Home, phone_id: str) -> None:
     for row in home.rows:
         if row.sightings:
             row.sightings = [s for s in row.sightings if s.phone_id != phone_id]
+    home.learn_names()
 
 
 def purge_departed(turn: Turn) -> None:

@@ -4,8 +4,9 @@ Law: a modality that is missing, or a person whom it does not know yet, has a lo
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from learners.phones import PhoneReliability
 from learners.projection import Floats
 
 from .household import Home
@@ -13,16 +14,10 @@ from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
 
-__all__ = ["LLR_STEP", "Probe", "Weighed", "kept_llr", "look", "habit_of", "phone_llr", "tempers", "weigh"]
+__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "hear", "phone_llr", "tempers", "weigh"]
 
-LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept
-LLR_KEPT_MAX: Final = 127 * LLR_STEP
+LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept, in int8
 HOUR_BIN_MS: Final = 3 * 3_600_000
-
-
-def kept_llr(llr: float) -> float:
-    """A log-likelihood ratio at stored precision."""
-    return round(max(-LLR_KEPT_MAX, min(llr, LLR_KEPT_MAX)) / LLR_STEP) * LLR_STEP
 
 
 @dataclass(slots=True)
@@ -43,6 +38,7 @@ class Weighed:
 
     logits: list[float]
     llr: dict[str, list[float]]  # voice, face, phone, habit, as far as present: by column
+    heard: list["Heard"]
     stranger_llr: float
 
 
@@ -67,16 +63,33 @@ def look(home: Home, policy: Policy, value: Recognition) -> Probe:
     return Probe(home.next_row, value.observed_at / 86_400_000, vectors, sightings, stranger, habit)
 
 
-def phone_llr(home: Home, policy: Policy, sightings: list[Sighting], number: int) -> list[float]:
-    """By column, nats: what hearing (or not hearing) people's phones says, given whose they were at that event."""
-    heard = {s.phone_id: s.rssi_dbm for s in sightings}
-    llr = [0.0] * len(home.people)
+class Heard(NamedTuple):
+    """What one registered phone says of its owner: `llr` if it goes with them, whatever it is worth."""
+
+    column: int
+    llr: float
+    reliability: PhoneReliability
+
+
+def hear(home: Home, policy: Policy, sightings: list[Sighting], number: int) -> list[Heard]:
+    """Every phone, heard or not, that belonged to somebody of the home at that event."""
+    signals = {s.phone_id: s.rssi_dbm for s in sightings}
+    heard = []
     for phone_id, phone in home.phones.items():
         registration = phone.at(number)
-        column = home.column(registration.person_id) if registration and registration.person_id else None
-        if registration is not None and column is not None:
-            own = registration.reliability.llr_one(policy.phone_model.llr(heard.get(phone_id)))
-            llr[column] = own if llr[column] == 0.0 else max(own, llr[column])
+        if registration is not None and registration.person_id is not None:
+            column = home.column(registration.person_id)
+            if column is not None:
+                heard.append(Heard(column, policy.phone_model.llr(signals.get(phone_id)), registration.reliability))
+    return heard
+
+
+def phone_llr(heard: list[Heard], people: int) -> list[float]:
+    """By column, nats: what people's phones say; of several phones the one that speaks most for its owner."""
+    llr = [0.0] * people
+    for column, raw, reliability in heard:
+        own = reliability.llr_one(raw)
+        llr[column] = own if llr[column] == 0.0 else max(own, llr[column])
     return llr
 
 
@@ -93,24 +106,24 @@ def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
         modality = policy.encoders[encoder].modality
         raw = home.space(encoder, policy).llr(vector, probe.day).tolist()
         llr[modality] = [x * t for x, t in zip(raw, temper, strict=True)]
-    stranger_llr = 0.0
+    stranger_llr, heard = 0.0, []
     total = _recalibrated(home, llr)
     if probe.sightings is not None:
-        llr["phone"] = phone_llr(home, policy, probe.sightings, probe.number)
+        heard = hear(home, policy, probe.sightings, probe.number)
+        llr["phone"] = phone_llr(heard, len(home.people))
         total = [a + b for a, b in zip(total, llr["phone"], strict=True)]
         stranger_llr = home.strangers.llr_one(probe.stranger)
     if probe.habit:
         llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in home.people])
         total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
     prior = home.presence.log_prior([p.present for p in home.people])
-    return Weighed([prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))], llr, stranger_llr)
+    return Weighed([prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))], llr, heard, stranger_llr)
 
 
 def _recalibrated(home: Home, llr: dict[str, list[float]]) -> list[float]:
     """Voice and face together, each person's by their own calibration."""
-    total = []
+    total = [sum(parts) for parts in zip(*llr.values(), strict=True)] if llr else [0.0] * len(home.people)
     for column, person in enumerate(home.people):
-        parts = {m: values[column] for m, values in llr.items() if values[column] != 0.0}
-        total.append(person.live.llr_one(parts))
+        if person.live.learnt and total[column] != 0.0:
+            total[column] = person.live.llr_one({m: values[column] for m, values in llr.items() if values[column] != 0.0})
     return total
-

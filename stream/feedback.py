@@ -55,6 +55,7 @@ def _join(turn: Turn, value: Join) -> Outcome:
     if column is None:
         home.people.append(Person(value.person_id, value.given_at, value.feedback_id, home.next_row))
         home.presence.steps.append(0)
+        home.names.learn(value.person_id)
         for row in home.rows:
             row.add_column()
         for space in home.spaces.values():

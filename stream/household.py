@@ -15,14 +15,15 @@ from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence
 from learners.prototypes import SoftPrototypes
 
-from .ledger import Row, Waiting
+from .ledger import Names, Row, Waiting
 from .memory import SeenIds
 from .policy import Policy
-from .records import Source
+from .records import GUEST, Source
 
-__all__ = ["DAY_MS", "CalibrationState", "Home", "Person", "PhoneState", "Registration"]
+__all__ = ["DAY_MS", "NAMES_MAX", "CalibrationState", "Home", "Person", "PhoneState", "Registration"]
 
 DAY_MS: Final = 86_400_000
+NAMES_MAX: Final = 256  # beyond that those no longer in use are forgotten
 REGISTRATIONS_MAX: Final = 4  # of one phone: older ones can no longer be retracted
 
 CalibrationState = tuple[int, float, dict[str, float]]
@@ -95,6 +96,7 @@ class Home:
     phones: dict[str, PhoneState] = field(default_factory=dict)
     strangers: StrangerPhones = field(default_factory=StrangerPhones)
     rows: list[Row] = field(default_factory=list)  # the ledger: the last events, oldest first
+    names: Names = field(default_factory=lambda: Names([GUEST]))  # that stand in packed rows
     waiting: list[Waiting] = field(default_factory=list)
     folded: dict[str, list[str]] = field(default_factory=dict)  # claim that has left the ledger -> whose tails hold it
     spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
@@ -124,6 +126,14 @@ class Home:
     def row(self, event_id: str) -> Row | None:
         """The ledger's row of an event."""
         return next((r for r in self.rows if r.event_id == event_id), None)
+
+    def learn_names(self) -> None:
+        """Number anew the names that stand in rows, and those of people; others are forgotten."""
+        self.names = Names([])
+        self.names.learn(GUEST, *(p.person_id for p in self.people))
+        for row in self.rows:
+            row.packed = None
+            self.names.learn(*row.said)
 
     def space(self, encoder: str, policy: Policy) -> SoftPrototypes:
         """The kept vectors of an encoder; an empty space at its first vector."""

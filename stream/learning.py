@@ -12,8 +12,8 @@ from learners.fusion import quantise, softmax
 from learners.projection import Floats
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
-from .evidence import Probe, Weighed, habit_of, kept_llr, phone_llr, tempers
-from .household import DAY_MS, Home
+from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear, phone_llr, tempers
+from .household import DAY_MS, NAMES_MAX, Home
 from .ledger import Claim, Row
 from .policy import Policy
 from .records import GUEST, Recognition
@@ -42,35 +42,35 @@ def capacity(home: Home, policy: Policy) -> int:
 def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: Weighed) -> Row:
     """Put an answered event in the ledger and learn from it as it was answered."""
     kept = quantise(softmax(weighed.logits))
-    llr = {m: [kept_llr(x) for x in values] for m, values in weighed.llr.items()}
+    llr = {m: [round(x / LLR_STEP) * LLR_STEP for x in values] for m, values in weighed.llr.items()}
     row = Row(
         probe.number, value.event_id, value.observed_at, value.device_id, value.activity, sorted(probe.vectors),
         probe.sightings, probe.stranger, kept, [0.0] * len(kept), llr,
     )  # fmt: skip
     for encoder in row.encoders:
-        home.spaces[encoder].add(row.number, probe.vectors[encoder], probe.day, [0.0] * len(home.people))
+        home.spaces[encoder].add(row.number, probe.vectors[encoder], probe.day, kept[1:])
     home.rows.append(row)
     home.next_row += 1
+    home.names.learn(*row.said)
+    if len(home.names.listed) > NAMES_MAX:
+        home.learn_names()
     if probe.sightings is not None and probe.vectors:
         _learn_phones(home, policy, probe, weighed)
-    reshare(home, row, list(kept))
+    row.shares, row.counted = list(kept), True
+    _count(home, row, 1)
+    for person, share in zip(home.people, kept[1:], strict=True):
+        person.events += share
     return row
 
 
 def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) -> None:
     """Who spoke by everything but the phones tells how far the phones are to be trusted."""
-    assert probe.sightings is not None
     phones = weighed.llr["phone"]
     logits = [weighed.logits[0] - weighed.stranger_llr, *(a - b for a, b in zip(weighed.logits[1:], phones, strict=True))]
     blind = softmax(logits)
     home.strangers.learn_one(probe.stranger, blind[0])
-    heard = {s.phone_id: s.rssi_dbm for s in probe.sightings}
-    for phone_id, phone in home.phones.items():
-        registration = phone.at(probe.number)
-        column = home.column(registration.person_id) if registration and registration.person_id else None
-        if registration is not None and column is not None:
-            llr = policy.phone_model.llr(heard.get(phone_id))
-            registration.reliability.learn_one(llr, blind[column + 1], policy.phones.learning_rate)
+    for column, llr, reliability in weighed.heard:
+        reliability.learn_one(llr, blind[column + 1], policy.phones.learning_rate)
 
 
 # ---- shares
@@ -95,7 +95,7 @@ def reshare(home: Home, row: Row, shares: list[float]) -> None:
         _count(home, row, -1)
     for person, old, new in zip(home.people, row.shares[1:], shares[1:], strict=True):
         person.events += new - old
-    row.shares, row.counted = shares, not row.enrolled
+    row.shares, row.counted, row.packed = shares, not row.enrolled, None
     if row.counted:
         _count(home, row, 1)
     for encoder in row.encoders:
@@ -154,7 +154,10 @@ def _calibrate(live: Recalibration, row: Row, column: int) -> None:
 
 
 def fold_oldest(home: Home) -> None:
-    """Let the oldest event go into its owners' tails; what was claimed about it stays learnt."""
+    """Let the oldest event go into its owners' tails; what was claimed about it stays learnt.
+
+    Everybody's live calibration stays as it is: the lesson of this event was its first, and now stands in its base.
+    """
     row = home.rows[0]
     if row.claims and not row.enrolled:
         for column, person in enumerate(home.people):
@@ -212,7 +215,7 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
                     home.spaces[encoder].share(row.number, shares[i][1:])
     before = {}
     for row, seen, owned in zip(free, evidence, shares, strict=True):
-        row.evidence = seen
+        row.evidence, row.packed = seen, None
         if owned != row.shares:
             before[row.number] = row.shares
             reshare(home, row, owned)
@@ -237,6 +240,6 @@ def _base_logits(home: Home, policy: Policy, row: Row) -> list[float]:
     there = [p.left_at is None or row.observed_at < p.left_at for p in home.people]
     logits = home.presence.log_prior(there)
     if row.sightings is not None:
-        phones = phone_llr(home, policy, row.sightings, row.number)
+        phones = phone_llr(hear(home, policy, row.sightings, row.number), len(home.people))
         logits = [logits[0] + home.strangers.llr_one(row.stranger), *(a + b for a, b in zip(logits[1:], phones, strict=True))]
     return logits

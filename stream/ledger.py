@@ -11,10 +11,29 @@ from learners.prototypes import SHARE_STEP
 
 from .records import Source
 
-__all__ = ["CLAIMS_MAX", "Claim", "Row", "Sighting", "Waiting", "rank"]
+__all__ = ["CLAIMS_MAX", "Claim", "Names", "Row", "Sighting", "Waiting", "rank"]
 
 CLAIMS_MAX: Final = 6  # kept per event; beyond that the lowest in rank goes
 _RANKS: Final[dict[Source, int]] = {"voice": 0, "app": 1, "pin": 2, "annotator": 3}
+
+
+class Names:
+    """Names that recur in rows (people, devices, activities, phones), each kept once under a number."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.listed = names
+        self._numbers = {name: i for i, name in enumerate(names)}
+
+    def learn(self, *names: str) -> None:
+        """Give each name that has none the next number."""
+        for name in names:
+            if name not in self._numbers:
+                self._numbers[name] = len(self.listed)
+                self.listed.append(name)
+
+    def number(self, name: str) -> int:
+        """The number of a name that was learnt."""
+        return self._numbers[name]
 
 
 @dataclass(slots=True)
@@ -68,6 +87,14 @@ class Row:
     label: str | None = None
     label_revision: int = -1  # of the last label published
     claims: list[Claim] = field(default_factory=list)
+    packed: bytes | None = field(default=None, repr=False, compare=False)  # as it is kept; None since it changed
+
+    @property
+    def said(self) -> list[str]:
+        """The names that stand in the row as it is kept, but for those of people."""
+        phones = [s.phone_id for s in self.sightings or ()]
+        activity = [] if self.activity is None else [self.activity]
+        return [self.device_id, *activity, *self.encoders, *self.llr, *phones]
 
     @property
     def holding(self) -> Claim | None:
@@ -85,6 +112,7 @@ class Row:
 
     def add_column(self) -> None:
         """One more person, who has no share of this event."""
+        self.packed = None
         self.evidence.append(0.0)
         self.shares.append(0.0)
         for values in self.llr.values():
@@ -92,6 +120,7 @@ class Row:
 
     def remove_column(self, column: int) -> None:
         """Take a person out; what was theirs is a guest's."""
+        self.packed = None
         for shares in (self.evidence, self.shares):
             shares[0] = min(1.0, round((shares[0] + shares.pop(column + 1)) / SHARE_STEP) * SHARE_STEP)
         for values in self.llr.values():

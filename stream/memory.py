@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["HASH_BYTES", "SeenIds", "hashed"]
+__all__ = ["Generation", "SeenIds", "hashed"]
 
 HASH_BYTES: Final = 6
 PER_PERSON: Final = 64  # ids of a generation for every person of the home
@@ -24,23 +24,39 @@ def hashed(kind: str, record_id: str) -> int:
 
 
 @dataclass(slots=True)
-class SeenIds:
-    """Two generations of hashes, and the greatest time (ms) of what each holds."""
+class Generation:
+    """Ids in the order they came: as a set to ask, as bytes to keep; and the greatest time (ms) of their records."""
 
-    young: set[int] = field(default_factory=set)
-    old: set[int] = field(default_factory=set)
-    young_until: int = 0
-    old_until: int = 0
-    floor: int = 0  # whatever is not later may have been seen and forgotten
+    packed: bytearray = field(default_factory=bytearray)
+    until: int = 0
+    numbers: set[int] = field(default_factory=set, repr=False)
+
+    @classmethod
+    def unpacked(cls, packed: bytes, until: int) -> "Generation":
+        """The generation whose bytes these are."""
+        numbers = {int.from_bytes(packed[i : i + HASH_BYTES], "big") for i in range(0, len(packed), HASH_BYTES)}
+        return cls(bytearray(packed), until, numbers)
+
+    def add(self, number: int, at: int) -> None:
+        self.numbers.add(number)
+        self.packed += number.to_bytes(HASH_BYTES, "big")
+        self.until = max(self.until, at)
+
+
+@dataclass(slots=True)
+class SeenIds:
+    """Two generations of hashes; whatever is not later than `floor` (ms) may have been seen and forgotten."""
+
+    young: Generation = field(default_factory=Generation)
+    old: Generation = field(default_factory=Generation)
+    floor: int = 0
 
     def __contains__(self, number: int) -> bool:
-        return number in self.young or number in self.old
+        return number in self.young.numbers or number in self.old.numbers
 
     def add(self, number: int, at: int, people: int) -> None:
         """Remember an id of a record of time `at`, in a home of so many people."""
-        if len(self.young) >= PER_PERSON * max(people, PEOPLE_MIN):
-            self.floor = max(self.floor, self.old_until)
-            self.old, self.old_until = self.young, self.young_until
-            self.young, self.young_until = set(), 0
-        self.young.add(number)
-        self.young_until = max(self.young_until, at)
+        if len(self.young.numbers) >= PER_PERSON * max(people, PEOPLE_MIN):
+            self.floor = max(self.floor, self.old.until)
+            self.old, self.young = self.young, Generation()
+        self.young.add(number, at)

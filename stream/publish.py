@@ -25,6 +25,7 @@ def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
     home = turn.home
     named = {p.person_id: x for p, x in zip(home.people, posterior[1:], strict=True) if p.present} | {GUEST: posterior[0]}
     row.tier, row.named = tier_of(home, turn.policy, named, row.llr, row.observed_at)
+    row.packed = None
     _identity(turn, row, named)
     label(turn, row)
 
@@ -34,6 +35,7 @@ def revise(turn: Turn, row: Row, before: list[float]) -> None:
     home, policy = turn.home, turn.policy
     if max(abs(a - b) for a, b in zip(row.shares, before, strict=True)) >= policy.publishing.revision_change_min:
         row.revision += 1
+        row.packed = None
         by_evidence, named = tier_of(home, policy, _members_then(home, row, row.evidence), row.llr, row.observed_at)
         posterior = _members_then(home, row, row.shares)
         best = max(posterior, key=posterior.__getitem__)
@@ -77,7 +79,7 @@ def label(turn: Turn, row: Row) -> None:
     sure = p >= turn.policy.publishing.label_min and len(evidence) >= 2
     if (row.label_revision < 0 and not sure) or row.label == names[best]:
         return
-    row.label, row.label_revision = names[best], row.label_revision + 1
+    row.label, row.label_revision, row.packed = names[best], row.label_revision + 1, None
     value = Label.model_construct(
         v=1, event_id=row.event_id, household_id=turn.home.household_id, person_id=names[best], probability=min(p, 1.0),
         evidence=evidence, revision=row.label_revision, cause=turn.cause,

@@ -22,16 +22,14 @@ from learners.prototypes import SHARE_STEP, SoftPrototypes, Tail
 from .evidence import LLR_STEP
 from .household import DAY_MS, Home, Person, PhoneState, Registration
 from .learning import recalibrate
-from .ledger import Claim, Row, Sighting, Waiting
-from .memory import HASH_BYTES, SeenIds
+from .ledger import Claim, Names, Row, Sighting, Waiting
+from .memory import Generation, SeenIds
 from .policy import Policy
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
 STATE_VERSION: Final = 1
 UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {}  # version -> the layout of the next version
-
-Names = dict[str, int]
 
 
 class UnknownState(ValueError):
@@ -40,10 +38,9 @@ class UnknownState(ValueError):
 
 def encode_home(home: Home) -> bytes:
     """Deterministic, versioned bytes of a household's state."""
-    names: Names = {}
-    rows = [_encode_row(home, row, names) for row in home.rows]
+    rows = [_packed(home, row) for row in home.rows]
     body = [
-        STATE_VERSION, home.household_id, home.stream_time, home.next_row, home.next_rebuild, list(names),
+        STATE_VERSION, home.household_id, home.stream_time, home.next_row, home.next_rebuild, home.names.listed,
         [_encode_person(p) for p in home.people],
         [[i, [_encode_registration(r) for r in phone.registrations]] for i, phone in home.phones.items()],
         rows,
@@ -67,6 +64,7 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
     for encoder, pairs in tails.items():
         home.spaces[encoder] = _decode_space(encoder, pairs, policy)
+    home.names = Names(names)
     home.rows = [_decode_row(home, row, names) for row in rows]
     home.seen = _decode_seen(learnt[0])
     _decode_presence(home, learnt[1])
@@ -117,11 +115,6 @@ def _decode_registration(kept: list[Any]) -> Registration:
 # ---- the ledger
 
 
-def _name(names: Names, name: str | None) -> int | None:
-    """The number of a name in the table; at first sight it is put there."""
-    return None if name is None else names.setdefault(name, len(names))
-
-
 def _encode_claim(c: Claim) -> list[Any]:
     return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right]
 
@@ -135,15 +128,24 @@ def _unsteps(raw: bytes, step: float, kind: str) -> list[float]:
     return values
 
 
-def _encode_row(home: Home, row: Row, names: Names) -> list[Any]:
+def _packed(home: Home, row: Row) -> msgspec.Raw:
+    """A row as it is kept; packed once until it changes, since most of a ledger stays as it is."""
+    if row.packed is None:
+        row.packed = msgspec.msgpack.encode(_encode_row(home, row))
+    return msgspec.Raw(row.packed)
+
+
+def _encode_row(home: Home, row: Row) -> list[Any]:
+    number = home.names.number
     shares = None if row.shares == row.evidence else _steps(row.shares, SHARE_STEP, "<u2")
-    sightings = None if row.sightings is None else [[_name(names, s.phone_id), s.rssi_dbm] for s in row.sightings]
-    vectors = [[_name(names, e), (home.spaces[e].vector(row.number) / STEP).astype("i1").tobytes()] for e in row.encoders]
-    llr = [[_name(names, m), _steps(values, LLR_STEP, "i1")] for m, values in row.llr.items()]
+    sightings = None if row.sightings is None else [[number(s.phone_id), s.rssi_dbm] for s in row.sightings]
+    vectors = [[number(e), (home.spaces[e].vector(row.number) / STEP).astype("i1").tobytes()] for e in row.encoders]
+    llr = [[number(m), _steps(values, LLR_STEP, "i1")] for m, values in row.llr.items()]
+    activity, named, label = (None if name is None else number(name) for name in (row.activity, row.named, row.label))
     return [
-        row.number, row.event_id, row.observed_at, _name(names, row.device_id), _name(names, row.activity), vectors, sightings,
-        row.stranger, _steps(row.evidence, SHARE_STEP, "<u2"), shares, llr, row.counted, row.tier, _name(names, row.named),
-        row.revision, _name(names, row.label), row.label_revision, [_encode_claim(c) for c in row.claims],
+        row.number, row.event_id, row.observed_at, number(row.device_id), activity, vectors, sightings, row.stranger,
+        _steps(row.evidence, SHARE_STEP, "<u2"), shares, llr, row.counted, row.tier, named, row.revision, label,
+        row.label_revision, [_encode_claim(c) for c in row.claims],
     ]  # fmt: skip
 
 
@@ -187,15 +189,11 @@ def _decode_space(encoder: str, pairs: list[Any], policy: Policy) -> SoftPrototy
 
 
 def _encode_seen(seen: SeenIds) -> list[Any]:
-    packed = [b"".join(n.to_bytes(HASH_BYTES, "big") for n in sorted(ids)) for ids in (seen.young, seen.old)]
-    return [*packed, seen.young_until, seen.old_until, seen.floor]
+    return [bytes(seen.young.packed), seen.young.until, bytes(seen.old.packed), seen.old.until, seen.floor]
 
 
 def _decode_seen(kept: list[Any]) -> SeenIds:
-    young, old = (
-        {int.from_bytes(raw[i : i + HASH_BYTES], "big") for i in range(0, len(raw), HASH_BYTES)} for raw in kept[:2]
-    )
-    return SeenIds(young, old, *kept[2:])
+    return SeenIds(Generation.unpacked(kept[0], kept[1]), Generation.unpacked(kept[2], kept[3]), kept[4])
 
 
 def _encode_presence(home: Home) -> list[Any]:

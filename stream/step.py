@@ -101,10 +101,7 @@ def _tidy(turn: Turn) -> None:
     purge_departed(turn)
     oldest = home.stream_time - policy.limits.ledger_days * DAY_MS
     while home.rows and (len(home.rows) > capacity(home, policy) or home.rows[0].observed_at < oldest):
-        claimed = bool(home.rows[0].claims)
         fold_oldest(home)
-        if claimed:
-            recalibrate(home)
     if home.next_row >= home.next_rebuild and any(p.present and not p.enrolled for p in home.people):
         home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
         changed = rebuild(home, policy)

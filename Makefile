@@ -1,0 +1,86 @@
+# kithkin: every command sets up what it needs. `make` alone tells what there is.
+
+PYTHON ?= python3
+VENV   ?= .venv
+# Processes that share the tests; 0: none but one, for a debugger.
+JOBS   ?= auto
+# First seed of the simulator.
+SEED   ?= 0
+# Where the evaluation's data and tools are.
+SHARED ?= $(or $(KITHKIN_SHARED),../shared)
+
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+LOCKS  := requirements-uv.lock requirements-dev.lock
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint types layers simulate worlds bench lock clean
+
+help: ## what there is
+	@echo "kithkin learns, continuously and from real life, who is who in a household."
+	@echo
+	@echo "Start here:  make demo    then open the report whose name it prints"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Needs Python 3.11 or newer (PYTHON=$(PYTHON)), git and make; all else goes into $(VENV)/."
+
+setup: $(READY) ## install everything into .venv, from hashes; does nothing when nothing changed
+	@echo "Ready: $(BIN)/kithkin --help"
+
+# Three steps: an empty environment; uv, locked by hash; everything else by uv, locked by hash.
+$(READY): pyproject.toml stream/__init__.py $(LOCKS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "kithkin needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
+	  echo "Name another: make setup PYTHON=python3.12"; exit 1; } >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) >/dev/null 2>&1; } || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment: its venv module is missing (Debian, Ubuntu: apt install python3-venv)."; \
+	  exit 1; } >&2
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	  elif $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	  else rm -rf $(VENV); echo "$(PYTHON) has neither ensurepip nor pip (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; fi; \
+	$$pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## simulate a neighbourhood, learn from it live, write an HTML report (under a minute)
+	@$(BIN)/kithkin demo
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(READY) ## style of the code (ruff)
+	@$(BIN)/ruff check
+
+types: $(READY) ## types of stream and learners (mypy --strict)
+	@$(BIN)/mypy
+
+layers: $(READY) ## who may import whom (import-linter)
+	@$(BIN)/lint-imports
+
+simulate: $(READY) ## 1,000 histories full of faults; SEED=17 starts elsewhere, a failure prints its seed
+	@$(BIN)/python -m tests.simulator --histories 1000 --seed $(SEED)
+
+worlds: $(READY) ## how well it recognises: every scenario of SHARED=../shared, scored
+	@KITHKIN_SHARED=$(SHARED) $(BIN)/python bench/worlds.py
+
+bench: $(READY) ## how fast and how small it is
+	@$(BIN)/python -m bench
+
+lock: ## choose newest versions of all dependencies (needs .venv/bin/uv: run `make setup` once)
+	@$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
+	@$(COMPILE) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	@echo uv | $(COMPILE) - --output-file requirements-uv.lock
+	@$(COMPILE) --all-extras pyproject.toml >/dev/null # the extras still fit together
+	@git diff --stat -- '*.lock'
+
+# One lock for Python 3.11 and newer on every platform, and without a word of where packages come from.
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+clean: ## remove what was made, .venv included
+	rm -rf $(VENV) build dist out kithkin-demo.html .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,228 @@
+"""The command line: `kithkin`.
+
+Law: what an operator did wrong is one clear message and exit code 2; what failed is 1; an interruption is 130; a traceback
+is a defect of ours. Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .replay import Replay, Summary
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED: Final = 1
+EXIT_OPERATOR: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="kithkin",
+    help="Learns, continuously and from real life, who is who in a household.",
+    epilog="Start here:\n\n"
+    "  [cyan]kithkin demo[/]   a simulated neighbourhood, live, and a report to look at\n\n"
+    "  [cyan]kithkin replay recorded.jsonl.gz --out run[/]   the same worker on your own records\n\n"
+    "Each command tells more: [cyan]kithkin replay --help[/]",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="Settings that can change outputs (TOML); else the defaults.")
+]
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kithkin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def kithkin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Learns, continuously and from real life, who is who in a household."""
+
+
+@app.command(
+    "replay",
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin replay monday.jsonl.gz tuesday.jsonl.gz --out run[/]\n\n"
+    "  [cyan]kithkin replay year.jsonl --out run --store run.db[/]   can be interrupted, and goes on\n\n"
+    "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
+    "  [cyan]zcat *.gz | kithkin replay - --out what-if --policy stricter.toml[/]",
+)
+def replay_command(
+    logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Log files (JSON Lines, or gzipped); -: standard input.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
+    policy: PolicyFile = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="FILE.db", help="Keep the states in this file, so that an interrupted replay can go on."),
+    ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
+    ] = None,
+    wiring: Annotated[
+        Path | None,
+        typer.Option("--wiring", metavar="FILE", help="Settings that change no output (TOML); KITHKIN_* and flags override it."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
+) -> None:
+    """Run recorded logs through the worker that runs live.
+
+    Lines of one file apply in the order they stand in; several files are merged by their timestamps.
+
+    The same logs and policy give the same outputs, so a change of the policy shows its own effect.
+
+    With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
+    """
+    with _faults_explained():
+        from .replay import Replay
+        from .settings import load_policy, load_wiring
+
+        _replay(Replay(logs, out, load_policy(policy), load_wiring(wiring, store=store), origin, fresh))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin demo[/]\n\n"
+    "  [cyan]kithkin demo --homes 3 --days 60 --seed 7 --open[/]   three homes for two months, then open the report",
+)
+def demo(
+    homes: Annotated[int, typer.Option(min=1, max=99, help="Households to simulate.")] = 12,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Simulated days.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another neighbourhood; the same seed is the same.")] = 0,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The report: one HTML file.")] = Path("kithkin-demo.html"),
+    live: Annotated[bool, typer.Option(help="Show it live, if this is a terminal.")] = True,
+    open_report: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = False,
+) -> None:
+    """Watch a simulated neighbourhood being learnt, and read the report.
+
+    Children grow, guests come, phones are left behind and feedback is sometimes wrong.
+
+    Everything runs through the worker that runs live; nothing is needed but this program.
+    """
+    with _faults_explained():
+        from .demo import demo as run_demo
+
+        run_demo(homes=homes, days=days, seed=seed, out=out, live=live, open_report=open_report)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin policy > policy.toml[/]   a copy to change\n\n"
+    "  [cyan]kithkin policy --policy policy.toml[/]   check it, and see what holds",
+)
+def policy(policy: PolicyFile = None) -> None:
+    """Print the policy that holds, as TOML with every setting explained.
+
+    The policy is all that can change an output. Its policy_id stands on every identity and profile made under it.
+    """
+    with _faults_explained():
+        from .settings import load_policy, toml_of
+
+        effective = load_policy(policy)
+        typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin schema[/]   all records, in one object by topic\n\n"
+    "  [cyan]kithkin schema recognitions[/]   what a device must send",
+)
+def schema(
+    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, such as recognitions; else all.")] = None,
+) -> None:
+    """Print the JSON Schema of the records that cross the border."""
+    with _faults_explained():
+        from .errors import ConfigError
+        from .records import MODELS
+
+        if record is not None and record not in MODELS:
+            near = difflib.get_close_matches(record, MODELS, n=1)
+            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(MODELS)}")
+        shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
+        typer.echo(json.dumps(shown, indent=2))
+
+
+def _schema(topic: str) -> dict[str, Any]:
+    """What an input must hold, and what an output does hold (where a default is always written)."""
+    from pydantic import TypeAdapter
+
+    from .records import INPUT_TOPICS, MODELS
+
+    model = MODELS[topic]
+    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
+    mode: Literal["validation", "serialization"] = "validation" if topic in INPUT_TOPICS else "serialization"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema(mode=mode)}
+
+
+def _replay(task: "Replay") -> None:
+    from rich.console import Console
+
+    from .replay import replay, until_interrupted
+    from .summary import summary_table, watched
+
+    with until_interrupted() as stop, watched(Console(stderr=True)) as watch:
+        summary = replay(task, stop, watch)
+    Console(highlight=False).print(summary_table(summary))
+    if not summary.finished:
+        typer.echo(_how_to_go_on(task, summary), err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _how_to_go_on(task: "Replay", summary: "Summary") -> str:
+    done = summary.records_before + summary.counts.records
+    told = f"\nInterrupted after {done:,} events; what stands in {task.out} is whole lines. Give the same command again "
+    if task.lasting:
+        return told + ("without --fresh to go on from there." if task.fresh else "to go on from there.")
+    return told + "to begin anew: the states were in memory. With --store FILE.db a replay goes on where it stood."
+
+
+@contextmanager
+def _faults_explained() -> Iterator[None]:
+    """Turn whose fault it is into an exit code and one message."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (ValueError, RuntimeError) as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        typer.secho(f"kithkin: {error}", fg="red", err=True)
+        raise typer.Exit(code) from None
+
+
+def _exit_code(error: Exception) -> int | None:
+    """None: a fault that nobody foresaw, whose traceback is worth more than a sentence."""
+    from .errors import ConfigError, RecoveryError, TooManyDeadLetters
+    from .logs import InvalidLog
+    from .ports import BrokerError, Fenced, StoreError
+
+    if isinstance(error, (ConfigError, InvalidLog)):
+        return EXIT_OPERATOR
+    if isinstance(error, (BrokerError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
+        return EXIT_FAILED
+    return None

@@ -1,0 +1,122 @@
+"""The demo: a simulated neighbourhood, run through the very worker, watched while it happens, and reported.
+
+Law: nothing is staged. Records reach the worker through its broker as they would arrive, hours at a time; the view
+and the report show what was published. With or without a terminal the outputs are the same.
+"""
+
+import time
+import webbrowser
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby, product
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+
+from .brokers import MemoryBroker, MemoryLog
+from .demo_scoreboard import Scoreboard
+from .demo_view import picture, plain_line, summary
+from .neighbourhood import PARTITIONS, Neighbourhood, neighbourhood
+from .neighbourhood_life import BEGIN_MS, DAY_MS, HOUR_MS
+from .policy import Policy
+from .ports import Encoded
+from .records import OUTPUT_TOPICS
+from .report import Run, report
+from .report_run import read
+from .stores import MemoryStore
+from .worker import Worker
+
+__all__ = ["demo"]
+
+SLICE_MS: Final = 3 * HOUR_MS  # of simulated time, handed over at once
+FRAME_S: Final = 0.025  # a slice is shown at least so long, so that eyes can follow
+
+
+def demo(*, homes: int, days: int, seed: int, out: Path, live: bool, open_report: bool) -> Path:
+    """Simulate, recognise, show and report.
+
+    Parameters
+    ----------
+    homes, days, seed
+        Of the simulated neighbourhood; the same three give the same outputs. 1 to 99 homes, at least 1 day.
+    out
+        The HTML file to write.
+    live
+        Show the live picture if there is a terminal; else a line of progress per simulated week.
+    open_report
+        Open the report in the browser at the end.
+
+    Raises
+    ------
+    ValueError
+        `homes` or `days` is out of range.
+    """
+    console = Console()
+    begun_s = time.perf_counter()
+    street = neighbourhood(homes=homes, days=days, seed=seed)
+    truths = {key: truth.person_id for key, truth in street.truths.items()}
+    board, stage = Scoreboard(truths, BEGIN_MS + DAY_MS, DAY_MS), _Stage(street)
+    show = _show_live if live and console.is_terminal else _show_lines
+    show(console, stage, board, days)
+    page = report(Run(street.records, stage.outputs, truths, street.stories), out)
+    console.print(summary(board, time.perf_counter() - begun_s, len(street.records)))
+    console.print(f"\nThe report, one file to open in any browser: [bold]{page}[/bold]", soft_wrap=True, highlight=False)
+    if open_report:
+        webbrowser.open(page.resolve().as_uri())
+    return page
+
+
+class _Stage:
+    """The worker on its memory broker, fed with a street's records as simulated time goes by."""
+
+    def __init__(self, street: Neighbourhood) -> None:
+        self._street = street
+        self._log = MemoryLog(PARTITIONS)
+        self._worker = Worker(MemoryBroker(self._log), MemoryStore(), Policy())
+        self.outputs: list[Encoded] = []
+        self._seen: Counter[tuple[str, int]] = Counter()
+
+    def play(self, board: Scoreboard) -> Iterator[int]:
+        """Hand over slice after slice, and what came of it to the scoreboard; yields the simulated time (ms) reached."""
+        for number, arriving in groupby(self._street.records, lambda record: record.timestamp // SLICE_MS):
+            records = list(arriving)
+            for record in records:
+                self._log.append(record.topic, record.partition, record.timestamp, record.key, record.value)
+            waiting = len(records)
+            while waiting:
+                waiting -= self._worker.run_once().records
+            published = self._published()
+            self.outputs += published
+            board.saw(read(Run(records, published)))
+            yield (number + 1) * SLICE_MS
+
+    def _published(self) -> list[Encoded]:
+        """What became visible since the last look, per topic and partition in order."""
+        new: list[Encoded] = []
+        for place in product(OUTPUT_TOPICS, range(PARTITIONS)):
+            visible = self._log.outputs(*place)
+            new += visible[self._seen[place] :]
+            self._seen[place] = len(visible)
+        return new
+
+
+def _show_lines(console: Console, stage: _Stage, board: Scoreboard, days: int) -> None:
+    """A line a simulated week, for logs and pipes."""
+    said = 0
+    for now_ms in stage.play(board):
+        day = (now_ms - board.begin_ms) // board.day_ms
+        if day // 7 > said:
+            said = day // 7
+            console.print(plain_line(board, day, days), highlight=False)
+
+
+def _show_live(console: Console, stage: _Stage, board: Scoreboard, days: int) -> None:
+    """The live picture; it stays on the screen as the run ended."""
+    end_ms = board.begin_ms + days * board.day_ms
+    with Live(console=console, auto_refresh=False) as view:
+        for now_ms in stage.play(board):
+            shown_s = time.perf_counter()
+            view.update(picture(board, now_ms, end_ms, console.size), refresh=True)
+            time.sleep(max(0.0, FRAME_S - (time.perf_counter() - shown_s)))

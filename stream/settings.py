@@ -1,0 +1,203 @@
+"""Settings: the policy, which can change outputs, and the wiring, which cannot.
+
+Law: whatever is set wrongly ends the command before anything is touched, naming the key, the place that set it and what
+would be right; an unknown key is an error. Environment variables and flags override the wiring only: what was decided
+about people stands in one file, whose hash is on every output.
+"""
+
+import difflib
+import json
+import os
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import isclass
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from .errors import ConfigError
+from .policy import Policy
+
+__all__ = ["Wiring", "load_policy", "load_wiring", "toml_of"]
+
+_PREFIX: Final = "KITHKIN_"
+_COMMENT_WIDTH: Final = 118
+
+
+class Wiring(BaseSettings):
+    """Where states lie and how much is done at once. Nothing here can change what is said about anyone."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    store: Annotated[str, Field(description='Where states lie: the path of a SQLite file ending in ".db", or "memory:".')] = (
+        "memory:"
+    )
+    batch_records_max: Annotated[
+        int,
+        Field(
+            gt=0,
+            le=1_000_000,
+            description="Records taken at once, which become visible together. "
+            "More is faster, since a household is saved once a batch; fewer are done again after a crash.",
+        ),
+    ] = 2_000
+    resident_bytes_max: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="States kept in memory, in bytes as they are stored; live they weigh a small multiple. "
+            "Households beyond it are loaded again when their next event comes.",
+        ),
+    ] = 256 * 2**20
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The policy of a TOML file; None: the defaults.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is not TOML, has an unknown key (the nearest known one is named) or a value out of bounds.
+    """
+    if path is None:
+        return Policy()
+    try:
+        return Policy.model_validate(_read_toml("policy", path))
+    except ValidationError as error:
+        raise _explained(error, Policy, str(path)) from None
+
+
+def load_wiring(path: Path | None, **flags: Any) -> Wiring:
+    """The wiring: flags before `KITHKIN_*` variables before the TOML file before the defaults. A flag of None was not given.
+
+    Raises
+    ------
+    ConfigError
+        As `load_policy`.
+    """
+    filed = _read_toml("wiring", path) if path else {}
+    given = {name: value for name, value in flags.items() if value is not None}
+
+    class Layered(Wiring):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: Any, **named: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, filed)
+
+    try:
+        return Layered(**given)
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        variable = _PREFIX + key.upper()
+        source = f"--{key.replace('_', '-')}" if key in given else variable if variable in os.environ else str(path)
+        raise _explained(error, Wiring, source) from None
+
+
+def toml_of(model: BaseModel) -> str:
+    """TOML of a model of settings with its descriptions as comments; read again, it gives an equal model.
+
+    What is unset stands as a comment, for TOML has no word for it.
+    """
+    return "\n".join(_table(model, ())).lstrip("\n") + "\n"
+
+
+def _read_toml(key: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(key, str(path), error.strerror or "unreadable", "a file that can be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(key, str(path), str(error), "a TOML file") from None
+
+
+def _explained(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
+    """One fault of a validation, in words for who wrote the setting; an unknown key first, for others may come of it."""
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    path = tuple(map(str, fault["loc"]))
+    if fault["type"] == "missing":
+        return ConfigError(".".join(path), None, source, "given, for it has no default")
+    if fault["type"] == "extra_forbidden":
+        known = list(_model_at(model, path[:-1]).model_fields)
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        right = f"{'.'.join((*path[:-1], *near))}, the nearest known key" if near else f"one of {', '.join(known)}"
+    else:
+        right = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return ConfigError(".".join(path) or "the whole", fault["input"], source, right)
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    """The model that describes the table at a path; names that the user chose (of a dictionary) lead to what they hold."""
+    for name in path:
+        if name in model.model_fields:
+            annotation = model.model_fields[name].annotation
+            inner = [part for part in (annotation, *get_args(annotation)) if isclass(part) and issubclass(part, BaseModel)]
+            model = inner[0] if inner else model
+    return model
+
+
+def _table(model: BaseModel, path: tuple[str, ...], commented: bool = True) -> Iterator[str]:
+    """Lines of one model: its own values first, since TOML has no way back from a table."""
+    tables: list[tuple[str, Any, str | None]] = []
+    for name, field in type(model).model_fields.items():
+        value, description = getattr(model, name), field.description if commented else None
+        if _is_table(value):
+            tables.append((name, value, description))
+        else:
+            yield from _comment(description)
+            yield f"# {name} is unset" if value is None else f"{name} = {_literal(value)}"
+    for name, value, description in tables:
+        yield from _subtable(value, (*path, name), description, commented)
+
+
+def _subtable(value: Any, path: tuple[str, ...], description: str | None, commented: bool) -> Iterator[str]:
+    if isinstance(value, BaseModel):
+        yield ""
+        yield from _comment(description or (_first_line(value) if commented else None))
+        yield f"[{'.'.join(map(_key, path))}]"
+        yield from _table(value, path, commented)
+        return
+    if description:
+        yield ""
+        yield from _comment(description)
+    for number, (name, inner) in enumerate(value.items()):  # alike, so the first tells what the others mean
+        yield from _subtable(inner, (*path, name), None, commented and number == 0)
+
+
+def _is_table(value: object) -> bool:
+    """A model, or a dictionary of models. One of plain values is short enough for a line."""
+    models = value.values() if isinstance(value, Mapping) and value else [value]
+    return all(isinstance(model, BaseModel) for model in models)
+
+
+def _comment(text: str | None) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text or "", _COMMENT_WIDTH)]
+
+
+def _first_line(model: BaseModel) -> str | None:
+    return (type(model).__doc__ or "").strip().partition("\n")[0] or None
+
+
+def _key(name: str) -> str:
+    bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if bare else json.dumps(name)
+
+
+def _literal(value: object) -> str:
+    """A TOML value; its strings are JSON's, its infinity and NaN are Python's."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case list() | tuple() | set() | frozenset():
+            return f"[{', '.join(map(_literal, value))}]"
+        case Mapping():
+            return f"{{{', '.join(f'{_key(str(name))} = {_literal(inner)}' for name, inner in value.items())}}}"
+        case _:
+            raise TypeError(f"a setting of type {type(value).__name__} has no form in TOML")

@@ -1,0 +1,136 @@
+"""A store in one SQLite file, for a home server, a replay that can go on later, or a test of both.
+
+Law: a save is one transaction of the file; after a power cut it happened or it did not. The file may be opened by
+several processes: the epoch decides who saves, not who has it open.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from ..ports import Claimed, Offsets, StoreError
+from .rules import is_household, is_news
+
+__all__ = ["SqliteStore"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS partitions (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, offsets TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS states (
+    partition INTEGER NOT NULL, household TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (partition, household)
+) WITHOUT ROWID;
+"""
+_APPLICATION_ID = 0x6B69_7468  # "kith": tells our files from other SQLite files
+_VERSION = 1
+_NAMES_MAX = 500  # of one SELECT; old builds of SQLite take at most 999 variables
+_BUSY_S = 10.0
+
+
+class SqliteStore:
+    """States in a file.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is missing.
+    synchronous
+        `FULL` keeps what was saved through a power cut. `NORMAL` may lose the last saves then, which the journal of a
+        lasting broker makes good.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be opened, is not a store, or was written by a newer version.
+    """
+
+    def __init__(self, path: str | Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+        self._path = Path(path)
+        with self._explained():
+            self._connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            with self._explained():
+                self._prepare(synchronous)
+        except StoreError:
+            self.close()
+            raise
+
+    def claim(self, partition: int) -> Claimed:
+        with self._explained(), self._transaction():
+            epoch, offsets = self._stands_at(partition)
+            self._write(partition, epoch + 1, offsets)
+        return Claimed(epoch + 1, offsets)
+
+    def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        with self._explained():
+            for start in range(0, len(households), _NAMES_MAX):
+                names = households[start : start + _NAMES_MAX]
+                marks = ",".join("?" * len(names))
+                query = f"SELECT household, state FROM states WHERE partition = ? AND household IN ({marks})"
+                found.update(self._connection.execute(query, (partition, *names)))
+        return found
+
+    def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
+        with self._explained(), self._transaction():
+            newest, stands_at = self._stands_at(partition)
+            if is_news(partition, (epoch, newest), stands_at, offsets_from, offsets_to):
+                rows = ((partition, household, state) for household, state in states.items())
+                self._connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows)
+                self._write(partition, epoch, offsets_to)
+
+    def households(self, partition: int) -> Iterable[str]:
+        with self._explained():
+            rows = self._connection.execute("SELECT household FROM states WHERE partition = ?", (partition,)).fetchall()
+        return sorted(household for (household,) in rows if is_household(household))
+
+    def partitions(self) -> Sequence[int]:
+        with self._explained():
+            return [partition for (partition,) in self._connection.execute("SELECT partition FROM partitions ORDER BY 1")]
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _prepare(self, synchronous: str) -> None:
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION_ID and tables:
+            raise StoreError(
+                f"{self._path} is a SQLite file of something else; name a file that kithkin made, or one that does not exist"
+            )
+        if version > _VERSION:
+            raise StoreError(f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        if not tables:
+            self._connection.executescript(
+                f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;"
+            )
+
+    def _stands_at(self, partition: int) -> tuple[int, dict[str, int]]:
+        row = self._connection.execute("SELECT epoch, offsets FROM partitions WHERE partition = ?", (partition,)).fetchone()
+        return (0, {}) if row is None else (row[0], json.loads(row[1]))
+
+    def _write(self, partition: int, epoch: int, offsets: Offsets) -> None:
+        stored = json.dumps(dict(offsets), sort_keys=True)
+        self._connection.execute("INSERT OR REPLACE INTO partitions VALUES (?, ?, ?)", (partition, epoch, stored))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error

@@ -1,0 +1,261 @@
+"""What every broker must do. An adapter's tests subclass `BrokerConformance` and give a cluster to join.
+
+A difference that an adapter cannot help is that test overridden in the subclass with `xfail(strict=True, reason=…)`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pytest
+
+from stream.ports import Batch, Broker, BrokerError, Encoded, Fenced, Offsets, Transaction
+from stream.records import INPUT_TOPICS, Journal, Record
+
+__all__ = ["BrokerConformance", "Cluster"]
+
+POLLS_MAX = 200  # patience: a cluster may need several polls to assign or to deliver
+POLL_TIMEOUT_S = 0.2
+
+
+class Cluster(Protocol):
+    """Topics of two partitions and one group, empty at the beginning of each test."""
+
+    def append(self, topic: str, partition: int, timestamp: int, key: bytes | None, value: bytes | None) -> None:
+        """A producer sends a record."""
+        ...
+
+    def join(self) -> Broker:
+        """A new member of the group."""
+        ...
+
+    def expire(self, broker: Broker) -> None:
+        """The group gives a member up, without its knowledge."""
+        ...
+
+    def outputs(self, topic: str, partition: int) -> Sequence[Encoded]:
+        """What a reader of committed records sees of an output topic."""
+        ...
+
+
+class BrokerConformance:
+    """The port's promises."""
+
+    @pytest.fixture
+    def cluster(self) -> Cluster:
+        raise NotImplementedError("the adapter's test class gives the cluster")
+
+    def test_the_first_member_is_assigned_everything_and_no_records_with_it(self, cluster: Cluster) -> None:
+        cluster.append("recognitions", 0, 1, b"h", b"v")
+        batch = _until_assigned(cluster.join())
+        assert (batch.assigned, batch.revoked, len(batch.records)) == (frozenset({0, 1}), frozenset(), 0)
+
+    def test_each_record_comes_once_and_in_the_order_of_its_offset(self, cluster: Cluster) -> None:
+        _fill(cluster, 20)
+        records = _read(_joined(cluster), 80)
+        for topic in INPUT_TOPICS:
+            for partition in (0, 1):
+                assert _offsets(records, topic, partition) == list(range(20))
+
+    def test_a_poll_gives_at_most_as_many_as_asked(self, cluster: Cluster) -> None:
+        _fill(cluster, 20)
+        broker = _joined(cluster)
+        sizes = [len(broker.poll(7, POLL_TIMEOUT_S).records) for _ in range(20)]
+        assert 0 < max(sizes) <= 7
+
+    def test_a_record_is_given_as_it_was_sent(self, cluster: Cluster) -> None:
+        cluster.append("feedback", 1, 1_763_690_000_123, b"\xff\x00key", bytes(range(256)))
+        cluster.append("feedback", 1, 1_763_690_000_456, None, None)
+        assert _read(_joined(cluster), 2) == [
+            Record("feedback", 1, 0, 1_763_690_000_123, b"\xff\x00key", bytes(range(256))),
+            Record("feedback", 1, 1, 1_763_690_000_456, None, None),
+        ]
+
+    def test_a_live_log_never_ends_and_an_idle_poll_is_empty(self, cluster: Cluster) -> None:
+        batch = _joined(cluster).poll(10, 0.0)
+        assert (list(batch.records), batch.assigned, batch.revoked, batch.ended) == ([], frozenset(), frozenset(), False)
+
+    def test_without_a_commit_both_topics_stand_at_0(self, cluster: Cluster) -> None:
+        assert _whole(_joined(cluster).committed(1)) == {"recognitions": 0, "feedback": 0}
+
+    def test_seek_makes_the_next_poll_go_on_from_there(self, cluster: Cluster) -> None:
+        _fill(cluster, 5)
+        broker = _joined(cluster)
+        _read(broker, 20)
+        broker.seek(1, {"recognitions": 4, "feedback": 2})
+        again = _read(broker, 4)
+        assert _offsets(again, "recognitions", 1) == [4]
+        assert _offsets(again, "feedback", 1) == [2, 3, 4]
+
+    def test_a_published_transaction_is_visible_whole(self, cluster: Cluster) -> None:
+        _fill(cluster, 3)
+        broker = _joined(cluster)
+        _read(broker, 12)
+        outputs = [
+            Encoded("identities", 0, 11, b"h-0", b"first"),
+            Encoded("profiles", 0, 12, b"h-0/alice", None),
+            Encoded("identities", 1, 13, b"h-1", b"other"),
+            Encoded("identities", 0, 14, b"h-0", b"second"),
+            Encoded("dead-letters", 0, 15, None, b"letter"),
+        ]
+        broker.publish(_transaction(outputs, {0: (0, 3), 1: (0, 2)}))
+        assert list(cluster.outputs("identities", 0)) == [outputs[0], outputs[3]]
+        assert list(cluster.outputs("identities", 1)) == [outputs[2]]
+        assert list(cluster.outputs("profiles", 0)) == [outputs[1]]
+        assert list(cluster.outputs("dead-letters", 0)) == [outputs[4]]
+        assert [_whole(broker.committed(partition)) for partition in (0, 1)] == [_at(3), _at(2)]
+        assert list(broker.journal(1, _at(0))) == [_entry(1, 0, 2)]
+
+    def test_the_journal_is_read_from_the_start_of_any_batch(self, cluster: Cluster) -> None:
+        _fill(cluster, 6)
+        broker = _joined(cluster)
+        _read(broker, 24)
+        for start in (0, 2, 4):
+            broker.publish(_transaction([], {1: (start, start + 2)}))
+        assert list(broker.journal(1, _at(2))) == [_entry(1, 2, 4), _entry(1, 4, 6)]
+        assert list(broker.journal(1, _at(6))) == []
+        assert list(broker.journal(0, _at(0))) == []
+
+    def test_a_journal_that_begins_later_is_an_error(self, cluster: Cluster) -> None:
+        _fill(cluster, 6)
+        broker = _joined(cluster)
+        _read(broker, 24)
+        broker.publish(_transaction([], {1: (0, 4)}))
+        with pytest.raises(BrokerError):
+            list(broker.journal(1, _at(1)))
+
+    def test_fetch_gives_exactly_one_batch_and_does_not_move_the_poll(self, cluster: Cluster) -> None:
+        _fill(cluster, 6)
+        broker = _joined(cluster)
+        read = _read(broker, 24)
+        fetched = broker.fetch(1, {"recognitions": 1, "feedback": 3}, {"recognitions": 4, "feedback": 3})
+        assert list(fetched) == [r for r in read if r.partition == 1 and r.topic == "recognitions" and 1 <= r.offset < 4]
+        assert list(broker.fetch(0, _at(2), _at(2))) == []
+        both = broker.fetch(0, _at(2), _at(4))
+        assert [_offsets(both, topic, 0) for topic in INPUT_TOPICS] == [[2, 3], [2, 3]]
+        assert list(broker.poll(10, 0.0).records) == []
+
+    def test_a_new_member_goes_on_at_the_committed_offsets(self, cluster: Cluster) -> None:
+        _fill(cluster, 4)
+        first = _joined(cluster)
+        _read(first, 16)
+        first.publish(_transaction([], {0: (0, 4), 1: (0, 3)}))
+        first.close()
+        second = _joined(cluster)
+        assert _whole(second.committed(1)) == _at(3)
+        assert sorted(record.position for record in _read(second, 2)) == [("feedback", 1, 3), ("recognitions", 1, 3)]
+
+    def test_two_members_share_the_partitions(self, cluster: Cluster) -> None:
+        first = _joined(cluster)
+        second = cluster.join()
+        assigned, revoked = _balance([first, second])
+        assert assigned[0] | assigned[1] == {0, 1}
+        assert len(assigned[0]) == len(assigned[1]) == 1
+        assert revoked[0] == {0, 1}, "a rebalance is eager: all is revoked, then the new share is assigned"
+
+    def test_each_member_reads_its_own_share(self, cluster: Cluster) -> None:
+        members = [_joined(cluster), cluster.join()]
+        assigned, _ = _balance(members)
+        _fill(cluster, 5)
+        for member, share in zip(members, assigned, strict=True):
+            assert {record.partition for record in _read(member, 10)} == share
+
+    def test_a_zombie_publishes_nothing(self, cluster: Cluster) -> None:
+        _fill(cluster, 3)
+        zombie = _joined(cluster)
+        _read(zombie, 12)
+        cluster.expire(zombie)
+        successor = _joined(cluster)
+        with pytest.raises(Fenced):
+            zombie.publish(_transaction([Encoded("identities", 0, 1, b"h-0", b"from the grave")], {0: (0, 3)}))
+        assert list(cluster.outputs("identities", 0)) == []
+        assert _whole(successor.committed(0)) == _at(0)
+        assert list(successor.journal(0, _at(0))) == []
+
+    def test_the_successor_of_a_zombie_publishes(self, cluster: Cluster) -> None:
+        _fill(cluster, 3)
+        zombie = _joined(cluster)
+        _read(zombie, 12)
+        cluster.expire(zombie)
+        successor = _joined(cluster)
+        _read(successor, 12)
+        successor.publish(_transaction([Encoded("identities", 0, 1, b"h-0", b"answer")], {0: (0, 3)}))
+        assert [output.value for output in cluster.outputs("identities", 0)] == [b"answer"]
+
+    def test_closing_twice_is_no_error(self, cluster: Cluster) -> None:
+        broker = cluster.join()
+        broker.close()
+        broker.close()
+
+
+def _fill(cluster: Cluster, count: int) -> None:
+    for number in range(count):
+        for topic in INPUT_TOPICS:
+            for partition in (0, 1):
+                cluster.append(topic, partition, 1_763_690_000_000 + number, b"h-%d" % partition, b"%d" % number)
+
+
+def _joined(cluster: Cluster) -> Broker:
+    broker = cluster.join()
+    _until_assigned(broker)
+    return broker
+
+
+def _until_assigned(broker: Broker) -> Batch:
+    for _ in range(POLLS_MAX):
+        batch = broker.poll(100, POLL_TIMEOUT_S)
+        if batch.assigned:
+            return batch
+    raise AssertionError("no partition was assigned")
+
+
+def _balance(members: Sequence[Broker]) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
+    """Poll in turns until all partitions are shared among all; the latest share of each, and what each had to give up."""
+    shares: list[frozenset[int]] = [frozenset()] * len(members)
+    revoked: list[frozenset[int]] = [frozenset()] * len(members)
+    for _ in range(POLLS_MAX):
+        for index, member in enumerate(members):
+            batch = member.poll(100, POLL_TIMEOUT_S)
+            assert not batch.records, "records came before the group was balanced"
+            if batch.assigned or batch.revoked:
+                shares[index], revoked[index] = batch.assigned, revoked[index] | batch.revoked
+        if all(shares) and frozenset().union(*shares) == {0, 1}:
+            return shares, revoked
+    raise AssertionError("the group was not balanced")
+
+
+def _read(broker: Broker, count: int) -> list[Record]:
+    records: list[Record] = []
+    for _ in range(POLLS_MAX):
+        records.extend(broker.poll(100, POLL_TIMEOUT_S).records)
+        if len(records) >= count:
+            return records
+    raise AssertionError(f"only {len(records)} of {count} records came")
+
+
+def _offsets(records: Sequence[Record], topic: str, partition: int) -> list[int]:
+    return [record.offset for record in records if (record.topic, record.partition) == (topic, partition)]
+
+
+def _at(offset: int) -> dict[str, int]:
+    return dict.fromkeys(INPUT_TOPICS, offset)
+
+
+def _whole(offsets: Offsets) -> dict[str, int]:
+    return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}
+
+
+def _entry(partition: int, start: int, stop: int) -> Journal:
+    return Journal(
+        partition=partition,
+        offsets_from=_at(start),
+        offsets_to=_at(stop),
+        count=2 * (stop - start),
+        epoch=1,
+        step_version=1,
+        policy_id="p",
+    )
+
+
+def _transaction(outputs: Sequence[Encoded], spans: Mapping[int, tuple[int, int]]) -> Transaction:
+    journal = [_entry(partition, *span) for partition, span in spans.items()]
+    return Transaction(outputs, journal, {partition: _at(stop) for partition, (_, stop) in spans.items()})

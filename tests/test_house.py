@@ -1,0 +1,160 @@
+"""What a machine can hold of the house style: sizes, names, exports, layers, and that nothing names a machine."""
+
+import ast
+import importlib
+import re
+import subprocess
+import tokenize
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted([*ROOT.glob("stream/**/*.py"), *ROOT.glob("learners/**/*.py")])
+CODE = sorted([*MODULES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py")])
+
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+PARAMETERS_MAX = 5
+NAMES_OF_NOTHING = {"base", "common", "data", "helper", "helpers", "info", "manager", "misc", "util", "utils"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    """`stream/stores/__init__.py` -> `stream.stores`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=name_of)
+each_code = pytest.mark.parametrize("path", CODE, ids=name_of)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def lines_of_code(path: Path) -> int:
+    """Lines with a token that is neither a comment nor a docstring."""
+    silent = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENCODING", "ENDMARKER"}
+    with path.open("rb") as file:
+        spans = [(t.start[0], t.end[0]) for t in tokenize.tokenize(file.readline) if tokenize.tok_name[t.type] not in silent]
+    told = {line for first, last in spans for line in range(first, last + 1)}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            told -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(told)
+
+
+def is_command(function: Function) -> bool:
+    """Typer turns every parameter into a flag, so a command has as many as it has flags."""
+    names = {ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list}
+    return any(name.endswith((".command", ".callback")) for name in names)
+
+
+@each_code
+def test_a_module_is_one_noun(path: Path) -> None:
+    assert lines_of_code(path) <= MODULE_LINES_MAX
+
+
+@each_code
+def test_a_function_fits_a_screen(path: Path) -> None:
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(tree_of(path))}
+    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES_MAX} == {}
+
+
+@each_module
+def test_a_function_takes_at_most_five_things(path: Path) -> None:
+    crowded = {}
+    for function in functions(tree_of(path)):
+        a = function.args
+        names = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs) if p.arg not in ("self", "cls")]
+        if len(names) > PARAMETERS_MAX and not is_command(function):
+            crowded[function.name] = names
+    assert crowded == {}
+
+
+@each_module
+def test_a_module_opens_with_a_docstring_and_exports_what_it_has(path: Path) -> None:
+    assert ast.get_docstring(tree_of(path))
+    if path.name == "__main__.py":
+        return
+    module = importlib.import_module(name_of(path))
+    exported = list(module.__all__)
+    assert [name for name in exported if not hasattr(module, name)] == []
+    assert len(exported) == len(set(exported))
+
+
+@each_code
+def test_a_name_says_what_a_module_is_of(path: Path) -> None:
+    words = {word for part in name_of(path).split(".") for word in part.split("_")}
+    assert words & NAMES_OF_NOTHING == set()
+
+
+def contracts() -> list[dict[str, list[str]]]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def layers() -> list[list[str]]:
+    """Modules of each layer, from the top."""
+    return [re.findall(r"[\w.]+", layer) for layer in contracts()[0]["layers"]]
+
+
+def test_a_module_imports_only_what_its_layer_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = lint_imports(str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
+    assert not failed, capsys.readouterr().out
+
+
+def test_every_module_has_its_place_in_the_layers() -> None:
+    written = {".".join(name_of(path).split(".")[:2]) for path in ROOT.glob("stream/**/*.py")} - {"stream"}
+    assert written - {module for layer in layers() for module in layer} == set()
+
+
+def test_everything_from_the_codec_down_is_held_to_purity() -> None:
+    order = layers()
+    codec = next(i for i, layer in enumerate(order) if "stream.codec" in layer)
+    assert {module for layer in order[codec:] for module in layer} == set(contracts()[1]["source_modules"])
+
+
+def files_of_ours() -> list[Path]:
+    """Files that are, or would be, in the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("This tree is no git clone, so its own files cannot be told from what stands among them.")
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_nothing_names_a_machine_or_a_registry() -> None:
+    machine = re.compile(r"(?<![\w.}])/(work|tmp|root|home|Users)/")
+    registry = re.compile(r"pypi[.]org|python[h]osted|npmjs[.]|crates[.]io|artifactor[y]|[/.]nexus[.]|devp[i][./]")
+    found = []
+    for path in files_of_ours():
+        raw = path.read_bytes()
+        if b"\0" in raw:  # neither text nor ours to word
+            continue
+        for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
+            if machine.search(line) or registry.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert found == []
+
+
+def reasons_of_skips(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and reason of everything in a test module that may skip."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and re.search(r"(^|\.)(skip|skipif|importorskip|xfail)$", ast.unparse(node.func)):
+            told = [k.value for k in node.keywords if k.arg == "reason"] or node.args[:1]
+            yield node.lineno, ast.unparse(told[0]) if told else ""
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/*.py")), ids=name_of)
+def test_a_skip_says_why_in_a_sentence(path: Path) -> None:
+    assert [(line, why) for line, why in reasons_of_skips(tree_of(path)) if len(why.split()) < 4] == []

@@ -1,0 +1,183 @@
+"""The report: one file that needs nothing else, whatever the run was."""
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stream.codec import dead_letter, decode, encode_output
+from stream.household import Home
+from stream.neighbourhood import Neighbourhood, neighbourhood
+from stream.policy import Policy
+from stream.ports import Encoded
+from stream.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record
+from stream.report import Run, report
+from stream.report_drift import drift
+from stream.report_measures import Judged, calibration, confusion, tiers
+from stream.report_run import read
+from stream.step import step
+
+DAY_MS = 86_400_000
+BEGIN_MS = 20_400 * DAY_MS
+
+
+def serial(street: Neighbourhood) -> list[Encoded]:
+    """What the core answers to a street's records, one after the other."""
+    policy, homes, out = Policy(), {}, []
+    for record in street.records:
+        try:
+            event = decode(record, policy)
+        except InvalidRecord as invalid:
+            made: Sequence[Output] = [dead_letter(record, invalid.reason, invalid.detail)]
+        else:
+            home = homes.setdefault(event.value.household_id, Home.new(event.value.household_id, policy))
+            made = step(home, event, policy).outputs
+        out += [encode_output(output, record.partition, record.timestamp) for output in made]
+    return out
+
+
+def payload(page: Path) -> dict[str, Any]:
+    found = re.search(r"^const run = (.*);$", page.read_text(), re.MULTILINE)
+    assert found, "the page carries no run"
+    parsed: dict[str, Any] = json.loads(found[1])
+    return parsed
+
+
+def identity(event_id: str, posterior: dict[str, float], tier: int = 0, revision: int = 0, cause: Cause | None = None) -> Encoded:
+    best = max(posterior, key=posterior.__getitem__)
+    value = Identity(
+        event_id=event_id, household_id="h", observed_at=BEGIN_MS, revision=revision, posterior=posterior,
+        person_id=best if tier >= 2 else None, tier=tier, modalities=["voice"], policy_id="p",
+        cause=cause or Cause(topic="recognitions", partition=0, offset=0),
+    )  # fmt: skip
+    return encode_output(Output("identities", "h", value), 0, BEGIN_MS)
+
+
+def said(offset: int, value: Join | Correct) -> Record:
+    return Record("feedback", 0, offset, BEGIN_MS, b"h", value.model_dump_json().encode())
+
+
+JOIN = Join(v=1, feedback_id="f-0", household_id="h", given_at=BEGIN_MS, source="app", kind="join", person_id="ada")
+CORRECT = Correct(
+    v=1, feedback_id="f-1", household_id="h", given_at=BEGIN_MS + 1, source="app",
+    kind="correct", event_id="e-0", person_id="ada",
+)  # fmt: skip
+CORRECTED = Run(
+    inputs=[said(0, JOIN), said(1, CORRECT)],
+    outputs=[
+        identity("e-0", {"ada": 0.3, "guest": 0.7}),
+        identity("e-0", {"ada": 0.9, "guest": 0.1}, tier=1, revision=1, cause=Cause(topic="feedback", partition=0, offset=1)),
+    ],
+    truths={("h", "e-0"): "ada"},
+    stories={"h": "Ada lives alone."},
+)
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Run:
+    street = neighbourhood(homes=12, days=4, seed=1)
+    return Run(street.records, serial(street), {key: t.person_id for key, t in street.truths.items()}, street.stories)
+
+
+def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
+    page = report(Run(), tmp_path / "deep" / "report.html")
+    assert payload(page)["homes"] == []
+    assert payload(page)["headline"].startswith("Nothing happened")
+
+
+def test_a_report_of_records_that_nobody_answered_does_not_fail_on_the_broken_ones(simulated: Run, tmp_path: Path) -> None:
+    broken = (b"[]", b'{"given_at": "now"}', b"{", b"\xff", None)
+    noise = [Record("feedback", 0, n, BEGIN_MS, b"h", raw) for n, raw in enumerate(broken)]
+    told = payload(report(Run(inputs=[*simulated.inputs, *noise]), tmp_path / "r.html"))
+    assert len(told["homes"]) == 12
+    assert told["judged"] is False
+
+
+def test_the_page_loads_nothing_from_anywhere(simulated: Run, tmp_path: Path) -> None:
+    text = report(simulated, tmp_path / "report.html").read_text()
+    assert not re.findall(r"<(?:link|iframe|img|object)|(?:src|href|action)\s*=|@import|url\(|fetch\(|XMLHttp|https?://", text)
+
+
+def test_the_same_run_gives_the_same_bytes(simulated: Run, tmp_path: Path) -> None:
+    assert report(simulated, tmp_path / "a.html").read_bytes() == report(simulated, tmp_path / "b.html").read_bytes()
+
+
+def test_every_first_answer_is_drawn_once_in_its_home(simulated: Run, tmp_path: Path) -> None:
+    homes = payload(report(simulated, tmp_path / "r.html"))["homes"]
+    drawn = [(home["id"], event[-1]) for home in homes for event in home["events"]]
+    assert sorted(drawn) == sorted(simulated.truths)
+
+
+def test_every_dead_letter_of_a_home_is_told_with_its_reason(simulated: Run, tmp_path: Path) -> None:
+    dead = [json.loads(e.value or b"") for e in simulated.outputs if e.topic == "dead-letters"]
+    homes = payload(report(simulated, tmp_path / "r.html"))["homes"]
+    told = [h for home in homes for h in home["happenings"] if h["kind"] == "dead letter"]
+    assert len(told) == len(dead) > 0
+    assert all(any(d["reason"] in h["text"] for h in told) for d in dead)
+
+
+def test_feedback_shows_the_answer_before_and_after_it(tmp_path: Path) -> None:
+    [home] = payload(report(CORRECTED, tmp_path / "r.html"))["homes"]
+    [remark] = home["feedback"]
+    assert remark["before"] == {"revision": 0, "tier": 0, "ranked": [["guest", 0.7], ["ada", 0.3]]}
+    assert remark["after"] == {"revision": 1, "tier": 1, "ranked": [["ada", 0.9], ["guest", 0.1]]}
+    assert (remark["lift"], remark["honest"], remark["others"]) == ([0.3, 0.9], True, 0)
+
+
+def test_without_the_truth_nothing_is_called_right_or_wrong(tmp_path: Path) -> None:
+    told = payload(report(Run(CORRECTED.inputs, CORRECTED.outputs), tmp_path / "r.html"))
+    assert told["judged"] is False
+    assert (told["calibration"], told["tiers"], told["homes"][0]["right"]) == ([], [], None)
+    assert "right" not in told["headline"]
+
+
+def test_text_of_a_broken_record_cannot_end_the_script(tmp_path: Path) -> None:
+    record = Record("feedback", 0, 0, BEGIN_MS, b"h", b"</script><b>")
+    letter = encode_output(dead_letter(record, "unreadable", "</script><b>"), 0, BEGIN_MS)
+    page = report(Run([record, *CORRECTED.inputs], [letter, *CORRECTED.outputs]), tmp_path / "r.html")
+    assert page.read_text().count("</script>") == 1
+    assert "</script><b>" in [h["text"] for h in payload(page)["homes"][0]["happenings"]][-1]
+
+
+def test_measures_count_what_the_contract_counts() -> None:
+    sure, torn = {"ada": 0.97, "bob": 0.02, "guest": 0.01}, {"ada": 0.4, "bob": 0.5, "guest": 0.1}
+    outputs = [identity(f"e-{n}", sure, tier=2) for n in (1, 2, 3)] + [identity("e-4", torn, tier=1)]
+    reading = read(Run(outputs=outputs))
+    truths = {"e-1": "ada", "e-2": "bob", "e-3": "guest", "e-4": "bob"}
+    answers = [Judged(revisions[0], truths[event_id]) for (_, event_id), revisions in reading.answers.items()]
+    present, personal, *_ = tiers(answers)
+    assert (present["covered"], present["wrong"], present["fooled"], present["members"], present["guests"]) == (3, 1, 1, 3, 1)
+    assert (personal["covered"], personal["wrong"], personal["fooled"]) == (1, 1, 1)
+    assert confusion(answers, ["ada", "bob", "guest"]) == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    highest = calibration(answers)[-1]
+    assert (highest["n"], highest["said"], highest["true"]) == (3, pytest.approx(0.97), pytest.approx(1 / 3))
+    assert highest["low"] < 1 / 3 < highest["high"]
+
+
+def profile(embeddings: list[list[float]], weights: list[float], moved: float) -> dict[str, Any]:
+    prototypes = [
+        {"embedding": base64.b64encode(np.array(e, "<f2").tobytes()).decode(), "weight": w}
+        for e, w in zip(embeddings, weights, strict=True)
+    ]
+    return {"encoders": {"v": {"prototypes": prototypes}}, "health": {"drift": moved, "events": 3, "trust": 1.0}}
+
+
+def test_drift_is_the_distance_of_weighted_prototypes_from_the_first_and_from_the_one_before() -> None:
+    one, both, other = profile([[1, 0]], [1], 0), profile([[1, 0], [0, 1]], [1, 1], 0.5), profile([[0, 1]], [2], 1)
+    published = [(1, one), (2, both), (3, other), (4, None)]
+    told = drift("ada", published)
+    assert [p["away"]["v"] for p in told["points"]] == [0, pytest.approx(1 - 0.5**0.5, abs=1e-3), 1]
+    assert [p["moved"]["v"] for p in told["points"]] == [0, *[pytest.approx(1 - 0.5**0.5, abs=1e-3)] * 2]
+    assert [p["drift"] for p in told["points"]] == [0, 0.5, 1]
+    assert (told["revisions"], told["gone"]) == (3, 4)
+
+
+def test_a_profile_published_very_often_is_thinned_and_keeps_its_last() -> None:
+    told = drift("ada", [(t, profile([[1, 0]], [1], t)) for t in range(1000)])
+    assert len(told["points"]) <= 60
+    assert told["points"][-1]["t"] == 999
