@@ -19,6 +19,7 @@ __all__ = ["Habits"]
 
 Person = bool | str | int  # what River takes as a class
 
+NOTHING: Final = 1e-6  # of what was taken back: that little is rounding, not a count
 SMOOTHING: Final = 8.0  # events' worth of everybody's habits in each person's
 TEMPERATURE: Final = 0.5
 PROFILE_SHARE_MIN: Final = 0.005  # of a person's events: rarer habits do not show in a profile
@@ -67,9 +68,13 @@ class Habits(base.Classifier):
         for feature, value in x.items():
             values = self.counts.setdefault(feature, {})
             people = values.setdefault(value, {})
-            people[y] = max(0.0, people.get(y, 0.0) + amount)
             totals = self.totals.setdefault(feature, {})
-            totals[y] = max(0.0, totals.get(y, 0.0) + amount)
+            for table in (people, totals):
+                table[y] = table.get(y, 0.0) + amount
+                if table[y] <= abs(amount) * NOTHING:
+                    del table[y]
+            if not people:
+                del values[value]
             if len(values) > self.values_max:
                 self._forget_rarest(feature)
 
@@ -77,7 +82,7 @@ class Habits(base.Classifier):
         values, totals = self.counts[feature], self.totals[feature]
         rarest = min(values, key=lambda v: (sum(values[v].values()), str(v)))
         for person, count in values.pop(rarest).items():
-            totals[person] = max(0.0, totals[person] - count)
+            totals[person] = max(0.0, totals.get(person, 0.0) - count)
 
     def _rebase(self) -> None:
         """Bring the growing unit back to 1, rarely: the same in memory and after a load, since both keep the origin."""
@@ -123,7 +128,7 @@ class Habits(base.Classifier):
         for feature, values in sorted(self.counts.items()):
             total = self.totals[feature].get(y, 0.0)
             own = {v: people[y] for v, people in values.items() if people.get(y, 0.0) > PROFILE_SHARE_MIN * total}
-            shares = {str(v): round(count / total, 4) for v, count in own.items()}
+            shares = {str(v): round(count / total, 4) for v, count in own.items() if total > 0}
             if shares:
                 out[feature] = dict(sorted(shares.items()))
         return out

@@ -5,12 +5,12 @@ them. Only hashes of record ids stay, so that a repeated record is not taken for
 """
 
 from .household import Home
-from .learning import forget_row, recalibrate
+from .learning import forget_row, recalibrate, recount
 from .ledger import Row
 from .publish import tombstone
 from .turn import Turn
 
-__all__ = ["erase_home", "erase_person", "forget_phone", "purge_departed", "remove_person"]
+__all__ = ["erase_home", "erase_person", "forget_person", "forget_phone", "purge_departed"]
 
 SHARE_MAX = 0.05  # an event that may be the person's with more than this goes with them
 
@@ -29,44 +29,42 @@ def erase_home(turn: Turn) -> None:
 
 def erase_person(turn: Turn, person_id: str) -> bool:
     """Forget a person and every event that may have been theirs; False when there is nobody of that name."""
-    home = turn.home
-    column = home.column(person_id)
+    column = turn.home.column(person_id)
     if column is None:
         return False
-    for row in [row for row in home.rows if _is_of(row, column, person_id)]:
-        forget_row(home, row)
-    remove_person(home, column)
-    home.waiting = [w for w in home.waiting if w.claim.person_id != person_id]
-    recalibrate(home)
+    forget_person(turn.home, column)
     turn.touched.pop(person_id, None)
     tombstone(turn, person_id)
     return True
 
 
-def _is_of(row: Row, column: int, person_id: str) -> bool:
-    said = person_id in (row.named, row.label) or any(c.person_id == person_id for c in row.claims)
-    return said or max(row.shares[column + 1], row.evidence[column + 1]) > SHARE_MAX
-
-
-def remove_person(home: Home, column: int) -> None:
-    """Take a person out of everything that has columns or names; what rows held of them is a guest's."""
+def forget_person(home: Home, column: int) -> None:
+    """Take a person out of everything, with the events that may have been theirs; what is left of those is a guest's."""
     person_id = home.people[column].person_id
+    for row in [row for row in home.rows if _is_of(row, column, person_id)]:
+        forget_row(home, row)
     for row in home.rows:
-        row.claims = [c for c in row.claims if c.person_id != person_id]
-        row.named = None if row.named == person_id else row.named
-        row.label = None if row.label == person_id else row.label
+        recount(home, row, -1)
         row.remove_column(column)
     for space in home.spaces.values():
         space.remove_person(column)
-    del home.presence.steps[column]
+    del home.presence.steps[column], home.people[column]
     home.habits.forget(person_id)
+    for row in home.rows:
+        recount(home, row, 1)
     for phone_id, phone in list(home.phones.items()):
         phone.registrations = [r for r in phone.registrations if r.person_id != person_id]
         if not phone.registrations:
             forget_phone(home, phone_id)
+    home.waiting = [w for w in home.waiting if w.claim.person_id != person_id]
     home.folded = {k: left for k, owners in home.folded.items() if (left := [o for o in owners if o != person_id])}
-    del home.people[column]
     home.learn_names()
+    recalibrate(home)
+
+
+def _is_of(row: Row, column: int, person_id: str) -> bool:
+    said = person_id in (row.named, row.label) or any(c.person_id == person_id for c in row.claims)
+    return said or max(row.shares[column + 1], row.evidence[column + 1]) > SHARE_MAX
 
 
 def forget_phone(home: Home, phone_id: str) -> None:
@@ -83,5 +81,4 @@ def purge_departed(turn: Turn) -> None:
     home = turn.home
     limit = home.stream_time - turn.policy.limits.departed_days * 86_400_000
     for person in [p for p in home.people if p.left_at is not None and p.left_at < limit]:
-        remove_person(home, home.people.index(person))
-        recalibrate(home)
+        forget_person(home, home.people.index(person))

@@ -4,19 +4,22 @@ Law: a claim changes one event's shares and through them what was learnt from it
 guided enrolment, and nothing said cannot be taken back but erasure.
 """
 
+from typing import Final
+
 from learners.phones import PhoneReliability
-from learners.prototypes import ANCHOR, REST
 
 from . import erasure
 from .household import Home, Person, PhoneState, Registration
 from .learning import count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
-from .ledger import CLAIMS_MAX, Claim, Row, Waiting, rank
+from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
 from .publish import revise, tombstone
 from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
 from .turn import Outcome, Turn
 
 __all__ = ["apply", "apply_waiting", "expire_waiting", "retracted_early"]
+
+ENROLMENTS_MAX: Final = 4  # guided enrolments of a person that are known by name: older ones cannot be taken back
 
 
 def apply(turn: Turn, value: Feedback) -> None:
@@ -60,8 +63,11 @@ def _join(turn: Turn, value: Join) -> Outcome:
             row.add_column()
         for space in home.spaces.values():
             space.add_person()
+    elif home.people[column].present:
+        return "rejected"
     else:  # comes back soon after leaving: is still known
-        home.people[column].left_at = home.people[column].left_by = None
+        person = home.people[column]
+        person.left_before, person.left_at, person.joined_by = person.left_at, None, value.feedback_id
     home.next_rebuild = 0
     turn.touch(value.person_id)
     return "used"
@@ -107,13 +113,11 @@ def _enrol(turn: Turn, value: Enrol) -> Outcome:
     column = turn.home.member(value.person_id)
     if column is None:
         return "unknown_person"
-    turn.home.people[column].enrolled.append(value.feedback_id)
     found = [
         _claim(turn, event, Claim(value.feedback_id, value.source, "enrol", value.person_id, value.given_at))
         for event in dict.fromkeys(value.event_ids)
     ]
-    if all(outcome == "expired" for outcome in found):
-        turn.home.people[column].enrolled.remove(value.feedback_id)
+    turn.touch(value.person_id)
     return next((o for o in ("contradictory", "used", "early", "expired") if o in found), "used")
 
 
@@ -128,7 +132,7 @@ def _claim(turn: Turn, event_id: str, claim: Claim) -> Outcome:
     row = turn.home.row(event_id)
     if row is not None:
         return _claim_row(turn, row, claim)
-    if hashed("event", event_id) in turn.home.seen or claim.given_at <= turn.home.seen.floor:
+    if hashed("event", event_id) in turn.home.seen or claim.given_at <= turn.home.seen.forgotten_until:
         return "expired"
     return _wait(turn, event_id, claim)
 
@@ -147,17 +151,29 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
         if row.named is None:
             return "rejected"
         claim.person_id = row.named
-    against = [c for c in row.claims if (c.person_id, c.kind == "reject") != (claim.person_id, claim.kind == "reject")]
+    outcome: Outcome = "contradictory" if any(contradict(claim, other) for other in row.claims) else "used"
     row.claims.append(claim)
     if len(row.claims) > CLAIMS_MAX:
         weakest = min(row.claims, key=rank)
         uncount_claim(home, weakest)
         row.claims.remove(weakest)
-    if claim.kind != "enrol":
+        if weakest is claim:
+            return outcome
+    if claim.kind == "enrol":
+        _note_enrolment(home, claim)
+    else:
         count_claim(home, row, claim)
     _note_pin(home, claim)
     _settle(turn, row)
-    return "contradictory" if against else "used"
+    return outcome
+
+
+def _note_enrolment(home: Home, claim: Claim) -> None:
+    """Who has enrolled is anchored, as long as one of their last enrolments stands."""
+    column = home.column(claim.person_id)
+    if column is not None and claim.feedback_id not in home.people[column].enrolled:
+        home.people[column].enrolled.append(claim.feedback_id)
+        del home.people[column].enrolled[:-ENROLMENTS_MAX]
 
 
 def _note_pin(home: Home, claim: Claim) -> None:
@@ -189,8 +205,10 @@ def _retract(turn: Turn, value: Retract) -> Outcome:
         undo(turn, target)
         for undo in (_retract_claims, _retract_waiting, _retract_folded, _retract_phone, _retract_membership)
     ]
-    if any(undone):
+    claims, waiting, *others = undone
+    if any(others) or (claims and not all(p.enrolled for p in home.people)):
         _weigh_anew(turn)
+    if any(undone):
         return "used"
     if hashed("feedback", target) in home.seen:
         return "rejected"  # it had no effect, has expired, or was an erasure or a retraction itself
@@ -208,8 +226,15 @@ def _retract_claims(turn: Turn, target: str) -> bool:
         for claim in [c for c in row.claims if c.feedback_id == target]:
             uncount_claim(home, claim)
             row.claims.remove(claim)
+            _forget_pin(home, claim)
         _settle(turn, row)
     return bool(found)
+
+
+def _forget_pin(home: Home, claim: Claim) -> None:
+    column = home.column(claim.person_id) if claim.source == "pin" else None
+    if column is not None and home.people[column].last_pin_at == claim.given_at:
+        home.people[column].last_pin_at = None
 
 
 def _retract_waiting(turn: Turn, target: str) -> bool:
@@ -221,14 +246,13 @@ def _retract_waiting(turn: Turn, target: str) -> bool:
 
 def _retract_folded(turn: Turn, target: str) -> bool:
     """What was folded cannot be told apart: its owners are rebuilt from what the ledger still keeps of them."""
-    owners = turn.home.folded.pop(target, None)
+    owners = turn.home.folded.pop(hashed("feedback", target), None)
     for person_id in owners or []:
         column = turn.home.column(person_id)
         if column is not None:
-            person = turn.home.people[column]
-            person.calibration = None
+            turn.home.people[column].calibration = None
             for space in turn.home.spaces.values():
-                space.forget_tails(column, (ANCHOR, REST) if not person.enrolled else (REST,))
+                space.forget_tails(column)
             turn.touch(person_id)
     recalibrate(turn.home)
     return owners is not None
@@ -249,9 +273,13 @@ def _retract_phone(turn: Turn, target: str) -> bool:
 
 def _retract_membership(turn: Turn, target: str) -> bool:
     for person in list(turn.home.people):
-        if person.left_by == target:
+        if person.left_by == target and not person.present:
             person.left_at = person.left_by = None
             turn.touch(person.person_id)
+            return True
+        if person.joined_by == target and person.left_before is not None:  # a return: they are gone again
+            person.left_at, person.left_before = person.left_before, None
+            tombstone(turn, person.person_id)
             return True
         if person.joined_by == target:
             return erasure.erase_person(turn, person.person_id)

@@ -17,7 +17,7 @@ from learners.prototypes import SoftPrototypes
 
 from .ledger import Names, Row, Waiting
 from .memory import SeenIds
-from .policy import Policy
+from .policy import SOURCES, Policy
 from .records import GUEST, Source
 
 __all__ = ["DAY_MS", "NAMES_MAX", "CalibrationState", "Home", "Person", "PhoneState", "Registration"]
@@ -35,10 +35,11 @@ class Person:
 
     person_id: str
     joined_at: int
-    joined_by: str  # the feedback that said so
+    joined_by: str  # the feedback that said so, the last time
     joined_row: int  # the number of the first event after that
     left_at: int | None = None
-    left_by: str | None = None
+    left_by: str | None = None  # kept after a return, so that taking the return back restores it
+    left_before: int | None = None  # when they had left before they came back
     enrolled: list[str] = field(default_factory=list)  # guided enrolments that stand, by feedback id
     calibration: CalibrationState | None = None  # learnt from claims on events that have left the ledger
     events: float = 0.0  # how many events' worth was learnt, ever
@@ -98,7 +99,7 @@ class Home:
     rows: list[Row] = field(default_factory=list)  # the ledger: the last events, oldest first
     names: Names = field(default_factory=lambda: Names([GUEST]))  # that stand in packed rows
     waiting: list[Waiting] = field(default_factory=list)
-    folded: dict[str, list[str]] = field(default_factory=dict)  # claim that has left the ledger -> whose tails hold it
+    folded: dict[int, list[str]] = field(default_factory=dict)  # hashed claim that has left the ledger -> whose tails hold it
     spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
     habits: Habits = field(default_factory=Habits)
     honesty: dict[Source, Honesty] = field(default_factory=dict)
@@ -109,7 +110,7 @@ class Home:
         p = policy.priors
         presence = Presence(p.guest_share, p.guest_weight, p.person_weight, p.presence_events_max)
         habits = Habits(policy.learning.habits_half_life_days)
-        return cls(household_id, presence, habits=habits, honesty={s: policy.honesty(s) for s in p.honesty})
+        return cls(household_id, presence, habits=habits, honesty={s: policy.honesty(s) for s in SOURCES})
 
     def column(self, person_id: str) -> int | None:
         """The column of a person, also of one who left a short while ago."""

@@ -15,19 +15,21 @@ from learners.prototypes import ANCHOR, REST, SHARE_STEP
 from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear, phone_llr, tempers
 from .household import DAY_MS, NAMES_MAX, Home
 from .ledger import Claim, Row
+from .memory import hashed
 from .policy import Policy
 from .records import GUEST, Recognition
 
 __all__ = [
-    "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "reshare", "shares_of",
-    "uncount_claim",
+    "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "recount", "reshare",
+    "shares_of", "uncount_claim",
 ]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
 GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather somebody of the home than a guest
-LEAST = 1 / 8192  # evidence is kept to 1/4096: what is below half a step is not zero
+LEAST = 1 / 8192
 HABIT_SHARE_MIN = 0.02
-FOLDED_MAX = 64  # claims on folded events that can still be taken back
+FOLDED_PER_PERSON = 8  # claims on folded events that can still be taken back
+FOLDED_SHARE_MIN = 0.02  # less never reaches a tail
 PEOPLE_MIN, PEOPLE_MAX = 2, 4  # the ledger grows with the home between these
 
 
@@ -57,7 +59,7 @@ def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: 
     if probe.sightings is not None and probe.vectors:
         _learn_phones(home, policy, probe, weighed)
     row.shares, row.counted = list(kept), True
-    _count(home, row, 1)
+    recount(home, row, 1)
     for person, share in zip(home.people, kept[1:], strict=True):
         person.events += share
     return row
@@ -79,31 +81,48 @@ def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) ->
 def shares_of(home: Home, row: Row, evidence: list[float]) -> list[float]:
     """The evidence of an event and the claim that holds, together: guest, then every column."""
     claim = row.holding
-    named = None if claim is None else (-1 if claim.person_id == GUEST else home.column(claim.person_id))
-    if claim is None or named is None:
+    if claim is None:
         return list(evidence)
+    named = _position(home, claim)
     if claim.kind == "enrol":
-        return [float(i == named + 1) for i in range(len(evidence))]
-    likelihood = claim_likelihood(len(evidence), named + 1, home.honesty[claim.source].predict_one(), claim.kind == "reject")
-    joint = [max(p, LEAST) * x for p, x in zip(evidence, likelihood, strict=True)]
+        return [float(i == named) for i in range(len(evidence))]
+    joint = [p * x for p, x in zip(_floored(evidence), _likelihood(claim, named, len(evidence)), strict=True)]
     return quantise([x / sum(joint) for x in joint])
+
+
+def _position(home: Home, claim: Claim) -> int:
+    """Where the person that a claim names stands in a list of shares."""
+    if claim.person_id == GUEST:
+        return 0
+    column = home.column(claim.person_id)
+    assert column is not None, "claims about who was forgotten are forgotten with them"
+    return column + 1
+
+
+def _floored(evidence: list[float]) -> list[float]:
+    """Evidence is kept to 1/4096: what is below half a step is little, not impossible."""
+    return [max(p, LEAST) for p in evidence]
+
+
+def _likelihood(claim: Claim, named: int, people: int) -> list[float]:
+    return claim_likelihood(people, named, claim.believed, claim.kind == "reject")
 
 
 def reshare(home: Home, row: Row, shares: list[float]) -> None:
     """Give an event other owners: take back what the old shares taught, learn the new."""
-    if row.counted:
-        _count(home, row, -1)
+    recount(home, row, -1)
     for person, old, new in zip(home.people, row.shares[1:], shares[1:], strict=True):
         person.events += new - old
     row.shares, row.counted, row.packed = shares, not row.enrolled, None
-    if row.counted:
-        _count(home, row, 1)
+    recount(home, row, 1)
     for encoder in row.encoders:
         home.spaces[encoder].share(row.number, shares[1:])
 
 
-def _count(home: Home, row: Row, sign: int) -> None:
-    """Count (or take back) an event's owners in presence and habits."""
+def recount(home: Home, row: Row, sign: int) -> None:
+    """Count (or, with sign -1, take back) an event's owners in presence and habits, if it counts there."""
+    if not row.counted:
+        return
     home.presence.learn_one(row.shares, sign)
     habit = habit_of(row.activity, row.observed_at)
     if habit:
@@ -116,13 +135,14 @@ def _count(home: Home, row: Row, sign: int) -> None:
 
 
 def count_claim(home: Home, row: Row, claim: Claim) -> None:
-    """Let a claim tell how honest its source is, by what the sensors alone said of the event."""
-    named = 0 if claim.person_id == GUEST else (home.column(claim.person_id) or 0) + 1
-    source = home.honesty[claim.source]
-    evidence = [max(p, LEAST) for p in row.evidence]
-    no = claim.kind == "reject"
-    likelihood = claim_likelihood(len(evidence), named, source.predict_one(), no)
-    claim.right = source.learn_one(evidence, likelihood, named, no)
+    """Let a claim tell how honest its source is, by what the sensors alone said of the event.
+
+    It keeps how far its source was believed before: what the claim does to its event must not change with later ones.
+    """
+    source, named, evidence = home.honesty[claim.source], _position(home, claim), _floored(row.evidence)
+    claim.believed = source.predict_one()
+    likelihood = _likelihood(claim, named, len(evidence))
+    claim.right = source.learn_one(evidence, likelihood, named, claim.kind == "reject")
 
 
 def uncount_claim(home: Home, claim: Claim) -> None:
@@ -166,10 +186,10 @@ def fold_oldest(home: Home) -> None:
             person.calibration = base.state() if base.learnt else None
     for encoder in row.encoders:
         home.spaces[encoder].fold(row.number, ANCHOR if row.enrolled else REST)
-    owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > 0]
+    owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
     for claim in row.claims:
-        home.folded[claim.feedback_id] = owners
-        while len(home.folded) > FOLDED_MAX:
+        home.folded[hashed("feedback", claim.feedback_id)] = owners
+        while len(home.folded) > FOLDED_PER_PERSON * max(PEOPLE_MIN, len(home.people)):
             del home.folded[next(iter(home.folded))]
     del home.rows[0]
 

@@ -11,7 +11,7 @@ from learners.prototypes import SHARE_STEP
 
 from .records import Source
 
-__all__ = ["CLAIMS_MAX", "Claim", "Names", "Row", "Sighting", "Waiting", "rank"]
+__all__ = ["CLAIMS_MAX", "Claim", "Names", "Row", "Sighting", "Waiting", "contradict", "rank"]
 
 CLAIMS_MAX: Final = 6  # kept per event; beyond that the lowest in rank goes
 _RANKS: Final[dict[Source, int]] = {"voice": 0, "app": 1, "pin": 2, "annotator": 3}
@@ -46,11 +46,19 @@ class Claim:
     person_id: str
     given_at: int
     right: float | None = None  # None: not counted towards its source's honesty
+    believed: float = 1.0  # how honest its source was held to be when it came
 
 
 def rank(claim: Claim) -> tuple[bool, int, int]:
     """Of two claims about one event the greater holds: enrolment, then the source, then the later one."""
     return claim.kind == "enrol", _RANKS[claim.source], claim.given_at
+
+
+def contradict(one: Claim, other: Claim) -> bool:
+    """Whether two claims about one event cannot both be true."""
+    if (one.kind == "reject") == (other.kind == "reject"):
+        return one.kind != "reject" and one.person_id != other.person_id
+    return one.person_id == other.person_id
 
 
 @dataclass(slots=True)

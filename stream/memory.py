@@ -1,6 +1,6 @@
 """Which records were already seen: exact for a bounded number of them, and honest about what it forgot.
 
-Law: an id that was told is never taken for new. What is older than `floor` and not remembered cannot be told apart from
+Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be told apart from
 a duplicate, so it is refused rather than answered twice.
 
 Ids are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole. One wrong
@@ -16,6 +16,7 @@ __all__ = ["Generation", "SeenIds", "hashed"]
 HASH_BYTES: Final = 6
 PER_PERSON: Final = 64  # ids of a generation for every person of the home
 PEOPLE_MIN: Final = 2
+SENDERS_MAX: Final = 16  # with a floor of their own
 
 
 def hashed(kind: str, record_id: str) -> int:
@@ -25,38 +26,56 @@ def hashed(kind: str, record_id: str) -> int:
 
 @dataclass(slots=True)
 class Generation:
-    """Ids in the order they came: as a set to ask, as bytes to keep; and the greatest time (ms) of their records."""
+    """Ids in the order they came: as a set to ask, as bytes to keep; and the greatest time (ms) by sender."""
 
     packed: bytearray = field(default_factory=bytearray)
-    until: int = 0
+    until: dict[str, int] = field(default_factory=dict)
     numbers: set[int] = field(default_factory=set, repr=False)
 
     @classmethod
-    def unpacked(cls, packed: bytes, until: int) -> "Generation":
+    def unpacked(cls, packed: bytes, until: dict[str, int]) -> "Generation":
         """The generation whose bytes these are."""
         numbers = {int.from_bytes(packed[i : i + HASH_BYTES], "big") for i in range(0, len(packed), HASH_BYTES)}
         return cls(bytearray(packed), until, numbers)
 
-    def add(self, number: int, at: int) -> None:
+    def add(self, number: int, at: int, sender: str) -> None:
         self.numbers.add(number)
         self.packed += number.to_bytes(HASH_BYTES, "big")
-        self.until = max(self.until, at)
+        self.until[sender] = max(self.until.get(sender, 0), at)
 
 
 @dataclass(slots=True)
 class SeenIds:
-    """Two generations of hashes; whatever is not later than `floor` (ms) may have been seen and forgotten."""
+    """Two generations of hashes, and up to when each sender's records may have been seen and forgotten.
+
+    A sender is a device or a source of feedback: a record comes again from where it came, so that one clock that is
+    ahead does not make the others' records look old.
+    """
 
     young: Generation = field(default_factory=Generation)
     old: Generation = field(default_factory=Generation)
-    floor: int = 0
+    floors: dict[str, int] = field(default_factory=dict)  # ms, the latest senders'
+    floor_of_others: int = 0
 
     def __contains__(self, number: int) -> bool:
         return number in self.young.numbers or number in self.old.numbers
 
-    def add(self, number: int, at: int, people: int) -> None:
-        """Remember an id of a record of time `at`, in a home of so many people."""
+    def floor(self, sender: str) -> int:
+        """Whatever of this sender is not later (ms) may have been seen and forgotten."""
+        return self.floors.get(sender, self.floor_of_others)
+
+    @property
+    def forgotten_until(self) -> int:
+        """The greatest floor of any sender, ms."""
+        return max(self.floors.values(), default=self.floor_of_others)
+
+    def add(self, number: int, at: int, sender: str, people: int) -> None:
+        """Remember an id of a sender's record of time `at`, in a home of so many people."""
         if len(self.young.numbers) >= PER_PERSON * max(people, PEOPLE_MIN):
-            self.floor = max(self.floor, self.old.until)
+            for name, until in self.old.until.items():
+                self.floors[name] = max(self.floor(name), until)
+            while len(self.floors) > SENDERS_MAX:
+                first = min(self.floors, key=lambda name: (self.floors[name], name))
+                self.floor_of_others = max(self.floor_of_others, self.floors.pop(first))
             self.old, self.young = self.young, Generation()
-        self.young.add(number, at)
+        self.young.add(number, at, sender)

@@ -6,7 +6,6 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -78,14 +77,17 @@ def _embedding(text: str) -> Vector:
         raise ValueError(f"the embedding is longer than {EMBEDDING_LENGTH_MAX} numbers")
     try:
         raw = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError(f"the embedding is not base64 ({error})") from None
     if not raw or len(raw) % 2:
         raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
-    vector = np.frombuffer(raw, "<f2").astype(np.float32)
+    halves = np.frombuffer(raw, "<f2")
+    if not np.isfinite(halves).all():
+        raise ValueError("the embedding has NaN or infinite numbers")
+    vector = halves.astype(np.float32)
     square = float(vector @ vector)
-    if not 0 < square < EMBEDDING_NORM_MAX**2:  # also false for NaN and infinity
-        raise ValueError("the embedding is all zeros" if square == 0 else "the embedding has NaN, infinite or absurd numbers")
+    if not 0 < square < EMBEDDING_NORM_MAX**2:
+        raise ValueError("the embedding has absurdly large numbers" if square else "the embedding is all zeros")
     vector.flags.writeable = False
     return vector
 
@@ -148,6 +150,11 @@ class Recognition(_Input):
         """Event time, ms."""
         return self.observed_at
 
+    @property
+    def sender(self) -> str:
+        """Whose clock that is."""
+        return self.device_id
+
     def model_post_init(self, _context: Any) -> None:
         if self.voice is None and self.face is None and self.phones is None and self.activity is None:
             raise ValueError("none of voice, face, phones and activity is present: there is nothing to recognise")
@@ -164,6 +171,11 @@ class _Feedback(_Input):
     def at(self) -> int:
         """Event time, ms."""
         return self.given_at
+
+    @property
+    def sender(self) -> str:
+        """Whose clock that is; no device has such an id."""
+        return f"feedback/{self.source}"
 
 
 class Join(_Feedback):

@@ -3,10 +3,11 @@
 Law: `decode_home(encode_home(home))` goes on exactly as `home` would, and equal homes have equal bytes. A state written
 by any released version loads for ever: `UPGRADES` brings an older layout to the newest, one version at a time.
 
-The layout is msgpack: a list that starts with its version. Names that recur (people, devices, activities, phones) stand
+The layout is a checksum and msgpack: a list that starts with its version. Names that recur (people, devices, activities, phones) stand
 once in a table; shares are uint16 in steps of SHARE_STEP, vectors int8 in steps of STEP, tails float16.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from .policy import Policy
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
 STATE_VERSION: Final = 1
+CHECKSUM_BYTES: Final = 4
 UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {}  # version -> the layout of the next version
 
 
@@ -50,7 +52,8 @@ def encode_home(home: Home) -> bytes:
         _encode_seen(home.seen), _encode_presence(home), _encode_habits(home.habits),
         {s: [h.right_steps, h.wrong_steps] for s, h in home.honesty.items()},
     ]  # fmt: skip
-    return msgspec.msgpack.encode(body)
+    packed = msgspec.msgpack.encode(body)
+    return _checksum(packed) + packed
 
 
 def decode_home(raw: bytes, policy: Policy) -> Home:
@@ -62,7 +65,7 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     home.people = [_decode_person(p) for p in people]
     home.phones = {i: PhoneState([_decode_registration(r) for r in kept]) for i, kept in phones}
     home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
-    for encoder, pairs in tails.items():
+    for encoder, pairs in ((e, p) for e, p in tails.items() if e in policy.encoders):  # what no policy knows is let go
         home.spaces[encoder] = _decode_space(encoder, pairs, policy)
     home.names = Names(names)
     home.rows = [_decode_row(home, row, names) for row in rows]
@@ -76,12 +79,16 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     return home
 
 
+def _checksum(packed: bytes) -> bytes:
+    return hashlib.blake2b(packed, digest_size=CHECKSUM_BYTES).digest()
+
+
 def _upgraded(raw: bytes) -> list[Any]:
-    try:
-        body = msgspec.msgpack.decode(raw)
-    except msgspec.DecodeError as error:
-        raise UnknownState(f"not a household's state: {error}") from None
-    version = body[0] if isinstance(body, list) and body else None
+    packed = raw[CHECKSUM_BYTES:]
+    if raw[:CHECKSUM_BYTES] != _checksum(packed):
+        raise UnknownState("not a household's state, or one that was damaged: its checksum does not fit its bytes")
+    body = msgspec.msgpack.decode(packed)
+    version = body[0]
     while version in UPGRADES:
         body = UPGRADES[version](body)
         version = body[0]
@@ -95,12 +102,12 @@ def _upgraded(raw: bytes) -> list[Any]:
 
 
 def _encode_person(p: Person) -> list[Any]:
-    return [p.person_id, p.joined_at, p.joined_by, p.joined_row, p.left_at, p.left_by, p.enrolled, p.calibration, p.events,
-            p.last_seen_at, p.last_pin_at, p.revision, p.published_events]  # fmt: skip
+    return [p.person_id, p.joined_at, p.joined_by, p.joined_row, p.left_at, p.left_by, p.left_before, p.enrolled, p.calibration,
+            p.events, p.last_seen_at, p.last_pin_at, p.revision, p.published_events]  # fmt: skip
 
 
 def _decode_person(kept: list[Any]) -> Person:
-    kept[7] = None if kept[7] is None else tuple(kept[7])
+    kept[8] = None if kept[8] is None else tuple(kept[8])
     return Person(*kept)
 
 
@@ -116,7 +123,7 @@ def _decode_registration(kept: list[Any]) -> Registration:
 
 
 def _encode_claim(c: Claim) -> list[Any]:
-    return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right]
+    return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right, c.believed]
 
 
 def _steps(values: list[float], step: float, kind: str) -> bytes:
@@ -154,11 +161,12 @@ def _decode_row(home: Home, kept: list[Any], names: list[str]) -> Row:
     counted, tier, named, revision, label, label_revision, claims = rest
     known = _unsteps(evidence, SHARE_STEP, "<u2")
     owned = list(known) if shares is None else _unsteps(shares, SHARE_STEP, "<u2")
+    vectors = [(names[encoder], raw) for encoder, raw in vectors if names[encoder] in home.spaces]
     for encoder, raw in vectors:
         vector = np.frombuffer(raw, "i1").astype(np.float32) * np.float32(STEP)
-        home.spaces[names[encoder]].add(number, vector, observed_at / DAY_MS, owned[1:])
+        home.spaces[encoder].add(number, vector, observed_at / DAY_MS, owned[1:])
     return Row(
-        number, event_id, observed_at, names[device], _named(names, activity), [names[e] for e, _ in vectors],
+        number, event_id, observed_at, names[device], _named(names, activity), [e for e, _ in vectors],
         None if sightings is None else [Sighting(names[i], rssi) for i, rssi in sightings], stranger, known, owned,
         {names[m]: _unsteps(values, LLR_STEP, "i1") for m, values in llr}, counted, tier, _named(names, named), revision,
         _named(names, label), label_revision, [Claim(*c) for c in claims],
@@ -189,11 +197,12 @@ def _decode_space(encoder: str, pairs: list[Any], policy: Policy) -> SoftPrototy
 
 
 def _encode_seen(seen: SeenIds) -> list[Any]:
-    return [bytes(seen.young.packed), seen.young.until, bytes(seen.old.packed), seen.old.until, seen.floor]
+    generations = [[bytes(g.packed), g.until] for g in (seen.young, seen.old)]
+    return [*generations, seen.floors, seen.floor_of_others]
 
 
 def _decode_seen(kept: list[Any]) -> SeenIds:
-    return SeenIds(Generation.unpacked(kept[0], kept[1]), Generation.unpacked(kept[2], kept[3]), kept[4])
+    return SeenIds(Generation.unpacked(*kept[0]), Generation.unpacked(*kept[1]), kept[2], kept[3])
 
 
 def _encode_presence(home: Home) -> list[Any]:

@@ -18,7 +18,7 @@ from .learning import capacity, fold_oldest, keep, rebuild, recalibrate
 from .memory import hashed
 from .policy import Policy
 from .publish import answer, publish_profile, revise
-from .records import Feedback, Recognition, Record
+from .records import Erase, Feedback, Recognition, Record
 from .turn import OUTCOMES, Outcome, Step, Turn
 
 __all__ = ["OUTCOMES", "STEP_VERSION", "Event", "Outcome", "Step", "step"]
@@ -48,14 +48,14 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
     number = hashed("event", value.event_id) if isinstance(value, Recognition) else hashed("feedback", value.feedback_id)
     if number in home.seen:
         return Step([], ["duplicate"])
-    refusal = _refusal(turn)
+    refusal = None if isinstance(value, Erase) else _refusal(turn, value.sender)  # the right to be forgotten hangs on no clock
     if refusal is not None:
         return Step([dead_letter(record, *refusal)], ["refused"])
-    home.seen.add(number, value.at, len(home.people))
+    home.seen.add(number, value.at, value.sender, len(home.people))
     home.stream_time = max(home.stream_time, value.at)
     if isinstance(value, Recognition):
         _recognise(turn, value)
-    elif retracted_early(turn, value.feedback_id):
+    elif retracted_early(turn, value.feedback_id) and not isinstance(value, Erase):
         turn.outcomes.append("used")
     else:
         apply(turn, value)
@@ -63,7 +63,7 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
     return Step(turn.outputs, turn.outcomes)
 
 
-def _refusal(turn: Turn) -> tuple[str, str] | None:
+def _refusal(turn: Turn, sender: str) -> tuple[str, str] | None:
     """(reason, detail) when a record's time makes it impossible to answer it rightly, or surely once."""
     home, limits, at = turn.home, turn.policy.limits, turn.at
     if not home.stream_time:
@@ -71,7 +71,7 @@ def _refusal(turn: Turn) -> tuple[str, str] | None:
     behind = (home.stream_time - at) / DAY_MS
     if behind > limits.late_days:
         return "too_old", f"{behind:.0f} days before the newest record of this household; {limits.late_days} are allowed"
-    if at <= home.seen.floor:
+    if at <= home.seen.floor(sender):
         return "too_old", "so far back that it cannot be told whether it was answered already"
     if -behind > limits.gap_days:
         return "future", f"{-behind:.0f} days after the newest record of this household; {limits.gap_days} are allowed"
