@@ -158,11 +158,10 @@ class SoftPrototypes:
             self._show_tail(p, which)
         self.drop(key)
 
-    def forget_tails(self, person: int, which: tuple[int, ...] = (ANCHOR, REST)) -> None:
-        """Unlearn what was folded of a person."""
-        for w in which:
-            self.tails[person][w] = None
-            self._shares[TAILS * person + w] = 0
+    def forget_tail(self, person: int, which: int) -> None:
+        """Unlearn what was folded of a person, enrolled by hand (ANCHOR) or not (REST)."""
+        self.tails[person][which] = None
+        self._shares[TAILS * person + which] = 0
 
     def add_person(self) -> None:
         """One more column, of whom nothing is known."""

@@ -123,9 +123,10 @@ def demo(
     Everything runs through the worker that runs live; nothing is needed but this program.
     """
     with _faults_explained():
+        from .demo import Demo
         from .demo import demo as run_demo
 
-        run_demo(homes=homes, days=days, seed=seed, out=out, live=live, open_report=open_report)
+        run_demo(Demo(homes, days, seed, out, live, open_report))
 
 
 @app.command(

@@ -64,7 +64,7 @@ def _vector_faults(value: Recognition, policy: Policy) -> Iterator[tuple[str, st
         encoder = policy.encoders.get(part.encoder)
         if encoder is None or encoder.modality != modality:
             known = ", ".join(name for name, e in policy.encoders.items() if e.modality == modality) or "none"
-            yield "encoder", f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists for it; known: {known}"
+            yield "encoder", f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists; known: {known}"
         elif _length(part) != encoder.length:
             yield "embedding", f"{part.encoder!r} gives {encoder.length} numbers, this vector has {_length(part)}"
 

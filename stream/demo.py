@@ -8,6 +8,7 @@ import time
 import webbrowser
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
 from typing import Final
@@ -28,25 +29,31 @@ from .report_run import read
 from .stores import MemoryStore
 from .worker import Worker
 
-__all__ = ["demo"]
+__all__ = ["Demo", "demo"]
 
 SLICE_MS: Final = 3 * HOUR_MS  # of simulated time, handed over at once
 FRAME_S: Final = 0.025  # a slice is shown at least so long, so that eyes can follow
 
 
-def demo(*, homes: int, days: int, seed: int, out: Path, live: bool, open_report: bool) -> Path:
-    """Simulate, recognise, show and report.
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What to simulate, and how to show it.
 
-    Parameters
-    ----------
-    homes, days, seed
-        Of the simulated neighbourhood; the same three give the same outputs. 1 to 99 homes, at least 1 day.
-    out
-        The HTML file to write.
-    live
-        Show the live picture if there is a terminal; else a line of progress per simulated week.
-    open_report
-        Open the report in the browser at the end.
+    `homes` (1 to 99), `days` (at least 1) and `seed` make the neighbourhood: the same three give the same outputs. `out` is
+    the HTML file to write. `live` asks for the live picture, if there is a terminal; else there is a line of progress per
+    simulated week. `open_report` opens the report in the browser at the end.
+    """
+
+    homes: int
+    days: int
+    seed: int
+    out: Path
+    live: bool = True
+    open_report: bool = False
+
+
+def demo(task: Demo) -> Path:
+    """Simulate, recognise, show and report; returns the report's file.
 
     Raises
     ------
@@ -55,15 +62,15 @@ def demo(*, homes: int, days: int, seed: int, out: Path, live: bool, open_report
     """
     console = Console()
     begun_s = time.perf_counter()
-    street = neighbourhood(homes=homes, days=days, seed=seed)
+    street = neighbourhood(homes=task.homes, days=task.days, seed=task.seed)
     truths = {key: truth.person_id for key, truth in street.truths.items()}
     board, stage = Scoreboard(truths, BEGIN_MS + DAY_MS, DAY_MS), _Stage(street)
-    show = _show_live if live and console.is_terminal else _show_lines
-    show(console, stage, board, days)
-    page = report(Run(street.records, stage.outputs, truths, street.stories), out)
+    show = _show_live if task.live and console.is_terminal else _show_lines
+    show(console, stage, board, task.days)
+    page = report(Run(street.records, stage.outputs, truths, street.stories), task.out)
     console.print(summary(board, time.perf_counter() - begun_s, len(street.records)))
     console.print(f"\nThe report, one file to open in any browser: [bold]{page}[/bold]", soft_wrap=True, highlight=False)
-    if open_report:
+    if task.open_report:
         webbrowser.open(page.resolve().as_uri())
     return page
 

@@ -57,7 +57,7 @@ def forget_person(home: Home, column: int) -> None:
         if not phone.registrations:
             forget_phone(home, phone_id)
     home.waiting = [w for w in home.waiting if w.claim.person_id != person_id]
-    home.folded = {k: left for k, owners in home.folded.items() if (left := [o for o in owners if o != person_id])}
+    home.folded = {k: (which, [o for o in owners if o != person_id]) for k, (which, owners) in home.folded.items()}
     home.learn_names()
     recalibrate(home)
 

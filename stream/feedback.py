@@ -9,7 +9,7 @@ from typing import Final
 from learners.phones import PhoneReliability
 
 from . import erasure
-from .household import Home, Person, PhoneState, Registration
+from .household import MEMBERSHIPS_MAX, Home, Membership, Person, PhoneState, Registration
 from .learning import count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
 from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
@@ -17,7 +17,7 @@ from .publish import revise, tombstone
 from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
 from .turn import Outcome, Turn
 
-__all__ = ["apply", "apply_waiting", "expire_waiting", "retracted_early"]
+__all__ = ["ENROLMENTS_MAX", "apply", "apply_waiting", "expire_waiting", "retracted_early"]
 
 ENROLMENTS_MAX: Final = 4  # guided enrolments of a person that are known by name: older ones cannot be taken back
 
@@ -56,7 +56,7 @@ def _join(turn: Turn, value: Join) -> Outcome:
     if value.person_id == GUEST or (column is None and len(home.people) >= turn.policy.limits.members_max):
         return "rejected"
     if column is None:
-        home.people.append(Person(value.person_id, value.given_at, value.feedback_id, home.next_row))
+        home.people.append(Person(value.person_id, home.next_row, [Membership(value.feedback_id)]))
         home.presence.steps.append(0)
         home.names.learn(value.person_id)
         for row in home.rows:
@@ -66,8 +66,8 @@ def _join(turn: Turn, value: Join) -> Outcome:
     elif home.people[column].present:
         return "rejected"
     else:  # comes back soon after leaving: is still known
-        person = home.people[column]
-        person.left_before, person.left_at, person.joined_by = person.left_at, None, value.feedback_id
+        home.people[column].memberships.append(Membership(value.feedback_id))
+        del home.people[column].memberships[:-MEMBERSHIPS_MAX]
     home.next_rebuild = 0
     turn.touch(value.person_id)
     return "used"
@@ -77,8 +77,8 @@ def _leave(turn: Turn, value: Leave) -> Outcome:
     column = turn.home.member(value.person_id)
     if column is None:
         return "unknown_person"
-    person = turn.home.people[column]
-    person.left_at, person.left_by = turn.at, value.feedback_id
+    membership = turn.home.people[column].memberships[-1]
+    membership.left_at, membership.left_by = turn.at, value.feedback_id
     tombstone(turn, value.person_id)
     return "used"
 
@@ -205,7 +205,7 @@ def _retract(turn: Turn, value: Retract) -> Outcome:
         undo(turn, target)
         for undo in (_retract_claims, _retract_waiting, _retract_folded, _retract_phone, _retract_membership)
     ]
-    claims, waiting, *others = undone
+    claims, _, *others = undone
     if any(others) or (claims and not all(p.enrolled for p in home.people)):
         _weigh_anew(turn)
     if any(undone):
@@ -246,16 +246,19 @@ def _retract_waiting(turn: Turn, target: str) -> bool:
 
 def _retract_folded(turn: Turn, target: str) -> bool:
     """What was folded cannot be told apart: its owners are rebuilt from what the ledger still keeps of them."""
-    owners = turn.home.folded.pop(hashed("feedback", target), None)
-    for person_id in owners or []:
+    folded = turn.home.folded.pop(hashed("feedback", target), None)
+    if folded is None:
+        return False
+    which, owners = folded
+    for person_id in owners:
         column = turn.home.column(person_id)
         if column is not None:
             turn.home.people[column].calibration = None
             for space in turn.home.spaces.values():
-                space.forget_tails(column)
+                space.forget_tail(column, which)
             turn.touch(person_id)
     recalibrate(turn.home)
-    return owners is not None
+    return True
 
 
 def _retract_phone(turn: Turn, target: str) -> bool:
@@ -272,18 +275,26 @@ def _retract_phone(turn: Turn, target: str) -> bool:
 
 
 def _retract_membership(turn: Turn, target: str) -> bool:
-    for person in list(turn.home.people):
-        if person.left_by == target and not person.present:
-            person.left_at = person.left_by = None
-            turn.touch(person.person_id)
-            return True
-        if person.joined_by == target and person.left_before is not None:  # a return: they are gone again
-            person.left_at, person.left_before = person.left_before, None
-            tombstone(turn, person.person_id)
-            return True
-        if person.joined_by == target:
-            return erasure.erase_person(turn, person.person_id)
+    for person in turn.home.people:
+        for membership in person.memberships:
+            if membership.left_by == target:
+                membership.left_at = membership.left_by = None
+                turn.touch(person.person_id)
+                return True
+            if membership.joined_by == target:
+                _end(turn, person, membership)
+                return True
     return False
+
+
+def _end(turn: Turn, person: Person, membership: Membership) -> None:
+    """Take one membership back; with the last of them goes the person."""
+    if len(person.memberships) == 1:
+        erasure.erase_person(turn, person.person_id)
+        return
+    person.memberships.remove(membership)
+    if not person.present:
+        tombstone(turn, person.person_id)
 
 
 def _weigh_anew(turn: Turn) -> None:

@@ -20,13 +20,27 @@ from .memory import SeenIds
 from .policy import SOURCES, Policy
 from .records import GUEST, Source
 
-__all__ = ["DAY_MS", "NAMES_MAX", "CalibrationState", "Home", "Person", "PhoneState", "Registration"]
+__all__ = [
+    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "CalibrationState", "Folded", "Home", "Membership", "Person", "PhoneState",
+    "Registration",
+]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
 NAMES_MAX: Final = 256  # beyond that those no longer in use are forgotten
+MEMBERSHIPS_MAX: Final = 4  # of one person: older ones can no longer be retracted
 REGISTRATIONS_MAX: Final = 4  # of one phone: older ones can no longer be retracted
 
 CalibrationState = tuple[int, float, dict[str, float]]
+Folded = tuple[int, list[str]]  # in which tails (ANCHOR, REST), and of whom, what was learnt by a claim stands
+
+
+@dataclass(slots=True)
+class Membership:
+    """From one `join` on, until a `leave`; known by the feedback that said so, and ended at a time (ms)."""
+
+    joined_by: str
+    left_at: int | None = None
+    left_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -34,12 +48,8 @@ class Person:
     """A member of the household, or one who left a short while ago."""
 
     person_id: str
-    joined_at: int
-    joined_by: str  # the feedback that said so, the last time
-    joined_row: int  # the number of the first event after that
-    left_at: int | None = None
-    left_by: str | None = None  # kept after a return, so that taking the return back restores it
-    left_before: int | None = None  # when they had left before they came back
+    joined_row: int  # the number of the first event after the first `join`
+    memberships: list[Membership]  # oldest first; more than one of who left and soon came back
     enrolled: list[str] = field(default_factory=list)  # guided enrolments that stand, by feedback id
     calibration: CalibrationState | None = None  # learnt from claims on events that have left the ledger
     events: float = 0.0  # how many events' worth was learnt, ever
@@ -52,7 +62,12 @@ class Person:
     @property
     def present(self) -> bool:
         """Belongs to the household now."""
-        return self.left_at is None
+        return self.memberships[-1].left_at is None
+
+    @property
+    def left_at(self) -> int | None:
+        """When they left, ms; None of who is here."""
+        return self.memberships[-1].left_at
 
 
 @dataclass(slots=True)
@@ -99,7 +114,7 @@ class Home:
     rows: list[Row] = field(default_factory=list)  # the ledger: the last events, oldest first
     names: Names = field(default_factory=lambda: Names([GUEST]))  # that stand in packed rows
     waiting: list[Waiting] = field(default_factory=list)
-    folded: dict[int, list[str]] = field(default_factory=dict)  # hashed claim that has left the ledger -> whose tails hold it
+    folded: dict[int, Folded] = field(default_factory=dict)  # by hashed feedback: claims that have left the ledger
     spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
     habits: Habits = field(default_factory=Habits)
     honesty: dict[Source, Honesty] = field(default_factory=dict)

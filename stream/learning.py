@@ -184,11 +184,13 @@ def fold_oldest(home: Home) -> None:
             base = Recalibration.restored(person.calibration) if person.calibration else Recalibration()
             _calibrate(base, row, column)
             person.calibration = base.state() if base.learnt else None
+    which = ANCHOR if row.enrolled else REST
     for encoder in row.encoders:
-        home.spaces[encoder].fold(row.number, ANCHOR if row.enrolled else REST)
+        home.spaces[encoder].fold(row.number, which)
     owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
     for claim in row.claims:
-        home.folded[hashed("feedback", claim.feedback_id)] = owners
+        learnt = owners if claim is row.holding else []  # of a claim that was outranked there is nothing to take back
+        home.folded[hashed("feedback", claim.feedback_id)] = which, learnt
         while len(home.folded) > FOLDED_PER_PERSON * max(PEOPLE_MIN, len(home.people)):
             del home.folded[next(iter(home.folded))]
     del home.rows[0]

@@ -1,9 +1,9 @@
 """Which records were already seen: exact for a bounded number of them, and honest about what it forgot.
 
-Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be told apart from
-a duplicate, so it is refused rather than answered twice.
+Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be told
+apart from a duplicate, so it is refused rather than answered twice.
 
-Ids are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole. One wrong
+Ids (and senders) are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole. One wrong
 "seen" in 10^11 at the sizes here.
 """
 
@@ -29,16 +29,16 @@ class Generation:
     """Ids in the order they came: as a set to ask, as bytes to keep; and the greatest time (ms) by sender."""
 
     packed: bytearray = field(default_factory=bytearray)
-    until: dict[str, int] = field(default_factory=dict)
+    until: dict[int, int] = field(default_factory=dict)
     numbers: set[int] = field(default_factory=set, repr=False)
 
     @classmethod
-    def unpacked(cls, packed: bytes, until: dict[str, int]) -> "Generation":
+    def unpacked(cls, packed: bytes, until: dict[int, int]) -> "Generation":
         """The generation whose bytes these are."""
         numbers = {int.from_bytes(packed[i : i + HASH_BYTES], "big") for i in range(0, len(packed), HASH_BYTES)}
         return cls(bytearray(packed), until, numbers)
 
-    def add(self, number: int, at: int, sender: str) -> None:
+    def add(self, number: int, at: int, sender: int) -> None:
         self.numbers.add(number)
         self.packed += number.to_bytes(HASH_BYTES, "big")
         self.until[sender] = max(self.until.get(sender, 0), at)
@@ -54,13 +54,13 @@ class SeenIds:
 
     young: Generation = field(default_factory=Generation)
     old: Generation = field(default_factory=Generation)
-    floors: dict[str, int] = field(default_factory=dict)  # ms, the latest senders'
+    floors: dict[int, int] = field(default_factory=dict)  # ms, the latest senders'
     floor_of_others: int = 0
 
     def __contains__(self, number: int) -> bool:
         return number in self.young.numbers or number in self.old.numbers
 
-    def floor(self, sender: str) -> int:
+    def floor(self, sender: int) -> int:
         """Whatever of this sender is not later (ms) may have been seen and forgotten."""
         return self.floors.get(sender, self.floor_of_others)
 
@@ -69,13 +69,13 @@ class SeenIds:
         """The greatest floor of any sender, ms."""
         return max(self.floors.values(), default=self.floor_of_others)
 
-    def add(self, number: int, at: int, sender: str, people: int) -> None:
+    def add(self, number: int, at: int, sender: int, people: int) -> None:
         """Remember an id of a sender's record of time `at`, in a home of so many people."""
         if len(self.young.numbers) >= PER_PERSON * max(people, PEOPLE_MIN):
-            for name, until in self.old.until.items():
-                self.floors[name] = max(self.floor(name), until)
+            for known, until in self.old.until.items():
+                self.floors[known] = max(self.floor(known), until)
             while len(self.floors) > SENDERS_MAX:
-                first = min(self.floors, key=lambda name: (self.floors[name], name))
+                first = min(self.floors, key=lambda sender: (self.floors[sender], sender))
                 self.floor_of_others = max(self.floor_of_others, self.floors.pop(first))
             self.old, self.young = self.young, Generation()
         self.young.add(number, at, sender)

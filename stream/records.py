@@ -31,6 +31,7 @@ QUALITIES_MAX = 16
 ENROL_EVENTS_MAX = 64
 OBSERVED_AT_MS_MIN = 946_684_800_000  # the year 2000: a clock that was never set says 1970
 OBSERVED_AT_MS_MAX = 4_102_444_800_000  # the year 2100
+ABSURD = "the embedding has NaN, infinite or absurd numbers"
 EMBEDDING_NORM_MAX = 1e4  # float16 itself ends at 65,504; encoders stay near 1
 
 Vector = npt.NDArray[np.float32]
@@ -83,11 +84,11 @@ def _embedding(text: str) -> Vector:
         raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
     halves = np.frombuffer(raw, "<f2")
     if not np.isfinite(halves).all():
-        raise ValueError("the embedding has NaN or infinite numbers")
+        raise ValueError(ABSURD)
     vector = halves.astype(np.float32)
     square = float(vector @ vector)
     if not 0 < square < EMBEDDING_NORM_MAX**2:
-        raise ValueError("the embedding has absurdly large numbers" if square else "the embedding is all zeros")
+        raise ValueError(ABSURD if square else "the embedding is all zeros")
     vector.flags.writeable = False
     return vector
 

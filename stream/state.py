@@ -3,8 +3,8 @@
 Law: `decode_home(encode_home(home))` goes on exactly as `home` would, and equal homes have equal bytes. A state written
 by any released version loads for ever: `UPGRADES` brings an older layout to the newest, one version at a time.
 
-The layout is a checksum and msgpack: a list that starts with its version. Names that recur (people, devices, activities, phones) stand
-once in a table; shares are uint16 in steps of SHARE_STEP, vectors int8 in steps of STEP, tails float16.
+The layout is a checksum and msgpack: a list that starts with its version. Names that recur (people, devices, activities,
+phones) stand once in a table; shares are uint16 in steps of SHARE_STEP, vectors int8 in steps of STEP, tails float16.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from learners.projection import STEP
 from learners.prototypes import SHARE_STEP, SoftPrototypes, Tail
 
 from .evidence import LLR_STEP
-from .household import DAY_MS, Home, Person, PhoneState, Registration
+from .household import DAY_MS, Home, Membership, Person, PhoneState, Registration
 from .learning import recalibrate
 from .ledger import Claim, Names, Row, Sighting, Waiting
 from .memory import Generation, SeenIds
@@ -61,7 +61,8 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     body = _upgraded(raw)
     _, household_id, stream_time, next_row, next_rebuild, names, people, phones, rows, waiting, folded, tails, *learnt = body
     home = Home.new(household_id, policy)
-    home.stream_time, home.next_row, home.next_rebuild, home.folded = stream_time, next_row, next_rebuild, folded
+    home.stream_time, home.next_row, home.next_rebuild = stream_time, next_row, next_rebuild
+    home.folded = {number: (which, owners) for number, (which, owners) in folded.items()}
     home.people = [_decode_person(p) for p in people]
     home.phones = {i: PhoneState([_decode_registration(r) for r in kept]) for i, kept in phones}
     home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
@@ -102,13 +103,15 @@ def _upgraded(raw: bytes) -> list[Any]:
 
 
 def _encode_person(p: Person) -> list[Any]:
-    return [p.person_id, p.joined_at, p.joined_by, p.joined_row, p.left_at, p.left_by, p.left_before, p.enrolled, p.calibration,
-            p.events, p.last_seen_at, p.last_pin_at, p.revision, p.published_events]  # fmt: skip
+    memberships = [[m.joined_by, m.left_at, m.left_by] for m in p.memberships]
+    return [p.person_id, p.joined_row, memberships, p.enrolled, p.calibration, p.events, p.last_seen_at, p.last_pin_at,
+            p.revision, p.published_events]  # fmt: skip
 
 
 def _decode_person(kept: list[Any]) -> Person:
-    kept[8] = None if kept[8] is None else tuple(kept[8])
-    return Person(*kept)
+    person_id, joined_row, memberships, enrolled, calibration, *rest = kept
+    known = None if calibration is None else (calibration[0], calibration[1], calibration[2])
+    return Person(person_id, joined_row, [Membership(*m) for m in memberships], enrolled, known, *rest)
 
 
 def _encode_registration(r: Registration) -> list[Any]:

@@ -46,12 +46,13 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
     record, value = event
     turn = Turn(home, policy, record, value.at)
     number = hashed("event", value.event_id) if isinstance(value, Recognition) else hashed("feedback", value.feedback_id)
+    sender = hashed("sender", value.sender)
     if number in home.seen:
         return Step([], ["duplicate"])
-    refusal = None if isinstance(value, Erase) else _refusal(turn, value.sender)  # the right to be forgotten hangs on no clock
+    refusal = None if isinstance(value, Erase) else _refusal(turn, sender)  # the right to be forgotten hangs on no clock
     if refusal is not None:
         return Step([dead_letter(record, *refusal)], ["refused"])
-    home.seen.add(number, value.at, value.sender, len(home.people))
+    home.seen.add(number, value.at, sender, len(home.people))
     home.stream_time = max(home.stream_time, value.at)
     if isinstance(value, Recognition):
         _recognise(turn, value)
@@ -63,7 +64,7 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
     return Step(turn.outputs, turn.outcomes)
 
 
-def _refusal(turn: Turn, sender: str) -> tuple[str, str] | None:
+def _refusal(turn: Turn, sender: int) -> tuple[str, str] | None:
     """(reason, detail) when a record's time makes it impossible to answer it rightly, or surely once."""
     home, limits, at = turn.home, turn.policy.limits, turn.at
     if not home.stream_time:

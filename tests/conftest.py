@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# As in `stream`, for tests that import NumPy before it: one thread, else small matrices are slow and last bits may differ.
+for library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 
 # No deadline: a slow example is not a wrong one. In CI the same examples every time, elsewhere new ones.

@@ -65,7 +65,7 @@ def test_help_is_there_before_anything_heavy_is_imported(root: Path) -> None:
     told = "import sys; from stream.cli import app; app(['--help'], standalone_mode=False); print(sorted(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", told], cwd=root, check=True, capture_output=True, text=True).stdout
     imported = set(re.findall(r"'(\w+)'", printed.splitlines()[-1]))
-    assert imported & {"typer", "numpy", "pydantic", "river", "plotly", "msgspec"} == {"typer"}
+    assert imported & {"typer", "numpy", "pydantic", "river", "msgspec"} == {"typer"}
 
 
 def test_the_version_is_the_package_s() -> None:

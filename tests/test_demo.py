@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, ConsoleDimensions
 
-from stream.demo import demo
+from stream.demo import Demo, demo
 from stream.demo_scoreboard import Scoreboard
 from stream.demo_view import picture, plain_line
 from stream.neighbourhood_life import BEGIN_MS, DAY_MS
@@ -40,7 +40,7 @@ def corrected() -> Scoreboard:
 
 
 def test_a_demo_without_a_terminal_ends_and_leaves_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = demo(homes=3, days=8, seed=5, out=tmp_path / "report.html", live=True, open_report=False)
+    page = demo(Demo(homes=3, days=8, seed=5, out=tmp_path / "report.html"))
     printed = capsys.readouterr().out
     assert page == tmp_path / "report.html"
     assert str(page) in printed.replace("\n", "")
@@ -49,15 +49,15 @@ def test_a_demo_without_a_terminal_ends_and_leaves_a_report(tmp_path: Path, caps
 
 
 def test_the_same_demo_gives_the_same_bytes_with_a_terminal_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = demo(homes=2, days=1, seed=5, out=tmp_path / "plain.html", live=False, open_report=False)
+    plain = demo(Demo(homes=2, days=1, seed=5, out=tmp_path / "plain.html", live=False))
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
-    live = demo(homes=2, days=1, seed=5, out=tmp_path / "live.html", live=True, open_report=False)
+    live = demo(Demo(homes=2, days=1, seed=5, out=tmp_path / "live.html"))
     assert live.read_bytes() == plain.read_bytes()
 
 
 def test_a_demo_that_cannot_be_simulated_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be simulated"):
-        demo(homes=0, days=5, seed=0, out=tmp_path / "report.html", live=False, open_report=False)
+        demo(Demo(homes=0, days=5, seed=0, out=tmp_path / "report.html", live=False))
     assert not list(tmp_path.iterdir())
 
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learners.projection import STEP
+from stream.feedback import ENROLMENTS_MAX
 from stream.household import REGISTRATIONS_MAX, Home
-from stream.learning import FOLDED_MAX, capacity
+from stream.learning import FOLDED_PER_PERSON, capacity
 from stream.ledger import CLAIMS_MAX
 from stream.memory import PEOPLE_MIN, PER_PERSON
 from stream.policy import Policy
@@ -332,13 +333,13 @@ def assert_bounded(home: Home) -> None:
     assert len(home.rows) <= capacity(home, POLICY) + 1
     assert all(len(row.claims) <= CLAIMS_MAX for row in home.rows)
     assert len(home.waiting) <= limits.waiting_max
-    assert len(home.folded) <= FOLDED_MAX
+    assert len(home.folded) <= FOLDED_PER_PERSON * NAMED_EVER
     assert all(len(g.numbers) <= PER_PERSON * max(PEOPLE_MIN, NAMED_EVER) for g in (home.seen.young, home.seen.old))
     assert all(len(person.enrolled) <= ENROLMENTS_MAX for person in home.people)
 
 
 NAMED_EVER = 4  # in the longest of the histories below
-ENROLMENTS_MAX = 64
+
 
 
 @pytest.mark.parametrize("people", [1, 2, 4])
