@@ -55,16 +55,18 @@ def call(*command: object) -> None:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        said = f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        raise SystemExit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{said}")
 
 
 def answered(out: pathlib.Path, world: pathlib.Path) -> list[str]:
     """What is wrong with the answers: every readable recognition has exactly one revision 0."""
     found: collections.Counter[str] = collections.Counter()
-    for line in open(out / "identities.jsonl"):
-        value = json.loads(line)["value"]
-        found[value["event_id"]] += value["revision"] == 0
-    wanted = {json.loads(line)["event_id"] for line in open(world / "truth.jsonl")}
+    with open(out / "identities.jsonl") as answers, open(world / "truth.jsonl") as truths:
+        for line in answers:
+            value = json.loads(line)["value"]
+            found[value["event_id"]] += value["revision"] == 0
+        wanted = {json.loads(line)["event_id"] for line in truths}
     faults = []
     if missing := wanted - found.keys():
         faults.append(f"{len(missing)} recognitions unanswered, e.g. {min(missing)}")
@@ -77,7 +79,8 @@ def run(scenario: str, seed: int, households: int, folder: pathlib.Path) -> Resu
     """Make a world, replay it, score it and the static profile."""
     world, tools = folder / f"{scenario}-{seed}", SHARED / "tools"
     kithkin = pathlib.Path(sys.executable).with_name("kithkin")
-    call(sys.executable, tools / "world.py", scenario, world, "--data", SHARED / "data", "--seed", seed, "--households", households)
+    sizes = ("--seed", seed, "--households", households)
+    call(sys.executable, tools / "world.py", scenario, world, "--data", SHARED / "data", *sizes)
     call(kithkin, "replay", world / "log.jsonl", "--out", world / "ours")
     call(sys.executable, tools / "baselines.py", "static", world, world / "static")
     scores = []
@@ -110,7 +113,8 @@ def main() -> None:
     bad = 0
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(args.jobs) as pool:
         folder = args.keep or pathlib.Path(temporary)
-        tasks = [pool.submit(run, s, int(seed), args.households, folder) for s in args.scenarios for seed in args.seeds.split(",")]
+        worlds = [(scenario, int(seed)) for scenario in args.scenarios for seed in args.seeds.split(",")]
+        tasks = [pool.submit(run, scenario, seed, args.households, folder) for scenario, seed in worlds]
         for task in tasks:
             result = task.result()
             table.append("| " + " | ".join(result.row()) + " |")
