@@ -6,7 +6,7 @@ Per encoder: the within-person covariance over all recording conditions and the 
 towards spherical (SHRINK_WITHIN, SHRINK_BETWEEN: chosen by three-fold cross-validation over speakers, where the equal
 error rate of one clean recording against another is 13.2 % by plain cosine and 7.1 % so), then diagonalised together;
 the 64 directions that tell people apart best are kept. The temperatures are those at which posteriors were calibrated
-on worlds of people that the pack had not seen (`python bench/worlds.py --disjoint`).
+on worlds made of one half of the speakers with a pack fitted on the other half.
 """
 
 import argparse

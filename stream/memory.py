@@ -3,8 +3,8 @@
 Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be told
 apart from a duplicate, so it is refused rather than answered twice.
 
-Ids (and senders) are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole. One wrong
-"seen" in 10^11 at the sizes here.
+Ids (and senders) are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole.
+One wrong "seen" in 10^11 at the sizes here.
 """
 
 import hashlib
