@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_face", "fit_voice", "main"]
+__all__ = ["fit_face", "fit_phone", "fit_voice", "main"]
 
 SHRINK_WITHIN, SHRINK_BETWEEN = 0.8, 0.5
 DIMENSIONS = 64
@@ -78,6 +78,21 @@ def fit_face(folder: pathlib.Path, subjects: npt.NDArray[np.int64] | None = None
     return fit(vectors[keep], people[keep], np.zeros((0, vectors.shape[-1])))
 
 
+def fit_phone(folder: pathlib.Path) -> tuple[float, float]:
+    """(nats per dB, the signal in dBm that says nothing): two normal densities of one variance, of a session's mean signal.
+
+    Sessions of the MIT matrix at a speaker's distance (at most 6 feet) against those elsewhere (10 feet and more). A session is
+    one sample: packets of one session err alike.
+    """
+    ble = np.load(folder / "ble_mit_matrix.npz")
+    sessions = np.unique(ble["session"])
+    mean = np.array([ble["rssi"][ble["session"] == s].mean() for s in sessions])
+    feet = ble["session_range_ft"][sessions].astype(float)
+    near, far = mean[(feet >= 3) & (feet <= 6)], mean[feet >= 10]
+    variance = ((len(near) - 1) * near.var(ddof=1) + (len(far) - 1) * far.var(ddof=1)) / (len(near) + len(far) - 2)
+    return float((near.mean() - far.mean()) / variance), float((near.mean() + far.mean()) / 2)
+
+
 def main() -> None:
     cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     cli.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
@@ -87,6 +102,8 @@ def main() -> None:
     for name, pack in (("resemblyzer-0.1.4", fit_voice(args.data)), ("dlib-resnet-v1", fit_face(args.data))):
         np.savez_compressed(args.out / f"{name}.npz", **pack, temperature=TEMPERATURES[name], made="python bench/fit_packs.py")
         print(f"{name}: {pack['matrix'].shape}, between {pack['between'][0]:.1f} … {pack['between'][-1]:.2f}")
+    slope, even = fit_phone(args.data)
+    print(f"phones.slope_per_db = {slope:.3f}, phones.rssi_even_dbm = {even:.1f}: put them into stream/policy.py")
 
 
 if __name__ == "__main__":

@@ -44,27 +44,27 @@ class Encoder(_Table):
 class Limits(_Table):
     """Everything that grows has a limit."""
 
-    rows_per_person: Annotated[int, Field(
-        ge=4, le=32)] = Field(8, description="kept events per member; 2 to 4 members' worth a home"
+    rows_per_person: Annotated[int, Field(ge=4, le=32)] = Field(
+        8, description="kept events per member; 2 to 4 members' worth a home"
     )
-    ledger_days: Annotated[int, Field(
-        ge=1, le=3650)] = Field(60, description="events older than this are folded, feedback on them is expired"
+    ledger_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        60, description="events older than this are folded, feedback on them is expired"
     )
     waiting_max: Annotated[int, Field(ge=1, le=256)] = Field(32, description="early feedback that waits for its event, per home")
     waiting_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long it waits, in stream time")
-    late_days: Annotated[int, Field(
-        ge=1, le=3650)] = Field(30, description="a record older than this against its home's newest is refused"
+    late_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        30, description="a record older than this against its home's newest is refused"
     )
-    gap_days: Annotated[int, Field(
-        ge=30, le=36500)] = Field(730, description="a record newer than this against its home's newest is refused"
+    gap_days: Annotated[int, Field(ge=30, le=36500)] = Field(
+        730, description="a record newer than this against its home's newest is refused"
     )
-    ahead_hours: Annotated[int, Field(
-        ge=1, le=720)] = Field(24, description="a record ahead of its own broker timestamp by more is refused"
+    ahead_hours: Annotated[int, Field(ge=1, le=720)] = Field(
+        24, description="a record ahead of its own broker timestamp by more is refused"
     )
     members_max: Annotated[int, Field(ge=1, le=64)] = Field(16, description="people of one home")
     phones_max: Annotated[int, Field(ge=1, le=128)] = Field(32, description="registered phones of one home")
-    departed_days: Annotated[int, Field(
-        ge=0, le=365)] = Field(7, description="how long claims about who left still count for the past"
+    departed_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        7, description="how long claims about who left still count for the past"
     )
 
 
@@ -77,8 +77,8 @@ class Phones(_Table):
     rssi_even_dbm: float = Field(-72.0, description="the signal that says nothing; from the same")
     signal_llr_max: Positive = Field(1.5, description="nats that the signal's strength may give")
     trust: Share = Field(0.9, description="how surely a registered phone goes with its owner, at first")
-    learning_rate: Annotated[float, Field(
-        ge=0, le=1)] = Field(0.3, description="weight of one event in a phone's trust; events of a visit are alike"
+    learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="weight of one event in a phone's trust; events of a visit are alike"
     )
 
 
@@ -88,9 +88,9 @@ class Learning(_Table):
     forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.2, description="noise variance that a kept vector gains a day")
     forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
     tail_mass_max: Positive = Field(16.0, description="recordings' worth of the folded past of a person, at most")
-    unanchored_temper: Share = Field(0.7, description="what evidence of a person who never enrolled is multiplied by")
-    rebuild_growth: Annotated[float, Field(
-        gt=1)] = Field(1.15, description="with people not enrolled, all is weighed anew at every so-many-fold count of events"
+    unanchored_temper: Share = Field(0.6, description="what evidence of a person who never enrolled is multiplied by")
+    rebuild_growth: Annotated[float, Field(gt=1)] = Field(
+        1.15, description="with people not enrolled, all is weighed anew at every so-many-fold count of events"
     )
     habits_half_life_days: Positive = Field(30.0, description="in how many days a habit counts half")
 
@@ -124,8 +124,8 @@ class Publishing(_Table):
     revision_change_min: Share = Field(0.1, description="an answer is revised when a probability moved by at least this")
     label_min: Share = Field(0.97, description="least probability of an automatic label")
     label_llr_min: Positive = Field(1.0, description="nats that each of two modalities must give to a label")
-    profile_events: Annotated[int, Field(
-        ge=1)] = Field(16, description="a profile is refreshed after so many of the person's events"
+    profile_events: Annotated[int, Field(ge=1)] = Field(
+        16, description="a profile is refreshed after so many of the person's events"
     )
 
 
