@@ -73,8 +73,8 @@ class Phones(_Table):
 
     heard_with_owner: Share = Field(0.87, description="share of the owner's events at which their phone is heard")
     heard_without: Share = Field(0.5, description="the same when somebody else speaks")
-    slope_per_db: Positive = Field(0.055, description="nats per dB of signal; from `python bench/fit_packs.py`")
-    rssi_even_dbm: float = Field(-72.0, description="the signal that says nothing; from the same")
+    slope_per_db: Positive = Field(0.054, description="nats per dB of signal; from `python bench/fit_packs.py`")
+    rssi_even_dbm: float = Field(-71.9, description="the signal that says nothing; from the same")
     signal_llr_max: Positive = Field(1.5, description="nats that the signal's strength may give")
     trust: Share = Field(0.9, description="how surely a registered phone goes with its owner, at first")
     learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(
