@@ -10,7 +10,7 @@ from .household import DAY_MS, Home
 from .policy import Policy
 from .records import Cause, Output, Record
 
-__all__ = ["OUTCOMES", "Outcome", "Turn"]
+__all__ = ["OUTCOMES", "Outcome", "Step", "Turn"]
 
 Outcome = Literal[
     "answered",  # a recognition got its revision 0
