@@ -4,7 +4,7 @@ Law: afterwards no byte of that person is in the state: not their name, their ph
 them. Only hashes of record ids stay, so that a repeated record is not taken for new.
 """
 
-from .household import Home
+from .household import DAY_MS, Home
 from .learning import forget_row, recalibrate, recount
 from .ledger import Row
 from .publish import tombstone
@@ -79,6 +79,6 @@ def forget_phone(home: Home, phone_id: str) -> None:
 def purge_departed(turn: Turn) -> None:
     """Forget who left long enough ago that nothing said of the past can reach them."""
     home = turn.home
-    limit = home.stream_time - turn.policy.limits.departed_days * 86_400_000
+    limit = home.stream_time - turn.policy.limits.departed_days * DAY_MS
     for person in [p for p in home.people if p.left_at is not None and p.left_at < limit]:
         forget_person(home, home.people.index(person))

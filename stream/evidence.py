@@ -6,10 +6,11 @@ Law: a modality that is missing, or a person whom it does not know yet, has a lo
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from learners.fusion import softmax
 from learners.phones import PhoneReliability
 from learners.projection import Floats
 
-from .household import Home
+from .household import DAY_MS, Home
 from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
@@ -34,9 +35,10 @@ class Probe:
 
 @dataclass(slots=True)
 class Weighed:
-    """Logits of guest and every column, and each modality's part in them."""
+    """Logits and posterior of guest and every column, and each modality's part in them."""
 
     logits: list[float]
+    posterior: list[float]
     llr: dict[str, list[float]]  # voice, face, phone, habit, as far as present: by column
     heard: list["Heard"]
     stranger_llr: float
@@ -44,7 +46,7 @@ class Weighed:
 
 def habit_of(activity: str | None, at: int) -> dict[str, str | int]:
     """The features of a habit: the hour (in bins of three, UTC) and the activity, without an activity none."""
-    return {} if activity is None else {"hour": at % 86_400_000 // HOUR_BIN_MS, "activity": activity}
+    return {} if activity is None else {"hour": at % DAY_MS // HOUR_BIN_MS, "activity": activity}
 
 
 def look(home: Home, policy: Policy, value: Recognition) -> Probe:
@@ -60,7 +62,7 @@ def look(home: Home, policy: Policy, value: Recognition) -> Probe:
         sightings = [Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in home.phones]
         stranger = len(sightings) < len(value.phones)
     habit = habit_of(value.activity, value.observed_at)
-    return Probe(home.next_row, value.observed_at / 86_400_000, vectors, sightings, stranger, habit)
+    return Probe(home.next_row, value.observed_at / DAY_MS, vectors, sightings, stranger, habit)
 
 
 class Heard(NamedTuple):
@@ -117,7 +119,8 @@ def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
         llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in home.people])
         total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
     prior = home.presence.log_prior([p.present for p in home.people])
-    return Weighed([prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))], llr, heard, stranger_llr)
+    logits = [prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))]
+    return Weighed(logits, softmax(logits), llr, heard, stranger_llr)
 
 
 def _recalibrated(home: Home, llr: dict[str, list[float]]) -> list[float]:

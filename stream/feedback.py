@@ -9,15 +9,15 @@ from typing import Final
 from learners.phones import PhoneReliability
 
 from . import erasure
-from .household import MEMBERSHIPS_MAX, Home, Membership, Person, PhoneState, Registration
-from .learning import count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
+from .household import DAY_MS, MEMBERSHIPS_MAX, Home, Membership, Person, PhoneState, Registration
+from .learning import REBUILD_HEATS, count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
 from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
 from .publish import revise, tombstone
 from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
 from .turn import Outcome, Turn
 
-__all__ = ["ENROLMENTS_MAX", "apply", "apply_waiting", "expire_waiting", "retracted_early"]
+__all__ = ["ENROLMENTS_MAX", "apply", "apply_waiting", "expire_waiting", "retracted_early", "weigh_anew"]
 
 ENROLMENTS_MAX: Final = 4  # guided enrolments of a person that are known by name: older ones cannot be taken back
 
@@ -192,7 +192,7 @@ def _settle(turn: Turn, row: Row) -> None:
     for person, old, new in zip(home.people, before[1:], row.shares[1:], strict=True):
         if person.present and abs(new - old) >= turn.policy.publishing.revision_change_min:
             turn.touch(person.person_id)
-    if any(p.present and not p.enrolled for p in home.people):
+    if home.unanchored:
         home.next_rebuild = 0
 
 
@@ -207,7 +207,7 @@ def _retract(turn: Turn, value: Retract) -> Outcome:
     ]
     claims, _, *others = undone
     if any(others) or (claims and not all(p.enrolled for p in home.people)):
-        _weigh_anew(turn)
+        weigh_anew(turn)
     if any(undone):
         return "used"
     if hashed("feedback", target) in home.seen:
@@ -297,10 +297,10 @@ def _end(turn: Turn, person: Person, membership: Membership) -> None:
         tombstone(turn, person.person_id)
 
 
-def _weigh_anew(turn: Turn) -> None:
-    """After a retraction the kept events are inferred anew from what is still believed."""
+def weigh_anew(turn: Turn) -> None:
+    """Infer the kept events anew from what is believed now, and publish those answers again that moved."""
     home = turn.home
-    heats = (1.0,) if all(p.enrolled for p in home.people) else (0.0, 0.5, 1.0)
+    heats = (1.0,) if all(p.enrolled for p in home.people) else REBUILD_HEATS
     changed = rebuild(home, turn.policy, heats)
     recalibrate(home)
     for row in home.rows:
@@ -331,7 +331,7 @@ def retracted_early(turn: Turn, feedback_id: str) -> bool:
 
 def expire_waiting(turn: Turn) -> None:
     """Give up on events that never came."""
-    oldest = turn.home.stream_time - turn.policy.limits.waiting_days * 86_400_000
+    oldest = turn.home.stream_time - turn.policy.limits.waiting_days * DAY_MS
     kept = [w for w in turn.home.waiting if w.claim.given_at >= oldest]
     turn.outcomes.extend(["unknown_event"] * (len(turn.home.waiting) - len(kept)))
     turn.home.waiting = kept

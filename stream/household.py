@@ -59,6 +59,10 @@ class Person:
     published_events: float = 0.0
     live: Recalibration = field(default_factory=Recalibration, repr=False)  # `calibration` and the ledger's claims; derived
 
+    def calibrated(self) -> Recalibration:
+        """The calibration as it stood before the ledger's claims; a new one each time."""
+        return Recalibration.restored(self.calibration) if self.calibration else Recalibration()
+
     @property
     def present(self) -> bool:
         """Belongs to the household now."""
@@ -138,6 +142,11 @@ class Home:
         """The column of a person who belongs to the household now."""
         column = self.column(person_id)
         return column if column is not None and self.people[column].present else None
+
+    @property
+    def unanchored(self) -> bool:
+        """Whether somebody of the household never enrolled, so that kept events are weighed anew now and then."""
+        return any(p.present and not p.enrolled for p in self.people)
 
     def row(self, event_id: str) -> Row | None:
         """The ledger's row of an event."""

@@ -20,8 +20,8 @@ from .policy import Policy
 from .records import GUEST, Recognition
 
 __all__ = [
-    "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "recount", "reshare",
-    "shares_of", "uncount_claim",
+    "REBUILD_HEATS", "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "recount",
+    "reshare", "shares_of", "uncount_claim",
 ]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
@@ -43,7 +43,7 @@ def capacity(home: Home, policy: Policy) -> int:
 
 def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: Weighed) -> Row:
     """Put an answered event in the ledger and learn from it as it was answered."""
-    kept = quantise(softmax(weighed.logits))
+    kept = quantise(weighed.posterior)
     llr = {m: [round(x / LLR_STEP) * LLR_STEP for x in values] for m, values in weighed.llr.items()}
     row = Row(
         probe.number, value.event_id, value.observed_at, value.device_id, value.activity, sorted(probe.vectors),
@@ -156,7 +156,7 @@ def recalibrate(home: Home) -> None:
     """Everybody's calibration anew: what has left the ledger, and then the ledger's claims in order."""
     claimed = [row for row in home.rows if row.claims and not row.enrolled]
     for column, person in enumerate(home.people):
-        person.live = Recalibration.restored(person.calibration) if person.calibration else Recalibration()
+        person.live = person.calibrated()
         for row in claimed:
             _calibrate(person.live, row, column)
 
@@ -181,7 +181,7 @@ def fold_oldest(home: Home) -> None:
     row = home.rows[0]
     if row.claims and not row.enrolled:
         for column, person in enumerate(home.people):
-            base = Recalibration.restored(person.calibration) if person.calibration else Recalibration()
+            base = person.calibrated()
             _calibrate(base, row, column)
             person.calibration = base.state() if base.learnt else None
     which = ANCHOR if row.enrolled else REST

@@ -7,17 +7,15 @@ the same bytes; a duplicate changes nothing; households do not see each other.
 
 from typing import Final, NamedTuple
 
-from learners.fusion import softmax
-
 from .dead_letters import dead_letter
 from .erasure import purge_departed
 from .evidence import look, weigh
-from .feedback import apply, apply_waiting, expire_waiting, retracted_early
+from .feedback import apply, apply_waiting, expire_waiting, retracted_early, weigh_anew
 from .household import DAY_MS, Home
-from .learning import capacity, fold_oldest, keep, rebuild, recalibrate
+from .learning import capacity, fold_oldest, keep
 from .memory import hashed
 from .policy import Policy
-from .publish import answer, publish_profile, revise
+from .publish import answer, publish_profile
 from .records import Erase, Feedback, Recognition, Record
 from .turn import OUTCOMES, Outcome, Step, Turn
 
@@ -85,7 +83,7 @@ def _recognise(turn: Turn, value: Recognition) -> None:
     probe = look(home, policy, value)
     weighed = weigh(home, policy, probe)
     row = keep(home, policy, value, probe, weighed)
-    answer(turn, row, softmax(weighed.logits))
+    answer(turn, row, weighed.posterior)
     turn.outcomes.append("answered")
     for person, share in zip(home.people, row.shares[1:], strict=True):
         if share > 0.5:
@@ -103,13 +101,9 @@ def _tidy(turn: Turn) -> None:
     oldest = home.stream_time - policy.limits.ledger_days * DAY_MS
     while home.rows and (len(home.rows) > capacity(home, policy) or home.rows[0].observed_at < oldest):
         fold_oldest(home)
-    if home.next_row >= home.next_rebuild and any(p.present and not p.enrolled for p in home.people):
+    if home.next_row >= home.next_rebuild and home.unanchored:
         home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
-        changed = rebuild(home, policy)
-        recalibrate(home)
-        for row in home.rows:
-            if row.number in changed:
-                revise(turn, row, changed[row.number])
+        weigh_anew(turn)
     for person in home.people:
         if person.present and person.person_id in turn.touched:
             publish_profile(turn, person)
