@@ -18,7 +18,7 @@ from stream.logs import LogReader, encode_line
 from stream.ports import Encoded
 from stream.records import Record
 from stream.state import STATE_VERSION, UnknownState, decode_home, encode_home
-from tests.worlds import DAY_MS, POLICY, START_MS, Run, Shape, world
+from tests.worlds import DAY_MS, POLICY, START_MS, Run, Shape, Story, world
 
 GOLDEN = Path(__file__).parent / "golden"
 LATER = GOLDEN / "later.jsonl"
@@ -151,3 +151,19 @@ def test_a_home_that_was_read_shares_nothing_with_another() -> None:
     run.play_all(later_log())
     assert encode_home(one) != raw
     assert encode_home(other) == raw
+
+
+def test_bytes_kept_of_a_row_are_those_it_would_be_packed_to_now() -> None:
+    """Surely claimed events of people who never enrolled: their evidence is weighed anew while their shares stay whole."""
+    story = Story(enrolled=False)
+    for number in range(12):
+        story.see(("anna", "bert")[number % 2], event_id=f"e-{number}")
+    for number in range(4, 8):
+        story.say("correct", event_id=f"e-{number}", person_id=("anna", "bert")[number % 2], source="annotator")
+    for number in range(20):
+        encode_home(story.home)
+        story.see(("anna", "bert")[number % 2])
+        kept = encode_home(story.home)
+        for row in story.home.rows:
+            row.packed = None
+        assert kept == encode_home(story.home)
