@@ -6,23 +6,19 @@ is a defect of ours. Nothing heavy is imported before a command needs it, so tha
 
 import difflib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from . import __version__
+from .commands.faults import EXIT_INTERRUPTED, faults_explained
+from .commands.options import PolicyFile, WiringFile
 
 if TYPE_CHECKING:
     from .replay import Replay, Summary
 
 __all__ = ["app", "main"]
-
-EXIT_FAILED: Final = 1
-EXIT_OPERATOR: Final = 2
-EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="kithkin",
@@ -37,9 +33,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", metavar="FILE", help="Settings that can change outputs (TOML); else the defaults.")
-]
 
 
 def main() -> None:
@@ -82,10 +75,7 @@ def replay_command(
         Path | None,
         typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
     ] = None,
-    wiring: Annotated[
-        Path | None,
-        typer.Option("--wiring", metavar="FILE", help="Settings that change no output (TOML); KITHKIN_* and flags override it."),
-    ] = None,
+    wiring: WiringFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
 ) -> None:
     """Run recorded logs through the worker that runs live.
@@ -96,7 +86,7 @@ def replay_command(
 
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
     """
-    with _faults_explained():
+    with faults_explained():
         from .replay import Replay
         from .settings import load_policy, load_wiring
 
@@ -122,7 +112,7 @@ def demo(
 
     Everything runs through the worker that runs live; nothing is needed but this program.
     """
-    with _faults_explained():
+    with faults_explained():
         from .demo import Demo
         from .demo import demo as run_demo
 
@@ -139,7 +129,7 @@ def policy(policy: PolicyFile = None) -> None:
 
     The policy is all that can change an output. Its policy_id stands on every identity and profile made under it.
     """
-    with _faults_explained():
+    with faults_explained():
         from .settings import load_policy, toml_of
 
         effective = load_policy(policy)
@@ -155,7 +145,7 @@ def schema(
     record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, such as recognitions; else all.")] = None,
 ) -> None:
     """Print the JSON Schema of the records that cross the border."""
-    with _faults_explained():
+    with faults_explained():
         from .errors import ConfigError
         from .records import MODELS
 
@@ -198,32 +188,3 @@ def _how_to_go_on(task: "Replay", summary: "Summary") -> str:
     if task.lasting:
         return told + ("without --fresh to go on from there." if task.fresh else "to go on from there.")
     return told + "to begin anew: the states were in memory. With --store FILE.db a replay goes on where it stood."
-
-
-@contextmanager
-def _faults_explained() -> Iterator[None]:
-    """Turn whose fault it is into an exit code and one message."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("\nInterrupted.", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except (ValueError, RuntimeError) as error:
-        code = _exit_code(error)
-        if code is None:
-            raise
-        typer.secho(f"kithkin: {error}", fg="red", err=True)
-        raise typer.Exit(code) from None
-
-
-def _exit_code(error: Exception) -> int | None:
-    """None: a fault that nobody foresaw, whose traceback is worth more than a sentence."""
-    from .errors import ConfigError, RecoveryError, TooManyDeadLetters
-    from .logs import InvalidLog
-    from .ports import BrokerError, Fenced, StoreError
-
-    if isinstance(error, (ConfigError, InvalidLog)):
-        return EXIT_OPERATOR
-    if isinstance(error, (BrokerError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
-        return EXIT_FAILED
-    return None

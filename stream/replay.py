@@ -51,9 +51,17 @@ class Replay:
     fresh: bool = False
 
     @property
+    def store(self) -> str:
+        """Where the states lie: a file or memory, for a replay never touches what live workers own."""
+        store = self.wiring.store or _IN_MEMORY
+        if "://" in store:
+            raise ConfigError("store", store, "the store of a replay", 'a path ending in ".db", or "memory:"')
+        return store
+
+    @property
     def lasting(self) -> bool:
         """Whether the states outlive the process, so that an interrupted run can go on."""
-        return self.wiring.store != _IN_MEMORY
+        return self.store != _IN_MEMORY
 
     @property
     def run(self) -> dict[str, str]:
@@ -61,7 +69,7 @@ class Replay:
         return {
             "logs": os.pathsep.join(log if log == STDIN else os.path.abspath(log) for log in self.logs),
             "policy": self.policy.policy_id,
-            "store": os.path.abspath(self.wiring.store) if self.lasting else _IN_MEMORY,
+            "store": os.path.abspath(self.store) if self.lasting else _IN_MEMORY,
             "from": os.path.abspath(self.origin) if self.origin else "",
             "version of step": str(STEP_VERSION),
         }
@@ -158,7 +166,7 @@ def _limits(wiring: Wiring) -> WorkerLimits:
 def _begin_or_go_on(task: Replay) -> LogProgress:
     """Where the run in the directory stands, or a progress without records to begin with."""
     found = LogProgress.read(task.out)
-    store = Path(task.wiring.store)
+    store = Path(task.store)
     if not task.fresh:
         _refuse_foreign(task, found)
         if found and found.records and task.lasting:
@@ -191,8 +199,8 @@ def _open_states(task: Replay, progress: LogProgress) -> StateStore:
     """The store to go on with; or to begin with, and then it is emptied, being known as ours, and given the first states."""
     if task.lasting and not progress.records:
         for suffix in ("", "-wal", "-shm"):
-            Path(f"{task.wiring.store}{suffix}").unlink(missing_ok=True)
-    store = open_store(task.wiring.store)
+            Path(f"{task.store}{suffix}").unlink(missing_ok=True)
+    store = open_store(task.store)
     if task.origin and not progress.records:
         _copy_states(task.origin, store)
     return store

@@ -13,28 +13,97 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError
 from .policy import Policy
 
-__all__ = ["Wiring", "load_policy", "load_wiring", "toml_of"]
+__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
 _COMMENT_WIDTH: Final = 118
 
 
+class KafkaWiring(BaseModel):
+    """How the brokers are spoken to. A password stands in a file or in the environment, and never in a log line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    security: Annotated[
+        Literal["plaintext", "tls", "sasl_plaintext", "sasl_tls"],
+        Field(description='"tls": encrypted; "sasl_…": with a name and password.'),
+    ] = "plaintext"
+    mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Field(description="How a password is proved, if there is one.")
+    ] = "SCRAM-SHA-512"
+    username: Annotated[str | None, Field(description="Name for SASL.")] = None
+    password: Annotated[SecretStr | None, Field(description="Better in KITHKIN_KAFKA__PASSWORD, or in a file:")] = None
+    password_file: Annotated[Path | None, Field(description="A file whose first line is the password.")] = None
+    ca_file: Annotated[Path | None, Field(description="PEM of who signed the brokers' certificates; unset: the system's.")] = None
+    certificate_file: Annotated[Path | None, Field(description="PEM of our own certificate, where brokers ask for one.")] = None
+    key_file: Annotated[Path | None, Field(description="PEM of its key, without a passphrase.")] = None
+    session_timeout_s: Annotated[
+        float, Field(ge=1, le=1800, description="A worker that was silent for so long loses its partitions to the others.")
+    ] = 15.0
+    transaction_timeout_s: Annotated[
+        float, Field(ge=1, le=900, description="A transaction left open by a dead worker blocks readers no longer than this.")
+    ] = 30.0
+
+
+class RedisWiring(BaseModel):
+    """How Redis is spoken to. A password stands in a file or in the environment, and never in a log line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    username: Annotated[str | None, Field(description="Name for an ACL user; unset: Redis's default user.")] = None
+    password: Annotated[SecretStr | None, Field(description="Better in KITHKIN_REDIS__PASSWORD, or in a file:")] = None
+    password_file: Annotated[Path | None, Field(description="A file whose first line is the password.")] = None
+    ca_file: Annotated[Path | None, Field(description="PEM of who signed its certificate; unset: the system's.")] = None
+    certificate_file: Annotated[Path | None, Field(description="PEM of our own certificate, where Redis asks for one.")] = None
+    key_file: Annotated[Path | None, Field(description="PEM of its key, without a passphrase.")] = None
+    timeout_s: Annotated[float, Field(gt=0, le=600, description="One request may take so long; then it is tried again.")] = 10.0
+    retries_s: Annotated[
+        float, Field(ge=0, le=3600, description="Requests are tried again for so long; then the worker ends and recovers.")
+    ] = 30.0
+
+
 class Wiring(BaseSettings):
-    """Where states lie and how much is done at once. Nothing here can change what is said about anyone."""
+    """Where records and states lie and how much is done at once. Nothing here can change what is said about anyone."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    store: Annotated[str, Field(description='Where states lie: the path of a SQLite file ending in ".db", or "memory:".')] = (
-        "memory:"
-    )
+    broker: Annotated[
+        str,
+        Field(
+            description="Where records come from: confluent://HOST:PORT[,HOST:PORT…] (librdkafka, fastest) or kafka://… (pure "
+            "Python). `replay` and `demo` bring their own."
+        ),
+    ] = "confluent://127.0.0.1:9092"
+    prefix: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$", description='Stands before every topic\'s name, such as "prod.".')
+    ] = ""
+    group: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The workers of one group share the partitions and the states."),
+    ] = "kithkin"
+    slot: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{1,100}$",
+            description="The worker's name among its group, the same after a restart; unset: the host's name and a free number.",
+        ),
+    ] = None
+    store: Annotated[
+        str | None,
+        Field(
+            description="Where states lie: redis://HOST:PORT/DB (rediss:// with TLS; redis+sentinel://HOST:PORT,…/SERVICE/DB; "
+            'redis+cluster://HOST:PORT,…), the path of a SQLite file ending in ".db", or "memory:". Unset: '
+            "redis://127.0.0.1:6379/0 for a worker, memory for a replay."
+        ),
+    ] = None
     batch_records_max: Annotated[
         int,
         Field(
@@ -43,7 +112,10 @@ class Wiring(BaseSettings):
             description="Records taken at once, which become visible together. "
             "More is faster, since a household is saved once a batch; fewer are done again after a crash.",
         ),
-    ] = 2_000
+    ] = 1_000
+    poll_timeout_s: Annotated[
+        float, Field(gt=0, le=10, description="Longest wait for records; at low rates it sets the latency.")
+    ] = 0.02
     resident_bytes_max: Annotated[
         int,
         Field(
@@ -52,6 +124,22 @@ class Wiring(BaseSettings):
             "Households beyond it are loaded again when their next event comes.",
         ),
     ] = 256 * 2**20
+    dead_letters_share_max: Annotated[
+        float, Field(gt=0, le=1, description="A worker ends when more of its latest 1,000 records than this cannot be used.")
+    ] = 0.5
+    stall_s: Annotated[
+        float, Field(ge=1, description="A worker that has records to read and finishes no batch for so long ends itself.")
+    ] = 120.0
+    listen: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^\s/]+:\d{1,5}$",
+            description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
+            "n ports higher. Unset: nowhere.",
+        ),
+    ] = None
+    kafka: KafkaWiring = KafkaWiring()
+    redis: RedisWiring = RedisWiring()
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -91,9 +179,9 @@ def load_wiring(path: Path | None, **flags: Any) -> Wiring:
     try:
         return Layered(**given)
     except ValidationError as error:
-        key = str(error.errors()[0]["loc"][0])
-        variable = _PREFIX + key.upper()
-        source = f"--{key.replace('_', '-')}" if key in given else variable if variable in os.environ else str(path)
+        loc = [str(part) for part in error.errors()[0]["loc"]]
+        variable = _PREFIX + "__".join(loc).upper()
+        source = f"--{loc[0].replace('_', '-')}" if loc[0] in given else variable if variable in os.environ else str(path)
         raise _explained(error, Wiring, source) from None
 
 

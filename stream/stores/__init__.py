@@ -5,13 +5,14 @@ Law: every store passes `tests/conformance_store.py`; which one is behind a work
 
 from ..errors import ConfigError
 from ..ports import StateStore
+from ..settings import Wiring
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
 __all__ = ["MemoryStore", "SqliteStore", "open_store"]
 
 
-def open_store(url: str) -> StateStore:
+def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
     """The store that a URL or path names.
 
     Parameters
