@@ -24,10 +24,10 @@ def softmax(logits: Sequence[float]) -> list[float]:
     return [w / total for w in weights]
 
 
-def quantise(probabilities: Sequence[float]) -> list[float]:
+def quantise(probabilities: Sequence[float]) -> tuple[float, ...]:
     """Each at stored precision: a whole multiple of SHARE_STEP (their sum may miss 1 by a few steps).
 
     >>> quantise([1 / 3, 2 / 3])
-    [0.333251953125, 0.666748046875]
+    (0.333251953125, 0.666748046875)
     """
-    return [round(p / SHARE_STEP) * SHARE_STEP for p in probabilities]
+    return tuple([round(p / SHARE_STEP) * SHARE_STEP for p in probabilities])

@@ -97,18 +97,20 @@ class Habits(base.Classifier):
     def llr(self, x: Mapping[Any, Any], people: Sequence[Person]) -> list[float]:
         """Nats, by person: this one against everybody; 0 for what was never seen."""
         unit = 2 ** ((self.day - self.origin_day) / self.half_life_days)
-        result = [0.0] * len(people)
+        smoothing = SMOOTHING * unit
+        ratios = [1.0] * len(people)
         for feature, value in x.items():
-            counts = self.counts.get(feature, {}).get(value)
-            if not counts:
+            values = self.counts.get(feature)
+            counts = values.get(value) if values else None
+            if not values or not counts:
                 continue
             totals = self.totals[feature]
-            everybody = (sum(counts.values()) + unit) / (sum(totals.values()) + unit * (len(self.counts[feature]) + 1))
-            smoothing = SMOOTHING * unit
+            everybody = (sum(counts.values()) + unit) / (sum(totals.values()) + unit * (len(values) + 1))
+            expected = smoothing * everybody
             for i, y in enumerate(people):
-                own = (counts.get(y, 0.0) + smoothing * everybody) / (totals.get(y, 0.0) + smoothing)
-                result[i] += TEMPERATURE * math.log(own / everybody)
-        return [max(-LLR_MAX, min(llr, LLR_MAX)) for llr in result]
+                own = (counts.get(y, 0.0) + expected) / (totals.get(y, 0.0) + smoothing)
+                ratios[i] *= own / everybody
+        return [max(-LLR_MAX, min(TEMPERATURE * math.log(ratio), LLR_MAX)) for ratio in ratios]
 
     def predict_proba_one(self, x: Mapping[Any, Any], **kwargs: Any) -> dict[Person, float]:
         """Probability of each person ever counted, by habits alone."""

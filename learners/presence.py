@@ -6,6 +6,7 @@ Theory: Dirichlet-multinomial; the guest's share a Beta of its own, since who co
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .prototypes import SHARE_STEP
@@ -36,20 +37,26 @@ class Presence:
 
     def log_prior(self, present: list[bool]) -> list[float]:
         """Log probabilities: guest, then each column; minus infinity for who is not `present` (does not belong any more)."""
+        mass, counted = 0.0, self.guest_steps
+        for steps, here in zip(self.steps, present, strict=True):
+            if here:
+                mass += self.person_weight + steps * SHARE_STEP
+                counted += steps
+        if not mass:
+            return [0.0] + [-math.inf] * len(present)
         guest = self.guest_share * self.guest_weight + self.guest_steps * SHARE_STEP
-        mass = [self.person_weight + n * SHARE_STEP if here else 0.0 for n, here in zip(self.steps, present, strict=True)]
-        counted = sum(n for n, here in zip(self.steps, present, strict=True) if here) * SHARE_STEP
-        share = guest / (self.guest_weight + counted + self.guest_steps * SHARE_STEP)
-        total = sum(mass)
-        if total == 0:
-            return [0.0] + [-math.inf] * len(mass)
-        return [math.log(share)] + [math.log((1 - share) * m / total) if m else -math.inf for m in mass]
+        share = guest / (self.guest_weight + counted * SHARE_STEP)
+        part = (1 - share) / mass
+        prior = [math.log(share)]
+        for steps, here in zip(self.steps, present, strict=True):
+            prior.append(math.log(part * (self.person_weight + steps * SHARE_STEP)) if here else -math.inf)
+        return prior
 
-    def learn_one(self, shares: list[float], sign: int = 1) -> None:
+    def learn_one(self, shares: Sequence[float], sign: int = 1) -> None:
         """Count (or, with sign -1, take back) an event's shares: guest, then each column."""
-        steps = [sign * round(s / SHARE_STEP) for s in shares]
-        self.guest_steps = max(0, self.guest_steps + steps[0])
-        self.steps = [max(0, n + s) for n, s in zip(self.steps, steps[1:], strict=True)]
+        per_share = sign / SHARE_STEP
+        self.guest_steps = max(0, self.guest_steps + int(shares[0] * per_share))
+        self.steps = [max(0, n + int(s * per_share)) for n, s in zip(self.steps, shares[1:], strict=True)]
         if (self.guest_steps + sum(self.steps)) * SHARE_STEP > self.total_max:
             self.guest_steps //= 2
             self.steps = [n // 2 for n in self.steps]

@@ -9,21 +9,20 @@ log-likelihood ratio compares N(x; m, 1/precision + 1) with N(x; 0, between + 1)
 into a tail of its owners: one row that counts as many. An *anchor* tail takes what was enrolled by hand, another the rest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from .projection import Floats, Projection
+from . import kernels
+from .plain import STEP, TAILS, Days, Floats, Model, Rows, Tails
+from .projection import Projection
 
-__all__ = ["ANCHOR", "LLR_MAX", "REST", "SHARE_STEP", "Forgetting", "SoftPrototypes", "Tail"]
+__all__ = ["ANCHOR", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
-TAILS: Final = 2  # per person
 ROWS_AT_FIRST: Final = 16
 ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
-LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
-KNOWN_MIN: Final = 1e-3  # a person with less evidence than this is not known in this space
 
 
 class Forgetting(NamedTuple):
@@ -34,8 +33,7 @@ class Forgetting(NamedTuple):
     tail_mass_max: float
 
 
-@dataclass(slots=True)
-class Tail:
+class Tail(NamedTuple):
     """A row that stands for many: their mean (k,) at float16, how many, their mean time and the first (days)."""
 
     vector: Floats
@@ -43,17 +41,18 @@ class Tail:
     time: float
     since: float
 
-    def absorb(self, vector: Floats, mass: float, time: float, mass_max: float) -> None:
-        """Move the mean towards a vector; a full tail forgets as much as it takes in."""
-        share = mass / (self.mass + mass)
-        self.vector = half(self.vector + np.float32(share) * (vector - self.vector))
-        self.time += share * (time - self.time)
-        self.mass = min(self.mass + mass, mass_max)
 
+class PrototypesState(NamedTuple):
+    """Of every tail (TAILS a person; 0 where there is none) mass, time and first time; then the vectors as bytes.
 
-def half(vector: Floats) -> Floats:
-    """The vector at stored precision (float16)."""
-    return vector.astype(np.float16).astype(np.float32)
+    `tails`: float16, of the tails that there are; `kept`: int8 in steps of STEP, of the kept rows in their order.
+    """
+
+    masses: list[float]
+    times: list[float]
+    since: list[float]
+    tails: bytes
+    kept: bytes
 
 
 class SoftPrototypes:
@@ -67,166 +66,133 @@ class SoftPrototypes:
     >>> kept = SoftPrototypes(flat, people=2, forgetting=Forgetting(0.2, 4.0, 16.0))
     >>> kept.add(0, np.array([2, 0], "f4"), 0.0, [1, 0])
     >>> kept.add(1, np.array([0, 2], "f4"), 0.0, [0, 1])
-    >>> [round(x, 1) for x in kept.llr(np.array([2, 0], "f4"), 0.0).tolist()]
+    >>> [round(x, 1) for x in kept.llr(np.array([2, 0], "f4"), 0.0)]
     [1.4, -0.4]
     """
 
     def __init__(self, projection: Projection, people: int, forgetting: Forgetting) -> None:
         self.projection, self.forgetting = projection, forgetting
-        self.tails: list[list[Tail | None]] = [[None] * TAILS for _ in range(people)]
         self.keys: list[int] = []
-        self._precision = (1 / projection.between).astype(np.float32)
-        self._null = (projection.between + 1).astype(np.float32)
-        self._log_null = np.float32(np.log(self._null).sum())
-        self._first = 0  # of the kept rows in the table
-        self._vectors = np.zeros((0, projection.dimensions), np.float32)
-        self._times = np.zeros(0, np.float32)
-        self._shares = np.zeros((0, people), np.float32)
+        k, tails = projection.dimensions, TAILS * people
+        self._tails = Tails(np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails))
+        self._rows = Rows(np.zeros((0, k), np.int8), np.zeros(0), np.zeros((0, people), np.float32))
+        self._model = Model(projection.between, projection.temperature, forgetting.per_day, forgetting.most)
         self._reserve(ROWS_AT_FIRST)
 
-    # ---- the table: the tails' rows first, then the kept rows in the order of their keys
+    @property
+    def people(self) -> int:
+        """How many columns there are."""
+        return self._rows.shares.shape[1]
 
-    def _reserve(self, kept: int) -> None:
-        """Lay the table out anew with room for so many kept rows."""
-        used, first = len(self.keys), TAILS * len(self.tails)
-        old = slice(self._first, self._first + used)
-        vectors, times, shares = self._vectors[old], self._times[old], self._shares[old]
-        self._first, new = first, slice(first, first + used)
-        self._vectors = np.zeros((first + kept, self.projection.dimensions), np.float32)
-        self._times = np.zeros(first + kept, np.float32)
-        self._shares = np.zeros((first + kept, len(self.tails)), np.float32)
-        for person in range(len(self.tails)):
-            for which in range(TAILS):
-                self._show_tail(person, which)
-        self._vectors[new], self._times[new], self._shares[new] = vectors, times, shares
-
-    def lay_out(self) -> None:
-        """Make the table fit `tails` after they were set from outside; before any row is kept."""
-        assert not self.keys, "tails are set before rows"
-        self._shares = np.zeros((0, len(self.tails)), np.float32)
-        self._reserve(ROWS_AT_FIRST)
-
-    def _show_tail(self, person: int, which: int) -> None:
-        tail, row = self.tails[person][which], TAILS * person + which
-        if tail is not None:
-            self._vectors[row], self._times[row], self._shares[row, person] = tail.vector, tail.time, tail.mass
-
-    def _row(self, key: int) -> int:
-        return self._first + self.keys.index(key)
+    def _reserve(self, rows: int) -> None:
+        """Make room for so many more rows, in the order of their keys."""
+        vectors, times, shares = self._rows
+        self._rows = Rows(np.pad(vectors, ((0, rows), (0, 0))), np.pad(times, (0, rows)), np.pad(shares, ((0, rows), (0, 0))))
 
     def __contains__(self, key: int) -> bool:
         return key in self.keys
 
+    def tail(self, person: int, which: int) -> Tail | None:
+        """What was folded of a person, `which`: enrolled by hand (ANCHOR) or not (REST); None if nothing was."""
+        vectors, masses, times, since = self._tails
+        i = TAILS * person + which
+        return Tail(vectors[i].copy(), float(masses[i]), float(times[i]), float(since[i])) if masses[i] else None
+
+    # ---- at rest
+
+    def state(self) -> PrototypesState:
+        """All there is to keep, but for the kept rows' keys, times and shares, which whoever keeps rows has."""
+        vectors, masses, times, since = self._tails
+        tails, kept = vectors[masses > 0].astype("<f2").tobytes(), self._rows.vectors[: len(self.keys)].tobytes()
+        return PrototypesState(masses.tolist(), times.tolist(), since.tolist(), tails, kept)
+
+    @classmethod
+    def restored(
+        cls, projection: Projection, forgetting: Forgetting, state: PrototypesState, rows: Sequence[tuple[int, float, Sequence[float]]]
+    ) -> "SoftPrototypes":
+        """The space that `state` was taken from, given (key, time, shares) of its kept rows: goes on as if it had never stopped."""
+        space = cls(projection, len(state.masses) // TAILS, forgetting)
+        vectors, *numbers = space._tails
+        for here, kept in zip(numbers, state[:3], strict=True):
+            here[:] = kept
+        full = np.flatnonzero(state.masses)
+        vectors[full] = np.frombuffer(state.tails, "<f2").reshape(len(full), projection.dimensions)
+        space._reserve(max(0, len(rows) - ROWS_AT_FIRST))
+        if rows:
+            keys, times, shares = zip(*rows, strict=True)
+            kept = slice(0, len(rows))
+            space.keys, space._rows.times[kept], space._rows.shares[kept] = list(keys), times, shares
+            space._rows.vectors[kept] = np.frombuffer(state.kept, "i1").reshape(len(rows), projection.dimensions)
+        return space
+
     # ---- learning
 
-    def add(self, key: int, vector: Floats, time: float, shares: list[float]) -> None:
+    def add(self, key: int, vector: Floats, time: float, shares: Sequence[float]) -> None:
         """Keep a projected vector (k,), seen at `time` (days), with each person's share of it (multiples of SHARE_STEP)."""
-        row = self._first + len(self.keys)
-        if row == len(self._times):
-            self._reserve(2 * len(self.keys) + 8)
-        self._vectors[row], self._times[row], self._shares[row] = vector, time, shares
+        row = len(self.keys)
+        if row == len(self._rows.times):
+            self._reserve(row + 8)
+        vectors, times, owned = self._rows
+        vectors[row], times[row], owned[row] = vector * np.float32(1 / STEP), time, shares
         self.keys.append(key)
 
-    def share(self, key: int, shares: list[float]) -> None:
+    def share(self, key: int, shares: Sequence[float]) -> None:
         """Give a kept row other owners."""
-        self._shares[self._row(key)] = shares
+        self._rows.shares[self.keys.index(key)] = shares
 
     def vector(self, key: int) -> Floats:
-        """A copy of a kept row's vector (k,)."""
-        copy: Floats = self._vectors[self._row(key)].copy()
-        return copy
+        """A kept row's vector (k,)."""
+        return self._rows.vectors[self.keys.index(key)] * np.float32(STEP)
 
     def drop(self, key: int) -> None:
         """Forget a kept row, and all that was learnt from it."""
-        row, end = self._row(key), self._first + len(self.keys)
-        for table in (self._vectors, self._times, self._shares):
-            table[row : end - 1] = table[row + 1 : end].copy()
+        kernels.drop(self._rows, self.keys.index(key), len(self.keys))
         self.keys.remove(key)
 
     def fold(self, key: int, which: int) -> None:
         """Let a kept row go into its owners' tails `which` (ANCHOR or REST)."""
-        row = self._row(key)
-        vector, time = half(self._vectors[row]), float(self._times[row])
-        for p, mass in enumerate(self._shares[row].tolist()):
-            if mass < 0.02:  # too little to move a mean; forgotten instead
-                continue
-            tail = self.tails[p][which]
-            if tail is None:
-                self.tails[p][which] = Tail(vector.copy(), mass, time, time)
-            else:
-                tail.absorb(vector, mass, time, self.forgetting.tail_mass_max)
-            self._show_tail(p, which)
-        self.drop(key)
+        mass_max = self.forgetting.tail_mass_max
+        kernels.fold(self._tails, self._rows, self.keys.index(key), len(self.keys), which, mass_max)
+        self.keys.remove(key)
 
     def forget_tail(self, person: int, which: int) -> None:
         """Unlearn what was folded of a person, enrolled by hand (ANCHOR) or not (REST)."""
-        self.tails[person][which] = None
-        self._shares[TAILS * person + which] = 0
+        for table in self._tails:
+            table[TAILS * person + which] = 0
 
     def add_person(self) -> None:
         """One more column, of whom nothing is known."""
-        self._shares = np.pad(self._shares, ((0, 0), (0, 1)))
-        self.tails.append([None] * TAILS)
-        self._reserve(len(self.keys) + 8)
+        vectors, *numbers = self._tails
+        self._tails = Tails(np.pad(vectors, ((0, TAILS), (0, 0))), *[np.pad(table, (0, TAILS)) for table in numbers])
+        self._rows = self._rows._replace(shares=np.pad(self._rows.shares, ((0, 0), (0, 1))))
 
     def remove_person(self, person: int) -> None:
         """Take a column out; what rows belonged to that person belongs to nobody."""
-        del self.tails[person]
-        self._shares = np.delete(self._shares, person, axis=1)
-        self._reserve(len(self.keys) + 8)
+        own = slice(TAILS * person, TAILS * person + TAILS)
+        self._tails = Tails(*[np.delete(table, own, axis=0) for table in self._tails])
+        self._rows = self._rows._replace(shares=np.ascontiguousarray(np.delete(self._rows.shares, person, axis=1)))
 
     # ---- scoring
 
     def mass(self) -> Floats:
         """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        total: Floats = self._shares[: self._first + len(self.keys)].sum(0)
+        of_tails = self._tails.masses.reshape(-1, TAILS).sum(1)
+        total: Floats = of_tails + self._rows.shares[: len(self.keys)].sum(0)
         return total
 
-    def llr(self, vector: Floats, time: float) -> Floats:
-        """(people,) log-likelihood ratio, nats, of a projected vector (k,): this person against anybody; unknown people 0."""
-        used = self._first + len(self.keys)
-        weight = self._weight(self._times[:used] - np.float32(time))
-        owned = self._shares[:used].T * weight  # (people, rows)
-        total = np.matmul(owned, self._vectors[:used])
-        return self._compare(vector, total, owned.sum(1))
+    def llr(self, vector: Floats, time: float) -> list[float]:
+        """Of each person, the log-likelihood ratio (nats) of a projected vector (k,) against anybody; of unknown people 0."""
+        llr: list[float] = kernels.compare(self._tails, self._rows, len(self.keys), self._model, vector, time).tolist()
+        return llr
 
-    def llr_kept(self) -> Floats:
+    def llr_kept(self) -> Days:
         """(kept rows, people): each kept row against all the others."""
-        used, own = self._first + len(self.keys), slice(self._first, self._first + len(self.keys))
-        weight = self._weight(self._times[own, None] - self._times[:used])
-        weight[np.arange(len(self.keys)), np.arange(self._first, used)] = 0
-        owned = weight[:, None, :] * self._shares[:used].T  # (probes, people, rows)
-        total = np.matmul(owned, self._vectors[:used])
-        return self._compare(self._vectors[own, None, :], total, owned.sum(2))
-
-    def _weight(self, age: Floats) -> Floats:
-        """What a recording of that age (days, either way) counts."""
-        np.abs(age, out=age)
-        age *= np.float32(self.forgetting.per_day)
-        np.minimum(age, np.float32(self.forgetting.most), out=age)
-        age += 1
-        return np.divide(1, age, out=age)
-
-    def _compare(self, probe: Floats, total: Floats, mass: Floats) -> Floats:
-        """(…, people) from probes (…, k) and, of each person, the weighted sum (…, people, k) and mass (…, people) of rows."""
-        precision = self._precision + mass[..., None]
-        total /= precision  # now the means
-        total -= probe
-        total *= total
-        variance = 1 / precision
-        variance += 1
-        total /= variance
-        total += np.log(variance, out=variance)
-        other = (probe * probe / self._null).sum(-1) + self._log_null
-        llr: Floats = other - total.sum(-1)
-        llr *= np.float32(0.5 * self.projection.temperature)
-        np.minimum(np.maximum(llr, -LLR_MAX, out=llr), LLR_MAX, out=llr)
-        llr *= mass > KNOWN_MIN
+        llr: Days = kernels.compare_kept(self._tails, self._rows, len(self.keys), self._model)
         return llr
 
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
-        rows = [self._row(key) for key in keys]
-        shares = self._shares[rows, person]
+        rows = [self.keys.index(key) for key in keys]
+        shares = self._rows.shares[rows, person]
         mass = float(shares.sum())
-        return None if mass <= 0 else ((shares @ self._vectors[rows]) / np.float32(mass), mass)
+        return None if mass <= 0 else ((shares @ self._rows.vectors[rows]) * np.float32(STEP / mass), mass)

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from . import __version__
+from .commands.doctor import doctor
 from .commands.faults import EXIT_INTERRUPTED, faults_explained
+from .commands.feed import feed
+from .commands.identities import identities
+from .commands.inspect import inspect
+from .commands.interruption import until_interrupted
 from .commands.options import PolicyFile, WiringFile
+from .commands.status import status
+from .commands.topics import topics
+from .commands.up import up
+from .commands.worker import worker
 
 if TYPE_CHECKING:
     from .replay import Replay, Summary
@@ -33,6 +42,47 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin worker[/]   as configs/wiring.toml stands for the defaults: Kafka and Redis on this machine\n\n"
+    "  [cyan]kithkin worker --wiring wiring.toml --workers 2[/]   two processes under one supervisor\n\n"
+    "  [cyan]kithkin worker --broker confluent://kafka:9092 --store redis://redis:6379/0 --no-restart[/]   in a container",
+)(worker)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin status[/]   once\n\n"
+    "  [cyan]kithkin status --follow[/]   live, until Ctrl-C\n\n"
+    "  [cyan]kithkin status --json | jq .lag[/]   records left to do",
+)(status)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin inspect h-042[/]   of the workers' Redis\n\n"
+    "  [cyan]kithkin inspect h-042 --store run.db --person alice[/]   of a replay, and one person only\n\n"
+    "  [cyan]kithkin inspect h-042 --json | jq .ledger[0][/]   the latest event, for machines",
+)(inspect)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin up[/]   then, in other terminals, what it tells\n\n"
+    "  [cyan]kithkin up --dir playground --workers 2 --kafka-port 9092[/]",
+)(up)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin feed monday.jsonl.gz --rate 500[/]\n\n"
+    "  [cyan]kithkin feed monday.jsonl.gz --speed 60[/]   a recorded hour a minute\n\n"
+    "  [cyan]kithkin feed --simulate 12 --days 7[/]   without any log",
+)(feed)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin identities --follow[/]   as they come\n\n"
+    "  [cyan]kithkin identities --since 10m --household h-042[/]\n\n"
+    "  [cyan]kithkin identities --json | jq .value.person_id[/]",
+)(identities)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin doctor[/]   a table; exit code 1 when something is wrong\n\n"
+    "  [cyan]kithkin doctor --wiring wiring.toml --json[/]",
+)(doctor)
+app.add_typer(topics, name="topics")
 
 
 def main() -> None:
@@ -171,7 +221,7 @@ def _schema(topic: str) -> dict[str, Any]:
 def _replay(task: "Replay") -> None:
     from rich.console import Console
 
-    from .replay import replay, until_interrupted
+    from .replay import replay
     from .summary import summary_table, watched
 
     with until_interrupted() as stop, watched(Console(stderr=True)) as watch:
@@ -188,3 +238,7 @@ def _how_to_go_on(task: "Replay", summary: "Summary") -> str:
     if task.lasting:
         return told + ("without --fresh to go on from there." if task.fresh else "to go on from there.")
     return told + "to begin anew: the states were in memory. With --store FILE.db a replay goes on where it stood."
+
+
+if __name__ == "__main__":
+    main()

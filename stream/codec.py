@@ -4,7 +4,6 @@ Law: `decode` raises InvalidRecord and nothing else, whatever the bytes, and cha
 can handle.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from .dead_letters import dead_letter
 from .household import DAY_MS
 from .policy import Policy
 from .ports import Encoded
-from .records import FEEDBACK, Feedback, InvalidRecord, Output, Recognition, Record, Voice
+from .records import FEEDBACK, Feedback, InvalidRecord, Output, Position, Recognition, Record, Voice
 from .state import decode_home, encode_home
 from .step import Event
 
@@ -33,11 +32,11 @@ def decode(record: Record, policy: Policy) -> Event:
         With a reason of a closed set (`empty`, `too_large`, `json`, `version`, `field`, `key`, `encoder`, `embedding`,
         `future`) and a sentence that says what is wrong.
     """
-    raw, position = record.value, record.position
+    raw = record.value
     if raw is None:
-        raise InvalidRecord(position, "empty", "the record has no value (a tombstone has no meaning here)")
+        raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
     if len(raw) > VALUE_BYTES_MAX:
-        raise InvalidRecord(position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
+        raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
     try:
         value: Recognition | Feedback = (
             Recognition.model_validate_json(raw) if record.topic == "recognitions" else FEEDBACK.validate_json(raw)
@@ -46,31 +45,27 @@ def decode(record: Record, policy: Policy) -> Event:
         raise _invalid(record, error) from None
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
-        raise InvalidRecord(position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
+        raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
     ahead = value.at - record.timestamp
     if ahead > policy.limits.ahead_hours * HOUR_MS:
-        raise InvalidRecord(position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
+        raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
     if isinstance(value, Recognition):
-        for reason, detail in _vector_faults(value, policy):
-            raise InvalidRecord(position, reason, detail)
+        for modality, part in (("voice", value.voice), ("face", value.face)):
+            if part is not None:
+                _check_vector(record.position, modality, part, policy)
     return Event(record, value)
 
 
-def _vector_faults(value: Recognition, policy: Policy) -> Iterator[tuple[str, str]]:
-    """What is wrong with the vectors of a recognition, as far as the policy knows their encoders."""
-    for modality, part in (("voice", value.voice), ("face", value.face)):
-        if part is None:
-            continue
-        encoder = policy.encoders.get(part.encoder)
-        if encoder is None or encoder.modality != modality:
-            known = ", ".join(name for name, e in policy.encoders.items() if e.modality == modality) or "none"
-            yield "encoder", f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists; known: {known}"
-        elif _length(part) != encoder.length:
-            yield "embedding", f"{part.encoder!r} gives {encoder.length} numbers, this vector has {_length(part)}"
-
-
-def _length(part: Voice) -> int:
-    return len(part.embedding)
+def _check_vector(position: Position, modality: str, part: Voice, policy: Policy) -> None:
+    """Refuse a vector of no encoder that the policy lists, or of another length."""
+    encoder = policy.encoders.get(part.encoder)
+    if encoder is None or encoder.modality != modality:
+        known = ", ".join(name for name, e in policy.encoders.items() if e.modality == modality) or "none"
+        detail = f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists; known: {known}"
+        raise InvalidRecord(position, "encoder", detail)
+    if len(part.embedding) != encoder.length:
+        detail = f"{part.encoder!r} gives {encoder.length} numbers, this vector has {len(part.embedding)}"
+        raise InvalidRecord(position, "embedding", detail)
 
 
 def _invalid(record: Record, error: ValidationError) -> InvalidRecord:

@@ -72,7 +72,7 @@ def forget_phone(home: Home, phone_id: str) -> None:
     home.phones.pop(phone_id, None)
     for row in home.rows:
         if row.sightings:
-            row.sightings = [s for s in row.sightings if s.phone_id != phone_id]
+            row.sightings = tuple(s for s in row.sightings if s.phone_id != phone_id)
     home.learn_names()
 
 

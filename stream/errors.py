@@ -3,7 +3,12 @@
 Law: an error of this module reaches the operator as its own text, without a traceback to interpret.
 """
 
+import re
+from typing import Final
+
 __all__ = ["ConfigError", "RecoveryError", "TooManyDeadLetters"]
+
+_CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
 
 
 class ConfigError(ValueError):
@@ -22,7 +27,8 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, key: str, value: object, source: str, right: str) -> None:
-        super().__init__(f"{key} = {value!r} ({source}) cannot be: it should be {right}")
+        shown = _CREDENTIALS.sub("//…@", repr(value))
+        super().__init__(f"{key} = {shown} ({source}) cannot be: it should be {right}")
         self.key, self.value, self.source, self.right = key, value, source, right
 
 

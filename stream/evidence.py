@@ -3,6 +3,7 @@
 Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -10,7 +11,7 @@ from learners.fusion import softmax
 from learners.phones import PhoneReliability
 from learners.projection import Floats
 
-from .household import DAY_MS, Home
+from .household import DAY_MS, Home, Person
 from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
@@ -28,7 +29,7 @@ class Probe:
     number: int
     day: float
     vectors: dict[str, Floats]  # by encoder
-    sightings: list[Sighting] | None
+    sightings: tuple[Sighting, ...] | None
     stranger: bool
     habit: dict[str, str | int]
 
@@ -54,12 +55,13 @@ def look(home: Home, policy: Policy, value: Recognition) -> Probe:
     vectors = {}
     for part in (value.voice, value.face):
         if part is not None:
-            least = policy.encoders[part.encoder].quality_min
-            if not part.quality or all(part.quality.get(name, q) >= q for name, q in least.items()):
+            least, quality = policy.encoders[part.encoder].quality_min, part.quality
+            if not quality or not least or all(quality.get(name, q) >= q for name, q in least.items()):
                 vectors[part.encoder] = policy.projection(part.encoder).project(part.embedding)  # type: ignore[arg-type]
     sightings, stranger = None, False
     if value.phones is not None:
-        sightings = [Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in home.phones]
+        known = home.phones
+        sightings = tuple([Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in known])
         stranger = len(sightings) < len(value.phones)
     habit = habit_of(value.activity, value.observed_at)
     return Probe(home.next_row, value.observed_at / DAY_MS, vectors, sightings, stranger, habit)
@@ -73,16 +75,16 @@ class Heard(NamedTuple):
     reliability: PhoneReliability
 
 
-def hear(home: Home, policy: Policy, sightings: list[Sighting], number: int) -> list[Heard]:
+def hear(home: Home, policy: Policy, sightings: Sequence[Sighting], number: int) -> list[Heard]:
     """Every phone, heard or not, that belonged to somebody of the home at that event."""
     signals = {s.phone_id: s.rssi_dbm for s in sightings}
-    heard = []
+    columns = {p.person_id: column for column, p in enumerate(home.people)}
+    model, heard = policy.phone_model, []
     for phone_id, phone in home.phones.items():
         registration = phone.at(number)
-        if registration is not None and registration.person_id is not None:
-            column = home.column(registration.person_id)
-            if column is not None:
-                heard.append(Heard(column, policy.phone_model.llr(signals.get(phone_id)), registration.reliability))
+        if registration is not None and registration.person_id in columns:
+            column = columns[registration.person_id]
+            heard.append(Heard(column, model.llr(signals.get(phone_id)), registration.reliability))
     return heard
 
 
@@ -102,31 +104,32 @@ def tempers(home: Home, policy: Policy) -> list[float]:
 
 def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
     """All evidence of a probe, fused."""
+    people, total = home.people, [0.0] * len(home.people)
     llr: dict[str, list[float]] = {}
-    temper = tempers(home, policy)
-    for encoder, vector in probe.vectors.items():
-        modality = policy.encoders[encoder].modality
-        raw = home.space(encoder, policy).llr(vector, probe.day).tolist()
-        llr[modality] = [x * t for x, t in zip(raw, temper, strict=True)]
+    if probe.vectors:
+        temper = tempers(home, policy)
+        for encoder, vector in probe.vectors.items():
+            raw = home.space(encoder, policy).llr(vector, probe.day)
+            llr[policy.encoders[encoder].modality] = [x * t for x, t in zip(raw, temper, strict=True)]
+        total = _recalibrated(people, llr)
     stranger_llr, heard = 0.0, []
-    total = _recalibrated(home, llr)
     if probe.sightings is not None:
         heard = hear(home, policy, probe.sightings, probe.number)
-        llr["phone"] = phone_llr(heard, len(home.people))
+        llr["phone"] = phone_llr(heard, len(people))
         total = [a + b for a, b in zip(total, llr["phone"], strict=True)]
         stranger_llr = home.strangers.llr_one(probe.stranger)
     if probe.habit:
-        llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in home.people])
+        llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in people])
         total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
-    prior = home.presence.log_prior([p.present for p in home.people])
-    logits = [prior[0] + stranger_llr, *(a + b for a, b in zip(prior[1:], total, strict=True))]
+    guest, *prior = home.presence.log_prior([p.present for p in people])
+    logits = [guest + stranger_llr, *[a + b for a, b in zip(prior, total, strict=True)]]
     return Weighed(logits, softmax(logits), llr, heard, stranger_llr)
 
 
-def _recalibrated(home: Home, llr: dict[str, list[float]]) -> list[float]:
+def _recalibrated(people: list[Person], llr: dict[str, list[float]]) -> list[float]:
     """Voice and face together, each person's by their own calibration."""
-    total = [sum(parts) for parts in zip(*llr.values(), strict=True)] if llr else [0.0] * len(home.people)
-    for column, person in enumerate(home.people):
+    total = list(map(sum, zip(*llr.values(), strict=True)))
+    for column, person in enumerate(people):
         if person.live.learnt and total[column] != 0.0:
             total[column] = person.live.llr_one({m: values[column] for m, values in llr.items() if values[column] != 0.0})
     return total

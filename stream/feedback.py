@@ -152,11 +152,11 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
             return "rejected"
         claim.person_id = row.named
     outcome: Outcome = "contradictory" if any(contradict(claim, other) for other in row.claims) else "used"
-    row.claims.append(claim)
+    row.claims += (claim,)
     if len(row.claims) > CLAIMS_MAX:
         weakest = min(row.claims, key=rank)
         uncount_claim(home, weakest)
-        row.claims.remove(weakest)
+        row.claims = tuple(c for c in row.claims if c is not weakest)
         if weakest is claim:
             return outcome
     if claim.kind == "enrol":
@@ -225,8 +225,8 @@ def _retract_claims(turn: Turn, target: str) -> bool:
     for row in found:
         for claim in [c for c in row.claims if c.feedback_id == target]:
             uncount_claim(home, claim)
-            row.claims.remove(claim)
             _forget_pin(home, claim)
+        row.claims = tuple(c for c in row.claims if c.feedback_id != target)
         _settle(turn, row)
     return bool(found)
 

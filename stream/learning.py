@@ -9,12 +9,12 @@ import numpy as np
 from learners.calibration import Recalibration
 from learners.claims import claim_likelihood
 from learners.fusion import quantise, softmax
-from learners.projection import Floats
+from learners.plain import FOLDED_SHARE_MIN, Days
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
 from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear, phone_llr, tempers
 from .household import DAY_MS, NAMES_MAX, Home
-from .ledger import Claim, Row
+from .ledger import Claim, Row, Shares
 from .memory import hashed
 from .policy import Policy
 from .records import GUEST, Recognition
@@ -29,7 +29,6 @@ GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather som
 LEAST = 1 / 8192
 HABIT_SHARE_MIN = 0.02
 FOLDED_PER_PERSON = 8  # claims on folded events that can still be taken back
-FOLDED_SHARE_MIN = 0.02  # less never reaches a tail
 PEOPLE_MIN, PEOPLE_MAX = 2, 4  # the ledger grows with the home between these
 
 
@@ -44,10 +43,10 @@ def capacity(home: Home, policy: Policy) -> int:
 def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: Weighed) -> Row:
     """Put an answered event in the ledger and learn from it as it was answered."""
     kept = quantise(weighed.posterior)
-    llr = {m: [round(x / LLR_STEP) * LLR_STEP for x in values] for m, values in weighed.llr.items()}
+    llr = {m: tuple([round(x / LLR_STEP) * LLR_STEP for x in values]) for m, values in weighed.llr.items()}
     row = Row(
-        probe.number, value.event_id, value.observed_at, value.device_id, value.activity, sorted(probe.vectors),
-        probe.sightings, probe.stranger, kept, [0.0] * len(kept), llr,
+        probe.number, value.event_id, value.observed_at, value.device_id, value.activity, tuple(sorted(probe.vectors)),
+        probe.sightings, probe.stranger, kept, kept, llr, counted=True,
     )  # fmt: skip
     for encoder in row.encoders:
         home.spaces[encoder].add(row.number, probe.vectors[encoder], probe.day, kept[1:])
@@ -58,7 +57,6 @@ def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: 
         home.learn_names()
     if probe.sightings is not None and probe.vectors:
         _learn_phones(home, policy, probe, weighed)
-    row.shares, row.counted = list(kept), True
     recount(home, row, 1)
     for person, share in zip(home.people, kept[1:], strict=True):
         person.events += share
@@ -78,14 +76,14 @@ def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) ->
 # ---- shares
 
 
-def shares_of(home: Home, row: Row, evidence: list[float]) -> list[float]:
+def shares_of(home: Home, row: Row, evidence: Shares) -> Shares:
     """The evidence of an event and the claim that holds, together: guest, then every column."""
     claim = row.holding
     if claim is None:
-        return list(evidence)
+        return evidence
     named = _position(home, claim)
     if claim.kind == "enrol":
-        return [float(i == named) for i in range(len(evidence))]
+        return tuple([float(i == named) for i in range(len(evidence))])
     joint = [p * x for p, x in zip(_floored(evidence), _likelihood(claim, named, len(evidence)), strict=True)]
     return quantise([x / sum(joint) for x in joint])
 
@@ -99,7 +97,7 @@ def _position(home: Home, claim: Claim) -> int:
     return column + 1
 
 
-def _floored(evidence: list[float]) -> list[float]:
+def _floored(evidence: Shares) -> list[float]:
     """Evidence is kept to 1/4096: what is below half a step is little, not impossible."""
     return [max(p, LEAST) for p in evidence]
 
@@ -108,7 +106,7 @@ def _likelihood(claim: Claim, named: int, people: int) -> list[float]:
     return claim_likelihood(people, named, claim.believed, claim.kind == "reject")
 
 
-def reshare(home: Home, row: Row, shares: list[float]) -> None:
+def reshare(home: Home, row: Row, shares: Shares) -> None:
     """Give an event other owners: take back what the old shares taught, learn the new."""
     recount(home, row, -1)
     for person, old, new in zip(home.people, row.shares[1:], shares[1:], strict=True):
@@ -126,7 +124,7 @@ def recount(home: Home, row: Row, sign: int) -> None:
     home.presence.learn_one(row.shares, sign)
     habit = habit_of(row.activity, row.observed_at)
     if habit:
-        for name, share in zip([GUEST, *(p.person_id for p in home.people)], row.shares, strict=True):
+        for name, share in zip([GUEST, *[p.person_id for p in home.people]], row.shares, strict=True):
             if share > HABIT_SHARE_MIN:
                 home.habits.learn_one(habit, name, sign * share, row.observed_at / DAY_MS)
 
@@ -187,8 +185,8 @@ def fold_oldest(home: Home) -> None:
     which = ANCHOR if row.enrolled else REST
     for encoder in row.encoders:
         home.spaces[encoder].fold(row.number, which)
-    owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
     for claim in row.claims:
+        owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
         learnt = owners if claim is row.holding else []  # of a claim that was outranked there is nothing to take back
         home.folded[hashed("feedback", claim.feedback_id)] = which, learnt
         while len(home.folded) > FOLDED_PER_PERSON * max(PEOPLE_MIN, len(home.people)):
@@ -200,7 +198,7 @@ def forget_row(home: Home, row: Row) -> None:
     """Unlearn an event and forget it, as if it had never been answered."""
     for claim in row.claims:
         uncount_claim(home, claim)
-    reshare(home, row, [0.0] * len(row.shares))
+    reshare(home, row, (0.0,) * len(row.shares))
     for encoder in row.encoders:
         home.spaces[encoder].drop(row.number)
     home.rows.remove(row)
@@ -209,7 +207,7 @@ def forget_row(home: Home, row: Row) -> None:
 # ---- weighing everything anew
 
 
-def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS) -> dict[int, list[float]]:
+def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS) -> dict[int, Shares]:
     """Re-infer the kept events from each other, guided enrolment apart; returns the old shares of those that changed.
 
     Jacobi passes over all events at once, at rising weight of voices and faces: who never enrolled is found by their phone
@@ -231,7 +229,7 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
         found = np.rint(found / found.sum(1, keepdims=True) / SHARE_STEP) * SHARE_STEP
         for i, row in enumerate(free):
             if heat == 1 or not any(shares[i][a] > 0.5 for a in anchored):
-                evidence[i] = found[i].tolist()
+                evidence[i] = tuple(found[i].tolist())
                 shares[i] = shares_of(home, row, evidence[i])
                 for encoder in row.encoders:
                     home.spaces[encoder].share(row.number, shares[i][1:])
@@ -244,11 +242,11 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
     return before
 
 
-def _llr_kept(home: Home, policy: Policy, rows: list[Row], heat: float) -> Floats:
+def _llr_kept(home: Home, policy: Policy, rows: list[Row], heat: float) -> Days:
     """(rows, people): voices and faces of kept events against all the others; only who never enrolled is cooled."""
-    scale = np.array([t if p.enrolled else t * heat for t, p in zip(tempers(home, policy), home.people, strict=True)], np.float32)
+    scale = np.array([t if p.enrolled else t * heat for t, p in zip(tempers(home, policy), home.people, strict=True)])
     place = {row.number: i for i, row in enumerate(rows)}
-    total = np.zeros((len(rows), len(scale)), np.float32)
+    total = np.zeros((len(rows), len(scale)))
     for space in home.spaces.values():
         if space.keys:
             kept = [(i, place[number]) for i, number in enumerate(space.keys) if number in place]

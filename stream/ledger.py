@@ -4,15 +4,18 @@ Law: what was learnt from an event is a function of its row, so that a claim, it
 exactly what the earlier one had done. Bounded in number and in age; what leaves is folded into its owners' tails.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from learners.prototypes import SHARE_STEP
 
 from .records import Source
 
-__all__ = ["CLAIMS_MAX", "Claim", "Names", "Row", "Sighting", "Waiting", "contradict", "rank"]
+__all__ = ["CLAIMS_MAX", "Claim", "Names", "Row", "Shares", "Sighting", "Waiting", "contradict", "rank"]
 
+Shares = tuple[float, ...]  # guest, then every column
 CLAIMS_MAX: Final = 6  # kept per event; beyond that the lowest in rank goes
 _RANKS: Final[dict[Source, int]] = {"voice": 0, "app": 1, "pin": 2, "annotator": 3}
 
@@ -36,8 +39,7 @@ class Names:
         return self._numbers[name]
 
 
-@dataclass(slots=True)
-class Claim:
+class Claim(msgspec.Struct, gc=False):
     """What a feedback says about one event: it was (or was not) `person_id`; `right`: as honest as it was counted."""
 
     feedback_id: str
@@ -61,17 +63,15 @@ def contradict(one: Claim, other: Claim) -> bool:
     return one.person_id == other.person_id
 
 
-@dataclass(slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """A registered phone and its signal, dBm."""
 
     phone_id: str
     rssi_dbm: float
 
 
-@dataclass(slots=True)
-class Row:
-    """One answered event.
+class Row(msgspec.Struct, gc=False):
+    """One answered event. A town has millions of them: what they hold is immutable, so that no garbage collection looks at them.
 
     `evidence` is the posterior of the sensors and the prior alone, `shares` with the claims: guest first, then every column,
     multiples of SHARE_STEP. `llr` has each modality's log-likelihood ratios by column, as they were at the answer.
@@ -82,20 +82,20 @@ class Row:
     observed_at: int
     device_id: str
     activity: str | None
-    encoders: list[str]  # whose vectors are kept under this row's number
-    sightings: list[Sighting] | None  # None: the device did not scan
+    encoders: tuple[str, ...]  # whose vectors are kept under this row's number
+    sightings: tuple[Sighting, ...] | None  # None: the device did not scan
     stranger: bool  # a phone that nobody had registered was heard
-    evidence: list[float]
-    shares: list[float]
-    llr: dict[str, list[float]]
+    evidence: Shares
+    shares: Shares
+    llr: dict[str, tuple[float, ...]]
     counted: bool = False  # its shares are in presence and habits (guided enrolment is neither)
     tier: int = 0
     named: str | None = None
     revision: int = 0
     label: str | None = None
     label_revision: int = -1  # of the last label published
-    claims: list[Claim] = field(default_factory=list)
-    packed: bytes | None = field(default=None, repr=False, compare=False)  # as it is kept; None since it changed
+    claims: tuple[Claim, ...] = ()
+    packed: bytes | None = None  # as it is kept; None since it changed
 
     @property
     def said(self) -> list[str]:
@@ -107,7 +107,7 @@ class Row:
     @property
     def holding(self) -> Claim | None:
         """The claim that counts, of all that were made."""
-        return max(self.claims, key=rank, default=None)
+        return max(self.claims, key=rank) if self.claims else None
 
     @property
     def enrolled(self) -> bool:
@@ -121,18 +121,19 @@ class Row:
     def add_column(self) -> None:
         """One more person, who has no share of this event."""
         self.packed = None
-        self.evidence.append(0.0)
-        self.shares.append(0.0)
-        for values in self.llr.values():
-            values.append(0.0)
+        self.evidence, self.shares = (*self.evidence, 0.0), (*self.shares, 0.0)
+        self.llr = {modality: (*values, 0.0) for modality, values in self.llr.items()}
 
     def remove_column(self, column: int) -> None:
         """Take a person out; what was theirs is a guest's."""
         self.packed = None
-        for shares in (self.evidence, self.shares):
-            shares[0] = min(1.0, round((shares[0] + shares.pop(column + 1)) / SHARE_STEP) * SHARE_STEP)
-        for values in self.llr.values():
-            values.pop(column)
+        self.evidence, self.shares = _without(self.evidence, column), _without(self.shares, column)
+        self.llr = {modality: values[:column] + values[column + 1 :] for modality, values in self.llr.items()}
+
+
+def _without(shares: Shares, column: int) -> Shares:
+    guest = min(1.0, round((shares[0] + shares[column + 1]) / SHARE_STEP) * SHARE_STEP)
+    return (guest, *shares[1 : column + 1], *shares[column + 2 :])
 
 
 @dataclass(slots=True)

@@ -9,19 +9,32 @@ One wrong "seen" in 10^11 at the sizes here.
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal, get_args
 
-__all__ = ["Generation", "SeenIds", "hashed"]
+__all__ = ["Generation", "Kind", "SeenIds", "hashed", "hashed_sender"]
+
+Kind = Literal["event", "feedback", "sender"]
 
 HASH_BYTES: Final = 6
 PER_PERSON: Final = 64  # ids of a generation for every person of the home
 PEOPLE_MIN: Final = 2
 SENDERS_MAX: Final = 16  # with a floor of their own
+SENDERS_CACHED: Final = 4096
+_BEGUN: Final = {kind: hashlib.blake2b(digest_size=HASH_BYTES, person=kind.encode()) for kind in get_args(Kind)}
 
 
-def hashed(kind: str, record_id: str) -> int:
-    """48 bits of an id; events and feedback do not meet."""
-    return int.from_bytes(hashlib.blake2b(record_id.encode(), digest_size=HASH_BYTES, person=kind.encode()[:16]).digest(), "big")
+def hashed(kind: Kind, record_id: str) -> int:
+    """48 bits of an id; events, feedback and senders do not meet."""
+    digest = _BEGUN[kind].copy()
+    digest.update(record_id.encode())
+    return int.from_bytes(digest.digest(), "big")
+
+
+@lru_cache(SENDERS_CACHED)
+def hashed_sender(name: str) -> int:
+    """48 bits of a sender's name, of which there are few."""
+    return hashed("sender", name)
 
 
 @dataclass(slots=True)

@@ -82,6 +82,10 @@ class Broker(Protocol):
         """The next poll goes on from here on both topics."""
         ...
 
+    def lag(self) -> Mapping[int, int]:
+        """Records not yet polled, by assigned partition, as far as is known without asking: a measure, not a promise."""
+        ...
+
     def publish(self, transaction: Transaction) -> None:
         """All or nothing. Raises Fenced when this member is no longer of the group's generation, else BrokerError."""
         ...
@@ -103,6 +107,10 @@ class StateStore(Protocol):
 
     def claim(self, partition: int) -> Claimed:
         """Raise the partition's epoch and read its offsets in one step; older epochs can save no more."""
+        ...
+
+    def offsets(self, partition: int) -> Offsets:
+        """The next offsets that a partition's states stand at, without claiming it; empty if nothing was saved."""
         ...
 
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:

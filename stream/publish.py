@@ -11,8 +11,8 @@ from learners.prototypes import ANCHOR, REST, SoftPrototypes
 
 from .assurance import SENSORS, tier_of
 from .household import DAY_MS, Home, Person
-from .ledger import Row
-from .records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype
+from .ledger import Row, Shares
+from .records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype, made
 from .turn import Turn
 
 __all__ = ["answer", "label", "publish_profile", "revise", "tombstone"]
@@ -30,7 +30,7 @@ def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
     label(turn, row)
 
 
-def revise(turn: Turn, row: Row, before: list[float]) -> None:
+def revise(turn: Turn, row: Row, before: Shares) -> None:
     """Publish an event's answer again when its shares moved enough from what they were."""
     home, policy = turn.home, turn.policy
     if max(abs(a - b) for a, b in zip(row.shares, before, strict=True)) >= policy.publishing.revision_change_min:
@@ -47,7 +47,7 @@ def revise(turn: Turn, row: Row, before: list[float]) -> None:
     label(turn, row)
 
 
-def _members_then(home: Home, row: Row, shares: list[float]) -> dict[str, float]:
+def _members_then(home: Home, row: Row, shares: Shares) -> dict[str, float]:
     """Shares by name, of who belonged to the household at the event or does now; what is left over is a guest's."""
     there = {
         p.person_id: share
@@ -60,31 +60,32 @@ def _members_then(home: Home, row: Row, shares: list[float]) -> dict[str, float]
 
 
 def _identity(turn: Turn, row: Row, posterior: dict[str, float]) -> None:
-    value = Identity.model_construct(
-        v=1, event_id=row.event_id, household_id=turn.home.household_id, observed_at=row.observed_at, revision=row.revision,
-        posterior=posterior, person_id=row.named, tier=row.tier, modalities=[m for m in SENSORS if m in row.llr],
-        policy_id=turn.policy.policy_id, cause=turn.cause,
-    )  # fmt: skip
-    turn.outputs.append(Output("identities", turn.home.household_id, value))
+    home = turn.home
+    fields = {
+        "v": 1, "event_id": row.event_id, "household_id": home.household_id, "observed_at": row.observed_at,
+        "revision": row.revision, "posterior": posterior, "person_id": row.named, "tier": row.tier,
+        "modalities": [m for m in SENSORS if m in row.llr], "policy_id": turn.policy.policy_id, "cause": turn.cause,
+    }  # fmt: skip
+    turn.outputs.append(Output("identities", home.household_id, made(Identity, fields)))
 
 
 def label(turn: Turn, row: Row) -> None:
     """Publish (or correct) the label of an event that the sensors alone are sure of, two of them agreeing."""
-    names = [GUEST, *(p.person_id for p in turn.home.people)]
-    best = max(range(len(names)), key=row.evidence.__getitem__)
-    p = row.evidence[best]
-    if row.label_revision < 0 and p < turn.policy.publishing.label_min:
+    p, sure_from = max(row.evidence), turn.policy.publishing.label_min
+    if row.label_revision < 0 and p < sure_from:
         return
+    home, best = turn.home, row.evidence.index(p)
+    name = home.people[best - 1].person_id if best else GUEST
     evidence = _supporting(turn, row, best)
-    sure = p >= turn.policy.publishing.label_min and len(evidence) >= 2
-    if (row.label_revision < 0 and not sure) or row.label == names[best]:
+    sure = p >= sure_from and len(evidence) >= 2
+    if (row.label_revision < 0 and not sure) or row.label == name:
         return
-    row.label, row.label_revision, row.packed = names[best], row.label_revision + 1, None
-    value = Label.model_construct(
-        v=1, event_id=row.event_id, household_id=turn.home.household_id, person_id=names[best], probability=min(p, 1.0),
-        evidence=evidence, revision=row.label_revision, cause=turn.cause,
-    )  # fmt: skip
-    turn.outputs.append(Output("labels", turn.home.household_id, value))
+    row.label, row.label_revision, row.packed = name, row.label_revision + 1, None
+    fields = {
+        "v": 1, "event_id": row.event_id, "household_id": home.household_id, "person_id": name, "probability": min(p, 1.0),
+        "evidence": evidence, "revision": row.label_revision, "cause": turn.cause,
+    }  # fmt: skip
+    turn.outputs.append(Output("labels", home.household_id, made(Label, fields)))
 
 
 def _supporting(turn: Turn, row: Row, best: int) -> list[str]:
@@ -136,7 +137,7 @@ def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[tuple[Fl
     """(mean, mass, device, first seen at), oldest first: the folded past, and the ledger's events by device."""
     found: list[tuple[Floats, float, str | None, int]] = []
     for which in (ANCHOR, REST):
-        tail = space.tails[column][which]
+        tail = space.tail(column, which)
         if tail is not None:
             found.append((tail.vector, tail.mass, None, round(tail.since * DAY_MS)))
     rows: dict[str, list[Row]] = {}

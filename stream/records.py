@@ -5,19 +5,21 @@ Law: what these models accept is what `step` can handle; nothing is checked twic
 Embeddings are decoded here, once, into read-only float32 arrays.
 """
 
-import base64
+from binascii import a2b_base64
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
+from learners import kernels
+
 __all__ = [
     "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Confirm", "Correct", "DeadLetter", "Enrol",
     "Erase", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output",
     "Phone", "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
-    "Source", "Vector", "Voice", "FEEDBACK",
+    "Source", "Vector", "Voice", "FEEDBACK", "made",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -25,6 +27,7 @@ INPUT_TOPICS: Final = ("recognitions", "feedback")
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
 
 EMBEDDING_LENGTH_MAX = 1024
+EMBEDDING_TEXT_MAX: Final = 2732  # 1024 numbers of 2 bytes in base64
 PHONES_MAX = 64
 DEVICE_ATTRIBUTES_MAX = 8
 QUALITIES_MAX = 16
@@ -35,6 +38,18 @@ ABSURD = "the embedding has NaN, infinite or absurd numbers"
 EMBEDDING_NORM_MAX = 1e4  # float16 itself ends at 65,504; encoders stay near 1
 
 Vector = npt.NDArray[np.float32]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def made(model: type[Model], fields: dict[str, Any]) -> Model:
+    """A record of all its `fields`, which are known to be right: what `model_construct` gives, in a third of the time."""
+    record = object.__new__(model)
+    write = object.__setattr__
+    write(record, "__dict__", fields)
+    write(record, "__pydantic_fields_set__", set(fields))
+    write(record, "__pydantic_extra__", None)
+    write(record, "__pydantic_private__", None)
+    return record
 
 
 class Position(NamedTuple):
@@ -74,27 +89,24 @@ class InvalidRecord(ValueError):
 
 def _embedding(text: str) -> Vector:
     """Base64 of little-endian float16 -> float32 array; refuses what no encoder can mean."""
-    if len(text) > 2732:  # 1024 numbers of 2 bytes in base64, before anything is decoded
+    if len(text) > EMBEDDING_TEXT_MAX:  # before anything is decoded
         raise ValueError(f"the embedding is longer than {EMBEDDING_LENGTH_MAX} numbers")
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise ValueError(f"the embedding is not base64 ({error})") from None
     if not raw or len(raw) % 2:
         raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
-    halves = np.frombuffer(raw, "<f2")
-    if not np.isfinite(halves).all():
-        raise ValueError(ABSURD)
-    vector = halves.astype(np.float32)
-    square = float(vector @ vector)
+    vector, square = kernels.unpack(np.frombuffer(raw, "<u2"))
     if not 0 < square < EMBEDDING_NORM_MAX**2:
-        raise ValueError(ABSURD if square else "the embedding is all zeros")
+        raise ValueError("the embedding is all zeros" if square == 0 else ABSURD)
     vector.flags.writeable = False
-    return vector
+    result: Vector = vector
+    return result
 
 
 _EMBEDDING_SCHEMA = {
-    "type": "string", "contentEncoding": "base64", "maxLength": 2732,
+    "type": "string", "contentEncoding": "base64", "maxLength": EMBEDDING_TEXT_MAX,
     "description": f"base64 of little-endian IEEE float16, 1 to {EMBEDDING_LENGTH_MAX} numbers, finite, not all zero",
 }  # fmt: skip
 Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING_SCHEMA)]

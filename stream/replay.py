@@ -6,15 +6,13 @@ put there, in the directory or in the store, is never touched.
 """
 
 import os
-import signal
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final, NamedTuple
 
 from .brokers.log import FILES, LogBroker, LogProgress
@@ -28,7 +26,7 @@ from .step import STEP_VERSION
 from .stores import open_store
 from .worker import Counts, Worker, WorkerLimits, as_arrived
 
-__all__ = ["Replay", "Sofar", "Summary", "Weight", "replay", "until_interrupted"]
+__all__ = ["Replay", "Sofar", "Summary", "Weight", "replay"]
 
 _IN_MEMORY: Final = "memory:"
 _LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
@@ -132,25 +130,6 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
                 watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
             seconds = time.perf_counter() - began_s
             return Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
-
-
-@contextmanager
-def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has asked to stop. The second one does not ask: it raises KeyboardInterrupt at once."""
-    asked = False
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _limits(wiring: Wiring) -> WorkerLimits:

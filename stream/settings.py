@@ -21,10 +21,11 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from .errors import ConfigError
 from .policy import Policy
 
-__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "toml_of"]
+__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
 _COMMENT_WIDTH: Final = 118
+_STORE: Final = "redis://127.0.0.1:6379/0"
 
 
 class KafkaWiring(BaseModel):
@@ -61,6 +62,7 @@ class RedisWiring(BaseModel):
     username: Annotated[str | None, Field(description="Name for an ACL user; unset: Redis's default user.")] = None
     password: Annotated[SecretStr | None, Field(description="Better in KITHKIN_REDIS__PASSWORD, or in a file:")] = None
     password_file: Annotated[Path | None, Field(description="A file whose first line is the password.")] = None
+    sentinel_password: Annotated[SecretStr | None, Field(description="Of the sentinels, where they ask for one.")] = None
     ca_file: Annotated[Path | None, Field(description="PEM of who signed its certificate; unset: the system's.")] = None
     certificate_file: Annotated[Path | None, Field(description="PEM of our own certificate, where Redis asks for one.")] = None
     key_file: Annotated[Path | None, Field(description="PEM of its key, without a passphrase.")] = None
@@ -183,6 +185,14 @@ def load_wiring(path: Path | None, **flags: Any) -> Wiring:
         variable = _PREFIX + "__".join(loc).upper()
         source = f"--{loc[0].replace('_', '-')}" if loc[0] in given else variable if variable in os.environ else str(path)
         raise _explained(error, Wiring, source) from None
+
+
+def store_of(wiring: Wiring) -> str:
+    """Where the states of live workers lie. Raises ConfigError when they would end with their worker."""
+    if wiring.store == "memory:":
+        right = f'one that outlasts the workers: "{_STORE}", or a SQLite file ending in ".db" for one worker on one machine'
+        raise ConfigError("store", wiring.store, "the wiring", right)
+    return wiring.store or _STORE
 
 
 def toml_of(model: BaseModel) -> str:

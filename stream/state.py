@@ -4,21 +4,21 @@ Law: `decode_home(encode_home(home))` goes on exactly as `home` would, and equal
 by any released version loads for ever: `UPGRADES` brings an older layout to the newest, one version at a time.
 
 The layout is a checksum and msgpack: a list that starts with its version. Names that recur (people, devices, activities,
-phones) stand once in a table; shares are uint16 in steps of SHARE_STEP, vectors int8 in steps of STEP, tails float16.
+phones) stand once in a table; shares are uint16 in steps of SHARE_STEP, kept vectors int8 in steps of STEP, tails float16.
 """
 
 import hashlib
-from collections.abc import Callable
+import struct
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from learners.habits import Habits
 from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence
-from learners.projection import STEP
-from learners.prototypes import SHARE_STEP, SoftPrototypes, Tail
+from learners.prototypes import SHARE_STEP, PrototypesState, SoftPrototypes
 
 from .evidence import LLR_STEP
 from .household import DAY_MS, Home, Membership, Person, PhoneState, Registration
@@ -29,9 +29,8 @@ from .policy import Policy
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 CHECKSUM_BYTES: Final = 4
-UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {}  # version -> the layout of the next version
 
 
 class UnknownState(ValueError):
@@ -48,7 +47,7 @@ def encode_home(home: Home) -> bytes:
         rows,
         [[w.event_id, _encode_claim(w.claim)] for w in home.waiting],
         home.folded,
-        {encoder: _encode_tails(space) for encoder, space in home.spaces.items()},
+        {encoder: space.state() for encoder, space in home.spaces.items()},
         _encode_seen(home.seen), _encode_presence(home), _encode_habits(home.habits),
         {s: [h.right_steps, h.wrong_steps] for s, h in home.honesty.items()},
     ]  # fmt: skip
@@ -59,17 +58,17 @@ def encode_home(home: Home) -> bytes:
 def decode_home(raw: bytes, policy: Policy) -> Home:
     """The household of `encode_home`'s bytes, of this or any earlier version; raises UnknownState."""
     body = _upgraded(raw)
-    _, household_id, stream_time, next_row, next_rebuild, names, people, phones, rows, waiting, folded, tails, *learnt = body
+    _, household_id, stream_time, next_row, next_rebuild, names, people, phones, rows, waiting, folded, spaces, *learnt = body
     home = Home.new(household_id, policy)
     home.stream_time, home.next_row, home.next_rebuild = stream_time, next_row, next_rebuild
     home.folded = {number: (which, owners) for number, (which, owners) in folded.items()}
     home.people = [_decode_person(p) for p in people]
     home.phones = {i: PhoneState([_decode_registration(r) for r in kept]) for i, kept in phones}
     home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
-    for encoder, pairs in ((e, p) for e, p in tails.items() if e in policy.encoders):  # what no policy knows is let go
-        home.spaces[encoder] = _decode_space(encoder, pairs, policy)
     home.names = Names(names)
-    home.rows = [_decode_row(home, row, names) for row in rows]
+    home.rows = [_decode_row(row, names) for row in rows]
+    for encoder, kept in spaces.items():
+        _decode_space(home, policy, encoder, PrototypesState(*kept))
     home.seen = _decode_seen(learnt[0])
     _decode_presence(home, learnt[1])
     home.habits = _decode_habits(learnt[2], policy)
@@ -81,22 +80,39 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
 
 
 def _checksum(packed: bytes) -> bytes:
+    return zlib.crc32(packed).to_bytes(CHECKSUM_BYTES, "big")
+
+
+def _checksum_1(packed: bytes) -> bytes:
     return hashlib.blake2b(packed, digest_size=CHECKSUM_BYTES).digest()
 
 
 def _upgraded(raw: bytes) -> list[Any]:
-    packed = raw[CHECKSUM_BYTES:]
-    if raw[:CHECKSUM_BYTES] != _checksum(packed):
+    checksum, packed = raw[:CHECKSUM_BYTES], raw[CHECKSUM_BYTES:]
+    if checksum not in (_checksum(packed), _checksum_1(packed)):
         raise UnknownState("not a household's state, or one that was damaged: its checksum does not fit its bytes")
-    body = msgspec.msgpack.decode(packed)
-    version = body[0]
-    while version in UPGRADES:
-        body = UPGRADES[version](body)
-        version = body[0]
-    if version != STATE_VERSION:
-        raise UnknownState(f"a state of version {version!r}; this program knows versions up to {STATE_VERSION}")
-    result: list[Any] = body
-    return result
+    body: list[Any] = msgspec.msgpack.decode(packed)
+    while body[0] in UPGRADES:
+        body = UPGRADES[body[0]](body)
+    if body[0] != STATE_VERSION:
+        raise UnknownState(f"a state of version {body[0]!r}; this program knows versions up to {STATE_VERSION}")
+    return body
+
+
+def _from_1(body: list[Any]) -> list[Any]:
+    """Version 1 had each row's vectors in the row, and each tail on its own."""
+    names, rows, spaces = body[5], body[8], {}
+    for encoder, pairs in body[11].items():
+        tails = [tail or (b"", 0.0, 0.0, 0.0) for pair in pairs for tail in pair]
+        vectors, *numbers = ([tail[i] for tail in tails] for i in range(4))
+        kept = [raw for row in rows for number, raw in row[5] if names[number] == encoder]
+        spaces[encoder] = [*numbers, b"".join(vectors), b"".join(kept)]
+    for row in rows:
+        row[5] = [number for number, _ in row[5]]
+    return [2, *body[1:11], spaces, *body[12:]]
+
+
+UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1}  # version -> how to bring it to the next
 
 
 # ---- people and phones
@@ -129,13 +145,12 @@ def _encode_claim(c: Claim) -> list[Any]:
     return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right, c.believed]
 
 
-def _steps(values: list[float], step: float, kind: str) -> bytes:
-    return np.rint(np.array(values) / step).astype(kind).tobytes()
+def _steps(values: Sequence[float], step: float, kind: str) -> bytes:
+    return struct.pack(f"<{len(values)}{kind}", *[round(x / step) for x in values])
 
 
-def _unsteps(raw: bytes, step: float, kind: str) -> list[float]:
-    values: list[float] = (np.frombuffer(raw, kind) * step).tolist()
-    return values
+def _unsteps(raw: bytes, step: float, kind: str) -> tuple[float, ...]:
+    return tuple([steps * step for (steps,) in struct.iter_unpack(f"<{kind}", raw)])
 
 
 def _packed(home: Home, row: Row) -> msgspec.Raw:
@@ -147,32 +162,27 @@ def _packed(home: Home, row: Row) -> msgspec.Raw:
 
 def _encode_row(home: Home, row: Row) -> list[Any]:
     number = home.names.number
-    shares = None if row.shares == row.evidence else _steps(row.shares, SHARE_STEP, "<u2")
-    sightings = None if row.sightings is None else [[number(s.phone_id), s.rssi_dbm] for s in row.sightings]
-    vectors = [[number(e), (home.spaces[e].vector(row.number) / STEP).astype("i1").tobytes()] for e in row.encoders]
-    llr = [[number(m), _steps(values, LLR_STEP, "i1")] for m, values in row.llr.items()]
-    activity, named, label = (None if name is None else number(name) for name in (row.activity, row.named, row.label))
+    shares = None if row.shares == row.evidence else _steps(row.shares, SHARE_STEP, "H")
+    sightings = None if row.sightings is None else [(number(s.phone_id), s.rssi_dbm) for s in row.sightings]
+    llr = [(number(m), _steps(values, LLR_STEP, "b")) for m, values in row.llr.items()]
+    activity, named, label = [None if name is None else number(name) for name in (row.activity, row.named, row.label)]
     return [
-        row.number, row.event_id, row.observed_at, number(row.device_id), activity, vectors, sightings, row.stranger,
-        _steps(row.evidence, SHARE_STEP, "<u2"), shares, llr, row.counted, row.tier, named, row.revision, label,
+        row.number, row.event_id, row.observed_at, number(row.device_id), activity, [number(e) for e in row.encoders], sightings,
+        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.counted, row.tier, named, row.revision, label,
         row.label_revision, [_encode_claim(c) for c in row.claims],
     ]  # fmt: skip
 
 
-def _decode_row(home: Home, kept: list[Any], names: list[str]) -> Row:
-    number, event_id, observed_at, device, activity, vectors, sightings, stranger, evidence, shares, llr, *rest = kept
+def _decode_row(kept: list[Any], names: list[str]) -> Row:
+    number, event_id, observed_at, device, activity, encoders, sightings, stranger, evidence, shares, llr, *rest = kept
     counted, tier, named, revision, label, label_revision, claims = rest
-    known = _unsteps(evidence, SHARE_STEP, "<u2")
-    owned = list(known) if shares is None else _unsteps(shares, SHARE_STEP, "<u2")
-    vectors = [(names[encoder], raw) for encoder, raw in vectors if names[encoder] in home.spaces]
-    for encoder, raw in vectors:
-        vector = np.frombuffer(raw, "i1").astype(np.float32) * np.float32(STEP)
-        home.spaces[encoder].add(number, vector, observed_at / DAY_MS, owned[1:])
+    known = _unsteps(evidence, SHARE_STEP, "H")
     return Row(
-        number, event_id, observed_at, names[device], _named(names, activity), [e for e, _ in vectors],
-        None if sightings is None else [Sighting(names[i], rssi) for i, rssi in sightings], stranger, known, owned,
-        {names[m]: _unsteps(values, LLR_STEP, "i1") for m, values in llr}, counted, tier, _named(names, named), revision,
-        _named(names, label), label_revision, [Claim(*c) for c in claims],
+        number, event_id, observed_at, names[device], _named(names, activity), tuple([names[e] for e in encoders]),
+        None if sightings is None else tuple([Sighting(names[i], rssi) for i, rssi in sightings]), stranger, known,
+        known if shares is None else _unsteps(shares, SHARE_STEP, "H"),
+        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, counted, tier, _named(names, named), revision,
+        _named(names, label), label_revision, tuple([Claim(*c) for c in claims]),
     )  # fmt: skip
 
 
@@ -183,20 +193,15 @@ def _named(names: list[str], number: int | None) -> str | None:
 # ---- what was learnt
 
 
-def _encode_tails(space: SoftPrototypes) -> list[Any]:
-    return [
-        [None if t is None else [t.vector.astype("<f2").tobytes(), t.mass, t.time, t.since] for t in pair] for pair in space.tails
-    ]
-
-
-def _decode_space(encoder: str, pairs: list[Any], policy: Policy) -> SoftPrototypes:
-    space = SoftPrototypes(policy.projection(encoder), 0, policy.forgetting)
-    for pair in pairs:
-        space.tails.append(
-            [None if t is None else Tail(np.frombuffer(t[0], "<f2").astype(np.float32), t[1], t[2], t[3]) for t in pair]
-        )
-    space.lay_out()
-    return space
+def _decode_space(home: Home, policy: Policy, encoder: str, kept: PrototypesState) -> None:
+    """Bring back what was kept of an encoder; of one that the policy no longer knows it is let go."""
+    own = [row for row in home.rows if encoder in row.encoders]
+    if encoder in policy.encoders:
+        rows = [(row.number, row.observed_at / DAY_MS, row.shares[1:]) for row in own]
+        home.spaces[encoder] = SoftPrototypes.restored(policy.projection(encoder), policy.forgetting, kept, rows)
+    else:
+        for row in own:
+            row.encoders = tuple([e for e in row.encoders if e != encoder])
 
 
 def _encode_seen(seen: SeenIds) -> list[Any]:

@@ -13,7 +13,7 @@ from .evidence import look, weigh
 from .feedback import apply, apply_waiting, expire_waiting, retracted_early, weigh_anew
 from .household import DAY_MS, Home
 from .learning import capacity, fold_oldest, keep
-from .memory import hashed
+from .memory import hashed, hashed_sender
 from .policy import Policy
 from .publish import answer, publish_profile
 from .records import Erase, Feedback, Recognition, Record
@@ -42,11 +42,11 @@ def step(home: Home, event: Event, policy: Policy) -> Step:
         empty lists of nothing but a `duplicate`.
     """
     record, value = event
-    turn = Turn(home, policy, record, value.at)
     number = hashed("event", value.event_id) if isinstance(value, Recognition) else hashed("feedback", value.feedback_id)
-    sender = hashed("sender", value.sender)
+    sender = hashed_sender(value.sender)
     if number in home.seen:
         return Step([], ["duplicate"])
+    turn = Turn(home, policy, record, value.at)
     refusal = None if isinstance(value, Erase) else _refusal(turn, sender)  # the right to be forgotten hangs on no clock
     if refusal is not None:
         return Step([dead_letter(record, *refusal)], ["refused"])
@@ -90,20 +90,22 @@ def _recognise(turn: Turn, value: Recognition) -> None:
             person.last_seen_at = max(row.observed_at, person.last_seen_at or 0)
             if person.events - person.published_events >= policy.publishing.profile_events:
                 turn.touch(person.person_id)
-    apply_waiting(turn, row)
+    if home.waiting:
+        apply_waiting(turn, row)
 
 
 def _tidy(turn: Turn) -> None:
     """Keep every bound, weigh anew when it is due, and publish the profiles that were touched."""
     home, policy = turn.home, turn.policy
-    expire_waiting(turn)
+    if home.waiting:
+        expire_waiting(turn)
     purge_departed(turn)
-    oldest = home.stream_time - policy.limits.ledger_days * DAY_MS
-    while home.rows and (len(home.rows) > capacity(home, policy) or home.rows[0].observed_at < oldest):
+    oldest, kept = home.stream_time - policy.limits.ledger_days * DAY_MS, capacity(home, policy)
+    while home.rows and (len(home.rows) > kept or home.rows[0].observed_at < oldest):
         fold_oldest(home)
     if home.next_row >= home.next_rebuild and home.unanchored:
         home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
         weigh_anew(turn)
-    for person in home.people:
+    for person in home.people if turn.touched else ():
         if person.present and person.person_id in turn.touched:
             publish_profile(turn, person)

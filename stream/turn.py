@@ -3,12 +3,11 @@
 Law: outputs leave in the order they were asked for, all with the same cause.
 """
 
-from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, get_args
 
 from .household import DAY_MS, Home
 from .policy import Policy
-from .records import Cause, Output, Record
+from .records import Cause, Output, Record, made
 
 __all__ = ["OUTCOMES", "Outcome", "Step", "Turn"]
 
@@ -34,22 +33,17 @@ class Step(NamedTuple):
     outcomes: list[Outcome]
 
 
-@dataclass(slots=True)
 class Turn:
-    """The state of one call of `step`."""
+    """The state of one call of `step`; `at` is the record's own time, ms."""
 
-    home: Home
-    policy: Policy
-    record: Record
-    at: int  # the record's own time, ms
-    outputs: list[Output] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    touched: dict[str, None] = field(default_factory=dict)  # people whose profile is to be published, in order
-    cause: Cause = field(init=False)
+    __slots__ = ("at", "cause", "home", "outcomes", "outputs", "policy", "record", "touched")
 
-    def __post_init__(self) -> None:
-        r = self.record
-        self.cause = Cause.model_construct(topic=r.topic, partition=r.partition, offset=r.offset)
+    def __init__(self, home: Home, policy: Policy, record: Record, at: int) -> None:
+        self.home, self.policy, self.record, self.at = home, policy, record, at
+        self.outputs: list[Output] = []
+        self.outcomes: list[Outcome] = []
+        self.touched: dict[str, None] = {}  # people whose profile is to be published, in order
+        self.cause = made(Cause, {"topic": record.topic, "partition": record.partition, "offset": record.offset})
 
     @property
     def day(self) -> float:

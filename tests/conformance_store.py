@@ -43,10 +43,50 @@ class StoreConformance:
         store.save(0, store.claim(0).epoch, START, FIRST, {"h-1": b"one"})
         assert store.claim(0).offsets == FIRST
 
+    def test_where_the_states_stand_can_be_asked_without_a_claim(self, store: StateStore) -> None:
+        assert store.offsets(0) == {}
+        epoch = store.claim(0).epoch
+        assert store.offsets(0) == {}
+        store.save(0, epoch, START, FIRST, {})
+        assert (store.offsets(0), store.offsets(1)) == (FIRST, {})
+        store.save(0, epoch, FIRST, SECOND, {})  # the epoch that was claimed is still the newest
+
     def test_what_was_saved_is_loaded(self, store: StateStore) -> None:
         states = {"h-1": bytes(range(256)), "h-2": b"", "H:2.-_": b"x" * 100_000}
         store.save(0, store.claim(0).epoch, START, FIRST, states)
         assert store.load(0, list(states)) == states
+
+    def test_what_is_loaded_is_bytes_also_when_asked_for_twice_at_once(self, store: StateStore) -> None:
+        store.save(0, store.claim(0).epoch, START, FIRST, {"h-1": b"one"})
+        loaded = store.load(0, ["h-1", "h-1"])
+        assert loaded == {"h-1": b"one"}
+        assert type(loaded["h-1"]) is bytes
+
+    def test_a_household_may_have_any_name_that_the_contract_allows(self, store: StateStore) -> None:
+        names = ["head", "homes", "home:h-1", ":", "0:head", "partitions", "-._", "x" * 64, "H-1", "h-1"]
+        states = {name: name.encode() for name in names}
+        store.save(0, store.claim(0).epoch, START, FIRST, states)
+        assert store.load(0, names) == states
+        assert list(store.households(0)) == sorted(names)
+        assert store.claim(0) == Claimed(2, FIRST)
+
+    def test_a_batch_of_1000_homes_of_8_kib_is_one_save(self, store: StateStore) -> None:
+        epoch = store.claim(0).epoch
+        for number, (start, end) in enumerate([(START, FIRST), (FIRST, SECOND)]):
+            states = {f"h-{home}": bytes([number, home % 256]) * 4096 for home in range(1_000)}
+            store.save(0, epoch, start, end, states)
+            assert store.load(0, list(states)) == states
+
+    def test_offsets_are_exact_however_large(self, store: StateStore) -> None:
+        epoch, high = store.claim(0).epoch, 2**63 - 2
+        store.save(0, epoch, START, {"recognitions": high}, {})
+        with pytest.raises(StoreError):
+            store.save(0, epoch, {"recognitions": high - 1}, {"recognitions": high + 1}, {})
+        store.save(0, epoch, {"recognitions": high}, {"recognitions": high + 1}, {})
+        assert store.claim(0).offsets == {"recognitions": high + 1}
+
+    def test_nothing_is_known_of_a_partition_that_nobody_claimed(self, store: StateStore) -> None:
+        assert (store.load(0, ["h-1"]), list(store.households(0)), list(store.partitions())) == ({}, [], [])
 
     def test_a_household_without_a_state_is_absent(self, store: StateStore) -> None:
         assert store.load(0, ["h-1"]) == {}
@@ -98,6 +138,19 @@ class StoreConformance:
             store.save(0, 1, START, FIRST, {"h-1": b"one"})
         assert store.load(0, ["h-1"]) == {}
 
+    def test_an_epoch_that_was_never_given_saves_nothing(self, store: StateStore) -> None:
+        epoch = store.claim(0).epoch
+        for strange in (0, epoch + 1):
+            with pytest.raises(Fenced):
+                store.save(0, strange, START, FIRST, {"h-1": b"one"})
+        assert store.load(0, ["h-1"]) == {}
+
+    def test_a_save_to_where_the_states_stand_writes_nothing(self, store: StateStore) -> None:
+        epoch = store.claim(0).epoch
+        store.save(0, epoch, START, FIRST, {"h-1": b"one"})
+        store.save(0, epoch, FIRST, FIRST, {"h-1": b"uno"})
+        assert store.load(0, ["h-1"]) == {"h-1": b"one"}
+
     @pytest.mark.parametrize("offsets_from", [SECOND, {"recognitions": 3}, {"recognitions": 2, "feedback": 1}, START])
     def test_a_save_that_does_not_continue_is_refused_whole(self, store: StateStore, offsets_from: Offsets) -> None:
         epoch = store.claim(0).epoch
@@ -105,7 +158,9 @@ class StoreConformance:
         with pytest.raises(StoreError):
             store.save(0, epoch, offsets_from, {"recognitions": 9, "feedback": 9}, {"h-1": b"uno", "h-2": b"two"})
         assert store.load(0, ["h-1", "h-2"]) == {"h-1": b"one"}
-        assert store.claim(0).offsets == FIRST
+        assert list(store.households(0)) == ["h-1"]
+        store.save(0, epoch, FIRST, SECOND, {"h-1": b"uno"})
+        assert store.claim(0).offsets == SECOND
 
     def test_a_topic_that_is_absent_stands_at_0(self, store: StateStore) -> None:
         epoch = store.claim(0).epoch

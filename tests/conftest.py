@@ -1,11 +1,25 @@
 """What all tests share: how Hypothesis searches, where the evaluation's data and tools are, and how golden files are compared."""
 
 import os
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
+
+from stream.cluster.kafka import Kafka
+from stream.cluster.processes import ClusterError
+from stream.cluster.redis import Redis
+from stream.settings import Wiring
+from stream.topics import create
+
+from .one_cluster import Run, kafka_of, redis_of
 
 # As in `stream`, for tests that import NumPy before it: one thread, else small matrices are slow and last bits may differ.
 for library in ("OPENBLAS", "OMP", "MKL"):
@@ -50,3 +64,116 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, bytes], None]:
         assert standing == expected, f"{path.relative_to(ROOT)} differs; if the code is right: --update-golden, and read the diff"
 
     return compare
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[RUN] = Run()
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run"] = str(node.config.stash[RUN].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if RUN in config.stash:
+        config.stash[RUN].end()
+
+
+@pytest.fixture(scope="session")
+def run_folder(request: pytest.FixtureRequest) -> Path:
+    """The folder that all processes of this run of tests share."""
+    told = getattr(request.config, "workerinput", None)
+    return Path(told["run"]) if told else request.config.stash[RUN].folder
+
+
+@contextmanager
+def to_be_had() -> Iterator[None]:
+    """Where no cluster can be had, a test that needs one fails in CI and is skipped elsewhere."""
+    try:
+        yield
+    except ClusterError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"This test needs a real cluster. {error}", pytrace=False)
+        pytest.skip(f"This test needs a real cluster. {error}")
+
+
+@dataclass(frozen=True)
+class Running:
+    """The Kafka that all tests of this run share: use names of your own (`topics`), and leave it running."""
+
+    bootstrap: str
+
+
+@pytest.fixture(scope="session")
+def kafka(run_folder: Path) -> Running:
+    """A real Kafka of one node, for all tests of this run."""
+    with to_be_had():
+        return Running(kafka_of(run_folder))
+
+
+@pytest.fixture(scope="session")
+def redis_url(run_folder: Path) -> str:
+    """A real Redis (or Valkey), for all tests of this run."""
+    with to_be_had():
+        return f"redis://{redis_of(run_folder)}/0"
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Callable[..., Kafka]]:
+    """Starts a Kafka for this test alone, to be killed and paused; takes what `Kafka` takes, after the folder."""
+    with ExitStack() as ends, to_be_had():
+        yield lambda **more: ends.enter_context(Kafka(tmp_path / f"kafka-{uuid.uuid4().hex}", **more))
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Callable[..., Redis]]:
+    """Starts a Redis for this test alone; takes what `Redis` takes, after the folder."""
+    with ExitStack() as ends, to_be_had():
+        yield lambda **more: ends.enter_context(Redis(tmp_path / f"redis-{uuid.uuid4().hex}", **more))
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files of a signer, of a server on 127.0.0.1 (key and chain in one) and of a client."""
+
+    ca: Path
+    server: Path
+    client: Path
+    client_key: Path
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Fresh certificates, good for Kafka and Redis."""
+    folder, signer = tmp_path_factory.mktemp("certificates"), trustme.CA()
+    made = Certificates(*(folder / name for name in ("ca.pem", "server.pem", "client.pem", "client-key.pem")))
+    server, client = signer.issue_cert("127.0.0.1", "localhost"), signer.issue_cert("client@kithkin.example")
+    signer.cert_pem.write_to_path(made.ca)
+    made.server.write_bytes(pkcs8(server.private_key_pem) + b"".join(blob.bytes() for blob in server.cert_chain_pems))
+    made.client.write_bytes(b"".join(blob.bytes() for blob in client.cert_chain_pems))
+    made.client_key.write_bytes(pkcs8(client.private_key_pem))
+    return made
+
+
+def pkcs8(key: trustme.Blob) -> bytes:
+    """The one form of a private key that Java reads."""
+    private = serialization.load_pem_private_key(key.bytes(), password=None)
+    plain = serialization.NoEncryption()
+    return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+@pytest.fixture
+def topics(kafka: Running) -> Callable[..., str]:
+    """Makes the contract's topics on the shared Kafka; gives their prefix, which is good for a group's name too."""
+
+    def make(partitions: int = 4) -> str:
+        prefix = f"t{uuid.uuid4().hex[:12]}."
+        create(Wiring(broker=f"confluent://{kafka.bootstrap}", prefix=prefix), partitions)
+        return prefix
+
+    return make

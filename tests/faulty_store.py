@@ -20,6 +20,9 @@ class FaultyStore:
             raise StoreError("the store does not answer a claim")
         return claimed
 
+    def offsets(self, partition: int) -> Offsets:
+        return self._store.offsets(partition)
+
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         if self._faults.strike("store_error_at_load"):
             raise StoreError("the store does not answer a load")

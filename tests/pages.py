@@ -1,4 +1,4 @@
-"""The pages of the documentation that are told by the code: commands, settings and records.
+"""The pages of the documentation that are told by the code: commands, metrics, records and settings.
 
 Law: a page is a pure function of the code. `tests/test_docs.py` holds the files to it; `pytest --update-golden` writes them.
 """
@@ -10,11 +10,12 @@ import typer
 from pydantic import BaseModel
 
 from stream.cli import app
+from stream.metrics import METRICS
 from stream.policy import Policy
 from stream.records import INPUT_TOPICS, MODELS
 from stream.settings import Wiring
 
-__all__ = ["commands", "leaves", "page_of_commands", "page_of_records", "page_of_settings"]
+__all__ = ["commands", "leaves", "page_of_commands", "page_of_metrics", "page_of_records", "page_of_settings"]
 
 
 def commands() -> dict[str, Any]:
@@ -70,6 +71,16 @@ def page_of_settings() -> str:
 def _settings(model: BaseModel) -> list[str]:
     rows = [f"| `{name}` | `{value!r}` | {_cell(means)} |" for name, value, means in leaves(model)]
     return ["| setting | default | means |", "|---|---|---|", *rows]
+
+
+def page_of_metrics() -> str:
+    told = "What a worker shows on `/metrics` of its `listen` address. A counter's name ends in `_total` there, and it begins "
+    told += "anew with each process. Beside these stand the process's own CPU, memory and files (`process_…`)."
+    rows = [
+        f"| `{name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {_cell(metric.means)} |"
+        for name, metric in METRICS.items()
+    ]
+    return "\n".join(["# Metrics", "", told, "", "| metric | kind | labels | means |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def page_of_records() -> str:

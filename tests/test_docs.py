@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import commands, page_of_commands, page_of_records, page_of_settings
+from .pages import commands, page_of_commands, page_of_metrics, page_of_records, page_of_settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -16,7 +16,8 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("commands", page_of_commands), ("settings", page_of_settings), ("records", page_of_records)]
+    ("name", "told"),
+    [("commands", page_of_commands), ("metrics", page_of_metrics), ("records", page_of_records), ("settings", page_of_settings)],
 )
 def test_a_page_says_what_the_code_says(name: str, told: Callable[[], str], golden: Callable[[Path, bytes], None]) -> None:
     golden(ROOT / "docs" / f"{name}.md", told().encode())

@@ -438,7 +438,7 @@ def test_the_folded_part_of_a_retracted_enrolment_is_forgotten() -> None:
     for _ in range(40):
         story.see("anna")
     bert = story.home.column("bert") or 0
-    assert story.home.spaces[FACE].tails[bert][0] is not None
+    assert story.home.spaces[FACE].tail(bert, 0) is not None
     story.say("retract", retracts=first)
-    assert story.home.spaces[FACE].tails[bert][0] is None
+    assert story.home.spaces[FACE].tail(bert, 0) is None
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from stream.brokers.log import FILES, LogBroker, LogProgress
+from stream.commands.interruption import until_interrupted
 from stream.errors import ConfigError
 from stream.logs import InvalidLog, LogReader
 from stream.policy import Policy
 from stream.records import Record
-from stream.replay import Replay, Sofar, Summary, replay, until_interrupted
+from stream.replay import Replay, Sofar, Summary, replay
 from stream.settings import Wiring
 from stream.stores import open_store
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from learners.habits import Habits
-from learners.prototypes import SHARE_STEP
+from learners.prototypes import ANCHOR, REST, SHARE_STEP
 from stream.evidence import habit_of
 from stream.household import DAY_MS, Home
 from stream.learning import HABIT_SHARE_MIN
@@ -137,9 +137,9 @@ def test_a_folded_claim_taken_back_is_forgotten_with_all_that_was_folded_of_its_
     claim, anna = story.last, story.home.column("anna") or 0
     for _ in range(40):
         story.see("bert")
-    tails = [space.tails[anna] for space in story.home.spaces.values()]
-    assert all(anchor is not None and rest is not None for anchor, rest in tails)
+    spaces = story.home.spaces.values()
+    assert all(space.tail(anna, which) is not None for space in spaces for which in (ANCHOR, REST))
     assert story.say("retract", retracts=claim).outcomes == ["used"]
-    assert all(anchor is not None and rest is None for anchor, rest in tails)
+    assert all(space.tail(anna, ANCHOR) is not None and space.tail(anna, REST) is None for space in spaces)
     assert story.home.people[anna].calibration is None
     assert story.say("retract", retracts=claim).outcomes == ["rejected"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from learners.prototypes import SHARE_STEP
 from stream.household import Home
 from stream.logs import LogReader, encode_line
 from stream.ports import Encoded
@@ -85,7 +86,7 @@ def answers_of(path: Path) -> list[dict[str, Any]]:
 
 
 def assert_alike(found: Any, expected: Any, place: str) -> None:
-    """Equal, but for the last bits of numbers, which differ between processors."""
+    """Equal, but for the last bits of numbers, which differ between processors: a probability may fall on the next step."""
     if isinstance(expected, dict):
         assert list(found) == list(expected), place
         for key in expected:
@@ -98,7 +99,7 @@ def assert_alike(found: Any, expected: Any, place: str) -> None:
         one, other = (np.frombuffer(base64.b64decode(text), "<f2").astype("f4") for text in (found, expected))
         np.testing.assert_allclose(one, other, atol=2e-3, err_msg=place)
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, abs=1e-5), place
+        assert found == pytest.approx(expected, abs=2 * SHARE_STEP), place
     else:
         assert found == expected, place
 

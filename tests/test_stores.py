@@ -89,7 +89,7 @@ def test_a_store_is_opened_by_its_name(url: str, kind: type[StateStore], tmp_pat
     store.close()
 
 
-@pytest.mark.parametrize("url", ["", "states", "redis://here", "states.db/", "memory"])
+@pytest.mark.parametrize("url", ["", "states", "redis:/here", "states.db/", "memory"])
 def test_a_name_of_no_store_says_what_would_be_right(url: str) -> None:
     with pytest.raises(ConfigError, match=r"it should be the path of a SQLite file ending in"):
         open_store(url)

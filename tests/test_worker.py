@@ -1,83 +1,33 @@
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
+from stream.brokers import Crash, Faults, MemoryBroker, MemoryLog
 from stream.codec import decode_home, encode_home
-from stream.errors import RecoveryError, TooManyDeadLetters
+from stream.errors import TooManyDeadLetters
 from stream.household import Home
 from stream.policy import Policy
-from stream.ports import BrokerError, Fenced, Offsets
+from stream.ports import Batch, Offsets, Transaction
 from stream.step import Event, Step, step
 from stream.stores import MemoryStore
 from stream.stores.residents import Residents
 from stream.worker import Progress, Worker, WorkerLimits, as_arrived
 
 from .histories import history
+from .one_worker import AT_MS, CALM, POLICY, answered, at_work, crashing, join, said, see
 from .serial import check
-
-POLICY = Policy()
-AT_MS = 1_763_690_000_000
-CALM = WorkerLimits(dead_letters_min=10**9)
-
-
-def _send(log: MemoryLog, topic: str, minute: int, household: str = "h-1", partition: int = 0, **fields: Any) -> None:
-    at = AT_MS + minute * 60_000
-    common: dict[str, Any] = {"v": 1, "household_id": household}
-    if topic == "recognitions":
-        value = common | {"device_id": "kitchen", "observed_at": at, "activity": "music"} | fields
-    else:
-        value = common | {"given_at": at, "source": "app"} | fields
-    log.append(topic, partition, at, household.encode(), json.dumps(value).encode())
-
-
-def _see(log: MemoryLog, event_id: str, minute: int = 0, household: str = "h-1", partition: int = 0) -> None:
-    _send(log, "recognitions", minute, household, partition, event_id=event_id)
-
-
-def _join(log: MemoryLog, person_id: str, minute: int = 0, household: str = "h-1") -> None:
-    _send(log, "feedback", minute, household, feedback_id=f"f-{person_id}", kind="join", person_id=person_id)
-
-
-def _at_work(log: MemoryLog, store: MemoryStore, *, limits: WorkerLimits = CALM, stepping: Callable[..., Step] = step) -> Worker:
-    """A worker that has its assignment and has recovered."""
-    worker = Worker(MemoryBroker(log), store, POLICY, limits, stepping)
-    worker.run_once()
-    return worker
-
-
-def _said(log: MemoryLog, topic: str, partition: int = 0) -> list[dict[str, Any]]:
-    return [json.loads(output.value or b"null") for output in log.outputs(topic, partition)]
-
-
-def _answered(log: MemoryLog) -> list[str]:
-    return [identity["event_id"] for identity in _said(log, "identities") if identity["revision"] == 0]
-
-
-def _crashing(log: MemoryLog, store: MemoryStore, fault: Fault, stepping: Callable[..., Step] = step) -> None:
-    """A worker takes the next batch and dies at that point of its publish; its session times out."""
-    faults = Faults(0, {})
-    broker = MemoryBroker(log, faults)
-    worker = Worker(broker, store, POLICY, CALM, stepping)
-    worker.run_once()
-    faults.chances[fault] = 1.0
-    with pytest.raises(Crash):
-        worker.run_once()
-    broker.close()
-
 
 # ---- one batch
 
 
 def test_a_batch_becomes_answers_a_journal_entry_offsets_and_states() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store)
-    _join(log, "alice")
-    _see(log, "e-1", minute=1)
+    worker = at_work(log, store)
+    join(log, "alice")
+    see(log, "e-1", minute=1)
     assert worker.run_once() == Progress(2, frozenset({0}), False)
-    assert _answered(log) == ["e-1"]
+    assert answered(log) == ["e-1"]
     assert [(entry.count, entry.offsets_to) for entry in log.journal(0)] == [(2, log.end(0))]
     assert log.committed(0) == log.end(0) == store.claim(0).offsets
     assert list(store.households(0)) == ["h-1"]
@@ -85,15 +35,15 @@ def test_a_batch_becomes_answers_a_journal_entry_offsets_and_states() -> None:
 
 def test_an_empty_poll_publishes_nothing() -> None:
     log = MemoryLog()
-    assert _at_work(log, MemoryStore()).run_once().records == 0
+    assert at_work(log, MemoryStore()).run_once().records == 0
     assert log.journal(0) == ()
 
 
 def test_a_batch_of_several_partitions_is_one_transaction_with_an_entry_each() -> None:
     log, store = MemoryLog(3), MemoryStore()
-    worker = _at_work(log, store)
-    _see(log, "e-1", household="h-0", partition=0)
-    _see(log, "e-2", household="h-2", partition=2)
+    worker = at_work(log, store)
+    see(log, "e-1", household="h-0", partition=0)
+    see(log, "e-2", household="h-2", partition=2)
     worker.run_once()
     assert [len(log.journal(partition)) for partition in range(3)] == [1, 0, 1]
     assert [list(store.households(partition)) for partition in range(3)] == [["h-0"], [], ["h-2"]]
@@ -102,21 +52,21 @@ def test_a_batch_of_several_partitions_is_one_transaction_with_an_entry_each() -
 @pytest.mark.parametrize(("limits", "members"), [(CALM, ["alice", "guest"]), (WorkerLimits(ordering=as_arrived), ["guest"])])
 def test_a_live_batch_applies_by_content_and_a_log_as_it_stands(limits: WorkerLimits, members: list[str]) -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore(), limits=limits)
-    _see(log, "e-1", minute=5)
-    _join(log, "alice", minute=1)
+    worker = at_work(log, MemoryStore(), limits=limits)
+    see(log, "e-1", minute=5)
+    join(log, "alice", minute=1)
     worker.run_once()
-    assert sorted(_said(log, "identities")[0]["posterior"]) == members
+    assert sorted(said(log, "identities")[0]["posterior"]) == members
 
 
 def test_an_unreadable_record_is_a_dead_letter_and_changes_nothing_else() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store)
+    worker = at_work(log, store)
     log.append("feedback", 0, AT_MS, b"h-1", b"{not json")
-    _see(log, "e-1")
+    see(log, "e-1")
     worker.run_once()
-    assert [(letter["offset"], letter["reason"]) for letter in _said(log, "dead-letters")] == [(0, "json")]
-    assert _answered(log) == ["e-1"]
+    assert [(letter["offset"], letter["reason"]) for letter in said(log, "dead-letters")] == [(0, "json")]
+    assert answered(log) == ["e-1"]
     assert worker.counts.dead_letters == {"json": 1}
 
 
@@ -125,15 +75,40 @@ def test_published_records_that_come_again_are_passed_over() -> None:
     worker = Worker(MemoryBroker(log, faults), MemoryStore(), POLICY)
     worker.run_once()
     for number in range(30):
-        _see(log, f"e-{number}", minute=number)
+        see(log, f"e-{number}", minute=number)
     worker.run_once()
     faults.chances["redeliver"] = 1.0
     log.rebalance()
     worker.run_once()
-    _see(log, "e-30", minute=30)
+    see(log, "e-30", minute=30)
     assert worker.run_once().records == 1
     assert worker.counts.outcomes == {"answered": 31}
     assert [entry.count for entry in log.journal(0)] == [30, 1]
+
+
+def test_a_poll_of_nothing_but_published_records_publishes_nothing() -> None:
+    class Recording(MemoryBroker):
+        def poll(self, records_max: int, timeout_s: float) -> Batch:
+            batch = super().poll(records_max, timeout_s)
+            happened.append(f"{len(batch.records)} polled")
+            return batch
+
+        def publish(self, transaction: Transaction) -> None:
+            happened.append("published")
+            super().publish(transaction)
+
+    happened: list[str] = []
+    log, faults = MemoryLog(), Faults(0, {})
+    worker = Worker(Recording(log, faults), MemoryStore(), POLICY)
+    worker.run_once()
+    for number in range(30):
+        see(log, f"e-{number}", minute=number)
+    worker.run_once()
+    faults.chances["redeliver"] = 1.0
+    log.rebalance()
+    worker.run_once()
+    assert worker.run_once().records == 0
+    assert happened[-1] in {f"{number} polled" for number in range(1, 20)}
 
 
 def test_only_homes_that_had_an_event_are_saved() -> None:
@@ -146,24 +121,26 @@ def test_only_homes_that_had_an_event_are_saved() -> None:
 
     saved: list[list[str]] = []
     log = MemoryLog()
-    worker = _at_work(log, Recording())
+    worker = at_work(log, Recording())
     for event_id, household in [("e-1", "h-1"), ("e-1", "h-2"), ("e-2", "h-2")]:
-        _see(log, event_id, household=household)
+        see(log, event_id, household=household)
         worker.run_once()
     assert saved == [["h-1"], ["h-2"], ["h-2"]]
 
 
 def test_counts_tell_what_was_done() -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore())
-    _join(log, "alice")
+    worker = at_work(log, MemoryStore())
+    join(log, "alice")
     for event_id in ("e-1", "e-1", "e-2"):
-        _see(log, event_id, minute=1)
+        see(log, event_id, minute=1)
     log.append("recognitions", 0, AT_MS, None, None)
     worker.run_once()
     counts = worker.counts
     assert (counts.batches, counts.records, counts.events, counts.recoveries) == (1, 5, 4, 0)
     assert (counts.households_new, counts.households_loaded) == (1, 0)
+    assert (counts.rebalances, counts.resident_homes, counts.quarantined) == (1, 1, 0)
+    assert counts.resident_bytes > 0
     assert counts.outcomes == {"used": 1, "answered": 2, "duplicate": 1}
     assert counts.dead_letters == {"empty": 1}
     assert counts.outputs["identities"] == 2
@@ -172,10 +149,10 @@ def test_counts_tell_what_was_done() -> None:
 
 def test_a_record_that_the_core_refuses_counts_as_a_dead_letter() -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore())
-    _see(log, "e-1", minute=0)
+    worker = at_work(log, MemoryStore())
+    see(log, "e-1", minute=0)
     worker.run_once()
-    _see(log, "e-0", minute=-60 * 24 * 300)
+    see(log, "e-0", minute=-60 * 24 * 300)
     worker.run_once()
     assert _reasons(log) == [(1, "too_old")]
     assert worker.counts.dead_letters == {"too_old": 1}
@@ -185,109 +162,19 @@ def test_a_record_that_the_core_refuses_counts_as_a_dead_letter() -> None:
 def test_a_run_ends_with_the_log() -> None:
     log = MemoryLog()
     for number in range(50):
-        _see(log, f"e-{number}", minute=number)
+        see(log, f"e-{number}", minute=number)
     log.sealed = True
     Worker(MemoryBroker(log), MemoryStore(), POLICY, WorkerLimits(records_max=7)).run()
-    assert _answered(log) == [f"e-{number}" for number in range(50)]
+    assert answered(log) == [f"e-{number}" for number in range(50)]
 
 
 def test_a_run_stops_between_batches_when_told() -> None:
     log = MemoryLog()
     for number in range(50):
-        _see(log, f"e-{number}", minute=number)
+        see(log, f"e-{number}", minute=number)
     worker = Worker(MemoryBroker(log), MemoryStore(), POLICY, WorkerLimits(records_max=10))
     worker.run(stop=lambda: worker.counts.batches == 2)
-    assert len(_answered(log)) == 20
-
-
-# ---- recovery
-
-
-def test_states_behind_the_outputs_catch_up_and_publish_nothing_again() -> None:
-    log, store = MemoryLog(), MemoryStore()
-    _see(log, "e-1")
-    _crashing(log, store, "crash_after_publish")
-    assert list(store.households(0)) == []
-    worker = _at_work(log, store)
-    assert worker.counts.recoveries == 1
-    assert worker.counts.records == 0
-    assert _answered(log) == ["e-1"]
-    assert check(log, store, POLICY, step) == []
-
-
-def test_a_crash_before_the_commit_leaves_the_batch_to_the_next_worker() -> None:
-    log, store = MemoryLog(), MemoryStore()
-    _see(log, "e-1")
-    _crashing(log, store, "crash_before_publish")
-    worker = _at_work(log, store)
-    assert (worker.counts.recoveries, _answered(log)) == (0, [])
-    worker.run_once()
-    assert _answered(log) == ["e-1"]
-
-
-def test_a_store_that_lost_its_last_writes_is_brought_up_from_the_journal() -> None:
-    log, lost, store = MemoryLog(), MemoryStore(), MemoryStore()
-    worker = _at_work(log, lost)
-    for sent in history(3, 1, 40):
-        log.append(*sent)
-        worker.run_once()
-    log.evict(1)
-    assert _at_work(log, store).counts.recoveries == len(log.journal(0))
-    assert check(log, store, POLICY, step) == []
-
-
-def test_states_ahead_of_the_committed_offsets_stop_the_worker() -> None:
-    log, store = MemoryLog(), MemoryStore()
-    store.save(0, store.claim(0).epoch, {}, {"recognitions": 5}, {})
-    with pytest.raises(RecoveryError, match="ahead of the committed offsets"):
-        _at_work(log, store)
-
-
-def test_a_journal_no_longer_retained_stops_the_worker() -> None:
-    log, store = MemoryLog(), MemoryStore()
-    _see(log, "e-1")
-    _crashing(log, store, "crash_after_publish")
-    log.forget_journal(0, 1)
-    with pytest.raises(BrokerError, match="no longer holds the batch"):
-        _at_work(log, store)
-
-
-def test_inputs_no_longer_retained_stop_the_worker() -> None:
-    class Forgetful(MemoryBroker):
-        def fetch(self, partition: int, offsets_from: Offsets, offsets_to: Offsets) -> Sequence[Any]:
-            return super().fetch(partition, offsets_from, offsets_to)[1:]
-
-    log, store = MemoryLog(), MemoryStore()
-    _see(log, "e-1")
-    _crashing(log, store, "crash_after_publish")
-    with pytest.raises(RecoveryError, match="had 1 records, of which the broker still has 0"):
-        Worker(Forgetful(log), store, POLICY).run_once()
-
-
-def test_a_journal_that_ends_early_stops_the_worker() -> None:
-    class Truncated(MemoryBroker):
-        def journal(self, partition: int, offsets: Offsets) -> Sequence[Any]:
-            return ()
-
-    log, store = MemoryLog(), MemoryStore()
-    _see(log, "e-1")
-    _crashing(log, store, "crash_after_publish")
-    with pytest.raises(RecoveryError, match="its last batches are missing"):
-        Worker(Truncated(log), store, POLICY).run_once()
-
-
-def test_who_was_fenced_is_of_no_more_use() -> None:
-    log, faults = MemoryLog(), Faults(0, {"zombie_before_publish": 1.0})
-    broker = MemoryBroker(log, faults)
-    faults.stand_still = broker.close
-    worker = Worker(broker, MemoryStore(), POLICY)
-    worker.run_once()
-    _see(log, "e-1")
-    with pytest.raises(Fenced):
-        worker.run_once()
-    with pytest.raises(AssertionError, match="has failed before"):
-        worker.run_once()
-    assert _answered(log) == []
+    assert len(answered(log)) == 20
 
 
 # ---- quarantine
@@ -306,32 +193,33 @@ def _failing_on(*event_ids: str, error: BaseException | None = None) -> Callable
 
 
 def _reasons(log: MemoryLog) -> list[tuple[int, str]]:
-    return [(letter["offset"], letter["reason"]) for letter in _said(log, "dead-letters")]
+    return [(letter["offset"], letter["reason"]) for letter in said(log, "dead-letters")]
 
 
 def test_a_household_on_which_the_core_fails_is_left_out_whole_and_keeps_its_state() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store, stepping=_failing_on("e-3"))
-    _see(log, "e-1")
+    worker = at_work(log, store, stepping=_failing_on("e-3"))
+    see(log, "e-1")
     worker.run_once()
     before = store.load(0, ["h-1"])
     for event_id in ("e-2", "e-3", "e-4"):
-        _see(log, event_id, minute=1)
+        see(log, event_id, minute=1)
     worker.run_once()
-    _see(log, "e-5", minute=2)
+    see(log, "e-5", minute=2)
     worker.run_once()
     assert store.load(0, ["h-1"]) == before
-    assert _answered(log) == ["e-1"]
+    assert answered(log) == ["e-1"]
     assert _reasons(log) == [(offset, "quarantined") for offset in (1, 2, 3, 4)]
-    assert _said(log, "dead-letters")[0]["detail"] == "its household failed: ZeroDivisionError at recognitions[0]@2"
+    assert said(log, "dead-letters")[0]["detail"] == "its household failed: ZeroDivisionError at recognitions[0]@2"
+    assert worker.counts.quarantined == 1
 
 
 def test_the_other_households_of_the_batch_do_not_notice() -> None:
     def run(stepping: Callable[..., Step]) -> tuple[list[Any], dict[str, bytes]]:
         log, store = MemoryLog(), MemoryStore()
-        worker = _at_work(log, store, stepping=stepping)
+        worker = at_work(log, store, stepping=stepping)
         for number in range(6):
-            _see(log, f"e-{number}", minute=number, household=f"h-{number % 3}")
+            see(log, f"e-{number}", minute=number, household=f"h-{number % 3}")
         worker.run_once()
         said = [output for output in log.outputs("identities", 0) if output.key != b"h-1"]
         return said, store.load(0, ["h-0", "h-2"])
@@ -341,14 +229,14 @@ def test_the_other_households_of_the_batch_do_not_notice() -> None:
 
 def test_a_quarantine_ends_when_the_partition_is_assigned_anew() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store, stepping=_failing_on("e-1"))
-    _see(log, "e-1")
+    worker = at_work(log, store, stepping=_failing_on("e-1"))
+    see(log, "e-1")
     worker.run_once()
     log.rebalance()
     worker.run_once()
-    _see(log, "e-2", minute=1)
+    see(log, "e-2", minute=1)
     worker.run_once()
-    assert _answered(log) == ["e-2"]
+    assert answered(log) == ["e-2"]
 
 
 def test_a_recovery_leaves_out_whom_the_first_run_left_out() -> None:
@@ -357,32 +245,32 @@ def test_a_recovery_leaves_out_whom_the_first_run_left_out() -> None:
     broker = MemoryBroker(log, faults)
     worker = Worker(broker, store, POLICY, CALM, stepping)
     worker.run_once()
-    _see(log, "e-1")
+    see(log, "e-1")
     worker.run_once()
-    _see(log, "e-2", minute=1)  # harmless in itself, and quarantined
+    see(log, "e-2", minute=1)  # harmless in itself, and quarantined
     faults.chances["crash_after_publish"] = 1.0
     with pytest.raises(Crash):
         worker.run_once()
     broker.close()
-    successor = _at_work(log, store, stepping=stepping)
+    successor = at_work(log, store, stepping=stepping)
     assert list(store.households(0)) == []
-    _see(log, "e-3", minute=2)
+    see(log, "e-3", minute=2)
     successor.run_once()
-    assert _answered(log) == ["e-3"]
+    assert answered(log) == ["e-3"]
     assert check(log, store, POLICY, stepping) == []
 
 
 def test_a_batch_after_a_quarantine_ended_is_recovered_with_the_household() -> None:
     log, store, stepping = MemoryLog(), MemoryStore(), _failing_on("e-1")
-    _see(log, "e-1")
+    see(log, "e-1")
     first = MemoryBroker(log)
     worker = Worker(first, store, POLICY, CALM, stepping)
     worker.run_once()
     worker.run_once()
     first.close()
-    _see(log, "e-2", minute=1)
-    _crashing(log, store, "crash_after_publish", stepping)
-    _at_work(log, store, stepping=stepping)
+    see(log, "e-2", minute=1)
+    crashing(log, store, "crash_after_publish", stepping)
+    at_work(log, store, stepping=stepping)
     assert list(store.households(0)) == ["h-1"]
     assert check(log, store, POLICY, stepping) == []
 
@@ -391,12 +279,12 @@ def test_a_state_that_cannot_be_read_quarantines_its_household_only() -> None:
     log, store = MemoryLog(), MemoryStore()
     store.save(0, store.claim(0).epoch, {}, {}, {})
     store._held[0].states["h-1"] = b"\xc1 rotten"
-    worker = _at_work(log, store)
-    _see(log, "e-1", household="h-1")
-    _see(log, "e-2", household="h-2")
+    worker = at_work(log, store)
+    see(log, "e-1", household="h-1")
+    see(log, "e-2", household="h-2")
     worker.run_once()
     assert _reasons(log) == [(0, "quarantined")]
-    assert _answered(log) == ["e-2"]
+    assert answered(log) == ["e-2"]
     assert store.load(0, ["h-1"]) == {"h-1": b"\xc1 rotten"}
 
 
@@ -406,8 +294,8 @@ class PanicException(BaseException):
 
 def test_a_panic_of_a_native_learner_quarantines() -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=PanicException("of Rust")))
-    _see(log, "e-1")
+    worker = at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=PanicException("of Rust")))
+    see(log, "e-1")
     worker.run_once()
     assert _reasons(log) == [(0, "quarantined")]
 
@@ -415,8 +303,8 @@ def test_a_panic_of_a_native_learner_quarantines() -> None:
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_what_says_nothing_about_a_household_ends_the_worker(error: BaseException) -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=error))
-    _see(log, "e-1")
+    worker = at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=error))
+    see(log, "e-1")
     with pytest.raises(type(error)):
         worker.run_once()
     assert log.journal(0) == ()
@@ -432,21 +320,21 @@ def _rubbish(log: MemoryLog, count: int) -> None:
 
 def test_a_topic_is_not_drained_into_the_dead_letters() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store, limits=WorkerLimits(records_max=100))
+    worker = at_work(log, store, limits=WorkerLimits(records_max=100))
     _rubbish(log, 300)
     worker.run_once()
     with pytest.raises(TooManyDeadLetters, match="200 of the latest 200 records could not be used"):
         worker.run_once()
-    assert len(_said(log, "dead-letters")) == 100
+    assert len(said(log, "dead-letters")) == 100
     assert log.committed(0)["feedback"] == 100
 
 
 def test_dead_letters_up_to_the_share_are_borne() -> None:
     log = MemoryLog()
-    worker = _at_work(log, MemoryStore(), limits=WorkerLimits(records_max=10_000))
+    worker = at_work(log, MemoryStore(), limits=WorkerLimits(records_max=10_000))
     _rubbish(log, 400)
     for number in range(400):
-        _see(log, f"e-{number}", minute=number)
+        see(log, f"e-{number}", minute=number)
     assert worker.run_once().records == 800
 
 
@@ -454,7 +342,7 @@ def test_dead_letters_up_to_the_share_are_borne() -> None:
 def test_how_much_is_resident_changes_nothing(bytes_max: int) -> None:
     def run(limits: WorkerLimits) -> tuple[list[Any], dict[str, bytes]]:
         log, store = MemoryLog(), MemoryStore()
-        worker = _at_work(log, store, limits=limits)
+        worker = at_work(log, store, limits=limits)
         for sent in history(11, 1, 80):
             log.append(*sent)
             worker.run_once()
@@ -487,12 +375,12 @@ def test_residents_weigh_what_their_states_do_and_the_least_recently_used_leave(
 
 def test_a_new_assignment_drops_all_homes() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = _at_work(log, store)
-    _see(log, "e-1")
+    worker = at_work(log, store)
+    see(log, "e-1")
     worker.run_once()
     log.rebalance()
     worker.run_once()
-    _see(log, "e-2", minute=1)
+    see(log, "e-2", minute=1)
     worker.run_once()
     assert worker.counts.households_loaded == 1
     assert encode_home(decode_home(store.load(0, ["h-1"])["h-1"], POLICY)) == store.load(0, ["h-1"])["h-1"]

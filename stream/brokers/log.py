@@ -138,6 +138,10 @@ class LogBroker:
         """A log goes forward only, so the one place to go on from is where it stands."""
         assert dict(offsets) == self.committed(partition), f"a log cannot go on from {dict(offsets)}: it is only read forward"
 
+    def lag(self) -> dict[int, int]:
+        """None is known of: a log is read as it comes."""
+        return dict.fromkeys(self._assigned, 0)
+
     def publish(self, transaction: Transaction) -> None:
         """Append the outputs of the latest batch, then commit them. Raises BrokerError when the directory cannot be written."""
         lines: defaultdict[str, list[bytes]] = defaultdict(list)

@@ -183,6 +183,12 @@ class MemoryBroker:
         for topic in INPUT_TOPICS:
             self._positions[topic, partition] = max(0, offsets.get(topic, 0) - back)
 
+    def lag(self) -> dict[int, int]:
+        lag = dict.fromkeys(self._assigned, 0)
+        for (topic, partition), offset in self._positions.items():
+            lag[partition] += self._log.end(partition)[topic] - offset
+        return lag
+
     def publish(self, transaction: Transaction) -> None:
         self._faults.crash("crash_before_publish")
         if self._faults.strike("zombie_before_publish"):

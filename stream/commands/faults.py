@@ -34,12 +34,13 @@ def faults_explained() -> Iterator[None]:
 
 def _exit_code(error: Exception) -> int | None:
     """None: a fault that nobody foresaw, whose traceback is worth more than a sentence."""
+    from ..cluster.processes import ClusterError
     from ..errors import ConfigError, RecoveryError, TooManyDeadLetters
     from ..logs import InvalidLog
     from ..ports import BrokerError, Fenced, StoreError
 
     if isinstance(error, (ConfigError, InvalidLog)):
         return EXIT_OPERATOR
-    if isinstance(error, (BrokerError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
+    if isinstance(error, (BrokerError, ClusterError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
         return EXIT_FAILED
     return None

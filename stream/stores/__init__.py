@@ -7,9 +7,10 @@ from ..errors import ConfigError
 from ..ports import StateStore
 from ..settings import Wiring
 from .memory import MemoryStore
+from .redis_url import REDIS_FORMS, is_redis, without_secrets
 from .sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "SqliteStore", "open_store"]
+__all__ = ["MemoryStore", "SqliteStore", "open_store", "without_secrets"]
 
 
 def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
@@ -18,18 +19,32 @@ def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
     Parameters
     ----------
     url
-        `memory:`, or the path of a SQLite file, which ends in `.db` and is made if it is missing.
+        `memory:`; the path of a SQLite file, which ends in `.db` and is made if it is missing; or a URL of Redis.
+    wiring
+        How Redis is spoken to, and whose states it holds; None: as the environment says.
 
     Raises
     ------
     ConfigError
-        It names neither.
+        It names none of them, or Redis without its client being installed.
 
     >>> type(open_store("memory:")).__name__
     'MemoryStore'
     """
     if url == "memory:":
         return MemoryStore()
+    if is_redis(url):
+        return _redis_store(url, wiring or Wiring())
     if url.endswith(".db"):
         return SqliteStore(url)
-    raise ConfigError("store", url, "the store to open", 'the path of a SQLite file ending in ".db", or "memory:"')
+    right = f'the path of a SQLite file ending in ".db", "memory:", or {REDIS_FORMS}'
+    raise ConfigError("store", without_secrets(url), "the store to open", right)
+
+
+def _redis_store(url: str, wiring: Wiring) -> StateStore:
+    try:
+        from .redis import RedisStore
+    except ModuleNotFoundError:
+        right = 'a file, or Redis with its client installed: "kithkin[cluster]"'
+        raise ConfigError("store", without_secrets(url), "the store to open", right) from None
+    return RedisStore(url, wiring)

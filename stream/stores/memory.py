@@ -32,6 +32,9 @@ class MemoryStore:
         held.epoch += 1
         return Claimed(held.epoch, dict(held.offsets))
 
+    def offsets(self, partition: int) -> Offsets:
+        return dict(self._of(partition).offsets)
+
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         states = self._of(partition).states
         return {household: states[household] for household in households if household in states}

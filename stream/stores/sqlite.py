@@ -62,6 +62,10 @@ class SqliteStore:
             self._write(partition, epoch + 1, offsets)
         return Claimed(epoch + 1, offsets)
 
+    def offsets(self, partition: int) -> Offsets:
+        with self._explained():
+            return self._stands_at(partition)[1]
+
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         with self._explained():

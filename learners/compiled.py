@@ -1,0 +1,171 @@
+"""The kernels as machine code (Numba): the functions of `plain`, with the same answers but for the last bits.
+
+Law: the order of every sum is written here and no compiler may change it (no fast-math), so that one log gives the same bytes on
+every machine that runs these. Each has one signature, is compiled once and kept beside this file; nothing compiles later.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numba import njit, types  # type: ignore[import-untyped]
+
+from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Model, Rows, Tails
+
+__all__ = ["compare", "compare_kept", "drop", "fold", "project", "unpack"]
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_float, _double, _int, _bool = types.float32, types.float64, types.int64, types.boolean
+_vector: Final = types.Array(_float, 1, "C")
+_table: Final = types.Array(_float, 2, "C")
+_days: Final = types.Array(_double, 1, "C")
+_given: Final = types.Array(_float, 1, "C", readonly=True)
+_given_table: Final = types.Array(_float, 2, "C", readonly=True)
+_tails: Final = types.NamedTuple((_table, _vector, _days, _days), Tails)
+_rows: Final = types.NamedTuple((types.Array(types.int8, 2, "C"), _days, _table), Rows)
+_model: Final = types.NamedTuple((_vector, _double, _double, _double), Model)
+_HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
+_HALF_LEAST: Final = np.float32(2.0**-24)
+_POWERS: Final = np.array([2.0 ** (exponent - 25) for exponent in range(32)], np.float32)
+
+
+def _compiled(result: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:
+    """Compile for these types alone, or load what was compiled before."""
+    return cast(Callable[[Kernel], Kernel], njit(result(*arguments), cache=True, error_model="numpy"))
+
+
+@_compiled(types.Tuple((_vector, _double)), types.Array(types.uint16, 1, "C", readonly=True))
+def unpack(halves: Any) -> Any:
+    """See `plain.unpack`. IEEE 754: a sign, 5 bits of exponent, 10 of fraction."""
+    vector, square = np.empty(len(halves), np.float32), 0.0
+    for i in range(len(halves)):
+        exponent, fraction = (halves[i] >> 10) & 31, np.float32(halves[i] & 1023)
+        if exponent == 31:
+            return vector, np.nan
+        size = (fraction + 1024) * _POWERS[exponent] if exponent else fraction * _POWERS[1]
+        vector[i] = -size if halves[i] >> 15 else size
+        square += vector[i] * vector[i]
+    return vector, square
+
+
+@_compiled(_vector, _given, _given_table, _given, _bool)
+def project(vector: Floats, by_input: Floats, offset: Floats, unit: bool) -> Floats:
+    """See `plain.project`."""
+    square = 0.0
+    for x in vector:
+        square += x * x
+    scale = np.float32(1 / np.sqrt(square)) if unit else np.float32(1)
+    steps = np.zeros(by_input.shape[1], np.float32)
+    for i in range(by_input.shape[0]):
+        x = vector[i] * scale
+        for k in range(len(steps)):
+            steps[k] += x * by_input[i, k]
+    for k in range(len(steps)):
+        whole = np.rint((steps[k] - offset[k]) * np.float32(1 / STEP))
+        steps[k] = min(max(whole, np.float32(-STEPS_MAX)), np.float32(STEPS_MAX)) * np.float32(STEP) + np.float32(0)
+    return steps
+
+
+@_compiled(_float, _double, _double, _model)
+def _weight(share: float, age: float, model: Model) -> Any:
+    return np.float32(share / (1 + min(model.per_day * abs(age), model.most)))
+
+
+@_compiled(_float, _tails, _rows, _int, _int, _int, _double, _model, _vector)
+def _gather(tails: Tails, rows: Rows, used: int, without: int, person: int, day: float, model: Model, total: Floats) -> Any:
+    """Fill in the weighted sum of a person's tails and rows, but for one row; the sum of their weights."""
+    mass = np.float32(0)
+    total[:] = 0
+    for i in range(TAILS * person, TAILS * person + TAILS):
+        if tails.masses[i] > 0:
+            weight = _weight(tails.masses[i], tails.times[i] - day, model)
+            mass += weight
+            for k in range(len(total)):
+                total[k] += weight * tails.vectors[i, k]
+    for i in range(used):
+        if rows.shares[i, person] > 0 and i != without:
+            weight = _weight(rows.shares[i, person], rows.times[i] - day, model)
+            mass += weight
+            per_step = weight * np.float32(STEP)
+            for k in range(len(total)):
+                total[k] += per_step * np.float32(rows.vectors[i, k])
+    return mass
+
+
+@_compiled(_double, _vector, _vector, _float, _model)
+def _llr(probe: Floats, total: Floats, mass: float, model: Model) -> Any:
+    """Of one person, from the weighted sum and the mass of what is known of them."""
+    away, anybody, spread = 0.0, 0.0, 1.0
+    for k in range(len(probe)):
+        between = model.between[k]
+        precision = 1 / between + mass
+        variance = 1 / precision + 1
+        apart = total[k] / precision - probe[k]
+        away += apart * apart / variance
+        anybody += probe[k] * probe[k] / (between + 1)
+        spread *= variance / (between + 1)
+    return min(max(0.5 * model.temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
+
+
+@_compiled(_days, _tails, _rows, _int, _model, _vector, _double)
+def compare(tails: Tails, rows: Rows, used: int, model: Model, probe: Floats, day: float) -> Days:
+    """See `plain.compare`."""
+    llr, total = np.zeros(rows.shares.shape[1]), np.empty(len(probe), np.float32)
+    for person in range(len(llr)):
+        mass = _gather(tails, rows, used, -1, person, day, model, total)
+        if mass > COMPARED_MASS_MIN:
+            llr[person] = _llr(probe, total, mass, model)
+    return llr
+
+
+@_compiled(types.Array(_double, 2, "C"), _tails, _rows, _int, _model)
+def compare_kept(tails: Tails, rows: Rows, used: int, model: Model) -> Days:
+    """See `plain.compare_kept`."""
+    llr = np.zeros((used, rows.shares.shape[1]))
+    probe, total = np.empty(rows.vectors.shape[1], np.float32), np.empty(rows.vectors.shape[1], np.float32)
+    for i in range(used):
+        for k in range(len(probe)):
+            probe[k] = rows.vectors[i, k] * np.float32(STEP)
+        for person in range(llr.shape[1]):
+            mass = _gather(tails, rows, used, i, person, rows.times[i], model, total)
+            if mass > COMPARED_MASS_MIN:
+                llr[i, person] = _llr(probe, total, mass, model)
+    return llr
+
+
+@_compiled(_float, _float)
+def _half(x: Any) -> Any:
+    """The number at float16 precision: rounded to 11 binary digits (Veltkamp's splitting), or to the least step near 0."""
+    if abs(x) < _HALF_NORMAL_MIN:
+        return np.rint(x / _HALF_LEAST) * _HALF_LEAST
+    far = x * np.float32(8193)
+    return far - (far - x)
+
+
+@_compiled(types.void, _rows, _int, _int)
+def drop(rows: Rows, row: int, used: int) -> None:
+    """See `plain.drop`."""
+    for i in range(row, used - 1):
+        rows.vectors[i], rows.times[i], rows.shares[i] = rows.vectors[i + 1], rows.times[i + 1], rows.shares[i + 1]
+
+
+@_compiled(types.void, _tails, _rows, _int, _int, _int, _double)
+def fold(tails: Tails, rows: Rows, row: int, used: int, which: int, mass_max: float) -> None:
+    """See `plain.fold`."""
+    for person in range(rows.shares.shape[1]):
+        mass = np.float64(rows.shares[row, person])
+        if mass < FOLDED_SHARE_MIN:
+            continue
+        tail = TAILS * person + which
+        known = np.float64(tails.masses[tail])
+        part = mass / (known + mass)
+        if known == 0:
+            tails.vectors[tail] = 0
+            tails.times[tail] = tails.since[tail] = rows.times[row]
+        for k in range(tails.vectors.shape[1]):
+            mean, x = tails.vectors[tail, k], rows.vectors[row, k] * np.float32(STEP)
+            tails.vectors[tail, k] = _half(mean + np.float32(part) * (x - mean))
+        tails.times[tail] += part * (rows.times[row] - tails.times[tail])
+        tails.masses[tail] = min(known + mass, mass_max)
+    drop(rows, row, used)

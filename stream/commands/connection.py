@@ -1,0 +1,52 @@
+"""Which cluster a command speaks to, and whether it is there.
+
+Law: a command that looks at a cluster or feeds it takes what its flags and KITHKIN_* say; when none of them says where the
+brokers or the states are, a running `kithkin up`; and when there is none, the defaults.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..settings import Wiring
+
+__all__ = ["refuse_missing", "wiring_in_force"]
+
+
+def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
+    """The wiring of a command that looks at a cluster or feeds it; `flags` as for `load_wiring`. Raises ConfigError."""
+    from ..cluster.place import Place, default_folder
+    from ..settings import load_wiring
+
+    told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
+    if wiring is None and not told:
+        place = Place(default_folder())
+        wiring = place.wiring_file if place.running else None
+    return load_wiring(wiring, **flags)
+
+
+def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
+    """Look whether the brokers answer and have these topics, before a client tries for half a minute.
+
+    From here on the client's own log is silent: what matters of it becomes an error of the command.
+
+    Raises
+    ------
+    BrokerError
+        Nobody answers, or refuses us.
+    ConfigError
+        A topic is missing.
+    """
+    from ..errors import ConfigError
+    from ..topics import administration, found
+
+    logging.getLogger("stream.brokers").setLevel(logging.CRITICAL)
+    with administration(wiring) as admin:
+        there = found(wiring, admin)
+    missing = [wiring.prefix + topic for topic in topics if topic not in there]
+    if missing:
+        right = "that of topics which exist; `kithkin topics create` makes them"
+        raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)

@@ -1,0 +1,158 @@
+"""How a cluster of workers is: what each wrote of itself, and what the brokers say is left to do.
+
+Law: looking changes nothing and needs no worker. Lag is counted from what the group committed, so that it is right also for
+partitions that nobody has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from .brokers.kafka import Names
+from .errors import ConfigError
+from .ports import StoreError
+from .records import INPUT_TOPICS
+from .settings import Wiring
+from .stores.board import Board
+from .topics import TIMEOUT_S
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+__all__ = ["Status", "lags", "look", "picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look: the workers' notes by slot, the lag by partition, and why there are no notes if there can be none."""
+
+    workers: Mapping[str, Mapping[str, Any]]
+    lag: Mapping[int, int]
+    silent: str | None = None
+
+    @property
+    def owners(self) -> dict[int, str]:
+        """Who has which partition."""
+        return {partition: slot for slot, note in self.workers.items() for partition in note["partitions"]}
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        owners = self.owners
+        return {
+            "workers": dict(self.workers),
+            "partitions": {str(partition): {"lag": lag, "worker": owners.get(partition)} for partition, lag in self.lag.items()},
+            "lag": sum(self.lag.values()),
+            "events_per_s": sum(note["events_per_s"] for note in self.workers.values()),
+        }
+
+
+def look(wiring: Wiring, admin: "AdminClient", board: Board | None) -> Status:
+    """How it is now. Raises KafkaException, and ConfigError when the topics are not there."""
+    lag = lags(wiring, admin)
+    if board is None:
+        return Status({}, lag, "a store in a file has no place for the workers' notes")
+    try:
+        return Status(board.all(), lag)
+    except StoreError as error:
+        return Status({}, lag, str(error))
+
+
+def lags(wiring: Wiring, admin: "AdminClient") -> dict[int, int]:
+    """Input records not yet committed, of both topics, by partition. Raises as `look`."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+
+    names = Names(wiring.prefix)
+    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    wires = [names.wire(topic) for topic in INPUT_TOPICS]
+    missing = [wire for wire in wires if wire not in known]
+    if missing:
+        right = "that of topics which exist; `kithkin topics create` makes them"
+        raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
+    places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
+    first, end = (
+        {
+            (place.topic, place.partition): answer.result().offset
+            for place, answer in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=TIMEOUT_S).items()
+        }
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    )
+    asked = [ConsumerGroupTopicPartitions(wiring.group, places)]
+    (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S).values()
+    lag = dict.fromkeys(sorted(place.partition for place in places), 0)
+    for place in answer.result().topic_partitions:
+        at = place.topic, place.partition
+        lag[place.partition] += end[at] - max(place.offset, first[at])  # one without a commit has a negative offset
+    return lag
+
+
+def picture(status: Status) -> Group:
+    """Two tables: workers, and partitions that are behind or that nobody has."""
+    parts: list[Table | Text] = [_workers(status)]
+    if status.silent:
+        parts.append(Text(f"What the workers do is not known: {status.silent}", style="yellow"))
+    owners = status.owners
+    shown = {partition: lag for partition, lag in status.lag.items() if lag or partition not in owners}
+    if shown:
+        parts.append(_partitions(shown, owners))
+    return Group(*parts)
+
+
+def _workers(status: Status) -> Table:
+    rate = sum(note["events_per_s"] for note in status.workers.values())
+    table = Table(show_footer=True)
+    table.add_column("worker", f"{len(status.workers)} workers")
+    table.add_column("host and pid")
+    table.add_column("version")
+    table.add_column("partitions", f"{len(status.owners)} of {len(status.lag)}")
+    table.add_column("events/s", f"{rate:,.0f}", justify="right")
+    table.add_column("lag", f"{sum(status.lag.values()):,}", justify="right")
+    table.add_column("last batch", justify="right")
+    table.add_column("last recovery")
+    table.add_column("restarts", str(sum(note["restarts"] for note in status.workers.values())), justify="right")
+    for slot, note in status.workers.items():
+        table.add_row(
+            slot + (" (stopping)" if note["stopping"] else ""),
+            f"{note['host']} {note['pid']}",
+            note["version"],
+            _ranges(note["partitions"]) or "none, idle",
+            f"{note['events_per_s']:,.0f}",
+            f"{sum(status.lag.get(partition, 0) for partition in note['partitions']):,}",
+            "none yet" if note["last_batch_s"] is None else f"{note['last_batch_s']:,.1f} s ago",
+            _recovery(note["last_recovery"]),
+            str(note["restarts"]),
+        )
+    return table
+
+
+def _partitions(lag: Mapping[int, int], owners: Mapping[int, str]) -> Table:
+    table = Table("partition", "worker")
+    table.add_column("lag", justify="right")
+    for partition, behind in lag.items():
+        table.add_row(str(partition), owners.get(partition, "[red]nobody[/]"), f"{behind:,}")
+    return table
+
+
+def _recovery(recovery: Mapping[str, Any] | None) -> str:
+    if recovery is None:
+        return "none yet"
+    return f"{recovery['at'][11:19]}, {recovery['batches']} batches in {recovery['took_s']:.1f} s"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Sorted numbers in short.
+
+    >>> _ranges([0, 1, 2, 5, 7, 8])
+    '0-2, 5, 7-8'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,241 @@
+"""Live workers: kept running by their supervisor, ended by their watchdog, and on real Kafka and Redis."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from stream.brokers import MemoryBroker, MemoryLog
+from stream.brokers.kafka import producer, reader
+from stream.cluster.processes import until
+from stream.live import work
+from stream.policy import Policy
+from stream.ports import Offsets
+from stream.records import INPUT_TOPICS
+from stream.settings import Wiring
+from stream.stores import MemoryStore, open_store
+from stream.supervisor import EXIT_FAILED, EXIT_STALLED, Leash, Patience, Supervisor
+from stream.vitals import Vitals
+from stream.watch import Heart, Watchdog
+from stream.worker import Worker, WorkerLimits
+
+from .conftest import Running
+from .histories import history
+from .one_worker import see
+
+PATIENCE_S = 60.0
+QUICK = Patience(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3, stop_s=1.0)
+
+
+# ---- the watchdog
+
+
+@dataclass
+class Watched:
+    """A heart under watch, with what became of the process."""
+
+    stall_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        self.heart, self.codes = Heart(), list[int]()
+        ours, theirs = socket.socketpair()
+        self.supervisor = ours
+        self.dog = Watchdog(self.heart, self.stall_s, Leash(theirs, {}), self.codes.append)
+
+    def seconds(self, count: int, *, turns: int = 0, done: int = 0) -> list[int]:
+        """So many pass, in each of which so much is done; the exit codes by then."""
+        for _ in range(count):
+            self.heart.turns += turns
+            self.heart.done += done
+            self.dog.tick(1.0)
+        return self.codes
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    watched = Watched()
+    with watched.supervisor, watched.dog._leash._end:  # type: ignore[union-attr]
+        yield watched
+
+
+def test_a_worker_with_lag_that_finishes_no_batch_is_ended_as_stalled(watched: Watched) -> None:
+    watched.heart.lag = 7
+    assert watched.seconds(2, turns=50) == []
+    assert watched.seconds(1, turns=50) == [EXIT_STALLED]
+
+
+def test_a_turn_that_does_not_end_is_a_stall_even_without_known_lag(watched: Watched) -> None:
+    assert watched.seconds(3) == [EXIT_STALLED]
+
+
+def test_batches_and_idling_are_progress(watched: Watched) -> None:
+    assert watched.seconds(9, turns=50) == [], "nothing to do"
+    watched.heart.lag = 7
+    assert watched.seconds(9, turns=1, done=1) == [], "behind, and at work"
+    assert watched.seconds(9, done=1) == [], "one long turn that applies batch after batch again"
+
+
+def test_the_supervisor_hears_of_progress_and_of_nothing_else(watched: Watched) -> None:
+    watched.seconds(2, turns=1)
+    watched.heart.lag = 7
+    watched.seconds(2, turns=1)
+    assert watched.supervisor.recv(64) == b".."
+
+
+def test_who_does_not_stop_when_asked_is_ended(watched: Watched) -> None:
+    watched.heart.stopping = True
+    assert watched.seconds(6, turns=1, done=1) == []
+    assert watched.seconds(1, turns=1, done=1) == [EXIT_FAILED]
+
+
+def test_the_end_tells_where_every_thread_is(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    watched.seconds(3)
+    (record,) = caplog.records
+    assert record.getMessage() == "no progress for 3 s although a turn did not end"
+    assert any("test_the_end_tells" in call for calls in vars(record)["threads"].values() for call in calls)
+
+
+# ---- the supervisor, with commands of a line
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", f"import os, sys, time, signal; {code}"]
+
+
+def test_what_fails_is_started_again_and_told_how_often(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    code = f"open({str(said)!r}, 'a').write(os.environ['KITHKIN_RESTARTS'] + chr(10)); "
+    code += f"sys.exit([1, 4, 3, 2][len(open({str(said)!r}).readlines()) - 1])"
+    assert Supervisor([python(code)], Patience(pause_s_min=0.01, pause_s_max=0.02)).run() == 2
+    told = [json.loads(line) for line in said.read_text().splitlines()]
+    assert told[0] == {}
+    assert told[3] == {"failed": 1, "fenced": 1, "stalled": 1}
+
+
+@pytest.mark.parametrize(("code", "expected"), [(2, 2), (5, 1)], ids=["the operator's fault", "beyond repair"])
+def test_what_no_restart_heals_ends_all(code: int, expected: int, tmp_path: Path) -> None:
+    other = python(f"open({str(tmp_path / 'other')!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+    failing = python(f"\nwhile not os.path.exists({str(tmp_path / 'other')!r}): time.sleep(0.01)\nsys.exit({code})")
+    assert Supervisor([other, failing], QUICK).run() == expected
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "other").read_text()), 0)
+
+
+def test_starts_without_progress_are_given_up(tmp_path: Path) -> None:
+    code = f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); sys.exit(1)"
+    assert Supervisor([python(code)], QUICK).run() == 1
+    assert (tmp_path / "starts").read_text() == "x" * QUICK.starts_max
+
+
+def test_starts_with_some_progress_go_on(tmp_path: Path) -> None:
+    starts = str(tmp_path / "starts")
+    code = f"os.write(0, b'.'); open({starts!r}, 'a').write('x'); sys.exit(1 if os.path.getsize({starts!r}) < 9 else 2)"
+    assert Supervisor([python(code)], QUICK).run() == 2
+    assert os.path.getsize(starts) == 9
+
+
+def test_pauses_double_until_there_is_a_minute_of_progress(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    starts = str(tmp_path / "starts")
+    code = f"open({starts!r}, 'a').write('x'); n = os.path.getsize({starts!r}); "
+    code += "os.write(0, b'.' * (2 if n == 4 else 1)); sys.exit(1 if n < 6 else 2)"
+    Supervisor([python(code)], Patience(pause_s_min=0.02, pause_s_max=10.0, progress_s=2)).run()
+    pauses = [record.args[2] for record in caplog.records if record.levelname == "WARNING"]  # type: ignore[index]
+    for pause, longest in zip(pauses, (0.02, 0.04, 0.08, 0.02, 0.04), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+@contextmanager
+def supervised(*commands: Sequence[str], stop_s: float = 1.0) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor in a process of its own."""
+    code = "import sys, json; from stream.supervisor import *; "
+    code += f"sys.exit(Supervisor(json.loads(sys.argv[1]), Patience(stop_s={stop_s})).run())"
+    with subprocess.Popen([sys.executable, "-c", code, json.dumps(commands)]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def living(*marks: Path) -> list[int]:
+    """Process ids that were written there, of those that live."""
+    return [pid for mark in marks if (pid := int(mark.read_text() or 0)) and Path(f"/proc/{pid}/stat").exists()]
+
+
+def writes_its_pid(mark: Path, then: str) -> list[str]:
+    return python(f"open({str(mark) + '.new'!r}, 'w').write(str(os.getpid())); os.rename({str(mark) + '.new'!r}, {str(mark)!r}); {then}")
+
+
+def test_asked_to_stop_it_asks_all_and_kills_who_does_not(tmp_path: Path) -> None:
+    kind, stubborn = tmp_path / "kind", tmp_path / "stubborn"
+    commands = [
+        writes_its_pid(kind, "signal.signal(15, lambda *_: sys.exit(0)); time.sleep(600)"),
+        python("signal.signal(15, signal.SIG_IGN); " + writes_its_pid(stubborn, "time.sleep(600)")[2].partition("; ")[2]),
+    ]
+    with supervised(*commands) as supervisor:
+        assert until(lambda: kind.exists() and stubborn.exists(), PATIENCE_S)
+        began_s = time.monotonic()
+        supervisor.terminate()
+        assert supervisor.wait(PATIENCE_S) == 1, "one had to be killed"
+        assert 1.0 <= time.monotonic() - began_s < 10.0
+        assert living(kind, stubborn) == []
+
+
+def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    mark = tmp_path / "worker"
+    watching = "from stream.watch import *; from stream.supervisor import *; heart = Heart(); "
+    watching += "Watchdog(heart, 600.0, leash_of_this_process()).start(stopped_by_signals(heart).__enter__())"
+    with supervised(writes_its_pid(mark, f"{watching}; time.sleep(600)")) as supervisor:
+        assert until(mark.exists, PATIENCE_S)
+        supervisor.kill()
+        assert until(lambda: living(mark) == [], PATIENCE_S)
+
+
+# ---- on real Kafka and Redis
+
+
+class Site:
+    """Topics of a test's own, records in them, and workers over them."""
+
+    def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
+        self.wiring, self._folder, self._ends = wiring, folder, ends
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def flags(self) -> list[str]:
+        wiring = self.wiring
+        return ["--broker", wiring.broker, "--prefix", wiring.prefix, "--group", wiring.group, "--store", str(wiring.store)]
+
+    def feed(self, records: int, seed: int = 1) -> None:
+        with producer(self.wiring) as sender:
+            for topic, partition, at, key, value in history(seed, self.partitions, records):
+                sender.send(topic, key, value, timestamp=at)
+
+    def start(self, *flags: str, **environment: object) -> subprocess.Popen[bytes]:
+        """`kithkin worker`, with what it logs in a file."""
+        command = [sys.executable, "-c", "from stream.cli import main; main()", "worker", *self.flags, *flags]
+        set_ = {f"KITHKIN_{name.upper()}": str(value) for name, value in environment.items()}
+        with self.log(len(self.workers)).open("wb") as log:
+            process = subprocess.Popen(command, stderr=log, env={**os.environ, **set_})
+        self.workers.append(process)
+        self._ends.callback(process.wait)
+        self._ends.callback(process.kill)
+        return process
+
+    def log(self, number: int) -> Path:
+        return self._folder / f"worker-{number}.log"
+
+    def lines(self, number: int = 0) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log(number).read_text().splitlines()]
