@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
-from numba import njit, types  # type: ignore[import-untyped]
+from numba import njit, types
 
 from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Model, Rows, Tails
 
@@ -17,14 +17,15 @@ __all__ = ["compare", "compare_kept", "drop", "fold", "project", "unpack"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _float, _double, _int, _bool = types.float32, types.float64, types.int64, types.boolean
+_tuple: Final[Any] = types.Tuple
 _vector: Final = types.Array(_float, 1, "C")
 _table: Final = types.Array(_float, 2, "C")
 _days: Final = types.Array(_double, 1, "C")
 _given: Final = types.Array(_float, 1, "C", readonly=True)
 _given_table: Final = types.Array(_float, 2, "C", readonly=True)
-_tails: Final = types.NamedTuple((_table, _vector, _days, _days), Tails)
-_rows: Final = types.NamedTuple((types.Array(types.int8, 2, "C"), _days, _table), Rows)
-_model: Final = types.NamedTuple((_vector, _double, _double, _double), Model)
+_tails: Final = _tuple((_table, _vector, _days, _days))
+_rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, _table))
+_model: Final = _tuple((_vector, _double, _double, _double))
 _HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
 _HALF_LEAST: Final = np.float32(2.0**-24)
 _POWERS: Final = np.array([2.0 ** (exponent - 25) for exponent in range(32)], np.float32)
@@ -35,7 +36,7 @@ def _compiled(result: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:
     return cast(Callable[[Kernel], Kernel], njit(result(*arguments), cache=True, error_model="numpy"))
 
 
-@_compiled(types.Tuple((_vector, _double)), types.Array(types.uint16, 1, "C", readonly=True))
+@_compiled(_tuple((_vector, _double)), types.Array(types.uint16, 1, "C", readonly=True))
 def unpack(halves: Any) -> Any:
     """See `plain.unpack`. IEEE 754: a sign, 5 bits of exponent, 10 of fraction."""
     vector, square = np.empty(len(halves), np.float32), 0.0
@@ -69,49 +70,52 @@ def project(vector: Floats, by_input: Floats, offset: Floats, unit: bool) -> Flo
 
 @_compiled(_float, _double, _double, _model)
 def _weight(share: float, age: float, model: Model) -> Any:
-    return np.float32(share / (1 + min(model.per_day * abs(age), model.most)))
+    _, _, per_day, most = model
+    return np.float32(share / (1 + min(per_day * abs(age), most)))
 
 
 @_compiled(_float, _tails, _rows, _int, _int, _int, _double, _model, _vector)
 def _gather(tails: Tails, rows: Rows, used: int, without: int, person: int, day: float, model: Model, total: Floats) -> Any:
     """Fill in the weighted sum of a person's tails and rows, but for one row; the sum of their weights."""
+    (means, masses, tail_times, _), (vectors, times, shares) = tails, rows
     mass = np.float32(0)
     total[:] = 0
     for i in range(TAILS * person, TAILS * person + TAILS):
-        if tails.masses[i] > 0:
-            weight = _weight(tails.masses[i], tails.times[i] - day, model)
+        if masses[i] > 0:
+            weight = _weight(masses[i], tail_times[i] - day, model)
             mass += weight
             for k in range(len(total)):
-                total[k] += weight * tails.vectors[i, k]
+                total[k] += weight * means[i, k]
     for i in range(used):
-        if rows.shares[i, person] > 0 and i != without:
-            weight = _weight(rows.shares[i, person], rows.times[i] - day, model)
+        if shares[i, person] > 0 and i != without:
+            weight = _weight(shares[i, person], times[i] - day, model)
             mass += weight
             per_step = weight * np.float32(STEP)
             for k in range(len(total)):
-                total[k] += per_step * np.float32(rows.vectors[i, k])
+                total[k] += per_step * np.float32(vectors[i, k])
     return mass
 
 
 @_compiled(_double, _vector, _vector, _float, _model)
 def _llr(probe: Floats, total: Floats, mass: float, model: Model) -> Any:
     """Of one person, from the weighted sum and the mass of what is known of them."""
+    between, temperature, _, _ = model
     away, anybody, spread = 0.0, 0.0, 1.0
     for k in range(len(probe)):
-        between = model.between[k]
-        precision = 1 / between + mass
+        precision = 1 / between[k] + mass
         variance = 1 / precision + 1
         apart = total[k] / precision - probe[k]
         away += apart * apart / variance
-        anybody += probe[k] * probe[k] / (between + 1)
-        spread *= variance / (between + 1)
-    return min(max(0.5 * model.temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
+        anybody += probe[k] * probe[k] / (between[k] + 1)
+        spread *= variance / (between[k] + 1)
+    return min(max(0.5 * temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
 
 
 @_compiled(_days, _tails, _rows, _int, _model, _vector, _double)
 def compare(tails: Tails, rows: Rows, used: int, model: Model, probe: Floats, day: float) -> Days:
     """See `plain.compare`."""
-    llr, total = np.zeros(rows.shares.shape[1]), np.empty(len(probe), np.float32)
+    _, _, shares = rows
+    llr, total = np.zeros(shares.shape[1]), np.empty(len(probe), np.float32)
     for person in range(len(llr)):
         mass = _gather(tails, rows, used, -1, person, day, model, total)
         if mass > COMPARED_MASS_MIN:
@@ -122,13 +126,14 @@ def compare(tails: Tails, rows: Rows, used: int, model: Model, probe: Floats, da
 @_compiled(types.Array(_double, 2, "C"), _tails, _rows, _int, _model)
 def compare_kept(tails: Tails, rows: Rows, used: int, model: Model) -> Days:
     """See `plain.compare_kept`."""
-    llr = np.zeros((used, rows.shares.shape[1]))
-    probe, total = np.empty(rows.vectors.shape[1], np.float32), np.empty(rows.vectors.shape[1], np.float32)
+    vectors, times, shares = rows
+    llr = np.zeros((used, shares.shape[1]))
+    probe, total = np.empty(vectors.shape[1], np.float32), np.empty(vectors.shape[1], np.float32)
     for i in range(used):
         for k in range(len(probe)):
-            probe[k] = rows.vectors[i, k] * np.float32(STEP)
+            probe[k] = vectors[i, k] * np.float32(STEP)
         for person in range(llr.shape[1]):
-            mass = _gather(tails, rows, used, i, person, rows.times[i], model, total)
+            mass = _gather(tails, rows, used, i, person, times[i], model, total)
             if mass > COMPARED_MASS_MIN:
                 llr[i, person] = _llr(probe, total, mass, model)
     return llr
@@ -146,26 +151,28 @@ def _half(x: Any) -> Any:
 @_compiled(types.void, _rows, _int, _int)
 def drop(rows: Rows, row: int, used: int) -> None:
     """See `plain.drop`."""
+    vectors, times, shares = rows
     for i in range(row, used - 1):
-        rows.vectors[i], rows.times[i], rows.shares[i] = rows.vectors[i + 1], rows.times[i + 1], rows.shares[i + 1]
+        vectors[i], times[i], shares[i] = vectors[i + 1], times[i + 1], shares[i + 1]
 
 
 @_compiled(types.void, _tails, _rows, _int, _int, _int, _double)
 def fold(tails: Tails, rows: Rows, row: int, used: int, which: int, mass_max: float) -> None:
     """See `plain.fold`."""
-    for person in range(rows.shares.shape[1]):
-        mass = np.float64(rows.shares[row, person])
+    (means, masses, times, since), (vectors, row_times, shares) = tails, rows
+    for person in range(shares.shape[1]):
+        mass = np.float64(shares[row, person])
         if mass < FOLDED_SHARE_MIN:
             continue
         tail = TAILS * person + which
-        known = np.float64(tails.masses[tail])
+        known = np.float64(masses[tail])
         part = mass / (known + mass)
         if known == 0:
-            tails.vectors[tail] = 0
-            tails.times[tail] = tails.since[tail] = rows.times[row]
-        for k in range(tails.vectors.shape[1]):
-            mean, x = tails.vectors[tail, k], rows.vectors[row, k] * np.float32(STEP)
-            tails.vectors[tail, k] = _half(mean + np.float32(part) * (x - mean))
-        tails.times[tail] += part * (rows.times[row] - tails.times[tail])
-        tails.masses[tail] = min(known + mass, mass_max)
+            means[tail] = 0
+            times[tail] = since[tail] = row_times[row]
+        for k in range(means.shape[1]):
+            x = vectors[row, k] * np.float32(STEP)
+            means[tail, k] = _half(means[tail, k] + np.float32(part) * (x - means[tail, k]))
+        times[tail] += part * (row_times[row] - times[tail])
+        masses[tail] = min(known + mass, mass_max)
     drop(rows, row, used)

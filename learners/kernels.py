@@ -13,10 +13,10 @@ __all__ = ["COMPILED", "compare", "compare_kept", "drop", "fold", "project", "un
 
 def _chosen() -> ModuleType:
     try:
-        from numba import config  # type: ignore[import-untyped]
+        from numba import config
     except ImportError:
         return plain
-    if config.DISABLE_JIT:
+    if vars(config)["DISABLE_JIT"]:
         return plain
     from . import compiled
 

@@ -73,11 +73,11 @@ class Projection:
         return offset
 
     def restore(self, projected: Floats) -> Floats:
-        """(k,) -> (d,): the shortest vector that `project` would bring there; of unit length for `cosine`."""
-        vector = self.mean + self._back @ projected
+        """(…, k) -> (…, d): the shortest vectors that `project` would bring there; of unit length for `cosine`."""
+        vectors = self.mean + projected @ self._back.T
         if self.metric == "cosine":
-            vector = vector / np.sqrt(vector @ vector)
-        return vector.astype(np.float32)
+            vectors /= np.sqrt(np.square(vectors).sum(-1, keepdims=True))
+        return vectors.astype(np.float32)
 
     @cached_property
     def _back(self) -> Floats:

@@ -42,6 +42,9 @@ class Tail(NamedTuple):
     since: float
 
 
+KeptRow = tuple[int, float, Sequence[float]]  # its key, its time (days), its shares
+
+
 class PrototypesState(NamedTuple):
     """Of every tail (TAILS a person; 0 where there is none) mass, time and first time; then the vectors as bytes.
 
@@ -74,20 +77,20 @@ class SoftPrototypes:
         self.projection, self.forgetting = projection, forgetting
         self.keys: list[int] = []
         k, tails = projection.dimensions, TAILS * people
-        self._tails = Tails(np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails))
-        self._rows = Rows(np.zeros((0, k), np.int8), np.zeros(0), np.zeros((0, people), np.float32))
-        self._model = Model(projection.between, projection.temperature, forgetting.per_day, forgetting.most)
+        self._tails: Tails = np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails)
+        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros((0, people), np.float32)
+        self._model: Model = projection.between, projection.temperature, forgetting.per_day, forgetting.most
         self._reserve(ROWS_AT_FIRST)
 
     @property
     def people(self) -> int:
         """How many columns there are."""
-        return self._rows.shares.shape[1]
+        return len(self._tails[1]) // TAILS
 
     def _reserve(self, rows: int) -> None:
         """Make room for so many more rows, in the order of their keys."""
         vectors, times, shares = self._rows
-        self._rows = Rows(np.pad(vectors, ((0, rows), (0, 0))), np.pad(times, (0, rows)), np.pad(shares, ((0, rows), (0, 0))))
+        self._rows = np.pad(vectors, ((0, rows), (0, 0))), np.pad(times, (0, rows)), np.pad(shares, ((0, rows), (0, 0)))
 
     def __contains__(self, key: int) -> bool:
         return key in self.keys
@@ -103,26 +106,24 @@ class SoftPrototypes:
     def state(self) -> PrototypesState:
         """All there is to keep, but for the kept rows' keys, times and shares, which whoever keeps rows has."""
         vectors, masses, times, since = self._tails
-        tails, kept = vectors[masses > 0].astype("<f2").tobytes(), self._rows.vectors[: len(self.keys)].tobytes()
+        tails, kept = vectors[masses > 0].astype("<f2").tobytes(), self._rows[0][: len(self.keys)].tobytes()
         return PrototypesState(masses.tolist(), times.tolist(), since.tolist(), tails, kept)
 
     @classmethod
     def restored(
-        cls, projection: Projection, forgetting: Forgetting, state: PrototypesState, rows: Sequence[tuple[int, float, Sequence[float]]]
+        cls, projection: Projection, forgetting: Forgetting, state: PrototypesState, rows: Sequence[KeptRow]
     ) -> "SoftPrototypes":
-        """The space that `state` was taken from, given (key, time, shares) of its kept rows: goes on as if it had never stopped."""
+        """The space that `state` was taken from, given what was kept of its rows: goes on as if it had never stopped."""
         space = cls(projection, len(state.masses) // TAILS, forgetting)
-        vectors, *numbers = space._tails
-        for here, kept in zip(numbers, state[:3], strict=True):
-            here[:] = kept
-        full = np.flatnonzero(state.masses)
-        vectors[full] = np.frombuffer(state.tails, "<f2").reshape(len(full), projection.dimensions)
+        means, masses, tail_times, since = space._tails
+        masses[:], tail_times[:], since[:] = state.masses, state.times, state.since
+        means[masses > 0] = np.frombuffer(state.tails, "<f2").reshape(-1, projection.dimensions)
         space._reserve(max(0, len(rows) - ROWS_AT_FIRST))
-        if rows:
-            keys, times, shares = zip(*rows, strict=True)
-            kept = slice(0, len(rows))
-            space.keys, space._rows.times[kept], space._rows.shares[kept] = list(keys), times, shares
-            space._rows.vectors[kept] = np.frombuffer(state.kept, "i1").reshape(len(rows), projection.dimensions)
+        vectors, times, shares = space._rows
+        vectors[: len(rows)] = np.frombuffer(state.kept, "i1").reshape(-1, projection.dimensions)
+        for i, (key, time, owned) in enumerate(rows):
+            times[i], shares[i] = time, owned
+            space.keys.append(key)
         return space
 
     # ---- learning
@@ -130,7 +131,7 @@ class SoftPrototypes:
     def add(self, key: int, vector: Floats, time: float, shares: Sequence[float]) -> None:
         """Keep a projected vector (k,), seen at `time` (days), with each person's share of it (multiples of SHARE_STEP)."""
         row = len(self.keys)
-        if row == len(self._rows.times):
+        if row == len(self._rows[1]):
             self._reserve(row + 8)
         vectors, times, owned = self._rows
         vectors[row], times[row], owned[row] = vector * np.float32(1 / STEP), time, shares
@@ -138,11 +139,12 @@ class SoftPrototypes:
 
     def share(self, key: int, shares: Sequence[float]) -> None:
         """Give a kept row other owners."""
-        self._rows.shares[self.keys.index(key)] = shares
+        self._rows[2][self.keys.index(key)] = shares
 
     def vector(self, key: int) -> Floats:
         """A kept row's vector (k,)."""
-        return self._rows.vectors[self.keys.index(key)] * np.float32(STEP)
+        vector: Floats = self._rows[0][self.keys.index(key)] * np.float32(STEP)
+        return vector
 
     def drop(self, key: int) -> None:
         """Forget a kept row, and all that was learnt from it."""
@@ -162,22 +164,25 @@ class SoftPrototypes:
 
     def add_person(self) -> None:
         """One more column, of whom nothing is known."""
-        vectors, *numbers = self._tails
-        self._tails = Tails(np.pad(vectors, ((0, TAILS), (0, 0))), *[np.pad(table, (0, TAILS)) for table in numbers])
-        self._rows = self._rows._replace(shares=np.pad(self._rows.shares, ((0, 0), (0, 1))))
+        means, masses, tail_times, since = self._tails
+        more = (0, TAILS)
+        self._tails = np.pad(means, (more, (0, 0))), np.pad(masses, more), np.pad(tail_times, more), np.pad(since, more)
+        vectors, times, shares = self._rows
+        self._rows = vectors, times, np.pad(shares, ((0, 0), (0, 1)))
 
     def remove_person(self, person: int) -> None:
         """Take a column out; what rows belonged to that person belongs to nobody."""
         own = slice(TAILS * person, TAILS * person + TAILS)
-        self._tails = Tails(*[np.delete(table, own, axis=0) for table in self._tails])
-        self._rows = self._rows._replace(shares=np.ascontiguousarray(np.delete(self._rows.shares, person, axis=1)))
+        means, masses, tail_times, since = self._tails
+        self._tails = np.delete(means, own, axis=0), np.delete(masses, own), np.delete(tail_times, own), np.delete(since, own)
+        vectors, times, shares = self._rows
+        self._rows = vectors, times, np.ascontiguousarray(np.delete(shares, person, axis=1))
 
     # ---- scoring
 
     def mass(self) -> Floats:
         """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        of_tails = self._tails.masses.reshape(-1, TAILS).sum(1)
-        total: Floats = of_tails + self._rows.shares[: len(self.keys)].sum(0)
+        total: Floats = self._tails[1].reshape(-1, TAILS).sum(1) + self._rows[2][: len(self.keys)].sum(0)
         return total
 
     def llr(self, vector: Floats, time: float) -> list[float]:
@@ -193,6 +198,7 @@ class SoftPrototypes:
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
         rows = [self.keys.index(key) for key in keys]
-        shares = self._rows.shares[rows, person]
-        mass = float(shares.sum())
-        return None if mass <= 0 else ((shares @ self._rows.vectors[rows]) * np.float32(STEP / mass), mass)
+        vectors, _, shares = self._rows
+        own = shares[rows, person]
+        mass = float(own.sum())
+        return None if mass <= 0 else ((own @ vectors[rows]) * np.float32(STEP / mass), mass)

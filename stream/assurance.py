@@ -4,6 +4,8 @@ Law: a tier is given by sensors and prior alone; no claim raises one. Tier 4 nee
 PIN of that person a few minutes before.
 """
 
+from collections.abc import Mapping, Sequence
+
 from .household import Home
 from .policy import Policy
 from .records import GUEST
@@ -14,7 +16,7 @@ SENSORS = ("voice", "face", "phone")
 
 
 def tier_of(
-    home: Home, policy: Policy, posterior: dict[str, float], llr: dict[str, list[float]], at: int
+    home: Home, policy: Policy, posterior: dict[str, float], llr: Mapping[str, Sequence[float]], at: int
 ) -> tuple[int, str | None]:
     """(tier, the member named at tier 2 or above) of an answer at a time (ms)."""
     limits = policy.tiers

@@ -49,6 +49,7 @@ def forget_person(home: Home, column: int) -> None:
     for space in home.spaces.values():
         space.remove_person(column)
     del home.presence.steps[column], home.people[column]
+    home.known = None
     home.habits.forget(person_id)
     for row in home.rows:
         recount(home, row, 1)
@@ -57,6 +58,7 @@ def forget_person(home: Home, column: int) -> None:
         if not phone.registrations:
             forget_phone(home, phone_id)
     home.waiting = [w for w in home.waiting if w.claim.person_id != person_id]
+    home.known = None
     home.folded = {k: (which, [o for o in owners if o != person_id]) for k, (which, owners) in home.folded.items()}
     home.learn_names()
     recalibrate(home)
@@ -70,6 +72,7 @@ def _is_of(row: Row, column: int, person_id: str) -> bool:
 def forget_phone(home: Home, phone_id: str) -> None:
     """Forget a phone: its registrations, and where it was heard."""
     home.phones.pop(phone_id, None)
+    home.known = None
     for row in home.rows:
         if row.sightings:
             row.sightings = tuple(s for s in row.sightings if s.phone_id != phone_id)
@@ -79,6 +82,8 @@ def forget_phone(home: Home, phone_id: str) -> None:
 def purge_departed(turn: Turn) -> None:
     """Forget who left long enough ago that nothing said of the past can reach them."""
     home = turn.home
+    if all(home.panel.present):
+        return
     limit = home.stream_time - turn.policy.limits.departed_days * DAY_MS
     for person in [p for p in home.people if p.left_at is not None and p.left_at < limit]:
         forget_person(home, home.people.index(person))

@@ -11,12 +11,12 @@ from learners.fusion import softmax
 from learners.phones import PhoneReliability
 from learners.projection import Floats
 
-from .household import DAY_MS, Home, Person
+from .household import DAY_MS, Home, Panel
 from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
 
-__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "hear", "phone_llr", "tempers", "weigh"]
+__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "hear", "hear_then", "phone_llr", "tempers", "weigh"]
 
 LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept, in int8
 HOUR_BIN_MS: Final = 3 * 3_600_000
@@ -75,16 +75,22 @@ class Heard(NamedTuple):
     reliability: PhoneReliability
 
 
-def hear(home: Home, policy: Policy, sightings: Sequence[Sighting], number: int) -> list[Heard]:
-    """Every phone, heard or not, that belonged to somebody of the home at that event."""
+def hear(home: Home, policy: Policy, sightings: Sequence[Sighting]) -> list[Heard]:
+    """Every phone, heard or not, that now belongs to somebody of the home."""
+    signals, model = {s.phone_id: s.rssi_dbm for s in sightings}, policy.phone_model
+    return [Heard(column, model.llr(signals.get(phone_id)), trust) for phone_id, column, trust in home.panel.phones]
+
+
+def hear_then(home: Home, policy: Policy, sightings: Sequence[Sighting], number: int) -> list[Heard]:
+    """Every phone, heard or not, that belonged to somebody of the home at an earlier event."""
     signals = {s.phone_id: s.rssi_dbm for s in sightings}
-    columns = {p.person_id: column for column, p in enumerate(home.people)}
-    model, heard = policy.phone_model, []
+    heard = []
     for phone_id, phone in home.phones.items():
         registration = phone.at(number)
-        if registration is not None and registration.person_id in columns:
-            column = columns[registration.person_id]
-            heard.append(Heard(column, model.llr(signals.get(phone_id)), registration.reliability))
+        if registration is not None and registration.person_id is not None:
+            column = home.column(registration.person_id)
+            if column is not None:
+                heard.append(Heard(column, policy.phone_model.llr(signals.get(phone_id)), registration.reliability))
     return heard
 
 
@@ -99,37 +105,37 @@ def phone_llr(heard: list[Heard], people: int) -> list[float]:
 
 def tempers(home: Home, policy: Policy) -> list[float]:
     """By column: people who never enrolled are anchored by nothing, so what is like them counts less."""
-    return [1.0 if p.enrolled else policy.learning.unanchored_temper for p in home.people]
+    return [1.0 if enrolled else policy.learning.unanchored_temper for enrolled in home.panel.enrolled]
 
 
 def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
     """All evidence of a probe, fused."""
-    people, total = home.people, [0.0] * len(home.people)
+    panel = home.panel
     llr: dict[str, list[float]] = {}
-    if probe.vectors:
-        temper = tempers(home, policy)
-        for encoder, vector in probe.vectors.items():
-            raw = home.space(encoder, policy).llr(vector, probe.day)
-            llr[policy.encoders[encoder].modality] = [x * t for x, t in zip(raw, temper, strict=True)]
-        total = _recalibrated(people, llr)
+    for encoder, vector in probe.vectors.items():
+        raw = home.space(encoder, policy).llr(vector, probe.day)
+        if not all(panel.enrolled):
+            raw = [x * temper for x, temper in zip(raw, tempers(home, policy), strict=True)]
+        llr[policy.encoders[encoder].modality] = raw
+    parts = list(llr.values()) if not panel.calibrated else [_recalibrated(panel, llr)]
     stranger_llr, heard = 0.0, []
     if probe.sightings is not None:
-        heard = hear(home, policy, probe.sightings, probe.number)
-        llr["phone"] = phone_llr(heard, len(people))
-        total = [a + b for a, b in zip(total, llr["phone"], strict=True)]
+        heard = hear(home, policy, probe.sightings)
+        llr["phone"] = phone_llr(heard, len(panel.names))
+        parts.append(llr["phone"])
         stranger_llr = home.strangers.llr_one(probe.stranger)
     if probe.habit:
-        llr["habit"] = home.habits.llr(probe.habit, [p.person_id for p in people])
-        total = [a + b for a, b in zip(total, llr["habit"], strict=True)]
-    guest, *prior = home.presence.log_prior([p.present for p in people])
-    logits = [guest + stranger_llr, *[a + b for a, b in zip(prior, total, strict=True)]]
+        llr["habit"] = home.habits.llr(probe.habit, panel.names)
+        parts.append(llr["habit"])
+    guest, *prior = home.presence.log_prior(panel.present)
+    logits = [guest + stranger_llr, *map(sum, zip(prior, *parts, strict=True))]
     return Weighed(logits, softmax(logits), llr, heard, stranger_llr)
 
 
-def _recalibrated(people: list[Person], llr: dict[str, list[float]]) -> list[float]:
+def _recalibrated(panel: Panel, llr: dict[str, list[float]]) -> list[float]:
     """Voice and face together, each person's by their own calibration."""
-    total = list(map(sum, zip(*llr.values(), strict=True)))
-    for column, person in enumerate(people):
-        if person.live.learnt and total[column] != 0.0:
-            total[column] = person.live.llr_one({m: values[column] for m, values in llr.items() if values[column] != 0.0})
+    total: list[float] = [sum(parts) for parts in zip(*llr.values(), strict=True)] or [0.0] * len(panel.names)
+    for column, live in panel.calibrated:
+        if total[column] != 0.0:
+            total[column] = live.llr_one({m: values[column] for m, values in llr.items() if values[column] != 0.0})
     return total

@@ -10,7 +10,7 @@ from learners.phones import PhoneReliability
 
 from . import erasure
 from .household import DAY_MS, MEMBERSHIPS_MAX, Home, Membership, Person, PhoneState, Registration
-from .learning import REBUILD_HEATS, count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
+from .learning import REBUILD_HEATS, calibrate, count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
 from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
 from .publish import revise, tombstone
@@ -68,7 +68,7 @@ def _join(turn: Turn, value: Join) -> Outcome:
     else:  # comes back soon after leaving: is still known
         home.people[column].memberships.append(Membership(value.feedback_id))
         del home.people[column].memberships[:-MEMBERSHIPS_MAX]
-    home.next_rebuild = 0
+    home.known, home.next_rebuild = None, 0
     turn.touch(value.person_id)
     return "used"
 
@@ -79,6 +79,7 @@ def _leave(turn: Turn, value: Leave) -> Outcome:
         return "unknown_person"
     membership = turn.home.people[column].memberships[-1]
     membership.left_at, membership.left_by = turn.at, value.feedback_id
+    turn.home.known = None
     tombstone(turn, value.person_id)
     return "used"
 
@@ -93,6 +94,7 @@ def _phone(turn: Turn, value: Phone) -> Outcome:
     trust = PhoneReliability.of(turn.policy.phones.trust)
     before = phone.registrations[-1].person_id if phone.registrations else None
     phone.register(Registration(value.feedback_id, home.next_row, value.person_id, trust))
+    home.known = None
     for person_id in {before: None, value.person_id: None}:
         if person_id is not None:
             turn.touch(person_id)
@@ -152,6 +154,7 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
             return "rejected"
         claim.person_id = row.named
     outcome: Outcome = "contradictory" if any(contradict(claim, other) for other in row.claims) else "used"
+    newest = not row.claims and not any(r.claims for r in home.rows[home.rows.index(row) :])
     row.claims += (claim,)
     if len(row.claims) > CLAIMS_MAX:
         weakest = min(row.claims, key=rank)
@@ -164,7 +167,7 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
     else:
         count_claim(home, row, claim)
     _note_pin(home, claim)
-    _settle(turn, row)
+    _settle(turn, row, newest)
     return outcome
 
 
@@ -174,6 +177,7 @@ def _note_enrolment(home: Home, claim: Claim) -> None:
     if column is not None and claim.feedback_id not in home.people[column].enrolled:
         home.people[column].enrolled.append(claim.feedback_id)
         del home.people[column].enrolled[:-ENROLMENTS_MAX]
+        home.known = None
 
 
 def _note_pin(home: Home, claim: Claim) -> None:
@@ -183,11 +187,17 @@ def _note_pin(home: Home, claim: Claim) -> None:
         home.people[column].last_pin_at = max(claim.given_at, home.people[column].last_pin_at or 0)
 
 
-def _settle(turn: Turn, row: Row) -> None:
-    """Let an event's claims, as they now are, take effect on its shares and on what was learnt from it."""
+def _settle(turn: Turn, row: Row, newest: bool = False) -> None:
+    """Let an event's claims, as they now are, take effect on its shares and on what was learnt from it.
+
+    `newest`: it has its first claim, and no event after it has one, so that calibrations only learn one lesson more.
+    """
     home, before = turn.home, row.shares
     reshare(home, row, shares_of(home, row, row.evidence))
-    recalibrate(home)
+    if newest:
+        calibrate(home, row)
+    else:
+        recalibrate(home)
     revise(turn, row, before)
     for person, old, new in zip(home.people, before[1:], row.shares[1:], strict=True):
         if person.present and abs(new - old) >= turn.policy.publishing.revision_change_min:
@@ -221,6 +231,7 @@ def _retract_claims(turn: Turn, target: str) -> bool:
     for person in home.people:
         if target in person.enrolled:
             person.enrolled.remove(target)
+            home.known = None
             turn.touch(person.person_id)
     for row in found:
         for claim in [c for c in row.claims if c.feedback_id == target]:
@@ -265,6 +276,7 @@ def _retract_phone(turn: Turn, target: str) -> bool:
     for phone_id, phone in list(turn.home.phones.items()):
         for registration in [r for r in phone.registrations if r.feedback_id == target]:
             phone.registrations.remove(registration)
+            turn.home.known = None
             for person_id in (registration.person_id, phone.registrations[-1].person_id if phone.registrations else None):
                 if person_id is not None:
                     turn.touch(person_id)
@@ -279,6 +291,7 @@ def _retract_membership(turn: Turn, target: str) -> bool:
         for membership in person.memberships:
             if membership.left_by == target:
                 membership.left_at = membership.left_by = None
+                turn.home.known = None
                 turn.touch(person.person_id)
                 return True
             if membership.joined_by == target:
@@ -293,6 +306,7 @@ def _end(turn: Turn, person: Person, membership: Membership) -> None:
         erasure.erase_person(turn, person.person_id)
         return
     person.memberships.remove(membership)
+    turn.home.known = None
     if not person.present:
         tombstone(turn, person.person_id)
 

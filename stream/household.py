@@ -6,7 +6,7 @@ first. `step` owns a Home and changes it in place.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from learners.calibration import Recalibration
 from learners.claims import Honesty
@@ -21,7 +21,7 @@ from .policy import SOURCES, Policy
 from .records import GUEST, Source
 
 __all__ = [
-    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "CalibrationState", "Folded", "Home", "Membership", "Person", "PhoneState",
+    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "CalibrationState", "Folded", "Home", "Membership", "Panel", "Person", "PhoneState",
     "Registration",
 ]  # fmt: skip
 
@@ -102,6 +102,16 @@ class PhoneState:
         del self.registrations[:-REGISTRATIONS_MAX]
 
 
+class Panel(NamedTuple):
+    """What an answer needs to know of people and phones, by column; derived, and the same until something is said of them."""
+
+    names: list[str]
+    present: list[bool]
+    enrolled: list[bool]
+    calibrated: list[tuple[int, Recalibration]]  # of whom claims have taught something
+    phones: list[tuple[str, int, PhoneReliability]]  # registered to somebody of the home: id, column, trust
+
+
 @dataclass(slots=True)
 class Home:
     """Everything remembered about one household."""
@@ -122,6 +132,7 @@ class Home:
     spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
     habits: Habits = field(default_factory=Habits)
     honesty: dict[Source, Honesty] = field(default_factory=dict)
+    known: Panel | None = field(default=None, repr=False)  # see `panel`; None since something was said
 
     @classmethod
     def new(cls, household_id: str, policy: Policy) -> "Home":
@@ -130,6 +141,19 @@ class Home:
         presence = Presence(p.guest_share, p.guest_weight, p.person_weight, p.presence_events_max)
         habits = Habits(policy.learning.habits_half_life_days)
         return cls(household_id, presence, habits=habits, honesty={s: policy.honesty(s) for s in SOURCES})
+
+    @property
+    def panel(self) -> Panel:
+        """People and phones as they now are. Whoever changes them sets `known` to None."""
+        if self.known is None:
+            columns = {p.person_id: column for column, p in enumerate(self.people)}
+            latest = [(phone_id, phone.registrations[-1]) for phone_id, phone in self.phones.items()]
+            self.known = Panel(
+                list(columns), [p.present for p in self.people], [bool(p.enrolled) for p in self.people],
+                [(column, p.live) for column, p in enumerate(self.people) if p.live.learnt],
+                [(i, columns[r.person_id], r.reliability) for i, r in latest if r.person_id in columns],
+            )  # fmt: skip
+        return self.known
 
     def column(self, person_id: str) -> int | None:
         """The column of a person, also of one who left a short while ago."""
@@ -146,7 +170,7 @@ class Home:
     @property
     def unanchored(self) -> bool:
         """Whether somebody of the household never enrolled, so that kept events are weighed anew now and then."""
-        return any(p.present and not p.enrolled for p in self.people)
+        return any(here and not enrolled for here, enrolled in zip(self.panel.present, self.panel.enrolled, strict=True))
 
     def row(self, event_id: str) -> Row | None:
         """The ledger's row of an event."""

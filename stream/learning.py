@@ -12,7 +12,7 @@ from learners.fusion import quantise, softmax
 from learners.plain import FOLDED_SHARE_MIN, Days
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
-from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear, phone_llr, tempers
+from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear_then, phone_llr, tempers
 from .household import DAY_MS, NAMES_MAX, Home
 from .ledger import Claim, Row, Shares
 from .memory import hashed
@@ -20,8 +20,8 @@ from .policy import Policy
 from .records import GUEST, Recognition
 
 __all__ = [
-    "REBUILD_HEATS", "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate", "recount",
-    "reshare", "shares_of", "uncount_claim",
+    "REBUILD_HEATS", "calibrate", "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate",
+    "recount", "reshare", "shares_of", "uncount_claim",
 ]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
@@ -124,7 +124,7 @@ def recount(home: Home, row: Row, sign: int) -> None:
     home.presence.learn_one(row.shares, sign)
     habit = habit_of(row.activity, row.observed_at)
     if habit:
-        for name, share in zip([GUEST, *[p.person_id for p in home.people]], row.shares, strict=True):
+        for name, share in zip([GUEST, *home.panel.names], row.shares, strict=True):
             if share > HABIT_SHARE_MIN:
                 home.habits.learn_one(habit, name, sign * share, row.observed_at / DAY_MS)
 
@@ -152,11 +152,20 @@ def uncount_claim(home: Home, claim: Claim) -> None:
 
 def recalibrate(home: Home) -> None:
     """Everybody's calibration anew: what has left the ledger, and then the ledger's claims in order."""
-    claimed = [row for row in home.rows if row.claims and not row.enrolled]
-    for column, person in enumerate(home.people):
+    for person in home.people:
         person.live = person.calibrated()
-        for row in claimed:
+    for row in home.rows:
+        if row.claims:
+            calibrate(home, row)
+    home.known = None
+
+
+def calibrate(home: Home, row: Row) -> None:
+    """Let everybody's calibration learn from a claimed event; guided enrolment teaches it nothing."""
+    if not row.enrolled:
+        for column, person in enumerate(home.people):
             _calibrate(person.live, row, column)
+        home.known = None
 
 
 def _calibrate(live: Recalibration, row: Row, column: int) -> None:
@@ -260,6 +269,6 @@ def _base_logits(home: Home, policy: Policy, row: Row) -> list[float]:
     there = [p.left_at is None or row.observed_at < p.left_at for p in home.people]
     logits = home.presence.log_prior(there)
     if row.sightings is not None:
-        phones = phone_llr(hear(home, policy, row.sightings, row.number), len(home.people))
+        phones = phone_llr(hear_then(home, policy, row.sightings, row.number), len(home.people))
         logits = [logits[0] + home.strangers.llr_one(row.stranger), *(a + b for a, b in zip(logits[1:], phones, strict=True))]
     return logits

@@ -13,6 +13,7 @@ from .portrait import ClaimTold, Event, PersonPortrait, PhoneTold, Portrait, Rec
 __all__ = ["Section", "in_words"]
 
 _SHOWN_MAX: Final = 4  # of habits, or of the people an event may have been of: the rest is little
+_RECORDINGS_MIN: Final = 0.05  # less would be told as 0
 _TIERS: Final = ("unknown", "present", "personal", "private", "purchase", "protected")
 
 
@@ -48,8 +49,7 @@ def in_words(portrait: Portrait, events_max: int = 10) -> Iterator[Section]:
 
 def _home(portrait: Portrait) -> Iterator[str]:
     yield f"{_number(portrait.events, 'event')} answered, the latest record of {_time(portrait.stream_time)}"
-    each = f", {portrait.size_bytes / portrait.members:,.0f} for each of {_number(portrait.members, 'member')}"
-    yield f"{portrait.size_bytes:,} bytes at rest{each if portrait.members else ''}"
+    yield f"{_number(portrait.members, 'member')}; {portrait.size_bytes:,} bytes at rest"
 
 
 def _who(person: PersonPortrait) -> str:
@@ -57,7 +57,7 @@ def _who(person: PersonPortrait) -> str:
 
 
 def _person(person: PersonPortrait, now: int) -> Iterator[str]:
-    joined = f"joined before the home's event {person.first_event}"
+    joined = f"there since the home's event {person.first_event}"
     known = f"; known since {_time(person.known_since)}" if person.known_since is not None else "; nothing is known of them"
     enrolled = f"; {_number(person.enrolments, 'guided enrolment')}" if person.enrolments else "; never enrolled"
     yield f"{joined}{known}{enrolled}"
@@ -66,7 +66,7 @@ def _person(person: PersonPortrait, now: int) -> Iterator[str]:
     yield f"{_number(person.events, 'event')} learnt from{met}{expected}"
     if person.last_pin_at is not None:
         yield f"last PIN {_time(person.last_pin_at)}"
-    for sense in person.senses:
+    for sense in (sense for sense in person.senses if sense.recordings >= _RECORDINGS_MIN):
         yield f"{sense.modality}: {_sense(sense, now)}"
         for vector in sense.vectors:
             yield f"  {vector.event_id or 'mean'}: {vector.embedding}"
@@ -86,11 +86,11 @@ def _sense(sense: Sense, now: int) -> str:
     told = []
     if sense.kept and sense.oldest_at is not None and sense.newest_at is not None:
         devices = ", ".join(f"{device} {number}" for device, number in sense.kept.items())
-        ages = f"{_age(now - sense.newest_at)} to {_age(now - sense.oldest_at)} old"
-        told.append(f"{_number(sum(sense.kept.values()), 'kept event')} ({devices}; {ages})")
-    if sense.enrolled:
+        ages = " to ".join(dict.fromkeys([_age(now - sense.newest_at), _age(now - sense.oldest_at)]))
+        told.append(f"{_number(sum(sense.kept.values()), 'kept event')} ({devices}; {ages} old)")
+    if sense.enrolled >= _RECORDINGS_MIN:
         told.append(f"{_number(sense.enrolled, 'enrolled recording')} as a mean")
-    if sense.folded:
+    if sense.folded >= _RECORDINGS_MIN:
         told.append(f"{_number(sense.folded, 'earlier recording')} as a mean")
     weight = f"{_number(sense.recordings, 'recording')} in all"
     return f"{'; '.join([*told, weight])} ({sense.encoder})"

@@ -3,10 +3,12 @@
 Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier.
 """
 
-import base64
 import math
+from binascii import b2a_base64
 
-from learners.projection import Floats
+import numpy as np
+
+from learners.projection import Floats, Projection
 from learners.prototypes import ANCHOR, REST, SoftPrototypes
 
 from .assurance import SENSORS, tier_of
@@ -18,6 +20,8 @@ from .turn import Turn
 __all__ = ["answer", "label", "publish_profile", "revise", "tombstone"]
 
 PROTOTYPE_MASS_MIN = 0.5  # recordings' worth: less is no prototype
+
+_Prototype = tuple[Floats, float, str | None, int]  # mean, mass, device, first seen at (ms)
 
 
 def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
@@ -108,21 +112,22 @@ def publish_profile(turn: Turn, person: Person) -> None:
         prototypes = _prototypes(home, space, column)
         if prototypes:
             learnt, offset, weights = person.live.state()
-            modality = policy.encoders[encoder].modality
-            calibration = {"weight": weights.get(modality, 1.0), "offset": offset, "learnt": float(learnt),
-                           "temperature": space.projection.temperature}  # fmt: skip
-            published = [_prototype(space, v, mass, device, since) for v, mass, device, since in prototypes]
-            encoders[encoder] = EncoderProfile.model_construct(prototypes=published, calibration=calibration)
+            calibration = {
+                "weight": weights.get(policy.encoders[encoder].modality, 1.0), "offset": offset, "learnt": float(learnt),
+                "temperature": space.projection.temperature,
+            }  # fmt: skip
+            fields = {"prototypes": _published(space.projection, prototypes), "calibration": calibration}
+            encoders[encoder] = made(EncoderProfile, fields)
             drift = max(drift, _moved(prototypes[0][0], prototypes[-1][0]))
     owned = [row.shares[column + 1] for row in home.rows]
-    trust = sum(s * s for s in owned) / sum(owned) if sum(owned) > 0 else 0.0
-    phones = [i for i, phone in home.phones.items() if phone.registrations[-1].person_id == person.person_id]
-    value = Profile.model_construct(
-        v=1, household_id=home.household_id, person_id=person.person_id, revision=person.revision, updated_at=turn.at,
-        encoders=encoders, habits=home.habits.of(person.person_id), phones=phones,
-        health=Health.model_construct(events=person.events, last_seen_at=person.last_seen_at, drift=drift, trust=trust),
-        policy_id=policy.policy_id, cause=turn.cause,
-    )  # fmt: skip
+    trust = sum([s * s for s in owned]) / sum(owned) if sum(owned) > 0 else 0.0
+    health = {"events": person.events, "last_seen_at": person.last_seen_at, "drift": drift, "trust": trust}
+    value = made(Profile, {
+        "v": 1, "household_id": home.household_id, "person_id": person.person_id, "revision": person.revision,
+        "updated_at": turn.at, "encoders": encoders, "habits": home.habits.of(person.person_id),
+        "phones": [i for i, owner, _ in home.panel.phones if owner == column], "health": made(Health, health),
+        "policy_id": policy.policy_id, "cause": turn.cause,
+    })  # fmt: skip
     turn.outputs.append(Output("profiles", f"{home.household_id}/{person.person_id}", value))
     person.revision += 1
     person.published_events = person.events
@@ -133,9 +138,9 @@ def tombstone(turn: Turn, person_id: str) -> None:
     turn.outputs.append(Output("profiles", f"{turn.home.household_id}/{person_id}", None))
 
 
-def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[tuple[Floats, float, str | None, int]]:
+def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[_Prototype]:
     """(mean, mass, device, first seen at), oldest first: the folded past, and the ledger's events by device."""
-    found: list[tuple[Floats, float, str | None, int]] = []
+    found: list[_Prototype] = []
     for which in (ANCHOR, REST):
         tail = space.tail(column, which)
         if tail is not None:
@@ -151,9 +156,14 @@ def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[tuple[Fl
     return sorted(found, key=lambda p: p[3])
 
 
-def _prototype(space: SoftPrototypes, vector: Floats, mass: float, device: str | None, since: int) -> Prototype:
-    raw = space.projection.restore(vector).astype("<f2").tobytes()
-    return Prototype.model_construct(embedding=base64.b64encode(raw).decode(), weight=mass, device_id=device, since=since)
+def _published(projection: Projection, prototypes: list[_Prototype]) -> list[Prototype]:
+    """As the contract has them: in the encoder's own space, as base64 of float16."""
+    restored = projection.restore(np.stack([mean for mean, _, _, _ in prototypes])).astype("<f2")
+    texts = [b2a_base64(vector.tobytes(), newline=False).decode() for vector in restored]
+    return [
+        made(Prototype, {"embedding": text, "weight": mass, "device_id": device, "since": since})
+        for text, (_, mass, device, since) in zip(texts, prototypes, strict=True)
+    ]
 
 
 def _moved(first: Floats, last: Floats) -> float:

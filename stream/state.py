@@ -104,9 +104,9 @@ def _from_1(body: list[Any]) -> list[Any]:
     names, rows, spaces = body[5], body[8], {}
     for encoder, pairs in body[11].items():
         tails = [tail or (b"", 0.0, 0.0, 0.0) for pair in pairs for tail in pair]
-        vectors, *numbers = ([tail[i] for tail in tails] for i in range(4))
-        kept = [raw for row in rows for number, raw in row[5] if names[number] == encoder]
-        spaces[encoder] = [*numbers, b"".join(vectors), b"".join(kept)]
+        masses, times, since = ([tail[i] for tail in tails] for i in (1, 2, 3))
+        kept = b"".join([raw for row in rows for number, raw in row[5] if names[number] == encoder])
+        spaces[encoder] = [masses, times, since, b"".join([tail[0] for tail in tails]), kept]
     for row in rows:
         row[5] = [number for number, _ in row[5]]
     return [2, *body[1:11], spaces, *body[12:]]

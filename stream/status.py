@@ -4,9 +4,10 @@ Law: looking changes nothing and needs no worker. Lag is counted from what the g
 partitions that nobody has.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
 from rich.table import Table
@@ -21,9 +22,12 @@ from .stores.board import Board
 from .topics import TIMEOUT_S
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 __all__ = ["Status", "lags", "look", "picture"]
+
+_PAUSES_S: Final = (0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,8 @@ def lags(wiring: Wiring, admin: "AdminClient") -> dict[int, int]:
         right = "that of topics which exist; `kithkin topics create` makes them"
         raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
     places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
-    first, end = (
-        {
-            (place.topic, place.partition): answer.result().offset
-            for place, answer in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=TIMEOUT_S).items()
-        }
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
-    )
+    first = _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    end = _offsets(admin, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
     asked = [ConsumerGroupTopicPartitions(wiring.group, places)]
     (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S).values()
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
@@ -88,6 +87,22 @@ def lags(wiring: Wiring, admin: "AdminClient") -> dict[int, int]:
         at = place.topic, place.partition
         lag[place.partition] += end[at] - max(place.offset, first[at])  # one without a commit has a negative offset
     return lag
+
+
+def _offsets(admin: "AdminClient", places: Sequence["TopicPartition"], which: "OffsetSpec") -> dict[tuple[str, int], int]:
+    """Offset by topic and partition. Asked again where a partition has just got a leader or another one."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    passing = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            answers = admin.list_offsets(dict.fromkeys(places, which), request_timeout=TIMEOUT_S)
+            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+        except KafkaException as error:
+            if pause_s is None or error.args[0].code() not in passing:
+                raise
+            time.sleep(pause_s)
+    raise AssertionError("the last attempt gives or raises")
 
 
 def picture(status: Status) -> Group:

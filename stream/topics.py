@@ -8,6 +8,7 @@ Records carry the brokers' time (LogAppendTime): retention counts from when a re
 stands in 1970 nor a recorded log that is fed anew has its records deleted before they were read.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _DAY_MS: Final = 86_400_000
 _REPLICATION_WANTED: Final = 3  # one broker may be down for maintenance while another fails
 MESSAGE_BYTES_MAX: Final = 1_048_588  # Kafka's own default: a batch of ours may fill it
 TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ def create(wiring: Wiring, partitions: int, replication: int | None = None) -> l
         _refuse_other_partitions(wiring, partitions, there)
         missing = [topic for topic in TOPICS if topic.name not in there]
         made = _make(admin, [_new(wiring.prefix, topic, partitions, copies) for topic in missing])
+        _refuse_other_partitions(wiring, partitions, _all_known(wiring, admin))  # who was quicker may have made others
     return [Created(wiring.prefix + topic.name, wiring.prefix + topic.name in made, partitions) for topic in TOPICS]
 
 
@@ -224,6 +227,16 @@ def _make(admin: "AdminClient", topics: Sequence["NewTopic"]) -> set[str]:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     return made
+
+
+def _all_known(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
+    """All topics, once the brokers have heard from their controller what was made. Raises BrokerError."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while len(there := found(wiring, admin)) < len(TOPICS):
+        if time.monotonic() > until_s:
+            raise BrokerError(f"{wiring.broker} made the topics, but does not know them all after {TIMEOUT_S:g} s")
+        time.sleep(_POLL_S)
+    return there
 
 
 def _refuse_other_partitions(wiring: Wiring, partitions: int, there: Mapping[str, TopicFound]) -> None:

@@ -1,8 +1,9 @@
-"""A gate in front of a server: it may encrypt what passes (Python's own TLS), or lose replies on demand."""
+"""A gate in front of a server: it may encrypt what passes (Python's own TLS), lose replies on demand, or say other things."""
 
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,12 @@ class Proxy:
         Where to.
     tls
         The server's side of TLS; None: as it comes.
+    instead
+        Bytes of replies, and what is passed on in their place.
     """
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._target, self._tls = port, tls
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, instead: Mapping[bytes, bytes] = {}) -> None:
+        self._target, self._tls, self._instead = port, tls, instead
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._losses: list[bytes] = []  # requests, by a part of them, whose next reply is lost
@@ -74,6 +77,8 @@ class Proxy:
                 if losing.is_set():
                     self.lost += 1
                     break
+                for told, other in self._instead.items():
+                    received = received.replace(told, other)
                 client.sendall(received)
         _end(client)
         _end(server)

@@ -1,7 +1,7 @@
 """The brokers over real Kafka: what every broker promises, and what the two clients taught."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from confluent_kafka import Producer
@@ -60,10 +60,15 @@ class OverKafka(BrokerConformance):
     @pytest.fixture
     def cluster(self, kafka: Running) -> Iterator[Cluster]:
         prefix = f"t{uuid.uuid4().hex[:12]}."
-        cluster = KafkaCluster(kafka.bootstrap, Wiring(broker=f"{self.scheme}://{kafka.bootstrap}", prefix=prefix, group=f"{prefix}g"))
+        wiring = Wiring(broker=f"{self.scheme}://{kafka.bootstrap}", prefix=prefix, group=f"{prefix}g")
+        cluster = KafkaCluster(kafka.bootstrap, wiring)
         yield cluster
         cluster.close()
 
 
 class TestConfluent(OverKafka):
     scheme = "confluent"
+
+
+class TestKafkaPython(OverKafka):
+    scheme = "kafka"

@@ -92,7 +92,7 @@ def plain_rows(space: SoftPrototypes) -> list[tuple[int | None, list[float], flo
                 own = [tail.mass if p == person else 0.0 for p in range(space.people)]
                 found.append((None, tail.vector.tolist(), tail.time, own))
     for i, key in enumerate(space.keys):
-        found.append((key, space.vector(key).tolist(), float(space._rows.times[i]), space._rows.shares[i].tolist()))
+        found.append((key, space.vector(key).tolist(), float(space._rows[1][i]), space._rows[2][i].tolist()))
     return found
 
 
@@ -122,7 +122,7 @@ def test_prototypes_compare_as_their_formula_says(seed: int, people: int, rows: 
     assert space.llr(probe, day) == pytest.approx(plain_llr(space, probe.tolist(), day), abs=1e-4)
     kept = space.llr_kept() if space.keys else []
     for i, key in enumerate(space.keys):
-        expected = plain_llr(space, space.vector(key).tolist(), float(space._rows.times[i]), without=key)
+        expected = plain_llr(space, space.vector(key).tolist(), float(space._rows[1][i]), without=key)
         assert kept[i].tolist() == pytest.approx(expected, abs=1e-4)
 
 

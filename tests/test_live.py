@@ -6,35 +6,35 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
-from stream.brokers import MemoryBroker, MemoryLog
+from stream.brokers import open_broker
 from stream.brokers.kafka import producer, reader
 from stream.cluster.processes import until
-from stream.live import work
+from stream.cluster.redis import Redis
 from stream.policy import Policy
-from stream.ports import Offsets
-from stream.records import INPUT_TOPICS
-from stream.settings import Wiring
+from stream.records import INPUT_TOPICS, Record
+from stream.settings import KafkaWiring, Wiring
+from stream.status import look
 from stream.stores import MemoryStore, open_store
+from stream.stores.board import Board
 from stream.supervisor import EXIT_FAILED, EXIT_STALLED, Leash, Patience, Supervisor
-from stream.vitals import Vitals
+from stream.topics import administration
 from stream.watch import Heart, Watchdog
 from stream.worker import Worker, WorkerLimits
 
 from .conftest import Running
 from .histories import history
-from .one_worker import see
 
 PATIENCE_S = 60.0
 QUICK = Patience(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3, stop_s=1.0)
@@ -175,7 +175,8 @@ def living(*marks: Path) -> list[int]:
 
 
 def writes_its_pid(mark: Path, then: str) -> list[str]:
-    return python(f"open({str(mark) + '.new'!r}, 'w').write(str(os.getpid())); os.rename({str(mark) + '.new'!r}, {str(mark)!r}); {then}")
+    new = f"{mark}.new"
+    return python(f"open({new!r}, 'w').write(str(os.getpid())); os.rename({new!r}, {str(mark)!r}); {then}")
 
 
 def test_asked_to_stop_it_asks_all_and_kills_who_does_not(tmp_path: Path) -> None:
@@ -211,25 +212,24 @@ class Site:
 
     def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
         self.wiring, self._folder, self._ends = wiring, folder, ends
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self._workers = 0
 
-    @property
-    def flags(self) -> list[str]:
+    def kithkin(self, command: str, *flags: str) -> list[str]:
         wiring = self.wiring
-        return ["--broker", wiring.broker, "--prefix", wiring.prefix, "--group", wiring.group, "--store", str(wiring.store)]
+        shared = ["--broker", wiring.broker, "--prefix", wiring.prefix, "--group", wiring.group, "--store", str(wiring.store)]
+        return [sys.executable, "-c", "from stream.cli import main; main()", command, *shared, *flags]
 
     def feed(self, records: int, seed: int = 1) -> None:
         with producer(self.wiring) as sender:
-            for topic, partition, at, key, value in history(seed, self.partitions, records):
-                sender.send(topic, key, value, timestamp=at)
+            for topic, partition, at, key, value in history(seed, 1, records):
+                sender.send(Record(topic, partition, 0, at, key, value))
 
-    def start(self, *flags: str, **environment: object) -> subprocess.Popen[bytes]:
+    def start(self, *flags: str, **settings: object) -> subprocess.Popen[bytes]:
         """`kithkin worker`, with what it logs in a file."""
-        command = [sys.executable, "-c", "from stream.cli import main; main()", "worker", *self.flags, *flags]
-        set_ = {f"KITHKIN_{name.upper()}": str(value) for name, value in environment.items()}
-        with self.log(len(self.workers)).open("wb") as log:
-            process = subprocess.Popen(command, stderr=log, env={**os.environ, **set_})
-        self.workers.append(process)
+        environment = os.environ | {f"KITHKIN_{name.upper()}": str(value) for name, value in settings.items()}
+        with self.log(self._workers).open("wb") as log:
+            process = subprocess.Popen(self.kithkin("worker", *flags), stderr=log, env=environment)
+        self._workers += 1
         self._ends.callback(process.wait)
         self._ends.callback(process.kill)
         return process
@@ -239,3 +239,174 @@ class Site:
 
     def lines(self, number: int = 0) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log(number).read_text().splitlines()]
+
+    def status(self) -> dict[str, Any]:
+        """What `kithkin status --json` tells."""
+        with administration(self.wiring) as admin, closing(Board(str(self.wiring.store), self.wiring)) as board:
+            return look(self.wiring, admin, board).as_json()
+
+    def written(self, topic: str) -> list[Record]:
+        return list(reader(self.wiring, [topic]))
+
+    def done(self) -> bool:
+        """Whether every record is committed."""
+        return bool(self.status()["lag"] == 0)
+
+    def complaints(self) -> list[str]:
+        """What is wrong with what was made of all records, when all are done."""
+        found = []
+        journal = sorted((record.partition, record.offset, json.loads(record.value or b"")) for record in self.written("journal"))
+        stands_at = {partition: dict.fromkeys(INPUT_TOPICS, 0) for partition, _, _ in journal}
+        for partition, _, entry in journal:
+            if entry["offsets_from"] != stands_at[partition]:
+                found.append(f"partition {partition}: {entry['offsets_from']} follows {stands_at[partition]}")
+            stands_at[partition] = entry["offsets_to"]
+        inputs = Counter((record.topic, record.partition) for topic in INPUT_TOPICS for record in self.written(topic))
+        for (topic, partition), count in inputs.items():
+            if stands_at[partition][topic] != count:
+                found.append(f"{topic}[{partition}] has {count} records, done are {stands_at[partition][topic]}")
+        answers = Counter(
+            (answer["household_id"], *answer["cause"].values())
+            for record in self.written("identities")
+            if (answer := json.loads(record.value or b""))["revision"] == 0
+        )
+        found += [f"{answer} was given {times} times" for answer, times in answers.items() if times > 1]
+        with closing(open_store(str(self.wiring.store), self.wiring)) as store:
+            for partition, offsets in stands_at.items():
+                if (states := {topic: store.claim(partition).offsets.get(topic, 0) for topic in INPUT_TOPICS}) != offsets:
+                    found.append(f"partition {partition}: the states stand at {states}, the journal at {offsets}")
+        return found
+
+
+@pytest.fixture
+def site(kafka: Running, redis_url: str, topics: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Makes a site with so many partitions."""
+    with ExitStack() as ends:
+
+        def make(partitions: int = 2, store: str = redis_url) -> Site:
+            prefix = topics(partitions)
+            wiring = Wiring(broker=f"confluent://{kafka.bootstrap}", prefix=prefix, group=f"{prefix}group", store=store)
+            return Site(wiring, tmp_path, ends)
+
+        yield make
+
+
+def test_asked_to_stop_under_load_it_ends_within_ten_seconds_and_nothing_is_lost(site: Callable[..., Site]) -> None:
+    here = site()
+    here.feed(1500)
+    first = here.start(batch_records_max=20)
+    assert until(lambda: len(here.written("journal")) > 5, PATIENCE_S)
+    began_s = time.monotonic()
+    first.terminate()
+    assert first.wait(PATIENCE_S) == 0
+    assert time.monotonic() - began_s < 10.0
+    assert here.status()["lag"] > 0, "it was to be stopped amid its work"
+    assert here.lines()[-1]["message"] == "stopped as asked"
+    here.start()
+    assert until(here.done, PATIENCE_S)
+    assert here.complaints() == []
+
+
+def test_a_worker_that_was_killed_is_started_again_and_goes_on(site: Callable[..., Site]) -> None:
+    here = site()
+    here.feed(600)
+    here.start(batch_records_max=20)
+    assert until(lambda: bool(here.status()["workers"]), PATIENCE_S)
+    (note,) = here.status()["workers"].values()
+    os.kill(note["pid"], signal.SIGKILL)
+    here.feed(600, seed=2)
+    assert until(lambda: here.done() and [n["restarts"] for n in here.status()["workers"].values()] == [1], PATIENCE_S)
+    assert here.complaints() == []
+
+
+def test_two_workers_share_the_partitions(site: Callable[..., Site]) -> None:
+    here = site(partitions=4)
+    here.start("--workers", "2")
+    assert until(lambda: sorted(len(n["partitions"]) for n in here.status()["workers"].values()) == [2, 2], PATIENCE_S)
+    here.feed(400)
+    assert until(here.done, PATIENCE_S)
+    assert len({partition["worker"] for partition in here.status()["partitions"].values()}) == 2
+    assert here.complaints() == []
+
+
+def asked(address: str, path: str) -> tuple[int, str]:
+    try:
+        with urlopen(f"http://{address}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_one_worker_too_many_idles_and_is_ready(site: Callable[..., Site]) -> None:
+    def notes() -> list[dict[str, Any]]:
+        return list(here.status()["workers"].values())
+
+    here = site(partitions=1)
+    here.start("--workers", "2", "--listen", "127.0.0.1:0", kafka__session_timeout_s=6)
+    assert until(lambda: sorted(len(note["partitions"]) for note in notes()) == [0, 1], PATIENCE_S)
+    addresses = [note["listen"] for note in notes()]
+    assert until(lambda: [asked(address, "/readyz")[0] for address in addresses] == [200, 200], PATIENCE_S)
+    here.feed(100)
+    assert until(here.done, PATIENCE_S)
+    assert sorted("kithkin_records_total 0.0" in asked(address, "/metrics")[1] for address in addresses) == [False, True]
+    assert here.complaints() == []
+
+
+def test_a_store_that_hangs_is_noticed_as_a_stall(site: Callable[..., Site], own_redis: Callable[..., Redis]) -> None:
+    redis = own_redis()
+    here = site(store=redis.url)
+    worker = here.start("--no-restart", stall_s=3)
+    assert until(lambda: bool(here.status()["workers"]), PATIENCE_S)
+    os.kill(redis.pids[0], signal.SIGSTOP)
+    here.feed(100)
+    assert worker.wait(PATIENCE_S) == EXIT_STALLED
+    last = here.lines()[-1]
+    assert last["message"].startswith("no progress for 3 s")
+    assert any("redis" in call for call in last["threads"]["MainThread"])
+    os.kill(redis.pids[0], signal.SIGCONT)
+    here.start("--no-restart")
+    assert until(here.done, PATIENCE_S)
+    assert here.complaints() == []
+
+
+def test_without_a_worker_the_status_tells_what_is_left_and_that_nobody_has_it(site: Callable[..., Site]) -> None:
+    here = site(partitions=2)
+    here.feed(50)
+    sent = sum(len(here.written(topic)) for topic in INPUT_TOPICS)
+    assert here.status()["lag"] == sent
+    assert {partition["worker"] for partition in here.status()["partitions"].values()} == {None}
+    told = subprocess.run(here.kithkin("status"), check=True, capture_output=True, text=True, env=os.environ | {"COLUMNS": "150"})
+    assert "nobody" in told.stdout
+    assert "0 workers" in told.stdout
+    (line,) = subprocess.run(here.kithkin("status", "--json"), check=True, capture_output=True).stdout.splitlines()
+    assert json.loads(line) == here.status()
+
+
+def test_what_is_set_wrongly_is_told_before_anything_starts(site: Callable[..., Site]) -> None:
+    here = site()
+    worker = here.start("--prefix", "no-such-prefix.")
+    assert worker.wait(PATIENCE_S) == 2
+    (line,) = (line for line in here.lines() if line["level"] == "critical")
+    assert "no-such-prefix.recognitions" in line["message"]
+
+
+def test_a_slow_store_slows_the_worker_and_not_the_heartbeat(site: Callable[..., Site]) -> None:
+    class Slow(MemoryStore):
+        def save(self, *arguments: Any) -> None:
+            if not saves:
+                time.sleep(1.5 * session_s)
+            saves.append(arguments[0])
+            super().save(*arguments)
+
+    saves: list[int] = []
+    session_s = 6.0  # the least that brokers grant unless told otherwise
+    here = site(partitions=1)
+    wiring = here.wiring.model_copy(update={"slot": "slow", "kafka": KafkaWiring(session_timeout_s=session_s)})
+    here.feed(300)
+    with closing(open_broker(wiring)) as broker:
+        worker = Worker(broker, Slow(), Policy(), WorkerLimits(records_max=100, dead_letters_min=10**9))
+        total = sum(len(here.written(topic)) for topic in INPUT_TOPICS)
+        worker.run(stop=lambda: worker.counts.records == total)
+    assert len(saves) >= 3
+    assert worker.counts.rebalances == 1, "the group did not miss it"

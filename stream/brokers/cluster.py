@@ -5,15 +5,42 @@ no records. What is published stands on the group's metadata as it was when the 
 the commit it would let a member publish that has been replaced.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from ..ports import Batch, BrokerError, Offsets, Transaction
 from ..records import INPUT_TOPICS, Journal, Record
 from .journals import PartitionReader, on_both, read_batch, read_journal
+from .kafka import PATIENCE_S
 from .slots import Slot
 
-__all__ = ["ClusterBroker", "Member", "Membership", "Publisher"]
+__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse"]
+
+POLL_INTERVAL_MAX_S: Final = 600.0  # a worker that hangs is ended by its own watch long before the group gives it up
+
+
+class Pulse:
+    """Tells brokers that have nothing to say from brokers that are gone, which a poll alone does not.
+
+    Parameters
+    ----------
+    ask
+        Puts a question to the brokers, and raises when they do not answer within a few seconds.
+    """
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self._ask = ask
+        self._felt_at = time.monotonic()
+
+    def check(self, felt: bool) -> None:
+        """Called with every poll, `felt` when records came. Asks once nothing did for `PATIENCE_S`; raises what that raises."""
+        now = time.monotonic()
+        if felt:
+            self._felt_at = now
+        elif now - self._felt_at > PATIENCE_S:
+            self._ask()
+            self._felt_at = time.monotonic()
 
 
 class Membership:

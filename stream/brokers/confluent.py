@@ -6,7 +6,7 @@ fetched before the poll after it, so that a place sought in between loses and do
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import ClusterBroker, Membership
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse
 from .journals import Span
 from .kafka import PATIENCE_S, Names, librdkafka, records_of
 from .slots import Slot
@@ -36,7 +36,6 @@ _FENCED: Final = frozenset(
 )
 _REFUSED: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # to try again would be in vain
 _HARMLESS: Final = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})  # the latter: we are told by a callback
-_POLL_INTERVAL_MAX_MS: Final = 600_000  # between two polls; a worker that hangs is ended by its own watch long before
 _AT_ONCE: Final = 1_000
 _WAIT_S: Final = 0.1
 _CLOSE_S: Final = 5.0
@@ -45,32 +44,29 @@ _CLOSE_S: Final = 5.0
 def confluent_broker(wiring: Wiring) -> ClusterBroker:
     """A member of the wiring's group. Raises ConfigError, or BrokerError when the brokers do not answer or refuse us."""
     slot = Slot(wiring)
-    return ClusterBroker(slot, _Member(wiring), _Publisher(wiring, slot.transactional_id), _Reader(wiring))
+    try:
+        return ClusterBroker(slot, _Member(wiring), _Publisher(wiring, slot.transactional_id), _Reader(wiring))
+    except BrokerError:
+        slot.release()
+        raise
 
 
-class _Connection:
-    """What librdkafka tells of one client's connections beside the answers to our calls."""
+class _Refusal:
+    """An error of the connections after which it is in vain to try again. librdkafka tells it beside the answers to calls."""
 
     def __init__(self) -> None:
-        self._lost_at: float | None = None
-        self._latest: KafkaError | None = None
+        self._error: KafkaError | None = None
 
     def note(self, error: KafkaError) -> None:
-        """The client's `error_cb`: librdkafka goes on trying, so most of it is only worth a log line."""
+        """The client's `error_cb`. librdkafka goes on trying, so most of it is only worth a log line."""
         _LOG.warning("%s", error.str())
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._lost_at = self._lost_at or time.monotonic()
-        else:
-            self._latest = error
+        if error.fatal() or error.code() in _REFUSED:
+            self._error = error
 
-    def check(self, client: Consumer | Producer) -> None:
-        """Raises BrokerError when the brokers refuse us, or do not answer for long."""
-        if self._latest is not None and (self._latest.fatal() or self._latest.code() in _REFUSED):
-            raise BrokerError(f"the brokers refuse us: {self._latest.str()}")
-        if self._lost_at is not None and time.monotonic() - self._lost_at > PATIENCE_S:
-            with _explained("asking the brokers after all connections were lost"):
-                client.list_topics(timeout=_CLOSE_S)
-            self._lost_at = None
+    def check(self) -> None:
+        """Raises BrokerError when there was one."""
+        if self._error is not None:
+            raise BrokerError(f"the brokers refuse us: {self._error.str()}")
 
 
 class _Member:
@@ -81,16 +77,17 @@ class _Member:
         self._names = Names(wiring.prefix)
         self._starts: dict[tuple[str, int], int] = {}  # where partitions of the share were told to begin
         self._moved = False
-        self._connection = _Connection()
+        self._refusal = _Refusal()
         session_ms = int(wiring.kafka.session_timeout_s * 1_000)
         settings = _consuming(wiring) | {
-            "error_cb": self._connection.note,
+            "error_cb": self._refusal.note,
             "partition.assignment.strategy": "range",
             "session.timeout.ms": session_ms,
             "heartbeat.interval.ms": session_ms // 5,
-            "max.poll.interval.ms": max(_POLL_INTERVAL_MAX_MS, session_ms),
+            "max.poll.interval.ms": max(int(POLL_INTERVAL_MAX_S * 1_000), session_ms),
         }
         self._consumer = Consumer(settings)
+        self._pulse = Pulse(lambda: self._consumer.list_topics(timeout=_CLOSE_S))
         self._consumer.subscribe(
             [self._names.wire(topic) for topic in INPUT_TOPICS],
             on_assign=self._on_assign,
@@ -109,7 +106,8 @@ class _Member:
                     return news  # what came before it in this poll comes again, to whoever has the partition now
                 records = records_of([message for message in messages if message.error() is None], self._names)
                 if records or time.monotonic() >= ends_at:
-                    self._connection.check(self._consumer)
+                    self._refusal.check()
+                    self._pulse.check(bool(records))
                     return Batch(records)
 
     def committed(self, partition: int) -> Offsets:
@@ -168,12 +166,14 @@ class _Publisher:
         self._names = Names(wiring.prefix)
         self._group = wiring.group
         self._open = False
-        self._connection = _Connection()
+        self._refusal = _Refusal()
         settings = librdkafka(wiring) | {
-            "error_cb": self._connection.note,
+            "error_cb": self._refusal.note,
             "transactional.id": transactional_id,
             "transaction.timeout.ms": int(wiring.kafka.transaction_timeout_s * 1_000),
             "linger.ms": 1,
+            # A transaction begun right after another is told to wait; librdkafka would do so for 100 ms, twenty times too long.
+            "retry.backoff.ms": 1,
             "compression.type": "lz4",
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 0,  # a batch has its own limit
@@ -211,7 +211,7 @@ class _Publisher:
                 return
             except KafkaException as error:
                 self._producer.poll(0)
-                self._connection.check(self._producer)
+                self._refusal.check()
                 if not error.args[0].retriable() or time.monotonic() > ends_at:
                     raise _as_ours("beginning transactions", error) from error
 
@@ -236,8 +236,8 @@ class _Reader:
     def __init__(self, wiring: Wiring) -> None:
         self._names = Names(wiring.prefix)
         self._patience_s = PATIENCE_S + wiring.kafka.transaction_timeout_s
-        self._connection = _Connection()
-        self._consumer = Consumer(_consuming(wiring) | {"error_cb": self._connection.note, "fetch.wait.max.ms": 10})
+        self._refusal = _Refusal()
+        self._consumer = Consumer(_consuming(wiring) | {"error_cb": self._refusal.note, "fetch.wait.max.ms": 10})
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         with _explained(f"asking for the bounds of {topic}[{partition}]"):
@@ -268,7 +268,7 @@ class _Reader:
                     messages.append(message)
                 if ended or len(messages) == records_max or (span.stop is not None and _offset(message) == span.stop - 1):
                     return records_of(messages, self._names)
-            self._connection.check(self._consumer)
+            self._refusal.check()
         raise BrokerError(f"{span}: no end within {self._patience_s:.0f} s: the brokers are slow, or a transaction stays open")
 
     def _is_open_at(self, end: Message) -> bool:

@@ -42,8 +42,8 @@ def address(wiring: Wiring) -> tuple[str, str]:
     ('kafka', 'a.example:9092,b.example:9092')
     """
     scheme, _, servers = wiring.broker.partition("://")
-    if "@" in servers:
-        raise ConfigError("broker", f"{scheme}://…@{servers.rpartition('@')[2]}", "the wiring", f"{_FORMS}; who we are stands in [kafka]")
+    if "@" in servers:  # before it may stand a password, which is not to be shown
+        raise ConfigError("broker", f"{scheme}://…@…", "the wiring", f"{_FORMS}; a name and password stand in [kafka]")
     places = [server.rpartition(":") for server in servers.removesuffix("/").split(",")]
     if scheme not in ("confluent", "kafka") or not all(host and "/" not in host and port.isdecimal() for host, _, port in places):
         raise ConfigError("broker", wiring.broker, "the wiring", _FORMS)
@@ -188,7 +188,6 @@ def producer(wiring: Wiring) -> "Sender":
         **librdkafka(wiring),
         "enable.idempotence": True,
         "linger.ms": 1,
-        "compression.type": "lz4",
         "partitioner": "murmur2_random",  # librdkafka's own would send nine in ten keys elsewhere than Java's
         "delivery.timeout.ms": int(PATIENCE_S * 1000),
     }

@@ -55,12 +55,13 @@ def _context(files: Mapping[str, Path]) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=files.get("ca_file"))
     except ssl.SSLError as error:
-        raise _wrong("ca_file", files["ca_file"], f"PEM certificates ({error.reason or error})") from None
+        raise _wrong("ca_file", str(files["ca_file"]), f"PEM certificates ({error.reason or error})") from None
     if "certificate_file" in files:
         try:
             context.load_cert_chain(files["certificate_file"], files["key_file"], password=_no_passphrase)
         except (ssl.SSLError, ValueError) as error:
-            raise _wrong("certificate_file", files["certificate_file"], f"a PEM certificate that fits key_file ({error})") from None
+            right = f"a PEM certificate that fits key_file ({error})"
+            raise _wrong("certificate_file", str(files["certificate_file"]), right) from None
     return context
 
 

@@ -5,10 +5,10 @@ Law: states are read before offsets. A worker that works meanwhile moves them in
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..brokers.journals import on_both
-from ..brokers.kafka import Names
+from ..brokers.kafka import Names, librdkafka
 from ..ports import Offsets, StoreError
 from ..records import INPUT_TOPICS
 from ..settings import Wiring
@@ -18,6 +18,7 @@ from .check import Check, judged
 from .kafka import asked
 
 if TYPE_CHECKING:
+    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
 __all__ = ["agreement_checks"]
@@ -55,14 +56,12 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
 
 def _places(wiring: Wiring, admin: "AdminClient", states: Mapping[int, Offsets]) -> dict[int, _Place]:
     """Raises KafkaException."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
     names = Names(wiring.prefix)
     places = [TopicPartition(names.wire(topic), partition) for partition in states for topic in INPUT_TOPICS]
-    group = [ConsumerGroupTopicPartitions(wiring.group, places)]
-    (answer,) = admin.list_consumer_group_offsets(group, request_timeout=TIMEOUT_S).values()
-    committed = {(place.topic, place.partition): max(0, place.offset) for place in answer.result().topic_partitions}
+    committed = {(place.topic, place.partition): max(0, place.offset) for place in _committed(wiring, places)}
     earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
     bounds = admin.list_offsets(dict.fromkeys(places, earliest), request_timeout=TIMEOUT_S)
     retained = {(place.topic, place.partition): found.result().offset for place, found in bounds.items()}
@@ -71,6 +70,21 @@ def _places(wiring: Wiring, admin: "AdminClient", states: Mapping[int, Offsets])
         return {topic: offsets[names.wire(topic), partition] for topic in INPUT_TOPICS}
 
     return {partition: _Place(stand, of(committed, partition), of(retained, partition)) for partition, stand in states.items()}
+
+
+def _committed(wiring: Wiring, places: list["TopicPartition"]) -> list["TopicPartition"]:
+    """The group's offsets, as a consumer asks for them that has not joined. Raises KafkaException.
+
+    An AdminClient of librdkafka 2.16 ends the process when the group's coordinator is just moving.
+    """
+    from confluent_kafka import Consumer
+
+    settings: dict[str, Any] = {**librdkafka(wiring), "log_level": 0, "group.id": wiring.group, "isolation.level": "read_committed"}
+    consumer = Consumer(settings)
+    try:
+        return consumer.committed(places, TIMEOUT_S)
+    finally:
+        consumer.close()
 
 
 def _judged(places: Mapping[int, _Place]) -> Check:

@@ -71,6 +71,7 @@ def up(
 
 def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console") -> None:
     """Say how to use it, then how it goes, until it is to stop. Raises ClusterError when a part of it has ended."""
+    from confluent_kafka import KafkaException
     from rich.live import Live
 
     from ..cluster.processes import ClusterError, until
@@ -89,7 +90,11 @@ def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console"
         if console.is_terminal:
             ends.enter_context(view)
         while not until(lambda: stop() or cluster.lost is not None, _EVERY_S):
-            view.update(_in_a_line(look(cluster.wiring, admin, board)), refresh=console.is_terminal)
+            try:
+                told = _in_a_line(look(cluster.wiring, admin, board))
+            except KafkaException:  # a busy broker is no reason to end; one that has ended is seen above
+                told = "[yellow]Kafka does not answer just now…[/]"
+            view.update(told, refresh=console.is_terminal)
     if not stop():
         raise ClusterError(str(cluster.lost))
 

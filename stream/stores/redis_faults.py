@@ -16,7 +16,8 @@ class RedisFault(NamedTuple):
     passes: bool
 
 
-# Found in "ErrorClass: text, and the text of its cause", in this order. What the operator has to change does not pass; what Redis can get over does.
+# Found in "ErrorClass: text, and the text of its cause", in this order.
+# What the operator has to change does not pass; what Redis can get over does.
 _FAULTS: Final = [
     (
         r"^AuthenticationError|^AuthenticationWrong|NOAUTH|WRONGPASS|without any password",
@@ -47,9 +48,9 @@ _FAULTS: Final = [
         False,
     ),
     (
-        r"certificate required|CERTIFICATE_REQUIRED|handshake failure",
-        "asks for our certificate: set redis.certificate_file and redis.key_file",
-        False,
+        r"certificate required|CERTIFICATE_REQUIRED|handshake failure|EOF occurred in violation",
+        "ends the TLS handshake, as one does that asks for our certificate: set redis.certificate_file and redis.key_file",
+        True,
     ),
     (r"WRONGTYPE", "holds something else under our keys: give kithkin a database or a prefix of its own", False),
     (

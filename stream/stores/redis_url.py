@@ -18,6 +18,8 @@ REDIS_FORMS: Final = (
 )
 _SCHEME: Final = re.compile(r"redis(s?)(?:\+(sentinel|cluster))?")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/?#,]+))(?::(\d{1,5}))?")
+_USERINFO: Final = re.compile(r"^(?P<shown>(?:\w[\w+]*://(?:[^:@/]*:)?)?).*(?P<end>@)", re.DOTALL)  # what stays, and what goes
+_QUERIED: Final = re.compile(r"^(?P<shown>(?:\w[\w+]*://)?).*(?P<end>)", re.DOTALL)  # ours have none: it may be anything
 _PATHS: Final = {  # what may follow the hosts: a service (of sentinels), a database (a cluster has only 0)
     "single": re.compile(r"(?P<service>)(?P<database>\d{0,9})"),
     "sentinel": re.compile(r"(?P<service>[A-Za-z0-9._-]+)(?:/(?P<database>\d{0,9}))?"),
@@ -77,10 +79,10 @@ def without_secrets(url: str) -> str:
     >>> without_secrets("rediss://alice:p@ss/word@redis:6380/2")
     'rediss://alice:***@redis:6380/2'
     >>> without_secrets("redis://redis/0?password=secret")
-    'redis://redis/0?***'
+    'redis://***'
     """
-    shown = re.sub(r"//([^:@/]*):.*@", r"//\1:***@", url, flags=re.DOTALL)
-    return re.sub(r"([?#]).*", r"\1***", shown, flags=re.DOTALL)
+    hidden = _QUERIED if "?" in url or "#" in url else _USERINFO
+    return hidden.sub(r"\g<shown>***\g<end>", url)
 
 
 def _form(scheme: str) -> tuple[Form | None, bool]:

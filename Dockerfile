@@ -1,0 +1,32 @@
+# A worker, or any other `kithkin` command: docker build -t kithkin .
+ARG PYTHON=3.13
+
+# Everything is installed from hashes, the tools that build included; none of them is in the image.
+FROM python:${PYTHON}-slim AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1
+COPY requirements-uv.lock ./
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements-uv.lock
+COPY requirements.lock ./
+RUN uv venv --quiet /opt/kithkin \
+ && uv pip sync --quiet --python /opt/kithkin/bin/python --require-hashes --only-binary :all: requirements.lock
+COPY requirements-dev.lock pyproject.toml README.md LICENSE ./
+COPY stream stream
+COPY learners learners
+RUN uv build --quiet --wheel --build-constraint requirements-dev.lock --require-hashes --out-dir dist \
+ && uv pip install --quiet --python /opt/kithkin/bin/python --no-deps dist/*.whl
+# The kernels are compiled here: an image that starts at once, and that needs not be written to.
+RUN /opt/kithkin/bin/python -m compileall -q /opt/kithkin && /opt/kithkin/bin/python -c "import learners.compiled"
+
+FROM python:${PYTHON}-slim
+LABEL org.opencontainers.image.title="kithkin" \
+      org.opencontainers.image.description="Learns, continuously and from real life, who is who in a household." \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/kithkin /opt/kithkin
+ENV PATH=/opt/kithkin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 KITHKIN_LISTEN=0.0.0.0:8080
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+ENTRYPOINT ["kithkin"]
+CMD ["worker", "--no-restart"]

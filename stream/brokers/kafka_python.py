@@ -1,0 +1,326 @@
+"""The parts of a cluster's broker over kafka-python: the one without a compiled library.
+
+Law: with them a `ClusterBroker` passes `tests/conformance_broker.py` against real brokers. The listener only notes: it runs
+on the client's own thread, which also sends the heartbeats.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from threading import Thread
+from typing import Any, Final
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
+from ..records import INPUT_TOPICS, Record
+from ..settings import Wiring
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse
+from .journals import Span
+from .kafka import PATIENCE_S, Names, address
+from .security import kafka_python_security
+from .slots import Slot
+
+__all__ = ["kafka_python_broker"]
+
+_LOG = logging.getLogger(__name__)
+_FENCED: Final = (
+    CommitFailedError,  # of another generation, or no member any more
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
+    ProducerFencedError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+_WISHED: Final = {
+    "crc32c": "checksums are computed in Python, so that consuming is seven times slower",
+    "lz4": "records that were compressed with lz4 cannot be read, such as the journal of a worker on confluent://",
+}
+_PATIENCE_MS: Final = int(PATIENCE_S * 1_000)
+_WAIT_MS: Final = 100
+_AT_ONCE: Final = 1_000
+_CLOSE_MS: Final = 5_000
+
+
+def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
+    """A member of the wiring's group. Raises ConfigError, or BrokerError when the brokers do not answer or refuse us."""
+    for module, lack in _WISHED.items():
+        if find_spec(module) is None:
+            _LOG.warning("the package %s is not installed: %s", module, lack)
+    slot = Slot(wiring)
+    try:
+        with _explained("connecting"):
+            return ClusterBroker(slot, _Member(wiring), _Publisher(wiring, slot.transactional_id), _Reader(wiring))
+    except BrokerError:
+        slot.release()
+        raise
+
+
+class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
+    """Consumes as a member of the group."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.membership = Membership()
+        self._names = Names(wiring.prefix)
+        session_ms = int(wiring.kafka.session_timeout_s * 1_000)
+        self._consumer = KafkaConsumer(
+            **_consuming(wiring),
+            group_id=wiring.group,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 5,
+            max_poll_interval_ms=max(int(POLL_INTERVAL_MAX_S * 1_000), session_ms),
+            fetch_max_wait_ms=_WAIT_MS,
+        )
+        self._pulse = Pulse(self._ask)
+        self._consumer.subscribe([self._names.wire(topic) for topic in INPUT_TOPICS], listener=self)
+
+    def poll(self, records_max: int, timeout_s: float) -> Batch:
+        with _explained("polling"):
+            polled = self._consumer.poll(timeout_ms=timeout_s * 1_000, max_records=records_max)
+            news = self.membership.news()
+            if news is not None:
+                self._put_back(polled)
+                return news
+            self._pulse.check(bool(polled))
+        return Batch(_records_of(polled, self._names))
+
+    def committed(self, partition: int) -> Offsets:
+        with _explained(f"reading the committed offsets of partition {partition}"):
+            return {
+                topic: self._consumer.committed(self._place(topic, partition), timeout_ms=_PATIENCE_MS) or 0
+                for topic in INPUT_TOPICS
+            }
+
+    def seek(self, partition: int, offsets: Offsets) -> None:
+        for topic in INPUT_TOPICS:
+            self._consumer.seek(self._place(topic, partition), offsets.get(topic, 0))
+
+    def lag(self) -> dict[int, int]:
+        lag = dict.fromkeys(self.membership.share, 0)
+        for place in self._consumer.assignment():
+            end, offset = self._consumer.highwater(place), self._consumer.position(place, timeout_ms=0)
+            if end is not None and offset is not None:
+                lag[place.partition] += max(0, end - offset)
+        return lag
+
+    def close(self) -> None:
+        with suppress(KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+    def on_partitions_assigned(self, assigned: set[Any]) -> None:
+        """The client's call."""
+        ours = [(self._names.ours(place.topic), place.partition) for place in assigned]
+        self.membership.note_assigned(ours, self._consumer.group_metadata())
+
+    def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """The client's call."""
+        self.membership.note_revoked()
+
+    def on_partitions_lost(self, lost: set[Any]) -> None:
+        """The client's call."""
+        self.membership.note_revoked()
+
+    def _put_back(self, polled: Mapping[Any, list[Any]]) -> None:
+        """What came in a poll with a rebalance comes again."""
+        for place, records in polled.items():
+            if place in self._consumer.assignment():
+                self._consumer.seek(place, records[0].offset)
+
+    def _place(self, topic: str, partition: int) -> Any:
+        return TopicPartition(self._names.wire(topic), partition)
+
+    def _ask(self) -> None:
+        self._consumer.end_offsets([self._place(INPUT_TOPICS[0], 0)], timeout_ms=_CLOSE_MS)
+
+
+class _Publisher:
+    """Publishes in transactions; a predecessor's open one is aborted at once."""
+
+    def __init__(self, wiring: Wiring, transactional_id: str) -> None:
+        self._names = Names(wiring.prefix)
+        self._open = False
+        self._producer = KafkaProducer(
+            **_connecting(wiring),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=int(wiring.kafka.transaction_timeout_s * 1_000),
+            delivery_timeout_ms=_PATIENCE_MS,
+            request_timeout_ms=_PATIENCE_MS // 2,
+            max_block_ms=_PATIENCE_MS,
+            linger_ms=1,
+            batch_size=256 * 1_024,
+            retry_backoff_ms=5,  # a transaction begun right after another is told to wait, but not for long
+        )
+        self._producer.init_transactions()
+
+    def publish(self, transaction: Transaction, metadata: Any) -> None:
+        try:
+            with _explained("publishing"):
+                _within_patience(lambda: self._publish(transaction, metadata))
+        except (Fenced, BrokerError):
+            self._abort()
+            raise
+
+    def close(self) -> None:
+        self._abort()
+        with suppress(KafkaError):
+            self._producer.close(timeout=_CLOSE_MS / 1_000)
+
+    def _publish(self, transaction: Transaction, metadata: Any) -> None:
+        send, wire = self._producer.send, self._names.wire
+        self._producer.begin_transaction()
+        self._open = True
+        sent = [
+            send(wire(output.topic), output.value, output.key, None, output.partition, output.timestamp)
+            for output in transaction.outputs
+        ]
+        # The journal's time is now, whatever the times of the events: retention must not take it away at once.
+        sent += [
+            send(wire("journal"), entry.model_dump_json().encode(), partition=entry.partition) for entry in transaction.journal
+        ]
+        offsets = {
+            TopicPartition(wire(topic), partition): OffsetAndMetadata(offset, "", -1)
+            for partition, ours in transaction.offsets.items()
+            for topic, offset in ours.items()
+        }
+        self._producer.send_offsets_to_transaction(offsets, metadata)
+        self._producer.flush(PATIENCE_S)
+        for future in sent:  # the commit succeeds without a record whose delivery only took too long
+            if not future.succeeded():
+                raise future.exception or KafkaTimeoutError("a record was not delivered in time")
+        self._producer.commit_transaction()
+        self._open = False
+
+    def _abort(self) -> None:
+        if self._open:
+            with suppress(KafkaError, BrokerError):
+                _within_patience(self._producer.abort_transaction)
+            self._open = False
+
+
+class _Reader:
+    """Reads partitions outside of the group; connected only when it is needed, which is in a recovery."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._names = Names(wiring.prefix)
+        self._patience_s = PATIENCE_S + wiring.kafka.transaction_timeout_s
+        self._settings = _consuming(wiring) | {"fetch_max_wait_ms": 10}
+        self._connected: Any = None
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        place = TopicPartition(self._names.wire(topic), partition)
+        with _explained(f"asking for the bounds of {topic}[{partition}]"):
+            first = self._consumer.beginning_offsets([place], timeout_ms=_PATIENCE_MS)[place]
+            return first, self._consumer.end_offsets([place], timeout_ms=_PATIENCE_MS)[place]
+
+    def read(self, span: Span, records_max: int | None = None) -> list[Record]:
+        place = TopicPartition(self._names.wire(span.topic), span.partition)
+        ends_at = time.monotonic() + self._patience_s
+        records: list[Record] = []
+        with _explained(f"reading {span}"):
+            self._consumer.assign([place])
+            self._consumer.seek(place, span.start)
+            while time.monotonic() < ends_at:
+                polled = self._consumer.poll(timeout_ms=_WAIT_MS, max_records=_AT_ONCE)
+                records += [r for r in _records_of(polled, self._names) if span.stop is None or r.offset < span.stop]
+                if records_max is not None and len(records) >= records_max:
+                    return records[:records_max]
+                if self._position(place) >= (span.stop if span.stop is not None else self._end(place)):
+                    return records
+        raise BrokerError(f"{span}: no end within {self._patience_s:.0f} s: the brokers are slow, or a transaction stays open")
+
+    def close(self) -> None:
+        if self._connected is not None:
+            with suppress(KafkaError):
+                self._connected.close(timeout_ms=_CLOSE_MS)
+
+    @property
+    def _consumer(self) -> Any:
+        if self._connected is None:
+            self._connected = KafkaConsumer(**self._settings)
+        return self._connected
+
+    def _position(self, place: Any) -> float:
+        position = self._consumer.position(place, timeout_ms=_PATIENCE_MS)
+        return -1 if position is None else position
+
+    def _end(self, place: Any) -> float:
+        """Of all that is written, also in a transaction that is open; infinite before the first answer."""
+        end = self._consumer.highwater(place)
+        return math.inf if end is None else end
+
+
+def _connecting(wiring: Wiring) -> dict[str, Any]:
+    """Settings of every client."""
+    return {
+        "bootstrap_servers": address(wiring)[1].split(","),
+        "bootstrap_timeout_ms": _PATIENCE_MS,
+        "client_id": "kithkin",
+        "reconnect_backoff_max_ms": 1_000,
+        "metrics_enabled": False,
+        **kafka_python_security(wiring.kafka),
+    }
+
+
+def _consuming(wiring: Wiring) -> dict[str, Any]:
+    """Settings of every consumer."""
+    return _connecting(wiring) | {
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "isolation_level": "read_committed",  # also makes `committed` wait until no transaction holds other offsets
+        "allow_auto_create_topics": False,
+    }
+
+
+def _records_of(polled: Mapping[Any, list[Any]], names: Names) -> list[Record]:
+    return [
+        Record(names.ours(place.topic), place.partition, record.offset, record.timestamp, record.key, record.value)
+        for place, records in polled.items()
+        for record in records
+    ]
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    """Around calls of the client: its errors become ours."""
+    try:
+        yield
+    except _FENCED as error:
+        raise Fenced(f"{doing}: {error}") from error
+    except KafkaError as error:
+        raise BrokerError(f"{doing}: {error}") from error
+
+
+def _within_patience(doing: Callable[[], None]) -> None:
+    """The client's calls of a transaction have no time-out of their own. Raises BrokerError when they take too long."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            doing()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if thread.is_alive():
+        raise BrokerError(f"the brokers did not answer within {PATIENCE_S:.0f} s")
+    if failed:
+        raise failed[0]

@@ -1,0 +1,124 @@
+"""What there is to see from outside: topics as a read_committed reader gets them, committed offsets, and Redis as it stands.
+
+Law: none of the worker's code reads here; only clients of the libraries, and the contract's names.
+"""
+
+import json
+from collections import defaultdict
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from redis import Redis
+
+from stream.cluster.processes import until
+
+__all__ = ["INPUTS", "OUTPUTS", "Evidence", "Seen", "States"]
+
+INPUTS: Final = ("feedback", "recognitions")
+OUTPUTS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
+_PATIENCE_S: Final = 30.0
+
+
+class Seen(NamedTuple):
+    """A record as it lies in a topic."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class States(NamedTuple):
+    """A partition in Redis: next offsets, and the states by household."""
+
+    offsets: dict[str, int]
+    homes: dict[str, bytes]
+
+
+class Evidence:
+    """Looks at a cluster.
+
+    Parameters
+    ----------
+    settings
+        Of librdkafka: where the brokers are.
+    redis_url, prefix, group
+        As in the workers' wiring.
+    partitions
+        Of every topic.
+    """
+
+    def __init__(self, settings: dict[str, Any], redis_url: str, names: tuple[str, str], partitions: int) -> None:
+        self._settings, self._redis_url, self.partitions = settings, redis_url, partitions
+        self._prefix, self._group = names
+        self._read: dict[tuple[str, int], int] = defaultdict(int)  # up to where, by the name on the wire
+
+    def news(self) -> dict[str, list[list[Seen]]]:
+        """What was committed since this was last asked: by topic, by partition, in order.
+
+        Waits until no transaction is open, so that nothing that was published before is left out.
+        """
+        ends = self._decided_ends()
+        news: dict[str, list[list[Seen]]] = {topic: [[] for _ in range(self.partitions)] for topic in (*INPUTS, *OUTPUTS, "journal")}
+        consumer = Consumer(
+            self._settings | {"group.id": "drill.evidence", "isolation.level": "read_committed", "enable.auto.commit": False,
+                              "enable.partition.eof": True, "auto.offset.reset": "error"}  # fmt: skip
+        )
+        try:
+            unread = {place for place, end in ends.items() if self._read[place] < end}
+            consumer.assign([TopicPartition(*place, self._read[place]) for place in unread])
+            while unread:
+                for message in consumer.consume(1_000, 1.0) if len(unread) > 1 else consumer.consume(100, 0.1):
+                    place = message.topic(), message.partition()
+                    if message.error() is None:
+                        seen = Seen(message.offset(), message.timestamp()[1], message.key(), message.value())
+                        news[message.topic().removeprefix(self._prefix)][message.partition()].append(seen)
+                    if message.offset() + (message.error() is None) >= ends[place]:
+                        unread.discard(place)
+        finally:
+            consumer.close()
+        self._read.update(ends)
+        return news
+
+    def committed(self) -> list[dict[str, int]]:
+        """The group's next offsets by partition and topic."""
+        asked = ConsumerGroupTopicPartitions(self._group)
+        (answer,) = self._admin().list_consumer_group_offsets([asked]).values()
+        offsets = {(place.topic, place.partition): place.offset for place in answer.result(_PATIENCE_S).topic_partitions}
+        return [
+            {topic: max(0, offsets.get((self._prefix + topic, partition), 0)) for topic in INPUTS}
+            for partition in range(self.partitions)
+        ]
+
+    def states(self, partition: int) -> States:
+        """What Redis holds of a partition."""
+        root = f"{{kithkin:{self._prefix}:{self._group}:{partition}}}"
+        with Redis.from_url(self._redis_url) as redis:
+            offsets = json.loads(redis.hget(f"{root}:head", "offsets") or "{}")
+            names = sorted(name.decode() for name in redis.smembers(f"{root}:homes"))
+            homes = redis.mget([f"{root}:home:{name}" for name in names]) if names else []
+        return States({topic: offsets.get(topic, 0) for topic in INPUTS}, dict(zip(names, homes, strict=True)))
+
+    def _decided_ends(self) -> dict[tuple[str, int], int]:
+        """Where each partition ends, when nothing is undecided there."""
+        ends: dict[tuple[str, int], int] = {}
+
+        def decided() -> bool:
+            ends.update(self._ends(IsolationLevel.READ_COMMITTED))
+            return ends == self._ends(IsolationLevel.READ_UNCOMMITTED)
+
+        assert until(decided, _PATIENCE_S), "a transaction stays open, so that readers wait for ever"
+        return ends
+
+    def _ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        places = {
+            TopicPartition(self._prefix + topic, partition): OffsetSpec.latest()
+            for topic in (*INPUTS, *OUTPUTS, "journal")
+            for partition in range(self.partitions)
+        }
+        answers = self._admin().list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S)
+        return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+
+    def _admin(self) -> AdminClient:
+        return AdminClient(self._settings)

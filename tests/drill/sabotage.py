@@ -1,0 +1,120 @@
+"""Workers with one effect in the wrong order on purpose, for the checker to find out.
+
+Law: each does one thing wrongly and everything else as it should. What finds it out is named beside it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from stream.cluster.processes import until
+
+from .points import At, PointedBroker, PointedStore
+
+__all__ = ["SABOTAGES", "sabotaged"]
+
+_STOOD_STILL_S: Final = 1.0  # longer than a batch of the drill takes
+_NOTICED_S: Final = 5.0
+
+
+class _Pass:
+    """A port as it is, for sabotage of one part of it."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+
+class _SavesFirst(_Pass):
+    """Publishes only when all states of the batch are saved."""
+
+    held: Any = None
+    saved = 0
+
+    def publish(self, transaction: Any) -> None:
+        self.held, self.saved = transaction, 0
+
+    def after_save(self) -> None:
+        """Publish when this was the last save."""
+        self.saved += 1
+        if self.held is not None and self.saved == len(self.held.offsets):
+            held, self.held = self.held, None
+            self._port.publish(held)
+
+
+class _ThenPublishes(_Pass):
+    def __init__(self, store: Any, broker: _SavesFirst) -> None:
+        super().__init__(store)
+        self._broker = broker
+
+    def save(self, *arguments: Any) -> None:
+        self._port.save(*arguments)
+        self._broker.after_save()
+
+
+class _OffsetsApart(_Pass):
+    """Commits the offsets in a transaction of their own, after the outputs."""
+
+    def publish(self, transaction: Any) -> None:
+        self._port.publish(replace(transaction, offsets={}))
+        self._port.publish(replace(transaction, outputs=(), journal=()))
+
+
+class _Unfenced(_Pass):
+    """Saves whatever the epoch, and wherever the states stand."""
+
+    def save(self, partition: int, _epoch: int, _offsets_from: Any, offsets_to: Any, states: Any) -> None:
+        head = f"{{{self._port._root}:{partition}}}:head"
+        newest = int(self._port._client.ask("HGET", head, "epoch"))
+        self._port.save(partition, newest, self._port.offsets(partition), offsets_to, states)
+
+
+class _LateMetadata(_Pass):
+    """Takes the group's metadata at the time of the commit instead of the assignment's; a zombie then has time to notice."""
+
+    polled_s = 0.0
+
+    def poll(self, records_max: int, timeout_s: float) -> Any:
+        batch = self._port.poll(records_max, timeout_s)
+        self.polled_s = time.monotonic()
+        return batch
+
+    def publish(self, transaction: Any) -> None:
+        member, publisher = self._port._member, self._port._publisher
+        kept, began_s = repr(member.membership.metadata), time.monotonic()
+        if began_s - self.polled_s > _STOOD_STILL_S:
+            until(lambda: repr(_metadata_now(member._consumer)) != kept, _NOTICED_S)
+        publisher.publish(transaction, _metadata_now(member._consumer))
+
+
+def _metadata_now(consumer: Any) -> Any:
+    """As the client that has it calls it."""
+    return consumer.consumer_group_metadata() if hasattr(consumer, "consumer_group_metadata") else consumer.group_metadata()
+
+
+# What finds it out: the faults under which its harm shows.
+SABOTAGES: Final[dict[str, Sequence[str]]] = {
+    "save-first": ("kill@before-transaction", "kill@before-commit"),
+    "offsets-apart": ("kill@after-transaction", "kill@after-transaction"),
+    "unfenced-save": ("stop@after-transaction", "stop@after-transaction"),
+    "late-metadata": ("stop@before-transaction", "stop@before-transaction"),
+}
+
+
+def sabotaged(name: str | None, broker: Any, store: Any, at: At) -> tuple[Any, Any]:
+    """The ports of a worker with all its points, sabotaged; None: as they are."""
+    if name == "late-metadata":
+        broker = _LateMetadata(broker)
+    if name == "unfenced-save":
+        store = _Unfenced(store)
+    pointed = PointedBroker(broker, at)
+    broker, store = pointed, PointedStore(store, pointed, at)
+    if name == "save-first":
+        broker = _SavesFirst(broker)
+        store = _ThenPublishes(store, broker)
+    elif name == "offsets-apart":
+        broker = _OffsetsApart(broker)
+    return broker, store
