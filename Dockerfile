@@ -4,9 +4,9 @@ ARG PYTHON=3.13
 # Everything is installed from hashes, the tools that build included; none of them is in the image.
 FROM python:${PYTHON}-slim AS build
 WORKDIR /src
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements-uv.lock ./
-RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements-uv.lock
+RUN pip install --require-hashes --no-deps -r requirements-uv.lock
 COPY requirements.lock ./
 RUN uv venv --quiet /opt/kithkin \
  && uv pip sync --quiet --python /opt/kithkin/bin/python --require-hashes --only-binary :all: requirements.lock
@@ -15,15 +15,22 @@ COPY stream stream
 COPY learners learners
 RUN uv build --quiet --wheel --build-constraint requirements-dev.lock --require-hashes --out-dir dist \
  && uv pip install --quiet --python /opt/kithkin/bin/python --no-deps dist/*.whl
-# The kernels are compiled here: an image that starts at once, and that needs not be written to.
-RUN /opt/kithkin/bin/python -m compileall -q /opt/kithkin && /opt/kithkin/bin/python -c "import learners.compiled"
+# Compiled here, so that a worker is there at once. Compilers compare whole seconds of a file's time, which is all that a layer keeps.
+ENV NUMBA_CACHE_DIR=/opt/kithkin/kernels
+RUN find /opt/kithkin -name '*.py' -exec touch --date=2020-01-01 {} + \
+ && /opt/kithkin/bin/python -m compileall -q /opt/kithkin/lib \
+ && /opt/kithkin/bin/python -c "import learners.compiled" \
+ && chown -R 10001:10001 "$NUMBA_CACHE_DIR"
 
 FROM python:${PYTHON}-slim
 LABEL org.opencontainers.image.title="kithkin" \
       org.opencontainers.image.description="Learns, continuously and from real life, who is who in a household." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/kithkin /opt/kithkin
-ENV PATH=/opt/kithkin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 KITHKIN_LISTEN=0.0.0.0:8080
+ENV PATH=/opt/kithkin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# On another kind of processor the kernels are compiled anew: the folder must be writable, for instance an emptyDir.
+ENV NUMBA_CACHE_DIR=/opt/kithkin/kernels
+ENV KITHKIN_LISTEN=0.0.0.0:8080
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

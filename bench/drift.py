@@ -55,9 +55,9 @@ CHANGES = (
 )
 
 
-def stream(seed: int, kind: str, mean: np.ndarray, in_visits: bool) -> Iterator[tuple[float, int | None]]:
+def stream(seed: Sequence[int], kind: str, mean: np.ndarray, in_visits: bool) -> Iterator[tuple[float, int | None]]:
     """Events (value, visit) of unit variance, or ones and zeros, about a given mean; outside of visits, or in them."""
-    rng, n = np.random.default_rng([seed, len(kind), in_visits]), len(mean)
+    rng, n = np.random.default_rng(seed), len(mean)
     visits = np.repeat(np.arange(n), rng.integers(1, 6, n) + rng.integers(0, 4, n))[:n] if in_visits else np.arange(n)
     shared = CORRELATION if in_visits else 0.0
     if kind == "rate":
@@ -167,7 +167,7 @@ def delays(method: Method, change: Change, history: int, seeds: Sequence[int]) -
     mean = np.concatenate([np.zeros(history), change.shift(np.arange(HORIZON))])
     for i, seed in enumerate(seeds):
         runner = method.make(change.kind, method.tuned[change.kind])
-        for n, (value, visit) in enumerate(stream(seed, change.kind, mean, False), 1 - history):
+        for n, (value, visit) in enumerate(stream((seed, history, CHANGES.index(change)), change.kind, mean, False), 1 - history):
             if runner.alarms(value, visit) and n > 0:
                 found[i] = n
                 break
@@ -179,7 +179,7 @@ def false_alarms(method: Method, kind: str, in_visits: bool, seeds: Sequence[int
     alarms = 0
     for seed in seeds:
         runner = method.make(kind, method.tuned[kind])
-        alarms += sum(runner.alarms(value, visit) for value, visit in stream(seed, kind, np.zeros(events), in_visits))
+        alarms += sum(runner.alarms(value, visit) for value, visit in stream((seed, events, len(kind), in_visits), kind, np.zeros(events), in_visits))
     return alarms / len(seeds)
 
 

@@ -153,25 +153,25 @@ def found(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
     from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]
 
     names = Names(wiring.prefix)
-    asked = TopicCollection([names.wire(topic.name) for topic in TOPICS])
-    described = {}
-    for wire, answer in admin.describe_topics(asked, include_authorized_operations=True, request_timeout=TIMEOUT_S).items():
+    wires = {topic.name: names.wire(topic.name) for topic in TOPICS}
+    topics = admin.describe_topics(TopicCollection([*wires.values()]), include_authorized_operations=True, request_timeout=TIMEOUT_S)
+    resources = {wire: ConfigResource(ConfigResource.Type.TOPIC, wire) for wire in wires.values()}
+    settings = admin.describe_configs([*resources.values()], request_timeout=TIMEOUT_S)
+    there = {}
+    for name, wire in wires.items():
         try:
-            described[names.ours(wire)] = answer.result()
+            topic, entries = topics[wire].result(), settings[resources[wire]].result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
-    resources = {name: ConfigResource(ConfigResource.Type.TOPIC, names.wire(name)) for name in described}
-    settings = admin.describe_configs(list(resources.values()), request_timeout=TIMEOUT_S) if resources else {}
-    return {
-        name: TopicFound(
+            continue
+        there[name] = TopicFound(
             len(topic.partitions),
             min(len(partition.replicas) for partition in topic.partitions),
-            {key: entry.value for key, entry in settings[resources[name]].result().items()},
+            {key: entry.value for key, entry in entries.items()},
             frozenset(operation.name for operation in topic.authorized_operations),
         )
-        for name, topic in described.items()
-    }
+    return there
 
 
 def create(wiring: Wiring, partitions: int, replication: int | None = None) -> list[Created]:

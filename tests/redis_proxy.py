@@ -25,7 +25,8 @@ class Proxy:
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None, instead: Mapping[bytes, bytes] = {}) -> None:
-        self._target, self._tls, self._instead = port, tls, instead
+        self.target = port  # of new connections
+        self._tls, self._instead = tls, instead
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._losses: list[bytes] = []  # requests, by a part of them, whose next reply is lost
@@ -57,7 +58,7 @@ class Proxy:
             if self._tls:
                 client = self._tls.wrap_socket(client, server_side=True)
                 self._open.append(client)
-            server = socket.create_connection(("127.0.0.1", self._target))
+            server = socket.create_connection(("127.0.0.1", self.target))
         except OSError:  # who does not like our certificate, or a server that is gone
             return _end(client)
         self._open.append(server)

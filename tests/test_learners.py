@@ -65,9 +65,9 @@ def random_space(rng: np.random.Generator, people: int, rows: int) -> SoftProtot
     space = SoftPrototypes(flat(5, temperature=0.3), people, FORGETTING)
     for key in range(rows):
         space.add(key, steps_of(rng, 5), float(rng.integers(0, 40)) / 4, owners(rng, people))
-        if key > 3 and rng.random() < 0.4:
+        if len(space.keys) > 2 and rng.random() < 0.4:
             space.fold(space.keys[0], int(rng.choice([ANCHOR, REST])))
-        if key > 3 and rng.random() < 0.2:
+        if len(space.keys) > 2 and rng.random() < 0.2:
             space.drop(space.keys[1])
         space.share(space.keys[-1], owners(rng, people))
     return space

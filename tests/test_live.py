@@ -36,7 +36,7 @@ from stream.worker import Worker, WorkerLimits
 from .conftest import Running
 from .histories import history
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 QUICK = Patience(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3, stop_s=1.0)
 
 
@@ -212,6 +212,8 @@ class Site:
 
     def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
         self.wiring, self._folder, self._ends = wiring, folder, ends
+        self._admin = ends.enter_context(administration(wiring))
+        self._board = ends.enter_context(closing(Board(str(wiring.store), wiring)))
         self._workers = 0
 
     def kithkin(self, command: str, *flags: str) -> list[str]:
@@ -242,8 +244,11 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What `kithkin status --json` tells."""
-        with administration(self.wiring) as admin, closing(Board(str(self.wiring.store), self.wiring)) as board:
-            return look(self.wiring, admin, board).as_json()
+        return look(self.wiring, self._admin, self._board).as_json()
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What the workers wrote of themselves."""
+        return list(self.status()["workers"].values())
 
     def written(self, topic: str) -> list[Record]:
         return list(reader(self.wiring, [topic]))
@@ -307,25 +312,19 @@ def test_asked_to_stop_under_load_it_ends_within_ten_seconds_and_nothing_is_lost
     assert here.complaints() == []
 
 
-def test_a_worker_that_was_killed_is_started_again_and_goes_on(site: Callable[..., Site]) -> None:
-    here = site()
-    here.feed(600)
-    here.start(batch_records_max=20)
-    assert until(lambda: bool(here.status()["workers"]), PATIENCE_S)
-    (note,) = here.status()["workers"].values()
-    os.kill(note["pid"], signal.SIGKILL)
-    here.feed(600, seed=2)
-    assert until(lambda: here.done() and [n["restarts"] for n in here.status()["workers"].values()] == [1], PATIENCE_S)
-    assert here.complaints() == []
+def test_two_workers_share_the_partitions_and_one_that_was_killed_comes_back(site: Callable[..., Site]) -> None:
+    def shares() -> list[int]:
+        return sorted(len(note["partitions"]) for note in here.notes())
 
-
-def test_two_workers_share_the_partitions(site: Callable[..., Site]) -> None:
     here = site(partitions=4)
-    here.start("--workers", "2")
-    assert until(lambda: sorted(len(n["partitions"]) for n in here.status()["workers"].values()) == [2, 2], PATIENCE_S)
-    here.feed(400)
-    assert until(here.done, PATIENCE_S)
+    here.start("--workers", "2", batch_records_max=20)
+    assert until(lambda: shares() == [2, 2], PATIENCE_S)
     assert len({partition["worker"] for partition in here.status()["partitions"].values()}) == 2
+    here.feed(600)
+    os.kill(here.notes()[0]["pid"], signal.SIGKILL)
+    here.feed(300, seed=2)
+    assert until(lambda: here.done() and sorted(note["restarts"] for note in here.notes()) == [0, 1], PATIENCE_S)
+    assert until(lambda: shares() == [2, 2], PATIENCE_S)
     assert here.complaints() == []
 
 
@@ -339,13 +338,10 @@ def asked(address: str, path: str) -> tuple[int, str]:
 
 
 def test_one_worker_too_many_idles_and_is_ready(site: Callable[..., Site]) -> None:
-    def notes() -> list[dict[str, Any]]:
-        return list(here.status()["workers"].values())
-
     here = site(partitions=1)
     here.start("--workers", "2", "--listen", "127.0.0.1:0", kafka__session_timeout_s=6)
-    assert until(lambda: sorted(len(note["partitions"]) for note in notes()) == [0, 1], PATIENCE_S)
-    addresses = [note["listen"] for note in notes()]
+    assert until(lambda: sorted(len(note["partitions"]) for note in here.notes()) == [0, 1], PATIENCE_S)
+    addresses = [note["listen"] for note in here.notes()]
     assert until(lambda: [asked(address, "/readyz")[0] for address in addresses] == [200, 200], PATIENCE_S)
     here.feed(100)
     assert until(here.done, PATIENCE_S)
@@ -357,7 +353,7 @@ def test_a_store_that_hangs_is_noticed_as_a_stall(site: Callable[..., Site], own
     redis = own_redis()
     here = site(store=redis.url)
     worker = here.start("--no-restart", stall_s=3)
-    assert until(lambda: bool(here.status()["workers"]), PATIENCE_S)
+    assert until(lambda: bool(here.notes()), PATIENCE_S)
     os.kill(redis.pids[0], signal.SIGSTOP)
     here.feed(100)
     assert worker.wait(PATIENCE_S) == EXIT_STALLED

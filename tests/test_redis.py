@@ -211,8 +211,9 @@ def test_a_user_that_may_do_what_is_told_is_enough(port: int) -> None:
         assert board.all() == {"w-1": {}}
 
 
-def test_a_database_that_is_not_there_is_told(port: int) -> None:
-    assert "has no such database" in _refusal(f"redis://{HOST}:{port}/99")
+def test_a_database_that_is_not_there_is_told_at_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    assert "has no such database" in _refusal(f"redis://{HOST}:{port}/99", wiring(retries_s=PATIENCE_S))
+    assert "asked again" not in caplog.text
 
 
 def test_a_replica_is_told_from_its_master(port: int, own_redis: OwnRedis) -> None:

@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,17 @@ def test_a_lost_reply_is_asked_for_again(redis_url: str, command: bytes) -> None
             assert list(store.partitions()) == [0]
             assert _stands_at(store).offsets == _at(number + 1)
         assert gate.lost >= 2
+
+
+def test_an_address_that_leads_to_another_server_now_is_followed(own_redis: OwnRedis, caplog: pytest.LogCaptureFixture) -> None:
+    master, replica = own_redis(), own_redis()
+    asked(replica.port, "REPLICAOF", "127.0.0.1", master.port)
+    with Proxy(replica.port) as gate, ExitStack() as ends:
+        store = ends.enter_context(closing(open_store(f"redis://127.0.0.1:{gate.port}/0", wiring(retries_s=PATIENCE_S))))
+        claiming = ends.enter_context(ThreadPoolExecutor(1)).submit(store.claim, 0)
+        assert until(lambda: "is a replica" in caplog.text, PATIENCE_S)
+        gate.target = master.port  # the connection to the replica stays open
+        assert claiming.result(PATIENCE_S) == (1, {})
 
 
 def test_of_savers_of_the_same_batch_one_wins_whole(redis_url: str) -> None:

@@ -13,12 +13,11 @@ from ..ports import Offsets, StoreError
 from ..records import INPUT_TOPICS
 from ..settings import Wiring
 from ..stores import open_store
-from ..topics import TIMEOUT_S
+from ..topics import TIMEOUT_S, found
 from .check import Check, judged
 from .kafka import asked
 
 if TYPE_CHECKING:
-    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
 __all__ = ["agreement_checks"]
@@ -40,7 +39,7 @@ def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
 
 
 def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
-    partitions = len(admin.list_topics(Names(wiring.prefix).wire(INPUT_TOPICS[0]), TIMEOUT_S).topics.popitem()[1].partitions)
+    partitions = found(wiring, admin)[INPUT_TOPICS[0]].partitions
     once = wiring.model_copy(update={"redis": wiring.redis.model_copy(update={"retries_s": 0.0})})
     try:
         with closing(open_store(store, once)) as opened:
@@ -51,40 +50,31 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
     if beyond:
         right = f"the store of these topics: with {partitions} partitions nobody would go on with those states"
         return judged(_NAME, f"there are states of partition {max(beyond)}", failed=right)
-    return _judged(_places(wiring, admin, states))
+    return _judged(_places(wiring, states))
 
 
-def _places(wiring: Wiring, admin: "AdminClient", states: Mapping[int, Offsets]) -> dict[int, _Place]:
-    """Raises KafkaException."""
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+def _places(wiring: Wiring, states: Mapping[int, Offsets]) -> dict[int, _Place]:
+    """Raises KafkaException.
+
+    A consumer that has joined nothing asks: an AdminClient of librdkafka 2.16 ends the process when the group's coordinator is
+    just moving, and does not ask again when a partition's leader is.
+    """
+    from confluent_kafka import Consumer, TopicPartition
 
     names = Names(wiring.prefix)
-    places = [TopicPartition(names.wire(topic), partition) for partition in states for topic in INPUT_TOPICS]
-    committed = {(place.topic, place.partition): max(0, place.offset) for place in _committed(wiring, places)}
-    earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-    bounds = admin.list_offsets(dict.fromkeys(places, earliest), request_timeout=TIMEOUT_S)
-    retained = {(place.topic, place.partition): found.result().offset for place, found in bounds.items()}
+    settings: dict[str, Any] = {**librdkafka(wiring), "log_level": 0, "group.id": wiring.group, "isolation.level": "read_committed"}
+    consumer = Consumer(settings)
+    try:
+        topics = [TopicPartition(names.wire(topic), partition) for partition in states for topic in INPUT_TOPICS]
+        committed = {(place.topic, place.partition): max(0, place.offset) for place in consumer.committed(topics, TIMEOUT_S)}
+        retained = {(place.topic, place.partition): consumer.get_watermark_offsets(place, TIMEOUT_S)[0] for place in topics}
+    finally:
+        consumer.close()
 
     def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
         return {topic: offsets[names.wire(topic), partition] for topic in INPUT_TOPICS}
 
     return {partition: _Place(stand, of(committed, partition), of(retained, partition)) for partition, stand in states.items()}
-
-
-def _committed(wiring: Wiring, places: list["TopicPartition"]) -> list["TopicPartition"]:
-    """The group's offsets, as a consumer asks for them that has not joined. Raises KafkaException.
-
-    An AdminClient of librdkafka 2.16 ends the process when the group's coordinator is just moving.
-    """
-    from confluent_kafka import Consumer
-
-    settings: dict[str, Any] = {**librdkafka(wiring), "log_level": 0, "group.id": wiring.group, "isolation.level": "read_committed"}
-    consumer = Consumer(settings)
-    try:
-        return consumer.committed(places, TIMEOUT_S)
-    finally:
-        consumer.close()
 
 
 def _judged(places: Mapping[int, _Place]) -> Check:

@@ -94,7 +94,7 @@ def drill(scene: Scene, faults: Sequence[str], events: int, tell: Tell, deadline
         _check(site, outcome, tell)
     outcome.ends, outcome.took_s = site.crew.ends, time.monotonic() - began_s
     outcome.complaints += [one for one in site.crew.complaints if one not in outcome.complaints]
-    outcome.at_points, outcome.recoveries = _marks(site)
+    outcome.at_points, outcome.recoveries = site.orders.all_taken(), site.orders.recoveries()
     return outcome
 
 

@@ -43,8 +43,10 @@ class Evidence:
     ----------
     settings
         Of librdkafka: where the brokers are.
-    redis_url, prefix, group
-        As in the workers' wiring.
+    redis_url
+        Where the states are.
+    names
+        The topics' prefix and the group.
     partitions
         Of every topic.
     """
@@ -52,6 +54,7 @@ class Evidence:
     def __init__(self, settings: dict[str, Any], redis_url: str, names: tuple[str, str], partitions: int) -> None:
         self._settings, self._redis_url, self.partitions = settings, redis_url, partitions
         self._prefix, self._group = names
+        self._admin = AdminClient(settings)  # held, or what is asked of it ends with it
         self._read: dict[tuple[str, int], int] = defaultdict(int)  # up to where, by the name on the wire
 
     def news(self) -> dict[str, list[list[Seen]]]:
@@ -84,7 +87,7 @@ class Evidence:
     def committed(self) -> list[dict[str, int]]:
         """The group's next offsets by partition and topic."""
         asked = ConsumerGroupTopicPartitions(self._group)
-        (answer,) = self._admin().list_consumer_group_offsets([asked]).values()
+        (answer,) = self._admin.list_consumer_group_offsets([asked]).values()
         offsets = {(place.topic, place.partition): place.offset for place in answer.result(_PATIENCE_S).topic_partitions}
         return [
             {topic: max(0, offsets.get((self._prefix + topic, partition), 0)) for topic in INPUTS}
@@ -117,8 +120,5 @@ class Evidence:
             for topic in (*INPUTS, *OUTPUTS, "journal")
             for partition in range(self.partitions)
         }
-        answers = self._admin().list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S)
+        answers = self._admin.list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S)
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-
-    def _admin(self) -> AdminClient:
-        return AdminClient(self._settings)

@@ -7,6 +7,7 @@ that passage takes the order, which proves that the point was reached, and is st
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -37,7 +38,7 @@ class Orders:
     """The one order that stands, and those that were carried out: files in a folder that all workers know."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._standing = folder, folder / "order"
+        self._folder, self._standing, self._recoveries = folder, folder / "order", folder / "recoveries"
         self._number = 0
         self._seen = self._passages = 0
 
@@ -58,8 +59,19 @@ class Orders:
             return int(path.name.rpartition("-")[2])
         return None
 
+    def all_taken(self) -> Counter[str]:
+        """How often an order was carried out at each point."""
+        return Counter(path.name.split("-", 2)[2].rpartition("-")[0] for path in self._folder.glob("taken-*"))
+
+    def recoveries(self) -> int:
+        """How many journalled batches were taken in hand again."""
+        return self._recoveries.stat().st_size if self._recoveries.exists() else 0
+
     def pass_by(self, point: str) -> None:
         """This process is at that point; it may not come further."""
+        if point == "in-recovery":
+            with self._recoveries.open("ab") as counted:
+                counted.write(b".")
         try:
             number, wanted, passage, action = json.loads(self._standing.read_text())
         except FileNotFoundError:
@@ -68,13 +80,13 @@ class Orders:
             return
         self._passages = self._passages + 1 if self._seen == number else 1
         self._seen = number
-        if self._passages >= passage and self._take(number):
+        if self._passages >= passage and self._take(number, point):
             os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
 
-    def _take(self, number: int) -> bool:
+    def _take(self, number: int, point: str) -> bool:
         """Whether nobody else was quicker."""
         try:
-            self._standing.rename(self._folder / f"taken-{number}-{os.getpid()}")
+            self._standing.rename(self._folder / f"taken-{number}-{point}-{os.getpid()}")
         except FileNotFoundError:
             return False
         return True

@@ -1,0 +1,259 @@
+"""docker-compose.yml and the Dockerfile, as far as they can be held without Docker: their form, and the same settings at work."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream import __version__
+from stream.brokers.kafka import reader
+from stream.cluster.java import Java, java_of_kafka
+from stream.cluster.processes import Server, free_ports, until
+from stream.cluster.redis import redis_program
+from stream.settings import Wiring
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 120.0
+LASTING = ("kafka", "redis", "worker")
+IDENTITIES = 20
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """What docker-compose.yml says, when it is as the Compose specification wants it."""
+    why = "The package compose-spec, which reads Compose files, is not installed."
+    compose_spec = pytest.importorskip("compose_spec", reason=why)
+    read = compose_spec.PyCompose.from_yaml((ROOT / "docker-compose.yml").read_text())
+    read.to_spec()
+    told: dict[str, Any] = read.to_dict()
+    return told
+
+
+def instructions() -> Iterator[tuple[str, str]]:
+    """The Dockerfile's instructions, continued lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    for line in filter(str.strip, text.splitlines()):
+        name, _, rest = line.partition(" ")
+        yield name, rest.strip()
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    """The instructions of each stage, from its FROM on."""
+    found: list[list[tuple[str, str]]] = []
+    for name, rest in instructions():
+        if name == "FROM":
+            found.append([])
+        if found:
+            found[-1].append((name, rest))
+    return found
+
+
+# ---- the Compose file
+
+
+def test_what_lasts_is_watched_limited_and_started_again(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for name in LASTING:
+        assert services[name]["restart"] == "unless-stopped"
+        assert "healthcheck" in services[name] or services[name]["image"] == "kithkin"  # which its Dockerfile has
+    assert all(service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"} for service in services.values())
+
+
+def test_every_port_is_open_to_this_machine_alone(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+    assert len(ports) == len(LASTING)
+
+
+def test_data_lie_in_named_volumes_where_the_images_keep_them(compose: dict[str, Any]) -> None:
+    kafka = compose["services"]["kafka"]
+    assert kafka["volumes"] == [f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}"]
+    assert compose["services"]["redis"]["volumes"] == ["redis:/data"]
+    assert set(compose["volumes"]) == {"kafka", "redis"}
+
+
+def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    waits = {name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()} for name, service in services.items()}
+    assert waits["topics"] == {"kafka": "service_healthy"}
+    assert waits["worker"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
+    assert waits["load"] == {"topics": "service_completed_successfully"}
+    assert [name for name, service in services.items() if "profiles" in service] == ["load"]
+
+
+def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
+    ours = [service for service in compose["services"].values() if service["image"] == "kithkin"]
+    assert len(ours) == 3
+    for service in ours:
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+
+
+# ---- the same settings, without Docker
+
+
+class Here:
+    """The services of the Compose file as processes: the same settings, with addresses and folders of this test's own."""
+
+    def __init__(self, compose: dict[str, Any], folder: Path) -> None:
+        self.services, self.folder = compose["services"], folder
+        names = ["kafka:19092", ":19092", ":9092", ":19093", "redis:6379", "0.0.0.0:8080"]
+        inside, outside, controller, redis, web = free_ports(5)
+        ports = [inside, inside, outside, controller, redis, web]
+        self.redis_port, self.web_port = redis, web
+        self._places = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
+        self._places |= {"@localhost": "@", "OUTSIDE://127.0.0.1": "OUTSIDE://", "/var/lib/kafka/data": str(folder / "kafka")}
+
+    def placed(self, value: str) -> str:
+        """A setting with the addresses and folders of this test."""
+        pattern = "|".join(map(re.escape, sorted(self._places, key=len, reverse=True)))
+        return re.sub(pattern, lambda match: self._places[match[0]], value)
+
+    def kafka(self, java: Java) -> Server:
+        """As the image does it: settings from the environment, a formatted folder, the server."""
+        properties = {}
+        for name, value in self.services["kafka"]["environment"].items():
+            key = name.removeprefix("KAFKA_").lower().replace("_", ".").replace("...", "-").replace("..", "_")
+            properties[key] = self.placed(value)
+        settings = self.folder / "server.properties"
+        settings.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        form = java.command("kafka.tools.StorageTool", "format", "--cluster-id", "kithkin-compose-test01", "-c", str(settings))
+        subprocess.run(form, check=True, capture_output=True)
+        return Server(java.command("kafka.Kafka", str(settings)), self.folder / "kafka.log")
+
+    def redis(self) -> Server:
+        program, *flags = self.services["redis"]["command"]
+        assert program == "redis-server"
+        own = ["--bind", "127.0.0.1", "--port", str(self.redis_port), "--dir", str(self.folder)]
+        return Server([redis_program(), *flags, *own], self.folder / "redis.log")
+
+    def environment(self, service: str) -> dict[str, str]:
+        image = dict(shlex.split(rest)[0].split("=", 1) for name, rest in stages()[-1] if name == "ENV" if "KITHKIN_" in rest)
+        told = {**image, **self.services[service]["environment"]}
+        return {**os.environ, **{name: self.placed(value) for name, value in told.items()}}
+
+    def command(self, service: str) -> list[str]:
+        return [sys.executable, "-m", "stream.cli", *self.services[service]["command"]]
+
+    def run(self, service: str) -> subprocess.CompletedProcess[str]:
+        return self._ended(self.command(service), self.environment(service))
+
+    def healthy(self) -> bool:
+        """The image's HEALTHCHECK, spoken to the worker of this test."""
+        (check,) = (rest for name, rest in stages()[-1] if name == "HEALTHCHECK")
+        command = [part.replace(":8080", f":{self.web_port}") for part in json.loads(check.partition("CMD ")[2])]
+        assert command[0] == "python"
+        return self._ended([sys.executable, *command[1:]], dict(os.environ)).returncode == 0
+
+    def doctor(self) -> subprocess.CompletedProcess[str]:
+        return self._ended([sys.executable, "-m", "stream.cli", "doctor", "--json"], self.environment("worker"))
+
+    @contextmanager
+    def running(self, service: str) -> Iterator[Server]:
+        environment = [f"{name}={value}" for name, value in self.environment(service).items() if name.startswith("KITHKIN_")]
+        server = Server(["/usr/bin/env", *environment, *self.command(service)], self.folder / f"{service}.log")
+        try:
+            yield server
+        finally:
+            server.stop(10)
+
+    def _ended(self, command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+
+
+@pytest.mark.usefixtures("kafka")  # which fetches what Kafka is made of
+def test_with_these_settings_identities_flow(compose: dict[str, Any], tmp_path: Path) -> None:
+    here = Here(compose, tmp_path)
+    with ExitStack() as ends:
+        kafka, redis = here.kafka(java_of_kafka(lambda _: None)), here.redis()
+        ends.callback(kafka.stop, 10)
+        ends.callback(redis.stop, 10)
+        assert until(lambda: here.run("topics").returncode == 0, PATIENCE_S), kafka.last_words()
+
+        worker = ends.enter_context(here.running("worker"))
+        assert until(lambda: not worker.running or here.healthy(), PATIENCE_S), worker.last_words()
+        amiss = {check["name"]: check["state"] for check in json.loads(here.doctor().stdout) if check["state"] != "ok"}
+        assert amiss == {"replication": "warning"}
+
+        ends.enter_context(here.running("load"))
+        wiring = Wiring(broker=here.environment("worker")["KITHKIN_BROKER"])
+        assert until(lambda: len(list(reader(wiring, ["identities"]))) >= IDENTITIES, PATIENCE_S), worker.last_words()
+        worker.stop(10)
+        assert worker.exit_code == 0, worker.last_words()
+
+
+# ---- the image
+
+
+def ignored(path: str) -> bool:
+    """Whether .dockerignore keeps a file from the builder: the last line that fits it, or a folder of it, decides."""
+    parts = Path(path).parts
+    above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    kept = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.strip().removeprefix("!")
+        if pattern and not pattern.startswith("#"):
+            names = [Path(part).name for part in above] if pattern.startswith("**/") else above
+            if any(fnmatch(name, pattern.removeprefix("**/")) for name in names):
+                kept = line.startswith("!")
+    return not kept
+
+
+def test_the_builder_gets_what_is_copied_and_no_more() -> None:
+    copied = [source for name, rest in stages()[0] if name == "COPY" for source in rest.split()[:-1]]
+    assert [source for source in copied if not (ROOT / source).exists() or ignored(source)] == []
+    assert ignored("stream/cluster/__pycache__/java.pyc")
+    offered = {path.name for path in ROOT.iterdir() if not ignored(path.name)}
+    assert offered == set(copied)
+
+
+def test_everything_is_installed_from_hashes() -> None:
+    steps = [step for name, rest in stages()[0] if name == "RUN" for step in rest.split("&&")]
+    installs = [step for step in steps if re.search(r"pip (install|sync)|uv build", step)]
+    assert len(installs) == 4
+    assert [step for step in installs if "--require-hashes" not in step and "--no-deps dist/" not in step] == []
+
+
+def test_the_image_runs_kithkin_as_nobody_in_particular() -> None:
+    last = dict(stages()[-1])
+    assert last["ENTRYPOINT"] == '["kithkin"]'
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
+    assert not {"curl", "wget"} & set(shlex.split(last["HEALTHCHECK"]))
+    assert "RUN" not in last  # nothing is installed beside what was built
+    assert all(f"org.opencontainers.image.{label}=" in last["LABEL"] for label in ("title", "description", "licenses"))
+
+
+def test_the_steps_that_install_it_do_install_it(tmp_path: Path) -> None:
+    """As the builder runs them, with folders of this test's own. What is compiled ahead and whose it is, is left out."""
+    source, target = tmp_path / "src", tmp_path / "opt"
+    for name, rest in stages()[0]:
+        if name == "COPY":
+            *sources, place = rest.split()
+            for one in sources:
+                copied = source / place if place != "./" else source / one
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-r", str(ROOT / one), str(copied)], check=True)
+    venv.create(tmp_path / "tools", with_pip=True)
+    path = {"PATH": f"{tmp_path / 'tools' / 'bin'}:{os.environ['PATH']}"}
+    for name, rest in stages()[0]:
+        if name == "RUN" and "compileall" not in rest:
+            step = rest.replace("/opt/kithkin", str(target))
+            told = {"capture_output": True, "text": True, "check": False}
+            ran = subprocess.run(step, shell=True, cwd=source, env={**os.environ, **path}, **told)
+            assert ran.returncode == 0, (step, ran.stderr)
+
+    def says(*command: str) -> str:
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert says(f"{target}/bin/kithkin", "--version") == f"kithkin {__version__}"
+    used = "import confluent_kafka, crc32c, kafka, numba, prometheus_client, redis, stream.live; print(stream.live.__file__)"
+    assert Path(says(f"{target}/bin/python", "-c", used)).is_relative_to(target)
