@@ -4,30 +4,26 @@ Law: looking changes nothing and needs no worker. Lag is counted from what the g
 partitions that nobody has.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .brokers.kafka import Names
+from .brokers.kafka import PATIENCE_S, Names, address, installed, librdkafka
 from .errors import ConfigError
-from .ports import StoreError
+from .ports import BrokerError, StoreError
 from .records import INPUT_TOPICS
 from .settings import Wiring
 from .stores.board import Board
-from .topics import TIMEOUT_S
 
 if TYPE_CHECKING:
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+    from confluent_kafka import Consumer
 
-__all__ = ["Status", "lags", "look", "picture"]
-
-_PAUSES_S: Final = (0.1, 0.3, 1.0)
+__all__ = ["Status", "lags", "look", "observing", "picture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +50,27 @@ class Status:
         }
 
 
-def look(wiring: Wiring, admin: "AdminClient", board: Board | None) -> Status:
+@contextmanager
+def observing(wiring: Wiring) -> Iterator["Consumer"]:
+    """A client that asks about the group and never joins it.
+
+    An administrator's client would do too, but asked about a group that the brokers have just made, librdkafka's ends the process
+    (confluent-kafka-python, issue 1982).
+    """
+    with installed():
+        from confluent_kafka import Consumer, KafkaException
+    consumer = Consumer({**librdkafka(wiring), "group.id": wiring.group, "enable.auto.commit": False})
+    try:
+        yield consumer
+    except KafkaException as error:
+        raise BrokerError(f"the brokers at {address(wiring)[1]} do not answer: {error.args[0].str()}") from None
+    finally:
+        consumer.close()
+
+
+def look(wiring: Wiring, observer: "Consumer", board: Board | None) -> Status:
     """How it is now. Raises KafkaException, and ConfigError when the topics are not there."""
-    lag = lags(wiring, admin)
+    lag = lags(wiring, observer)
     if board is None:
         return Status({}, lag, "a store in a file has no place for the workers' notes")
     try:
@@ -65,44 +79,23 @@ def look(wiring: Wiring, admin: "AdminClient", board: Board | None) -> Status:
         return Status({}, lag, str(error))
 
 
-def lags(wiring: Wiring, admin: "AdminClient") -> dict[int, int]:
+def lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
     """Input records not yet committed, of both topics, by partition. Raises as `look`."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+    from confluent_kafka import TopicPartition
 
     names = Names(wiring.prefix)
-    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    known = observer.list_topics(timeout=PATIENCE_S).topics
     wires = [names.wire(topic) for topic in INPUT_TOPICS]
     missing = [wire for wire in wires if wire not in known]
     if missing:
         right = "that of topics which exist; `kithkin topics create` makes them"
         raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
     places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
-    first = _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-    end = _offsets(admin, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-    asked = [ConsumerGroupTopicPartitions(wiring.group, places)]
-    (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S).values()
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
-    for place in answer.result().topic_partitions:
-        at = place.topic, place.partition
-        lag[place.partition] += end[at] - max(place.offset, first[at])  # one without a commit has a negative offset
+    for place in observer.committed(places, timeout=PATIENCE_S):
+        first, end = observer.get_watermark_offsets(place, timeout=PATIENCE_S)
+        lag[place.partition] += end - max(place.offset, first)  # one without a commit has a negative offset
     return lag
-
-
-def _offsets(admin: "AdminClient", places: Sequence["TopicPartition"], which: "OffsetSpec") -> dict[tuple[str, int], int]:
-    """Offset by topic and partition. Asked again where a partition has just got a leader or another one."""
-    from confluent_kafka import KafkaError, KafkaException
-
-    passing = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-    for pause_s in (*_PAUSES_S, None):
-        try:
-            answers = admin.list_offsets(dict.fromkeys(places, which), request_timeout=TIMEOUT_S)
-            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-        except KafkaException as error:
-            if pause_s is None or error.args[0].code() not in passing:
-                raise
-            time.sleep(pause_s)
-    raise AssertionError("the last attempt gives or raises")
 
 
 def picture(status: Status) -> Group:

@@ -371,7 +371,7 @@ def test_a_redis_that_would_forget_is_found(
 def test_a_redis_that_is_full_is_found(own_redis: Callable[..., Redis], cluster: Cluster, room: float, state: State) -> None:
     redis = own_redis()
     with Client(port=redis.port) as client:
-        client.set("ballast", bytes(50_000_000))
+        client.setrange("ballast", 50_000_000, "x")
         client.config_set("maxmemory", int(client.info()["used_memory"] / room))
     assert amiss(cluster.checks(store=redis.url)) == {"Redis: memory": state}
 

@@ -177,18 +177,18 @@ def test_with_these_settings_identities_flow(compose: dict[str, Any], tmp_path: 
         kafka, redis = here.kafka(java_of_kafka(lambda _: None)), here.redis()
         ends.callback(kafka.stop, 10)
         ends.callback(redis.stop, 10)
-        assert until(lambda: here.run("topics").returncode == 0, PATIENCE_S), kafka.last_words()
+        assert until(lambda: here.run("topics").returncode == 0, PATIENCE_S), kafka.last_words
 
         worker = ends.enter_context(here.running("worker"))
-        assert until(lambda: not worker.running or here.healthy(), PATIENCE_S), worker.last_words()
+        assert until(lambda: not worker.running or here.healthy(), PATIENCE_S), worker.last_words
         amiss = {check["name"]: check["state"] for check in json.loads(here.doctor().stdout) if check["state"] != "ok"}
         assert amiss == {"replication": "warning"}
 
         ends.enter_context(here.running("load"))
         wiring = Wiring(broker=here.environment("worker")["KITHKIN_BROKER"])
-        assert until(lambda: len(list(reader(wiring, ["identities"]))) >= IDENTITIES, PATIENCE_S), worker.last_words()
+        assert until(lambda: len(list(reader(wiring, ["identities"]))) >= IDENTITIES, PATIENCE_S), worker.last_words
         worker.stop(10)
-        assert worker.exit_code == 0, worker.last_words()
+        assert worker.exit_code == 0, worker.last_words
 
 
 # ---- the image

@@ -25,11 +25,10 @@ from stream.cluster.redis import Redis
 from stream.policy import Policy
 from stream.records import INPUT_TOPICS, Record
 from stream.settings import KafkaWiring, Wiring
-from stream.status import look
+from stream.status import look, observing
 from stream.stores import MemoryStore, open_store
 from stream.stores.board import Board
 from stream.supervisor import EXIT_FAILED, EXIT_STALLED, Leash, Patience, Supervisor
-from stream.topics import administration
 from stream.watch import Heart, Watchdog
 from stream.worker import Worker, WorkerLimits
 
@@ -212,7 +211,7 @@ class Site:
 
     def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
         self.wiring, self._folder, self._ends = wiring, folder, ends
-        self._admin = ends.enter_context(administration(wiring))
+        self._observer = ends.enter_context(observing(wiring))
         self._board = ends.enter_context(closing(Board(str(wiring.store), wiring)))
         self._workers = 0
 
@@ -244,7 +243,7 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What `kithkin status --json` tells."""
-        return look(self.wiring, self._admin, self._board).as_json()
+        return look(self.wiring, self._observer, self._board).as_json()
 
     def notes(self) -> list[dict[str, Any]]:
         """What the workers wrote of themselves."""

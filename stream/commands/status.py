@@ -49,15 +49,14 @@ def status(
 def _looking(wiring: "Wiring", ends: ExitStack) -> "Callable[[], Status]":
     """What looks once at a time, over connections that last as long as `ends`."""
     from ..settings import store_of
-    from ..status import look
+    from ..status import look, observing
     from ..stores.board import open_board
-    from ..topics import administration
 
-    admin = ends.enter_context(administration(wiring))
+    observer = ends.enter_context(observing(wiring))
     board = open_board(store_of(wiring), wiring)
     if board is not None:
         ends.enter_context(closing(board))
-    return lambda: look(wiring, admin, board)
+    return lambda: look(wiring, observer, board)
 
 
 def _as_lines(looking: "Callable[[], Status]", follow: bool) -> None:
