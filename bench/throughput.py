@@ -1,6 +1,8 @@
 """How fast `kithkin replay` is, where the time goes, and what a person weighs, as one table.
 
-    python -m bench [--households 1000] [--events 20000] [--seed 0] [--runs 3] [--markdown FILE]
+    python -m bench [--load town] [--households 1000] [--events 20000] [--seed 0] [--runs 3] [--markdown FILE]
+
+`--load flood` is the load that peers are measured with.
 
 Every figure of time is that of the fastest of the runs: what else the machine does can only make a run slower.
 """
@@ -77,26 +79,30 @@ def commanded(log: Path, out: Path, store: str) -> tuple[float, float]:
 
 def timed_run(log: Path, out: Path, store_name: str) -> tuple[dict[str, float], list[bytes]]:
     """Seconds by part (and in all, as `total`) of a run in this process, and the states that it leaves."""
-    from stream import worker as module
+    from stream import batch
     from stream.brokers.log import LogBroker, LogProgress
+    from stream.garbage import seldom_collected
     from stream.logs import LogReader
     from stream.policy import Policy
     from stream.settings import Wiring
+    from stream.step import step
     from stream.stores import open_store
+    from stream.worker import Worker, WorkerLimits, as_arrived
 
     watch, wiring = Stopwatch(), Wiring()
-    limits = module.WorkerLimits(
-        records_max=wiring.batch_records_max, resident_bytes_max=wiring.resident_bytes_max, ordering=module.as_arrived
+    limits = WorkerLimits(
+        records_max=wiring.batch_records_max, resident_bytes_max=wiring.resident_bytes_max, ordering=as_arrived
     )
     with ExitStack() as stack:
         reader = stack.enter_context(closing(LogReader([str(log)])))
         broker: Any = stack.enter_context(closing(LogBroker(reader, out, LogProgress({}))))
         store: Any = stack.enter_context(closing(open_store(store_name)))
         for name in ("decode", "encode_output", "encode_home"):
-            stack.enter_context(patch.object(module, name, watch.on(name, getattr(module, name))))
+            stack.enter_context(patch.object(batch, name, watch.on(name, getattr(batch, name))))
         for port, name in ((broker, "poll"), (broker, "publish"), (store, "load"), (store, "save")):
             setattr(port, name, watch.on(name, getattr(port, name)))
-        worker = module.Worker(broker, store, Policy(), limits, watch.on("step", module.step))
+        worker = Worker(broker, store, Policy(), limits, watch.on("step", step))
+        stack.enter_context(seldom_collected())
         began = time.perf_counter()
         worker.run()
         watch.seconds["total"] = time.perf_counter() - began
@@ -147,9 +153,12 @@ def rows(log: Path, folder: Path, records: int, runs: int) -> Iterator[list[str]
 
 def main() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is loaded, here and in the commands
+    from .flood import write_flood
     from .town import write_town
 
+    loads = {"town": write_town, "flood": write_flood}
     cli = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    cli.add_argument("--load", choices=loads, default="town", help="what the log holds (default: %(default)s)")
     cli.add_argument("--households", type=int, default=1000, help="homes in the log (default: %(default)s)")
     cli.add_argument("--events", type=int, default=20_000, help="recognitions after enrolment (default: %(default)s)")
     cli.add_argument("--seed", type=int, default=0, help="seed of the log (default: %(default)s)")
@@ -158,7 +167,7 @@ def main() -> None:
     args = cli.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        records = write_town(folder / "log.jsonl", args.households, args.events, args.seed)
+        records = loads[args.load](folder / "log.jsonl", args.households, args.events, args.seed)
         heading = f"{records:,} events, {args.households:,} homes"
         table = [[heading, *STORES], ["---", *("---:" for _ in STORES)], *rows(folder / "log.jsonl", folder, records, args.runs)]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in table)

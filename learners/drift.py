@@ -1,16 +1,17 @@
 """Drift: evidence that a stream of numbers is no longer what it was, good at any time, with no level told beforehand.
 
-Law: as long as nothing changes, evidence is bounded in expectation (its e-value has a mean of at most 1 whenever it is
-looked at, and reaches `threshold(n)` at most once in n values on average), and one value multiplies it by a bounded factor.
+Law: as long as nothing changes, evidence stays small: the e-value has a mean of at most 1 at any fixed time, and reaches
+`threshold(n)` about once in n values (what is proven and what is measured of this: docs/drift.md). One value multiplies
+evidence by a bounded factor, and moves what is learnt by a bounded amount.
 
 Theory: e-detectors after Shin, Ramdas and Rinaldo (2022), in the form of Shiryaev and Roberts. For every bet k on a size
 of change, R_k ← (keep · R_k + 1) · f_k(x), where the factor f_k has a mean of at most 1 given the past: the sum, over all
 moments at which the change may have begun, of what that bet has won since. The evidence M is the weighted mean of the R_k.
-`keep` forgets beginnings of longer than STARTS values ago, so that E[M] ≤ STARTS always: M / STARTS is an e-value at
-any fixed time, as a decision over a fleet needs it (e-BH), and mean time to a false M ≥ A is at least A.
+`keep` fades beginnings of long ago, so that E[M] ≤ STARTS always: M / STARTS is an e-value at any fixed time, as a
+decision over a fleet needs it (e-BH). And M grows by at most 1 a value on average: mean time to a false M ≥ A is at least A.
 
-What it was before is learnt from the same stream. Once evidence stands against a value it is learnt by less, as far as
-the evidence *before* the value says: a weight that does not look at its own value leaves the mean of what is learnt right.
+What it was before is learnt from the same stream. Once there is evidence for a change, values are learnt by less, as far
+as the evidence *before* each says: a weight that does not look at its own value leaves the mean of what is learnt right.
 
 A value must be independent of the ones before. Events of one visit are not: `VisitMean` makes one value of them, and says
 how many independent ones it is worth.
@@ -26,6 +27,7 @@ __all__ = ["Level", "Rate", "VisitMean", "threshold"]
 STARTS: Final = 1000.0  # values: beginnings of longer ago are forgotten; less dulls slow changes, more dulls e-values
 KEEP: Final = 1 - 1 / STARTS
 DOUBT: Final = 100.0  # evidence at which a value is learnt by half
+SURE: Final = 50.0  # values that are learnt wholly, and then this part of what is known: a wrong first guess is always mended
 EVIDENCE_MAX: Final = 1e12  # of one bet: enough for any decision, far from what a float cannot hold, soon lost again
 OVERSHOOT: Final = 0.7  # evidence does not stop at a threshold but jumps over it: that much lower, it is as rare as asked for
 VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds
@@ -37,7 +39,7 @@ STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step 
 CALM: Final = 20.0  # values before Rate bets: until then its level is the fleet's, which may not be this stream's
 RATIOS: Final = (2.5, 4.0, 0.4)  # bets of Rate: the odds multiplied by that
 GAINS: Final = tuple(ratio - 1 for ratio in RATIOS)
-SHARES: Final = (0.36, 0.36, 0.08)  # of the evidence: a rise matters more; a fifth is held back, as a rate learnt from few ones is rough
+SHARES: Final = (0.36, 0.36, 0.08)  # rises matter more; a fifth is held back, since a rate learnt from few ones is rough
 STAKE_MAX: Final = 0.9  # of what a bet has: what one value may lose it
 
 VISIT_CORRELATION: Final = 0.3  # of two events of one visit, assumed
@@ -102,9 +104,9 @@ class _Detector:
     def _stakes(self) -> tuple[float, ...]:
         return (self.since, self._run, *self._bets)
 
-    def _trust(self) -> float:
-        """By how much to learn the next value as one of the old kind: 1 without evidence, then less."""
-        return DOUBT / (DOUBT + self._evidence)
+    def _trust(self, learnt: float) -> float:
+        """By how much to learn the next value, after so many, as one of the old kind: 1 without evidence, then less."""
+        return 1.0 if learnt <= SURE else max(DOUBT / (DOUBT + self._evidence), SURE / learnt)
 
 
 def _weighed(bets: Sequence[float], shares: Sequence[float]) -> float:
@@ -122,7 +124,7 @@ class Level(_Detector):
 
     Values are turned into recursive residuals (Brown, Durbin and Evans 1975): how far a value is from the mean of those
     before it, in their standard deviations, as Student's t made normal. With normal values these are independent and
-    standard normal whatever level and scale are, from the third value on. They are cut at ±CLIP, so that tails count
+    standard normal whatever level and scale are, from the third value on, while all are learnt wholly. They are cut at ±CLIP, so that tails count
     little; values of few kinds only (yes or no, a handful of steps) are not for this detector but for `Rate`.
 
     Examples
@@ -161,7 +163,7 @@ class Level(_Detector):
             How many independent values this one is the mean of; at least 1 (see `VisitMean`).
         """
         off = _checked(x) - self.mean
-        trust = self._trust()
+        trust = self._trust(self.count)
         unit = self._unit(w)
         if unit:
             self._settle(self._factors(off / unit), at)
@@ -243,7 +245,7 @@ class Rate(_Detector):
         """Bet on a value, then learn it; parameters as of `Level`, but that `x` is within 0 to 1 (else ValueError)."""
         if not 0 <= x <= 1:
             raise ValueError(f"a detector of rates was given {x}: values are shares, within 0 to 1")
-        trust = self._trust()
+        trust = self._trust(self.weight)
         if self.weight >= CALM:
             self._settle(self._factors(x, w), at)
         self.ones += trust * w * x

@@ -62,20 +62,24 @@ class Habits(base.Classifier):
 
     def learn_one(self, x: Mapping[Any, Any], y: Person, w: float = 1.0, day: float | None = None) -> None:
         """Count the values of an event for a person; `w` may be negative to take that much back, `day` defaults to the last."""
-        self.day = max(self.day, self.day if day is None else day)
-        self._rebase()
-        amount = w * 2 ** (((self.day if day is None else day) - self.origin_day) / self.half_life_days)
+        day = self.day if day is None else day
+        if day > self.day:
+            self.day = day
+            self._rebase()
+        amount = w * 2 ** ((day - self.origin_day) / self.half_life_days)
+        nothing = abs(amount) * NOTHING
         for feature, value in x.items():
-            values = self.counts.setdefault(feature, {})
+            values, totals = self.counts.setdefault(feature, {}), self.totals.setdefault(feature, {})
             people = values.setdefault(value, {})
-            totals = self.totals.setdefault(feature, {})
             for table in (people, totals):
-                table[y] = table.get(y, 0.0) + amount
-                if table[y] <= abs(amount) * NOTHING:
-                    del table[y]
+                count = table.get(y, 0.0) + amount
+                if count > nothing:
+                    table[y] = count
+                else:
+                    table.pop(y, None)
             if not people:
                 del values[value]
-            if len(values) > self.values_max:
+            elif len(values) > self.values_max:
                 self._forget_rarest(feature)
 
     def _forget_rarest(self, feature: str) -> None:

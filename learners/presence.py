@@ -35,7 +35,7 @@ class Presence:
     guest_steps: int = 0
     steps: list[int] = field(default_factory=list)  # by column
 
-    def log_prior(self, present: list[bool]) -> list[float]:
+    def log_prior(self, present: Sequence[bool]) -> list[float]:
         """Log probabilities: guest, then each column; minus infinity for who is not `present` (does not belong any more)."""
         mass, counted = 0.0, self.guest_steps
         for steps, here in zip(self.steps, present, strict=True):
@@ -52,11 +52,10 @@ class Presence:
             prior.append(math.log(part * (self.person_weight + steps * SHARE_STEP)) if here else -math.inf)
         return prior
 
-    def learn_one(self, shares: Sequence[float], sign: int = 1) -> None:
-        """Count (or, with sign -1, take back) an event's shares: guest, then each column."""
-        per_share = sign / SHARE_STEP
-        self.guest_steps = max(0, self.guest_steps + int(shares[0] * per_share))
-        self.steps = [max(0, n + int(s * per_share)) for n, s in zip(self.steps, shares[1:], strict=True)]
+    def learn_one(self, shares: Sequence[float]) -> None:
+        """Count an event's shares (guest, then each column), or by how much they changed; what is negative is taken back."""
+        self.guest_steps = max(0, self.guest_steps + int(shares[0] / SHARE_STEP))
+        self.steps = [max(0, n + int(s / SHARE_STEP)) for n, s in zip(self.steps, shares[1:], strict=True)]
         if (self.guest_steps + sum(self.steps)) * SHARE_STEP > self.total_max:
             self.guest_steps //= 2
             self.steps = [n // 2 for n in self.steps]

@@ -83,15 +83,14 @@ def hear(home: Home, policy: Policy, sightings: Sequence[Sighting]) -> list[Hear
 
 def hear_then(home: Home, policy: Policy, sightings: Sequence[Sighting], number: int) -> list[Heard]:
     """Every phone, heard or not, that belonged to somebody of the home at an earlier event."""
-    signals = {s.phone_id: s.rssi_dbm for s in sightings}
-    heard = []
-    for phone_id, phone in home.phones.items():
-        registration = phone.at(number)
-        if registration is not None and registration.person_id is not None:
-            column = home.column(registration.person_id)
-            if column is not None:
-                heard.append(Heard(column, policy.phone_model.llr(signals.get(phone_id)), registration.reliability))
-    return heard
+    if all(phone.registrations[-1].from_row <= number for phone in home.phones.values()):
+        return hear(home, policy, sightings)
+    signals, columns = {s.phone_id: s.rssi_dbm for s in sightings}, {name: i for i, name in enumerate(home.panel.names)}
+    then = [(phone_id, phone.at(number)) for phone_id, phone in home.phones.items()]
+    return [
+        Heard(columns[r.person_id], policy.phone_model.llr(signals.get(phone_id)), r.reliability)
+        for phone_id, r in then if r is not None and r.person_id in columns
+    ]  # fmt: skip
 
 
 def phone_llr(heard: list[Heard], people: int) -> list[float]:

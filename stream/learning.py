@@ -108,25 +108,33 @@ def _likelihood(claim: Claim, named: int, people: int) -> list[float]:
 
 def reshare(home: Home, row: Row, shares: Shares) -> None:
     """Give an event other owners: take back what the old shares taught, learn the new."""
-    recount(home, row, -1)
-    for person, old, new in zip(home.people, row.shares[1:], shares[1:], strict=True):
-        person.events += new - old
+    before, nothing = row.shares, (0.0,) * len(shares)
+    counted = before if row.counted else nothing
     row.shares, row.counted, row.packed = shares, not row.enrolled, None
-    recount(home, row, 1)
+    _recount(home, row, counted, shares if row.counted else nothing)
+    for person, old, new in zip(home.people, before[1:], shares[1:], strict=True):
+        person.events += new - old
     for encoder in row.encoders:
         home.spaces[encoder].share(row.number, shares[1:])
 
 
 def recount(home: Home, row: Row, sign: int) -> None:
     """Count (or, with sign -1, take back) an event's owners in presence and habits, if it counts there."""
-    if not row.counted:
-        return
-    home.presence.learn_one(row.shares, sign)
+    if row.counted:
+        nothing = (0.0,) * len(row.shares)
+        _recount(home, row, *((nothing, row.shares) if sign > 0 else (row.shares, nothing)))
+
+
+def _recount(home: Home, row: Row, before: Shares, after: Shares) -> None:
+    """Count an event's owners `after` instead of those `before` in presence and habits."""
+    home.presence.learn_one([new - old for new, old in zip(after, before, strict=True)])
     habit = habit_of(row.activity, row.observed_at)
     if habit:
-        for name, share in zip([GUEST, *home.panel.names], row.shares, strict=True):
-            if share > HABIT_SHARE_MIN:
-                home.habits.learn_one(habit, name, sign * share, row.observed_at / DAY_MS)
+        day = row.observed_at / DAY_MS
+        for name, new, old in zip([GUEST, *home.panel.names], after, before, strict=True):
+            change = (new if new > HABIT_SHARE_MIN else 0.0) - (old if old > HABIT_SHARE_MIN else 0.0)
+            if change:
+                home.habits.learn_one(habit, name, change, day)
 
 
 # ---- claims
@@ -225,7 +233,7 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
     free = [row for row in home.rows if not row.enrolled]
     if not free or not home.people:
         return {}
-    base = np.array([_base_logits(home, policy, row) for row in free])
+    base = _base_logits(home, policy, free)
     cold = not any(p.enrolled for p in home.people)
     anchored = [i + 1 for i, p in enumerate(home.people) if p.enrolled]
     evidence = [row.evidence for row in free]
@@ -264,11 +272,18 @@ def _llr_kept(home: Home, policy: Policy, rows: list[Row], heat: float) -> Days:
     return total
 
 
-def _base_logits(home: Home, policy: Policy, row: Row) -> list[float]:
-    """Prior, phones and strangers of a kept event: guest, then every column (those not of the home then: minus infinity)."""
-    there = [p.left_at is None or row.observed_at < p.left_at for p in home.people]
-    logits = home.presence.log_prior(there)
-    if row.sightings is not None:
-        phones = phone_llr(hear_then(home, policy, row.sightings, row.number), len(home.people))
-        logits = [logits[0] + home.strangers.llr_one(row.stranger), *(a + b for a, b in zip(logits[1:], phones, strict=True))]
-    return logits
+def _base_logits(home: Home, policy: Policy, rows: list[Row]) -> Days:
+    """(rows, guest and columns): prior, phones and strangers of kept events; who was not of the home then: minus infinity."""
+    stranger_llr = {heard: home.strangers.llr_one(heard) for heard in (False, True)}
+    priors: dict[tuple[bool, ...], list[float]] = {}
+    found = []
+    for row in rows:
+        there = tuple([p.left_at is None or row.observed_at < p.left_at for p in home.people])
+        if there not in priors:
+            priors[there] = home.presence.log_prior(there)
+        logits = priors[there]
+        if row.sightings is not None:
+            phones = phone_llr(hear_then(home, policy, row.sightings, row.number), len(there))
+            logits = list(map(sum, zip(logits, [stranger_llr[row.stranger], *phones], strict=True)))
+        found.append(logits)
+    return np.array(found)

@@ -19,6 +19,7 @@ from .brokers.slots import Slot
 from .checks import refuse_failed, run_checks
 from .endpoints import Endpoints
 from .errors import ConfigError, RecoveryError, TooManyDeadLetters
+from .garbage import seldom_collected
 from .log_lines import log_to
 from .metering import MeteredBroker, MeteredStore
 from .metrics import exposition
@@ -94,6 +95,7 @@ def _serve(wiring: Wiring, policy: Policy, vitals: Vitals) -> None:
             dead_letters_share_max=wiring.dead_letters_share_max,
         )
         metered = MeteredBroker(broker, vitals.meter)
+        ends.enter_context(seldom_collected())
         work(Worker(metered, MeteredStore(store, vitals.meter), policy, limits), metered, vitals)
 
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from .brokers.log import FILES, LogBroker, LogProgress
 from .codec import decode_home
 from .errors import ConfigError
+from .garbage import seldom_collected
 from .logs import STDIN, LogReader
 from .policy import Policy
 from .ports import StateStore
@@ -125,9 +126,10 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
             worker = Worker(broker, store, task.policy, _limits(task.wiring))
             began_s = time.perf_counter()
             finished = False
-            while not finished and not stop():
-                finished = worker.run_once().ended
-                watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
+            with seldom_collected():
+                while not finished and not stop():
+                    finished = worker.run_once().ended
+                    watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
             seconds = time.perf_counter() - began_s
             return Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
 

@@ -52,6 +52,9 @@ class KafkaWiring(BaseModel):
     transaction_timeout_s: Annotated[
         float, Field(ge=1, le=900, description="A transaction left open by a dead worker blocks readers no longer than this.")
     ] = 30.0
+    retries_s: Annotated[
+        float, Field(ge=1, le=3600, description="Requests are tried again for so long; then the worker ends and recovers.")
+    ] = 30.0
 
 
 class RedisWiring(BaseModel):

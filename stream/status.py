@@ -4,10 +4,11 @@ Law: looking changes nothing and needs no worker. Lag is counted from what the g
 partitions that nobody has.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
 from rich.table import Table
@@ -21,9 +22,12 @@ from .settings import Wiring
 from .stores.board import Board
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer
+    from confluent_kafka import Consumer, TopicPartition
 
 __all__ = ["Status", "lags", "look", "observing", "picture"]
+
+_ATTEMPT_S: Final = 5.0
+_PAUSE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,13 @@ def observing(wiring: Wiring) -> Iterator["Consumer"]:
     """
     with installed():
         from confluent_kafka import Consumer, KafkaException
-    consumer = Consumer({**librdkafka(wiring), "group.id": wiring.group, "enable.auto.commit": False})
+    settings = {
+        **librdkafka(wiring),
+        "group.id": wiring.group,
+        "enable.auto.commit": False,
+        "isolation.level": "read_uncommitted",  # else an answer waits for the transaction that a dead worker left open
+    }
+    consumer = Consumer(settings)
     try:
         yield consumer
     except KafkaException as error:
@@ -92,10 +102,30 @@ def lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
         raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
     places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
-    for place in observer.committed(places, timeout=PATIENCE_S):
+    for place in _committed(observer, places):
         first, end = observer.get_watermark_offsets(place, timeout=PATIENCE_S)
         lag[place.partition] += end - max(place.offset, first)  # one without a commit has a negative offset
     return lag
+
+
+def _committed(observer: "Consumer", places: list["TopicPartition"]) -> list["TopicPartition"]:
+    """What the group has committed; asked again while the brokers still agree on who keeps its books."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    passing = (
+        KafkaError._TIMED_OUT,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+    )
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return observer.committed(places, timeout=_ATTEMPT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in passing or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def picture(status: Status) -> Group:

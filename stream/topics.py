@@ -154,7 +154,8 @@ def found(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
 
     names = Names(wiring.prefix)
     wires = {topic.name: names.wire(topic.name) for topic in TOPICS}
-    topics = admin.describe_topics(TopicCollection([*wires.values()]), include_authorized_operations=True, request_timeout=TIMEOUT_S)
+    asked = TopicCollection([*wires.values()])
+    topics = admin.describe_topics(asked, include_authorized_operations=True, request_timeout=TIMEOUT_S)
     resources = {wire: ConfigResource(ConfigResource.Type.TOPIC, wire) for wire in wires.values()}
     settings = admin.describe_configs([*resources.values()], request_timeout=TIMEOUT_S)
     there = {}

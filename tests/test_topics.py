@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -78,7 +79,7 @@ def test_the_number_of_partitions_does_not_change_and_nothing_is_made(wiring: Wi
     create(wiring, partitions=2)
     delete(wiring, "labels")
     before = there(wiring)
-    with pytest.raises(ConfigError, match="should be 2 as they have.*households would move.*under a new prefix"):
+    with pytest.raises(ConfigError, match=r"should be 2 as they have.*households would move.*under a new prefix"):
         create(wiring, partitions=other)
     assert there(wiring) == before
 
@@ -90,7 +91,8 @@ def test_more_copies_than_brokers_are_refused(wiring: Wiring) -> None:
 
 
 def test_a_broker_that_is_not_there_is_told_by_its_address() -> None:
-    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 .*refused"), administration(Wiring(broker="kafka://127.0.0.1:1")) as admin:
+    nowhere = Wiring(broker="kafka://127.0.0.1:1")
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 .*refused"), administration(nowhere) as admin:
         admin.list_topics(timeout=1)
 
 
@@ -107,3 +109,9 @@ def test_the_command_says_what_it_made_what_was_there_and_what_it_refuses(wiring
     assert (code, "partitions = 3" in told) == (2, True)
     code, told = run("check")
     assert (code, "failed" in told, "2 in every topic" in told) == (0, False, True)
+
+
+def test_the_documentation_tells_whoever_makes_topics_by_other_means(root: Path) -> None:
+    rows = [line.split(" | ") for line in (root / "docs" / "cluster.md").read_text().splitlines() if line.startswith("| `")]
+    told = {name.strip("`| "): (row[2], row[3].removesuffix(" |")) for row in rows if len(row) == 4 for name in row[0].split(", ")}
+    assert told == {t.name: (t.cleanup, f"{t.days} days" if t.days else "the newest of each") for t in TOPICS}

@@ -1,6 +1,7 @@
 """`up`, `feed` and `identities`: from nothing to answers on the screen, and back to nothing but what was learnt."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -29,15 +30,15 @@ from .conftest import Running
 from .recorded import line_of, recorded, recorded_lines, write_log
 from .test_cli import run
 
-START_S, ANSWER_S, END_S = 90, 60, 10
+START_S, ANSWER_S, END_S = 120, 60, 20  # on a machine that has much else to do
 KITHKIN = [sys.executable, "-m", "stream.cli"]
 
 
-def command(*arguments: str | Path, code: int = 0) -> str:
-    """What a command prints on standard output, as a user runs it."""
-    done = subprocess.run([*KITHKIN, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command may silence a log for the rest of its process, which is here that of the next test too."""
+    yield
+    logging.getLogger("stream.brokers").setLevel(logging.NOTSET)
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Up:
         """Signal it; its exit code, after everything it started has gone."""
         ports = self.ports
         self.process.send_signal(number)
-        code = self.process.wait(END_S + 5)
+        code = self.process.wait(END_S)
         assert until(lambda: all(map(is_free, ports)), END_S), "a server outlived it"
         return code
 
@@ -88,48 +89,41 @@ def folder(kafka: Running, redis_url: str, tmp_path: Path, monkeypatch: pytest.M
 
 def answers() -> list[str]:
     """Revision 0 of what was published, by event, as `identities` shows it without any flag."""
-    lines = map(json.loads, command("identities", "--json").splitlines())
+    lines = map(json.loads, run("identities", "--json").splitlines())
     return sorted(f"{line['key']} {line['value']['event_id']}" for line in lines if line["value"]["revision"] == 0)
 
 
-def test_from_nothing_to_answers_and_on_after_a_stop(folder: Path, tmp_path: Path) -> None:
+def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder: Path, tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", recorded_lines())
     run("replay", log, "--out", tmp_path / "replayed")
     lines = map(json.loads, (tmp_path / "replayed" / "identities.jsonl").read_text().splitlines())
     expected = sorted(f"{line['key']} {line['value']['event_id']}" for line in lines if line["value"]["revision"] == 0)
     with up(folder) as cluster:
-        command("feed", log)
+        run("feed", log)
         assert until(lambda: answers() == expected, ANSWER_S)
-        began_s = time.monotonic()
         assert cluster.end(signal.SIGINT) == 0
-        assert time.monotonic() - began_s < END_S
-    with up(folder):
+    with up(folder) as cluster:
         assert answers() == expected
-        command("feed", log)
-        status = ["status", "--json"]
-        assert until(lambda: json.loads(command(*status))["lag"] == 0 < len(json.loads(command(*status))["workers"]), ANSWER_S)
+        run("feed", log)
+        assert until(lambda: json.loads(run("status", "--json"))["lag"] == 0, ANSWER_S)
         assert answers() == expected  # its events were known
+        redis = (folder / "redis" / "redis.log").read_text().rpartition("pid=")[2].partition(",")[0]
+        os.kill(int(redis), signal.SIGKILL)
+        assert cluster.process.wait(END_S) == 1
+        assert "Redis has ended" in cluster.said.read_text()
+        assert all(map(is_free, cluster.ports))
 
 
 def test_a_cluster_ends_with_its_terminal_and_runs_once_in_a_folder(folder: Path) -> None:
     with up(folder, "--workers", "2") as cluster:
-        refused = command("up", code=1)
+        refused = run("up", code=1)
         assert all(f":{port}" in refused for port in cluster.ports)
         (port, _) = cluster.ports
-        assert f"127.0.0.1:{port}" in command("up", "--dir", folder.parent / "other", "--kafka-port", str(port), code=1)
-        refused = command("up", "--dir", folder.parent / "third", "--redis-port", str(port), code=1)
+        assert f"127.0.0.1:{port}" in run("up", "--dir", folder.parent / "other", "--kafka-port", str(port), code=1)
+        refused = run("up", "--dir", folder.parent / "third", "--redis-port", str(port), code=1)
         assert f"127.0.0.1:{port}" in refused
         assert cluster.end(signal.SIGKILL) == -signal.SIGKILL
     assert not Place(folder).running
-
-
-def test_a_cluster_that_lost_a_part_ends_and_says_which(folder: Path) -> None:
-    with up(folder) as cluster:
-        log = (folder / "redis" / "redis.log").read_text()
-        os.kill(int(log.rpartition("pid=")[2].partition(",")[0]), signal.SIGKILL)
-        assert cluster.process.wait(END_S + 5) == 1
-        assert "Redis has ended" in cluster.said.read_text()
-        assert all(map(is_free, cluster.ports))
 
 
 def test_what_is_wrong_is_said_before_anything_starts(tmp_path: Path) -> None:
@@ -175,7 +169,7 @@ def test_topics_that_are_missing_are_named(kafka: Running) -> None:
 
 
 def test_brokers_that_do_not_answer_are_named() -> None:
-    with pytest.raises(BrokerError, match="127.0.0.1:1"):
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
         refuse_missing(Wiring(broker="confluent://127.0.0.1:1"), INPUT_TOPICS)
 
 
@@ -236,10 +230,10 @@ def test_an_interruption_ends_a_long_wait() -> None:
 
 
 def identity(tier: int, person: str | None, revision: int = 0) -> Identity:
-    cause = Cause(topic="recognitions", partition=0, offset=7)
     return Identity(
-        event_id="e-1", household_id="h-042", observed_at=1763690000123, revision=revision, posterior={"alice": 0.91, "guest": 0.09},
-        person_id=person, tier=tier, modalities=["voice", "phone"], policy_id="0", cause=cause,
+        event_id="e-1", household_id="h-042", observed_at=1763690000123, revision=revision,
+        posterior={"alice": 0.91, "guest": 0.09}, person_id=person, tier=tier, modalities=["voice", "phone"],
+        policy_id="0", cause=Cause(topic="recognitions", partition=0, offset=7),
     )  # fmt: skip
 
 

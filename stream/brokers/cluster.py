@@ -7,17 +7,19 @@ the commit it would let a member publish that has been replaced.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Final, Protocol
 
 from ..ports import Batch, BrokerError, Offsets, Transaction
 from ..records import INPUT_TOPICS, Journal, Record
+from ..settings import Wiring
 from .journals import PartitionReader, on_both, read_batch, read_journal
-from .kafka import PATIENCE_S
 from .slots import Slot
 
-__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse"]
+__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "joined"]
 
 POLL_INTERVAL_MAX_S: Final = 600.0  # a worker that hangs is ended by its own watch long before the group gives it up
+_REBALANCE_MAX_S: Final = POLL_INTERVAL_MAX_S + 60
 
 
 class Pulse:
@@ -27,18 +29,20 @@ class Pulse:
     ----------
     ask
         Puts a question to the brokers, and raises when they do not answer within a few seconds.
+    after_s
+        So long without records it is asked.
     """
 
-    def __init__(self, ask: Callable[[], object]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], object], after_s: float) -> None:
+        self._ask, self._after_s = ask, after_s
         self._felt_at = time.monotonic()
 
     def check(self, felt: bool) -> None:
-        """Called with every poll, `felt` when records came. Asks once nothing did for `PATIENCE_S`; raises what that raises."""
+        """Called with every poll, `felt` when records came. Raises what `ask` raises."""
         now = time.monotonic()
         if felt:
             self._felt_at = now
-        elif now - self._felt_at > PATIENCE_S:
+        elif now - self._felt_at > self._after_s:
             self._ask()
             self._felt_at = time.monotonic()
 
@@ -48,7 +52,9 @@ class Membership:
 
     def __init__(self) -> None:
         self.share: frozenset[int] = frozenset()
-        self.metadata: Any = None  # the client's own; None: not in the group
+        self.joined = False  # has a share of the present generation, be it an empty one
+        self.metadata: Any = None  # the client's own, of the latest generation
+        self._since = time.monotonic()
         self._told: frozenset[int] = frozenset()
         self._changed = False
         self._unpaired = ""
@@ -58,14 +64,18 @@ class Membership:
         by_topic = {topic: {partition for name, partition in places if name == topic} for topic in INPUT_TOPICS}
         first, second = by_topic.values()
         self._unpaired = "" if first == second else str({topic: sorted(partitions) for topic, partitions in by_topic.items()})
-        self.share, self.metadata, self._changed = frozenset(first), metadata, True
+        self.share, self.metadata = frozenset(first), metadata
+        self.joined = self._changed = True
 
     def note_revoked(self) -> None:
         """All of the share is taken away, by a rebalance or because the group gave this member up."""
-        self.share, self._changed = frozenset(), True
+        self.share, self.joined, self._changed = frozenset(), False, True
+        self._since = time.monotonic()
 
     def news(self) -> Batch | None:
-        """What the worker was not told yet; None: nothing."""
+        """What the worker was not told yet; None: nothing. Raises BrokerError when the group does not let us in."""
+        if not self.joined and time.monotonic() - self._since > _REBALANCE_MAX_S:
+            raise BrokerError(f"the group gave no share for {_REBALANCE_MAX_S:.0f} s, longer than any rebalance takes")
         if not self._changed:
             return None
         if self._unpaired:
@@ -96,6 +106,28 @@ class Publisher(Protocol):
     def close(self) -> None:
         """An open transaction is aborted. Never raises."""
         ...
+
+
+def joined(
+    wiring: Wiring,
+    publisher: Callable[[Wiring, str], Publisher],
+    member: Callable[[Wiring], Member],
+    reader: Callable[[Wiring], PartitionReader],
+) -> "ClusterBroker":
+    """A member of the wiring's group, made of one client's parts. Raises what they raise, and leaves nothing open then.
+
+    The publisher comes first, with its transactional id: it ends the transaction that the slot's last owner left open.
+    """
+    with ExitStack() as undo:
+        slot = Slot(wiring)
+        undo.callback(slot.release)
+        publishes = publisher(wiring, slot.transactional_id)
+        undo.callback(publishes.close)
+        consumes = member(wiring)
+        undo.callback(consumes.close)
+        broker = ClusterBroker(slot, consumes, publishes, reader(wiring))
+        undo.pop_all()
+    return broker
 
 
 class ClusterBroker:

@@ -15,10 +15,9 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, joined
 from .journals import Span
-from .kafka import PATIENCE_S, Names, librdkafka, records_of
-from .slots import Slot
+from .kafka import Names, librdkafka, records_of
 
 __all__ = ["confluent_broker"]
 
@@ -43,12 +42,7 @@ _CLOSE_S: Final = 5.0
 
 def confluent_broker(wiring: Wiring) -> ClusterBroker:
     """A member of the wiring's group. Raises ConfigError, or BrokerError when the brokers do not answer or refuse us."""
-    slot = Slot(wiring)
-    try:
-        return ClusterBroker(slot, _Member(wiring), _Publisher(wiring, slot.transactional_id), _Reader(wiring))
-    except BrokerError:
-        slot.release()
-        raise
+    return joined(wiring, _Publisher, _Member, _Reader)
 
 
 class _Refusal:
@@ -87,7 +81,8 @@ class _Member:
             "max.poll.interval.ms": max(int(POLL_INTERVAL_MAX_S * 1_000), session_ms),
         }
         self._consumer = Consumer(settings)
-        self._pulse = Pulse(lambda: self._consumer.list_topics(timeout=_CLOSE_S))
+        self._patience_s = wiring.kafka.retries_s
+        self._pulse = Pulse(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
         self._consumer.subscribe(
             [self._names.wire(topic) for topic in INPUT_TOPICS],
             on_assign=self._on_assign,
@@ -113,7 +108,7 @@ class _Member:
     def committed(self, partition: int) -> Offsets:
         with _explained(f"reading the committed offsets of partition {partition}"):
             places = [TopicPartition(self._names.wire(topic), partition) for topic in INPUT_TOPICS]
-            known = self._consumer.committed(places, PATIENCE_S)
+            known = self._consumer.committed(places, self._patience_s)
         return {self._names.ours(place.topic): max(place.offset, 0) for place in known}
 
     def seek(self, partition: int, offsets: Offsets) -> None:
@@ -164,8 +159,8 @@ class _Publisher:
 
     def __init__(self, wiring: Wiring, transactional_id: str) -> None:
         self._names = Names(wiring.prefix)
-        self._group = wiring.group
         self._open = False
+        self._patience_s = wiring.kafka.retries_s
         self._refusal = _Refusal()
         settings = librdkafka(wiring) | {
             "error_cb": self._refusal.note,
@@ -192,8 +187,8 @@ class _Publisher:
                 for partition, offsets in transaction.offsets.items()
                 for topic, offset in offsets.items()
             ]
-            self._producer.send_offsets_to_transaction(places, metadata, PATIENCE_S)
-            self._producer.commit_transaction(PATIENCE_S)
+            self._producer.send_offsets_to_transaction(places, metadata, self._patience_s)
+            self._producer.commit_transaction(self._patience_s)
             self._open = False
         except KafkaException as error:
             self._abort()
@@ -204,7 +199,7 @@ class _Publisher:
 
     def _begin(self) -> None:
         """Wait for the coordinator, and be told early when it refuses us."""
-        ends_at = time.monotonic() + PATIENCE_S
+        ends_at = time.monotonic() + self._patience_s
         while True:
             try:
                 self._producer.init_transactions(_WAIT_S)
@@ -235,13 +230,14 @@ class _Reader:
 
     def __init__(self, wiring: Wiring) -> None:
         self._names = Names(wiring.prefix)
-        self._patience_s = PATIENCE_S + wiring.kafka.transaction_timeout_s
+        self._patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
         self._refusal = _Refusal()
         self._consumer = Consumer(_consuming(wiring) | {"error_cb": self._refusal.note, "fetch.wait.max.ms": 10})
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         with _explained(f"asking for the bounds of {topic}[{partition}]"):
-            first, end = self._consumer.get_watermark_offsets(TopicPartition(self._names.wire(topic), partition), PATIENCE_S)
+            place = TopicPartition(self._names.wire(topic), partition)
+            first, end = self._consumer.get_watermark_offsets(place, self._patience_s)
         return first, end
 
     def read(self, span: Span, records_max: int | None = None) -> list[Record]:

@@ -30,11 +30,10 @@ from kafka.errors import (
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, joined
 from .journals import Span
-from .kafka import PATIENCE_S, Names, address
+from .kafka import Names, address
 from .security import kafka_python_security
-from .slots import Slot
 
 __all__ = ["kafka_python_broker"]
 
@@ -52,8 +51,8 @@ _WISHED: Final = {
     "crc32c": "checksums are computed in Python, so that consuming is seven times slower",
     "lz4": "records that were compressed with lz4 cannot be read, such as the journal of a worker on confluent://",
 }
-_PATIENCE_MS: Final = int(PATIENCE_S * 1_000)
 _WAIT_MS: Final = 100
+_JOIN_MS: Final = 300
 _AT_ONCE: Final = 1_000
 _CLOSE_MS: Final = 5_000
 
@@ -63,13 +62,8 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
     for module, lack in _WISHED.items():
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
-    slot = Slot(wiring)
-    try:
-        with _explained("connecting"):
-            return ClusterBroker(slot, _Member(wiring), _Publisher(wiring, slot.transactional_id), _Reader(wiring))
-    except BrokerError:
-        slot.release()
-        raise
+    with _explained("connecting"):
+        return joined(wiring, _Publisher, _Member, _Reader)
 
 
 class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
@@ -88,12 +82,19 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
             max_poll_interval_ms=max(int(POLL_INTERVAL_MAX_S * 1_000), session_ms),
             fetch_max_wait_ms=_WAIT_MS,
         )
-        self._pulse = Pulse(self._ask)
-        self._consumer.subscribe([self._names.wire(topic) for topic in INPUT_TOPICS], listener=self)
+        self._patience_ms = int(wiring.kafka.retries_s * 1_000)
+        self._pulse = Pulse(self._ask, wiring.kafka.retries_s)
+        topics = [self._names.wire(topic) for topic in INPUT_TOPICS]
+        self._consumer.subscribe(topics, listener=self)
+        missing = set(topics) - self._consumer.topics()  # asked before joining: a member that does not know them joins twice
+        if missing:
+            raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explained("polling"):
             polled = self._consumer.poll(timeout_ms=timeout_s * 1_000, max_records=records_max)
+            if not self.membership.joined:  # what joining came to between two polls is lost, and all members join again
+                polled = self._consumer.poll(timeout_ms=_JOIN_MS, max_records=records_max)
             news = self.membership.news()
             if news is not None:
                 self._put_back(polled)
@@ -104,7 +105,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
     def committed(self, partition: int) -> Offsets:
         with _explained(f"reading the committed offsets of partition {partition}"):
             return {
-                topic: self._consumer.committed(self._place(topic, partition), timeout_ms=_PATIENCE_MS) or 0
+                topic: self._consumer.committed(self._place(topic, partition), timeout_ms=self._patience_ms) or 0
                 for topic in INPUT_TOPICS
             }
 
@@ -156,13 +157,15 @@ class _Publisher:
     def __init__(self, wiring: Wiring, transactional_id: str) -> None:
         self._names = Names(wiring.prefix)
         self._open = False
+        self._patience_s = wiring.kafka.retries_s
+        patience_ms = int(self._patience_s * 1_000)
         self._producer = KafkaProducer(
             **_connecting(wiring),
             transactional_id=transactional_id,
             transaction_timeout_ms=int(wiring.kafka.transaction_timeout_s * 1_000),
-            delivery_timeout_ms=_PATIENCE_MS,
-            request_timeout_ms=_PATIENCE_MS // 2,
-            max_block_ms=_PATIENCE_MS,
+            delivery_timeout_ms=patience_ms,
+            request_timeout_ms=patience_ms // 2,
+            max_block_ms=patience_ms,
             linger_ms=1,
             batch_size=256 * 1_024,
             retry_backoff_ms=5,  # a transaction begun right after another is told to wait, but not for long
@@ -172,7 +175,7 @@ class _Publisher:
     def publish(self, transaction: Transaction, metadata: Any) -> None:
         try:
             with _explained("publishing"):
-                _within_patience(lambda: self._publish(transaction, metadata))
+                _within(self._patience_s, lambda: self._publish(transaction, metadata))
         except (Fenced, BrokerError):
             self._abort()
             raise
@@ -200,7 +203,7 @@ class _Publisher:
             for topic, offset in ours.items()
         }
         self._producer.send_offsets_to_transaction(offsets, metadata)
-        self._producer.flush(PATIENCE_S)
+        self._producer.flush(self._patience_s)
         for future in sent:  # the commit succeeds without a record whose delivery only took too long
             if not future.succeeded():
                 raise future.exception or KafkaTimeoutError("a record was not delivered in time")
@@ -210,7 +213,7 @@ class _Publisher:
     def _abort(self) -> None:
         if self._open:
             with suppress(KafkaError, BrokerError):
-                _within_patience(self._producer.abort_transaction)
+                _within(_CLOSE_MS / 1_000, self._producer.abort_transaction)
             self._open = False
 
 
@@ -219,15 +222,16 @@ class _Reader:
 
     def __init__(self, wiring: Wiring) -> None:
         self._names = Names(wiring.prefix)
-        self._patience_s = PATIENCE_S + wiring.kafka.transaction_timeout_s
+        self._patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
+        self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._settings = _consuming(wiring) | {"fetch_max_wait_ms": 10}
         self._connected: Any = None
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(self._names.wire(topic), partition)
         with _explained(f"asking for the bounds of {topic}[{partition}]"):
-            first = self._consumer.beginning_offsets([place], timeout_ms=_PATIENCE_MS)[place]
-            return first, self._consumer.end_offsets([place], timeout_ms=_PATIENCE_MS)[place]
+            first = self._consumer.beginning_offsets([place], timeout_ms=self._patience_ms)[place]
+            return first, self._consumer.end_offsets([place], timeout_ms=self._patience_ms)[place]
 
     def read(self, span: Span, records_max: int | None = None) -> list[Record]:
         place = TopicPartition(self._names.wire(span.topic), span.partition)
@@ -257,7 +261,7 @@ class _Reader:
         return self._connected
 
     def _position(self, place: Any) -> float:
-        position = self._consumer.position(place, timeout_ms=_PATIENCE_MS)
+        position = self._consumer.position(place, timeout_ms=self._patience_ms)
         return -1 if position is None else position
 
     def _end(self, place: Any) -> float:
@@ -270,7 +274,7 @@ def _connecting(wiring: Wiring) -> dict[str, Any]:
     """Settings of every client."""
     return {
         "bootstrap_servers": address(wiring)[1].split(","),
-        "bootstrap_timeout_ms": _PATIENCE_MS,
+        "bootstrap_timeout_ms": int(wiring.kafka.retries_s * 1_000),
         "client_id": "kithkin",
         "reconnect_backoff_max_ms": 1_000,
         "metrics_enabled": False,
@@ -307,7 +311,7 @@ def _explained(doing: str) -> Iterator[None]:
         raise BrokerError(f"{doing}: {error}") from error
 
 
-def _within_patience(doing: Callable[[], None]) -> None:
+def _within(seconds: float, doing: Callable[[], None]) -> None:
     """The client's calls of a transaction have no time-out of their own. Raises BrokerError when they take too long."""
     failed: list[BaseException] = []
 
@@ -319,8 +323,8 @@ def _within_patience(doing: Callable[[], None]) -> None:
 
     thread = Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE_S)
+    thread.join(seconds)
     if thread.is_alive():
-        raise BrokerError(f"the brokers did not answer within {PATIENCE_S:.0f} s")
+        raise BrokerError(f"the brokers did not answer within {seconds:.0f} s")
     if failed:
         raise failed[0]

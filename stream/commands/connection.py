@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..settings import Wiring
 
-__all__ = ["refuse_missing", "wiring_in_force"]
+__all__ = ["client_logs_silenced", "refuse_missing", "wiring_in_force"]
 
 
 def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
@@ -31,8 +31,6 @@ def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
 def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
     """Look whether the brokers answer and have these topics, before a client tries for half a minute.
 
-    From here on the client's own log is silent: what matters of it becomes an error of the command.
-
     Raises
     ------
     BrokerError
@@ -43,10 +41,15 @@ def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
     from ..errors import ConfigError
     from ..topics import administration, found
 
-    logging.getLogger("stream.brokers").setLevel(logging.CRITICAL)
+    client_logs_silenced()
     with administration(wiring) as admin:
         there = found(wiring, admin)
     missing = [wiring.prefix + topic for topic in topics if topic not in there]
     if missing:
         right = "that of topics which exist; `kithkin topics create` makes them"
         raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)
+
+
+def client_logs_silenced() -> None:
+    """Let no client of Kafka write on the terminal: what matters of it becomes an error of the command."""
+    logging.getLogger("stream.brokers").setLevel(logging.CRITICAL)

@@ -3,19 +3,23 @@
 Law: everything it started ends with it, however it ends; what was learnt and published stays for the next start.
 """
 
+import math
 from collections.abc import Callable
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from .connection import client_logs_silenced
 from .faults import faults_explained
 from .interruption import until_interrupted
 from .options import PolicyFile
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
 
     from ..cluster.local import LocalCluster
     from ..status import Status
@@ -71,32 +75,41 @@ def up(
 
 def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console") -> None:
     """Say how to use it, then how it goes, until it is to stop. Raises ClusterError when a part of it has ended."""
-    from confluent_kafka import KafkaException
     from rich.live import Live
 
     from ..cluster.processes import ClusterError, until
-    from ..settings import store_of
-    from ..status import look
-    from ..stores.board import open_board
-    from ..topics import administration
 
     console.print(_how_to_use(cluster), soft_wrap=True)
-    with ExitStack() as ends:
-        admin = ends.enter_context(administration(cluster.wiring))
-        board = open_board(store_of(cluster.wiring), cluster.wiring)
-        assert board is not None, "a store in Redis has a board"
-        ends.enter_context(closing(board))
-        view = Live("", console=console, auto_refresh=False, transient=True)
-        if console.is_terminal:
-            ends.enter_context(view)
-        while not until(lambda: stop() or cluster.lost is not None, _EVERY_S):
-            try:
-                told = _in_a_line(look(cluster.wiring, admin, board))
-            except KafkaException:  # a busy broker is no reason to end; one that has ended is seen above
-                told = "[yellow]Kafka does not answer just now…[/]"
-            view.update(told, refresh=console.is_terminal)
+    with Live("", console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext() as view:
+        over = Event()
+        looking = Thread(target=_look, args=(cluster, view, over), daemon=True)  # so that brokers that hang delay no Ctrl-C
+        if view:
+            looking.start()
+        until(lambda: stop() or cluster.lost is not None, math.inf)
+        over.set()
     if not stop():
         raise ClusterError(str(cluster.lost))
+
+
+def _look(cluster: "LocalCluster", view: "Live", over: Event) -> None:
+    """Show how it goes, every second."""
+    from confluent_kafka import KafkaException
+
+    from ..settings import store_of
+    from ..status import look, observing
+    from ..stores.board import open_board
+
+    client_logs_silenced()
+    board = open_board(store_of(cluster.wiring), cluster.wiring)
+    assert board is not None, "a store in Redis has a board"
+    with closing(board), observing(cluster.wiring) as observer:
+        while not over.wait(_EVERY_S):
+            try:
+                told = _in_a_line(look(cluster.wiring, observer, board))
+            except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
+                told = "[yellow]Kafka does not answer just now…[/]"
+            if not over.is_set():
+                view.update(told, refresh=True)
 
 
 def _how_to_use(cluster: "LocalCluster") -> str:

@@ -6,9 +6,11 @@ Law: the seed decides the plan and the load. What went wrong is a complaint, and
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from stream.cluster.processes import until
 
 from .faults import FAULTS, FaultMissed
 from .points import POINTS
@@ -19,7 +21,7 @@ __all__ = ["Outcome", "Struck", "drill", "plan"]
 _AT_EACH_POINT: Final = 3
 _KILLS, _FLURRIES = 10, 3
 _SEGMENT: Final = 12  # faults between two checks
-_STEADY: Final = 500  # records before the first fault
+_BEGIN_S: Final = 60.0
 
 Tell = Callable[[str], None]
 
@@ -68,7 +70,7 @@ def drill(scene: Scene, faults: Sequence[str], events: int, tell: Tell, deadline
     faults
         By name, in order.
     events
-        Records of the whole; each fault gets its share.
+        At least so many records in all.
     tell
         Is told each line.
     deadline_s
@@ -76,26 +78,34 @@ def drill(scene: Scene, faults: Sequence[str], events: int, tell: Tell, deadline
     """
     outcome, began_s = Outcome(scene), time.monotonic()
     with opened(scene) as site:
-        for slot in CREW:
-            site.crew.hire(slot)
-        site.feeder.allow(_STEADY)
-        site.drained()
-        share = max(1, (events - _STEADY) // max(1, len(faults)))
-        for number, name in enumerate(faults, 1):
+        _steady(site)
+        for segment in _segments(faults):
+            with site.feeder.flowing():
+                for name in segment:
+                    _strike(site, name, outcome, tell)
             if time.monotonic() > deadline_s:
-                tell(f"time is over: {len(faults) - number + 1} faults are left out")
+                tell("time is over: what is left of the plan is left out")
                 break
-            site.feeder.allow(share)
-            _strike(site, name, outcome, tell)
-            if number % _SEGMENT == 0 or number == len(faults):
-                _check(site, outcome, tell)
-            if outcome.complaints:
+            if outcome.complaints or not _check(site, outcome, tell):
                 break
+        site.feeder.fill(max(0, events - site.feeder.sent))
         _check(site, outcome, tell)
     outcome.ends, outcome.took_s = site.crew.ends, time.monotonic() - began_s
-    outcome.complaints += [one for one in site.crew.complaints if one not in outcome.complaints]
+    outcome.complaints += site.crew.complaints  # those of the end too
     outcome.at_points, outcome.recoveries = site.orders.all_taken(), site.orders.recoveries()
     return outcome
+
+
+def _segments(faults: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (faults[start : start + _SEGMENT] for start in range(0, len(faults), _SEGMENT))
+
+
+def _steady(site: Site) -> None:
+    """Let the workers begin."""
+    for slot in CREW:
+        site.crew.hire(slot)
+    with site.feeder.flowing():
+        until(lambda: min(site.progress.done.values()) > 0, _BEGIN_S)
 
 
 def _strike(site: Site, name: str, outcome: Outcome, tell: Tell) -> None:
@@ -105,19 +115,19 @@ def _strike(site: Site, name: str, outcome: Outcome, tell: Tell) -> None:
     except FaultMissed as missed:
         outcome.complaints.append(f"{name}: {missed}")
     if not site.caught_up():
-        outcome.complaints.append(f"{name}: not everything is done long afterwards: {site.progress.lag} records wait")
-    outcome.complaints += site.crew.complaints
+        outcome.complaints.append(f"{name}: it is not recovered from: {site.progress.lag} records wait")
     struck = Struck(name, site.progress.standstill_s())
     outcome.struck.append(struck)
     tell(f"{len(outcome.struck):3d} {name:26s} stood still {struck.standstill_s:5.1f} s   {sum(site.progress.done.values()):7,d} done")
 
 
-def _check(site: Site, outcome: Outcome, tell: Tell) -> None:
-    if not site.drained():
+def _check(site: Site, outcome: Outcome, tell: Tell) -> bool:
+    """Wait until all is done, and look; whether all is well."""
+    if not site.caught_up():
         outcome.complaints.append(f"it does not come to rest: {site.progress.lag} records wait")
-    outcome.complaints += site.feeder.failures
-    outcome.complaints += site.checker.check()
+    outcome.complaints += [*site.feeder.failures, *site.checker.check()]
     checker = site.checker
     outcome.events, outcome.batches, outcome.lost, outcome.twice = checker.events, checker.batches, checker.lost, checker.twice
     verdict = f"{len(outcome.complaints)} complaints" if outcome.complaints else "all is well"
     tell(f"    checked {outcome.events:,} records in {outcome.batches:,} batches: {verdict}")
+    return not outcome.complaints

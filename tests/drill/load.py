@@ -8,11 +8,13 @@ import itertools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from stream.cluster.processes import until
 from stream.neighbourhood import neighbourhood
 from tests.histories import Sent, history
 
@@ -21,6 +23,7 @@ __all__ = ["Feeder", "load"]
 _HOMES, _DAYS = 60, 6
 _HISTORIES, _RECORDS = 12, 150
 _PATIENCE_S: Final = 120.0
+_TICK_S: Final = 0.02
 
 
 def load(seed: int) -> Iterator[Sent]:
@@ -59,7 +62,7 @@ def _renamed(sent: Sent, round_: str) -> Sent:
 
 
 class Feeder:
-    """Sends records at a rate from a thread of its own, up to as many as it was allowed.
+    """Sends records from a thread of its own, while it is let flow.
 
     Parameters
     ----------
@@ -77,53 +80,35 @@ class Feeder:
         self._producer = Producer(
             settings | {"partitioner": "murmur2_random", "linger.ms": 2, "enable.idempotence": True, "delivery.timeout.ms": 120_000}
         )
-        self._prefix, self._records, self.rate = prefix, records, rate
-        self._allowed = threading.Semaphore(0)
-        self._lock = threading.Lock()
-        self.allowed = self.sent = self.delivered = 0
-        self.ends: dict[int, dict[str, int]] = defaultdict(lambda: {"recognitions": 0, "feedback": 0})
+        self._prefix, self._records, self._rate = prefix, records, rate
+        self.held: Callable[[], bool] = lambda: False  # whether those who work are too far behind
+        self.sent = self.delivered = 0
+        self.ends: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("recognitions", "feedback"), 0))
         self.failures: list[str] = []
+        self._flowing = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def allow(self, records: int) -> None:
-        """Let so many more flow."""
-        self.allowed += records
-        self._allowed.release(records)
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Records flow meanwhile; afterwards all that were sent have reached the brokers."""
+        self._flowing.set()
+        try:
+            yield
+        finally:
+            self._flowing.clear()
+            until(lambda: self.delivered == self.sent, _PATIENCE_S)
 
-    @property
-    def idle(self) -> bool:
-        """Whether all that was allowed has reached the brokers."""
-        return self.delivered == self.allowed
+    def fill(self, records: int) -> None:
+        """Send so many more, as fast as can be, and wait until they have reached the brokers."""
+        assert not self._flowing.is_set(), "one sends at a time"
+        for sent in itertools.islice(self._records, records):
+            self.send(sent)
+        until(lambda: self._producer.flush(0.1) == 0, _PATIENCE_S)
 
-    def waiting(self, partition: int) -> int:
-        """Next offsets of both topics together: as many records as lie there."""
-        return sum(self.ends[partition].values())
-
-    def close(self) -> None:
-        self._over = True
-        self._allowed.release()
-        self._thread.join()
-        self._producer.purge()
-        self._producer.flush(1)
-
-    def _run(self) -> None:
-        due_s = time.monotonic()
-        while True:
-            while not self._allowed.acquire(timeout=0.05):
-                self._producer.poll(0)
-                due_s = time.monotonic()
-            if self._over:
-                return
-            self._send(next(self._records))
-            due_s += 1 / self.rate
-            ahead_s = due_s - time.monotonic()
-            if ahead_s > 0.01:
-                self._producer.poll(ahead_s)
-                time.sleep(max(0.0, due_s - time.monotonic()))
-
-    def _send(self, sent: Sent) -> None:
+    def send(self, sent: Sent) -> None:
+        """Send one record; its place is the key's."""
         while True:
             try:
                 self._producer.produce(self._prefix + sent.topic, sent.value, sent.key, on_delivery=self._delivered)
@@ -132,6 +117,29 @@ class Feeder:
                 self._producer.poll(0.1)
         self.sent += 1
         self._producer.poll(0)
+
+    def waiting(self, partition: int) -> int:
+        """Next offsets of both topics together: as many records as lie there."""
+        return sum(self.ends[partition].values())
+
+    def close(self) -> None:
+        self._over = True
+        self._thread.join()
+        self._producer.purge()
+        self._producer.flush(1)
+
+    def _run(self) -> None:
+        due_s = time.monotonic()
+        while not self._over:
+            if self._flowing.is_set() and not self.held():
+                self.send(next(self._records))
+                due_s += 1 / self._rate
+            else:
+                due_s = time.monotonic() + _TICK_S
+            ahead_s = due_s - time.monotonic()
+            if ahead_s > _TICK_S / 2:
+                self._producer.poll(0)
+                time.sleep(ahead_s)
 
     def _delivered(self, error: Any, message: Any) -> None:
         if error is not None:

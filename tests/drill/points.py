@@ -60,7 +60,7 @@ class Orders:
         return None
 
     def all_taken(self) -> Counter[str]:
-        """How often an order was carried out at each point."""
+        """How often which action was carried out at which point: "kill@in-revoke"."""
         return Counter(path.name.split("-", 2)[2].rpartition("-")[0] for path in self._folder.glob("taken-*"))
 
     def recoveries(self) -> int:
@@ -80,13 +80,13 @@ class Orders:
             return
         self._passages = self._passages + 1 if self._seen == number else 1
         self._seen = number
-        if self._passages >= passage and self._take(number, point):
+        if self._passages >= passage and self._take(f"{number}-{action}@{point}"):
             os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
 
-    def _take(self, number: int, point: str) -> bool:
+    def _take(self, order: str) -> bool:
         """Whether nobody else was quicker."""
         try:
-            self._standing.rename(self._folder / f"taken-{number}-{point}-{os.getpid()}")
+            self._standing.rename(self._folder / f"taken-{order}-{os.getpid()}")
         except FileNotFoundError:
             return False
         return True

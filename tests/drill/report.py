@@ -11,10 +11,11 @@ __all__ = ["table"]
 def table(outcome: Outcome) -> str:
     """The figures of a drill, for people."""
     ends = outcome.ends
+    at_points = [f"{outcome.at_points[f'kill@{point}']} {point}" for point in POINTS]
     lines = [
         f"{outcome.scene.broker}://, seed {outcome.scene.seed}: {outcome.events:,} records in {outcome.batches:,} batches, "
         f"{len(outcome.struck)} faults, {outcome.took_s:.0f} s",
-        f"  killed {ends['killed']} ({', '.join(f'{outcome.at_points[point]} {point}' for point in POINTS)})",
+        f"  killed {ends['killed']} ({', '.join(at_points)})",
         f"  fenced {ends['fenced']}, failed and started again {ends['failed']}, recovered batches {outcome.recoveries}",
         f"  lost {outcome.lost}, twice {outcome.twice}",
         "  standstill of a partition, seconds (least, most):",

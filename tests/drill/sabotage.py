@@ -84,9 +84,9 @@ class _LateMetadata(_Pass):
 
     def publish(self, transaction: Any) -> None:
         member, publisher = self._port._member, self._port._publisher
-        kept, began_s = repr(member.membership.metadata), time.monotonic()
-        if began_s - self.polled_s > _STOOD_STILL_S:
-            until(lambda: repr(_metadata_now(member._consumer)) != kept, _NOTICED_S)
+        before = repr(_metadata_now(member._consumer))
+        if time.monotonic() - self.polled_s > _STOOD_STILL_S:
+            until(lambda: repr(_metadata_now(member._consumer)) != before, _NOTICED_S)
         publisher.publish(transaction, _metadata_now(member._consumer))
 
 

@@ -31,6 +31,7 @@ CREW: Final = ("w0", "w1")
 SESSION_S: Final = 1.5  # a worker that is silent for so long is replaced
 _PREFIX, _GROUP = "drill.", "drill"
 _DRAIN_S: Final = 90.0
+_LAG_MAX: Final = 4_000  # then the load waits, or a fault would never be recovered from
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,10 @@ class Site:
     chance: random.Random
 
     def caught_up(self, patience_s: float = _DRAIN_S) -> bool:
-        """Wait until all records that lie in the topics now are done."""
+        """Wait until all records that lie in the topics now are done, or a worker is beyond repair; whether they are done."""
         marks = self.progress.marks()
-        return until(lambda: self.progress.reached(marks), patience_s)
-
-    def drained(self, patience_s: float = _DRAIN_S) -> bool:
-        """Wait until all records that were allowed to flow are sent and done."""
-        return until(lambda: self.feeder.idle and self.progress.reached(self.progress.marks()), patience_s)
+        until(lambda: self.progress.reached(marks) or bool(self.crew.complaints), patience_s)
+        return self.progress.reached(marks)
 
     def redis_copy(self) -> Path:
         """A copy of Redis's files as they are at this moment."""
@@ -130,6 +128,7 @@ def opened(scene: Scene) -> Iterator[Site]:
         ends.callback(feeder.close)
         progress = Progress(settings, f"{_PREFIX}journal", scene.partitions, feeder)
         ends.callback(progress.close)
+        feeder.held = lambda: progress.lag > _LAG_MAX
         crew = Crew(scene.folder, scene.sabotage)
         ends.callback(crew.close)
         evidence = Evidence(settings, redis.url, (_PREFIX, _GROUP), scene.partitions)

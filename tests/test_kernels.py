@@ -1,0 +1,148 @@
+"""The kernels: each against its formula, number by number, and machine code against NumPy, one by one and over whole worlds."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learners import kernels, plain
+from learners.fusion import quantise
+from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Model, Rows, Tails
+from tests.worlds import Run, Shape, world
+
+NAMES = ("compare", "compare_kept", "drop", "fold", "project", "unpack")
+PROBABILITY_APART_MAX = 0.02  # between two kinds of installation, over a world: a step of a vector now and then falls otherwise
+compiled: Any = pytest.importorskip("learners.compiled", reason="Numba is not installed here: there is one kind of kernels only.")
+each_kind = pytest.mark.parametrize("kind", [plain, compiled], ids=["plain", "compiled"])
+seeds = st.integers(0, 2**32 - 1)
+sizes = {"seed": seeds, "people": st.integers(1, 4), "used": st.integers(0, 20)}
+
+
+def space(seed: int, people: int, used: int) -> tuple[Tails, Rows, Model]:
+    """Tails and rows as they can be, with room for three rows more."""
+    rng, k = np.random.default_rng(seed), 7
+    masses = np.round(rng.uniform(0, 16, TAILS * people) * (rng.random(TAILS * people) < 0.6), 2).astype("f4")
+    means = (rng.normal(0, 1, (TAILS * people, k)) * (masses[:, None] > 0)).astype("f2").astype("f4")
+    shares = np.zeros((used + 3, people), "f4")
+    for row in range(used):
+        shares[row] = quantise(rng.dirichlet(np.full(people + 1, 0.3)).tolist())[1:]
+    vectors, times = rng.integers(-60, 60, (used + 3, k)).astype("i1"), np.sort(rng.uniform(0, 40, used + 3))
+    tails = means, masses, rng.uniform(0, 20, TAILS * people), np.zeros(TAILS * people)
+    return tails, (vectors, times, shares), (rng.uniform(0.5, 6, k).astype("f4"), 0.4, 0.2, 4.0)
+
+
+def copied(*tables: Any) -> list[Any]:
+    return [tuple(table.copy() for table in of_them) for of_them in tables]
+
+
+def slow_llr(tails: Tails, rows: Rows, used: int, model: Model, probe: list[float], day: float, without: int = -1) -> list[float]:
+    """The docstring of learners/prototypes.py, number by number."""
+    between, temperature, per_day, most = model
+    found = []
+    for person in range(rows[2].shape[1]):
+        known = [(float(tails[1][i]), float(tails[2][i]), tails[0][i].tolist()) for i in (TAILS * person, TAILS * person + 1)]
+        rest = [i for i in range(used) if i != without]
+        known += [(float(rows[2][i][person]), float(rows[1][i]), (rows[0][i] * STEP).tolist()) for i in rest]
+        weights = [(share / (1 + min(per_day * abs(time - day), most)), vector) for share, time, vector in known]
+        mass, llr = sum(weight for weight, _ in weights), 0.0
+        for k, (x, b) in enumerate(zip(probe, between.tolist(), strict=True)):
+            precision = 1 / b + mass
+            mean, variance = sum(weight * vector[k] for weight, vector in weights) / precision, 1 / precision + 1
+            llr += 0.5 * (x * x / (b + 1) + math.log(b + 1) - (x - mean) ** 2 / variance - math.log(variance))
+        found.append(max(-LLR_MAX, min(llr * temperature, LLR_MAX)) if mass > COMPARED_MASS_MIN else 0.0)
+    return found
+
+
+@each_kind
+@given(**sizes)
+def test_a_comparison_is_what_its_formula_says(kind: Any, seed: int, people: int, used: int) -> None:
+    tails, rows, model = space(seed, people, used)
+    probe = np.random.default_rng(seed + 1).normal(0, 2, 7).astype("f4")
+    found = kind.compare(tails, rows, used, model, probe, 12.5).tolist()
+    assert found == pytest.approx(slow_llr(tails, rows, used, model, probe.tolist(), 12.5), abs=1e-4)
+    kept = kind.compare_kept(tails, rows, used, model)
+    assert kept.shape == (used, people)
+    for i in range(used):
+        expected = slow_llr(tails, rows, used, model, (rows[0][i] * STEP).tolist(), float(rows[1][i]), without=i)
+        assert kept[i].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@given(**sizes, row=st.integers(0, 19), which=st.integers(0, TAILS - 1))
+def test_both_kinds_fold_and_drop_alike_and_to_float16(seed: int, people: int, used: int, row: int, which: int) -> None:
+    tails, rows, _ = space(seed, people, used + 1)
+    results = []
+    for kind in (plain, compiled):
+        here, there = copied(tails, rows)
+        kind.fold(here, there, row % (used + 1), used + 1, which, 16.0)
+        if used > 1:
+            kind.drop(there, 0, used)
+        results.append((here, [table[: max(used - 1, 0)] for table in there]))
+    (tails_plain, rows_plain), (tails_fast, rows_fast) = results
+    for one, other in zip((*tails_plain, *rows_plain), (*tails_fast, *rows_fast), strict=True):
+        np.testing.assert_allclose(one.astype("f8"), other.astype("f8"), rtol=1e-3, atol=1e-6)
+    assert tails_fast[0].astype("f2").astype("f4").tolist() == tails_fast[0].tolist()
+
+
+@each_kind
+def test_every_float16_is_unpacked_exactly_and_what_is_not_finite_shows(kind: Any) -> None:
+    halves = np.arange(65_536, dtype="u2").reshape(-1, 64)
+    for bits in halves:
+        expected = bits.view("f2").astype("f4")
+        vector, square = kind.unpack(bits)
+        if np.isfinite(expected).all():
+            assert vector.tobytes() == expected.tobytes()
+            assert square == pytest.approx(float(np.square(expected.astype("f8")).sum()), rel=1e-4)
+        else:
+            assert not math.isfinite(square)
+
+
+@each_kind
+@given(seed=seeds, unit=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 100.0]))
+def test_a_projection_is_the_nearest_step(kind: Any, seed: int, unit: bool, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    vector, by_input, offset = (rng.normal(0, 1, size).astype("f4") for size in (40, (40, 9), 9))
+    found = kind.project((vector * scale).astype("f4"), by_input, offset, unit).astype("f8")
+    exact = (vector * scale).astype("f4").astype("f8")
+    exact = (exact / np.linalg.norm(exact) if unit else exact) @ by_input.astype("f8") - offset
+    assert (found == np.rint(found / STEP) * STEP).all()
+    assert (np.abs(found - np.clip(exact, -127 * STEP, 127 * STEP)) <= STEP / 2 + 1e-3).all()
+
+
+# ---- whole worlds
+
+
+def outputs(seed: int, shape: Shape) -> list[Any]:
+    return [(o.topic, json.loads(o.value)) for o in Run().play_all(world(seed, shape)).outputs if o.value is not None]
+
+
+@pytest.mark.parametrize("enrolled", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_both_kinds_answer_alike(seed: int, enrolled: bool) -> None:
+    """The same events, people, revisions and outcomes; probabilities within a stated bound of each other."""
+    shape = Shape(homes=1, people=3, records=60, enrolled=enrolled, odd=0.2, erasing=False)
+    found = []
+    for kind in (plain, compiled):
+        with patch.multiple(kernels, **{name: getattr(kind, name) for name in NAMES}):
+            found.append([v for topic, v in outputs(seed, shape) if topic == "identities" and v["revision"] == 0])
+    one, other = found
+    assert [v["event_id"] for v in one] == [v["event_id"] for v in other]
+    for a, b in zip(one, other, strict=True):
+        assert b["posterior"] == pytest.approx(a["posterior"], abs=PROBABILITY_APART_MAX)
+
+
+CHOICE = "from learners import kernels; print(kernels.COMPILED, kernels.compare.__module__)"
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("0", "True learners.compiled"), ("1", "False learners.plain")])
+def test_numbas_own_switch_chooses_the_kind(switch: str, expected: str) -> None:
+    environment = os.environ | {"NUMBA_DISABLE_JIT": switch}
+    done = subprocess.run([sys.executable, "-c", CHOICE], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
