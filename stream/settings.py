@@ -13,13 +13,15 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError
-from .policy import Policy
+
+if TYPE_CHECKING:
+    from .policy import Policy
 
 __all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
 
@@ -147,7 +149,7 @@ class Wiring(BaseSettings):
     redis: RedisWiring = RedisWiring()
 
 
-def load_policy(path: Path | None) -> Policy:
+def load_policy(path: Path | None) -> "Policy":
     """The policy of a TOML file; None: the defaults.
 
     Raises
@@ -155,6 +157,8 @@ def load_policy(path: Path | None) -> Policy:
     ConfigError
         The file cannot be read, is not TOML, has an unknown key (the nearest known one is named) or a value out of bounds.
     """
+    from .policy import Policy  # it brings the learners with it, which who only asks for the wiring need not load
+
     if path is None:
         return Policy()
     try:

@@ -31,8 +31,7 @@ IDENTITIES = 20
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     """What docker-compose.yml says, when it is as the Compose specification wants it."""
-    why = "The package compose-spec, which reads Compose files, is not installed."
-    compose_spec = pytest.importorskip("compose_spec", reason=why)
+    compose_spec = pytest.importorskip("compose_spec", reason="The package compose-spec, which reads it, is not installed.")
     read = compose_spec.PyCompose.from_yaml((ROOT / "docker-compose.yml").read_text())
     read.to_spec()
     told: dict[str, Any] = read.to_dict()

@@ -113,5 +113,5 @@ def test_the_command_says_what_it_made_what_was_there_and_what_it_refuses(wiring
 
 def test_the_documentation_tells_whoever_makes_topics_by_other_means(root: Path) -> None:
     rows = [line.split(" | ") for line in (root / "docs" / "cluster.md").read_text().splitlines() if line.startswith("| `")]
-    told = {name.strip("`| "): (row[2], row[3].removesuffix(" |")) for row in rows if len(row) == 4 for name in row[0].split(", ")}
+    told = {name.strip("`| "): (row[2], row[3].removesuffix(" |")) for row in rows if len(row) == 4 for name in row[0].split(",")}
     assert told == {t.name: (t.cleanup, f"{t.days} days" if t.days else "the newest of each") for t in TOPICS}

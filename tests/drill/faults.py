@@ -18,7 +18,7 @@ from stream.cluster.processes import until
 from .points import POINTS, Order
 from .site import CREW, SESSION_S, Site
 
-__all__ = ["FAULTS", "Fault", "FaultMissed"]
+__all__ = ["COORDINATOR_LOST", "FAULTS", "Fault", "FaultMissed"]
 
 _PATIENCE_S: Final = 30.0
 _EXTRA: Final = "w9"
@@ -236,6 +236,18 @@ def _no_worker(site: Site) -> None:
         site.crew.hire(slot)
 
 
+def _coordinator_lost(site: Site) -> None:
+    """kill -9 of the node that coordinates the group; it comes back when the others have taken over. Takes three nodes."""
+    node = site.evidence.coordinator()
+    site.kafka.kill(node)
+    try:
+        if not site.caught_up():
+            raise FaultMissed("nobody took over from the coordinator")
+    finally:
+        site.kafka.restart(node)
+
+
+COORDINATOR_LOST: Final = "coordinator-lost"
 FAULTS: Final[dict[str, Fault]] = {
     **{f"kill@{point}": _at(point) for point in POINTS if point not in ("in-recovery", "in-revoke")},
     "kill@in-recovery": _kill_in_recovery,
@@ -261,4 +273,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "more-workers": _more_workers,
     "one-worker": _one_worker,
     "no-worker": _no_worker,
+    COORDINATOR_LOST: _coordinator_lost,
 }

@@ -1,0 +1,86 @@
+"""What a second worker brings: a full log, done by one worker and then by two.
+
+Law: the clock runs from the moment at which workers that have their partitions are let go, to the last batch.
+"""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from stream.cluster.processes import until
+from stream.settings import KafkaWiring
+
+from .costs import cpu_s
+from .site import CREW, Scene, Site, opened
+
+__all__ = ["scale"]
+
+_RATIO: Final = 1.6
+_OF_WHAT_IS_LEFT: Final = 0.85
+_PATIENCE_S: Final = 240.0
+
+
+class _Run(NamedTuple):
+    """Events a second, and microseconds of CPU an event: of the workers, of Kafka, of Redis."""
+
+    events_per_s: float
+    worker_us: float
+    kafka_us: float
+    redis_us: float
+
+
+def scale(scene: Scene, events: int) -> tuple[list[str], list[str]]:
+    """Lines to be printed, and complaints."""
+    runs = []
+    for workers in (1, 2):
+        with opened(_patient(scene, workers)) as site:
+            runs.append(_measured(site, workers, events))
+    one, two = runs
+    cores = len(os.sched_getaffinity(0))
+    ratio, possible = two.events_per_s / one.events_per_s, cores * 1e6 / sum(two[1:]) / one.events_per_s
+    lines = [
+        f"{workers} worker{'s'[: workers > 1]}: {run.events_per_s:8,.0f} events/s; CPU an event: worker {run.worker_us:.0f} µs, "
+        f"Kafka {run.kafka_us:.0f} µs, Redis {run.redis_us:.0f} µs"
+        for workers, run in enumerate(runs, 1)
+    ]
+    lines.append(f"two workers do {ratio:.2f} times what one does; {cores} cores, shared with the servers, allow {possible:.2f}")
+    enough = ratio >= min(_RATIO, _OF_WHAT_IS_LEFT * possible)
+    return lines, [] if enough else [f"two workers do only {ratio:.2f} times what one does"]
+
+
+def _patient(scene: Scene, workers: int) -> Scene:
+    """Without gates, which would cost CPU, and with sessions that outlast the filling of the log."""
+    more = {"batch_records_max": 1_000, "kafka": KafkaWiring(session_timeout_s=60.0)}
+    return replace(scene, folder=scene.folder / f"workers-{workers}", gated=False, more=more)
+
+
+def _measured(site: Site, workers: int, events: int) -> _Run:
+    for slot in CREW[:workers]:
+        site.crew.hire(slot)
+    _warm(site, workers)
+    pids = site.crew.pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    site.feeder.fill(events)
+    servers = {"kafka": site.kafka.pids, "redis": site.redis.pids}
+    before, began_s = [cpu_s(part) for part in (pids, *servers.values())], time.monotonic()
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert site.caught_up(_PATIENCE_S), f"{site.progress.lag} records wait"
+    took_s = site.progress.latest_s - began_s
+    spent = [cpu_s(part) - had for part, had in zip((pids, *servers.values()), before, strict=True)]
+    return _Run(events / took_s, *(1e6 * seconds / events for seconds in spent))
+
+
+def _warm(site: Site, workers: int) -> None:
+    """Let a little flow until every worker has its share and has done some of it."""
+
+    def shared() -> bool:
+        told = [member.log.read_text().count('"taken over"') for member in site.crew.members.values()]
+        return all(told) and site.progress.lag == 0 and min(site.progress.done.values()) > 0
+
+    with site.feeder.flowing():
+        assert until(lambda: min(site.progress.done.values()) > 0 and _shared(site, workers), _PATIENCE_S)
+    assert site.caught_up(), "the warming up is not done"
