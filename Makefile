@@ -15,7 +15,7 @@ LOCKS  := requirements-uv.lock requirements-dev.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types layers simulate worlds bench lock clean
+.PHONY: help setup demo test lint types layers simulate drill worlds bench lock clean
 
 help: ## what there is
 	@echo "kithkin learns, continuously and from real life, who is who in a household."
@@ -63,6 +63,9 @@ layers: $(READY) ## who may import whom (import-linter)
 
 simulate: $(READY) ## 1,000 histories full of faults; SEED=17 starts elsewhere, a failure prints its seed
 	@$(BIN)/python -m tests.simulator --histories 1000 --seed $(SEED)
+
+drill: $(READY) ## strike real workers on a real Kafka and Redis, about 15 minutes; DRILL="storm --broker kafka" for a part
+	@$(BIN)/python -m tests.drill $(DRILL)
 
 worlds: $(READY) ## how well it recognises: every scenario of SHARED=../shared, scored
 	@KITHKIN_SHARED=$(SHARED) $(BIN)/python bench/worlds.py

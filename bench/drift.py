@@ -5,8 +5,9 @@
 A stream is a history without change, then a change; a cell is the delay in events, median / 90 % of all streams (not found
 within 1,000: ∞), and the share found within 500. A home-year is 7,300 events from a cold start without any change; in
 visits, 1 to 8 events of a visit share 30 % of their variance, which is what homes are like, and only `ours` is told of
-visits. Every detector is set to one false alarm in 73,000 independent events: River's by --tune, on other seeds than those
-of the table (METHODS in this file holds what it found). A detector that alarms begins anew. KSWIN is slow: 20 home-years.
+visits. Every detector is set to one false alarm in ten home-years of independent events: River's by --tune, on other seeds
+than those of the table (METHODS in this file holds what it found). A detector that alarms begins anew. KSWIN is slow: 20
+home-years.
 """
 
 import argparse
@@ -142,7 +143,7 @@ METHODS = (
     Method("DDM", lambda _, x: Rivers(drift.binary.DDM(drift_threshold=x)), {"rate": 3.3}, (2, 60)),
     Method("EDDM", lambda _, x: Rivers(drift.binary.EDDM(beta=x)), {"rate": 0.709}, (0.95, 0.05)),
     Method("KSWIN", lambda _, x: Rivers(drift.KSWIN(alpha=x, seed=0)),
-           {"real": 8.71e-5, "t3": 2.36e-5, "rate": 8.71e-5}, (0.5, 1e-15), 20),
+           {"real": 8.71e-5, "t3": 2.36e-5, "rate": 0.238}, (0.5, 1e-15), 20),
     Method("always-fire", lambda _, __: Always(), {"real": 0, "t3": 0, "rate": 0}),
 )  # fmt: skip
 
@@ -179,25 +180,25 @@ def delays(method: Method, change: Change, history: int, seeds: Sequence[int]) -
     return found
 
 
-def false_alarms(method: Method, kind: str, in_visits: bool, seeds: Sequence[int], events: int = YEAR) -> float:
-    """Alarms a stream of so many events without change, on average."""
+def false_alarms(method: Method, kind: str, in_visits: bool, seeds: Sequence[int]) -> float:
+    """Alarms a home-year without change, on average."""
     alarms = 0
     for seed in seeds:
         runner = method.make(kind, method.tuned[kind])
-        quiet = stream((seed, events, len(kind), in_visits), kind, np.zeros(events), in_visits)
+        quiet = stream((seed, YEAR, len(kind), in_visits), kind, np.zeros(YEAR), in_visits)
         alarms += sum(runner.alarms(value, visit) for value, visit in quiet)
     return alarms / len(seeds)
 
 
-def tune(method: Method, kind: str, streams: int) -> float:
-    """The setting with one false alarm in BUDGET events, by bisection."""
+def tune(method: Method, kind: str) -> float:
+    """The setting with as many false alarms in home-years as the budget has, by bisection."""
     assert method.bounds, f"{method.name} has nothing to tune"
     eager, slow = (math.log(x) for x in method.bounds)
-    seeds = range(TUNING, TUNING + streams)
+    seeds = range(TUNING, TUNING + (400 if method.years_max > 400 else 50))
     for _ in range(12):
         setting = (eager + slow) / 2
-        rate = false_alarms(method._replace(tuned={kind: math.exp(setting)}), kind, False, seeds, BUDGET)
-        eager, slow = (setting, slow) if rate > 1 else (eager, setting)
+        rate = false_alarms(method._replace(tuned={kind: math.exp(setting)}), kind, False, seeds)
+        eager, slow = (setting, slow) if rate > YEAR / BUDGET else (eager, setting)
     return float(f"{math.exp(slow):.3g}")
 
 
@@ -249,7 +250,7 @@ def main() -> None:
     if args.tune:
         for method in methods:
             for kind in method.tuned if method.bounds else ():
-                print(f"{method.name}, {kind}: {tune(method, kind, 5 if args.quick else 40)}", flush=True)
+                print(f"{method.name}, {kind}: {tune(method, kind)}", flush=True)
         return
     seeds, years = (20, 10) if args.quick else (args.seeds, args.years)
     rows = []

@@ -59,7 +59,10 @@ class Recalibration(base.Classifier):
         """The recalibrated sum (nats); a modality that is not there adds nothing, and nothing at all gives 0."""
         if not self.learnt or not x:
             return sum(x.values())
-        return sum(self._scales.get(k, 1.0) * v for k, v in x.items()) + self._offset
+        scales, total = self._scales, self._offset
+        for modality, llr in x.items():
+            total += scales.get(modality, 1.0) * llr
+        return total
 
     def predict_proba_one(self, x: Mapping[Any, float], **kwargs: Any) -> dict[bool | str | int, float]:
         """Probability that it was this person, at even prior odds."""

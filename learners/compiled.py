@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numba import njit, types
 
-from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Model, Rows, Tails
+from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Rows
 
 __all__ = ["compare", "compare_kept", "drop", "fold", "project", "unpack"]
 
@@ -26,6 +26,7 @@ _given_table: Final = types.Array(_float, 2, "C", readonly=True)
 _tails: Final = _tuple((_table, _vector, _days, _days))
 _rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, _table))
 _model: Final = _tuple((_vector, _double, _double, _double))
+_known: Final = _tuple((_tails, _rows, _int, _model))
 _HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
 _HALF_LEAST: Final = np.float32(2.0**-24)
 _POWERS: Final = np.array([2.0 ** (exponent - 25) for exponent in range(32)], np.float32)
@@ -74,10 +75,10 @@ def _weight(share: float, age: float, model: Model) -> Any:
     return np.float32(share / (1 + min(per_day * abs(age), most)))
 
 
-@_compiled(_float, _tails, _rows, _int, _int, _int, _double, _model, _vector)
-def _gather(tails: Tails, rows: Rows, used: int, without: int, person: int, day: float, model: Model, total: Floats) -> Any:
+@_compiled(_float, _known, _int, _int, _double, _vector)
+def _gather(known: Known, without: int, person: int, day: float, total: Floats) -> Any:
     """Fill in the weighted sum of a person's tails and rows, but for one row; the sum of their weights."""
-    (means, masses, tail_times, _), (vectors, times, shares) = tails, rows
+    (means, masses, tail_times, _), (vectors, times, shares), used, model = known
     mass = np.float32(0)
     total[:] = 0
     for i in range(TAILS * person, TAILS * person + TAILS):
@@ -111,29 +112,29 @@ def _llr(probe: Floats, total: Floats, mass: float, model: Model) -> Any:
     return min(max(0.5 * temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
 
 
-@_compiled(_days, _tails, _rows, _int, _model, _vector, _double)
-def compare(tails: Tails, rows: Rows, used: int, model: Model, probe: Floats, day: float) -> Days:
+@_compiled(_days, _known, _vector, _double)
+def compare(known: Known, probe: Floats, day: float) -> Days:
     """See `plain.compare`."""
-    _, _, shares = rows
+    _, (_, _, shares), _, model = known
     llr, total = np.zeros(shares.shape[1]), np.empty(len(probe), np.float32)
     for person in range(len(llr)):
-        mass = _gather(tails, rows, used, -1, person, day, model, total)
+        mass = _gather(known, -1, person, day, total)
         if mass > COMPARED_MASS_MIN:
             llr[person] = _llr(probe, total, mass, model)
     return llr
 
 
-@_compiled(types.Array(_double, 2, "C"), _tails, _rows, _int, _model)
-def compare_kept(tails: Tails, rows: Rows, used: int, model: Model) -> Days:
+@_compiled(types.Array(_double, 2, "C"), _known)
+def compare_kept(known: Known) -> Days:
     """See `plain.compare_kept`."""
-    vectors, times, shares = rows
+    _, (vectors, times, shares), used, model = known
     llr = np.zeros((used, shares.shape[1]))
     probe, total = np.empty(vectors.shape[1], np.float32), np.empty(vectors.shape[1], np.float32)
     for i in range(used):
         for k in range(len(probe)):
             probe[k] = vectors[i, k] * np.float32(STEP)
         for person in range(llr.shape[1]):
-            mass = _gather(tails, rows, used, i, person, times[i], model, total)
+            mass = _gather(known, i, person, times[i], total)
             if mass > COMPARED_MASS_MIN:
                 llr[i, person] = _llr(probe, total, mass, model)
     return llr
@@ -156,23 +157,24 @@ def drop(rows: Rows, row: int, used: int) -> None:
         vectors[i], times[i], shares[i] = vectors[i + 1], times[i + 1], shares[i + 1]
 
 
-@_compiled(types.void, _tails, _rows, _int, _int, _int, _double)
-def fold(tails: Tails, rows: Rows, row: int, used: int, which: int, mass_max: float) -> None:
+@_compiled(types.void, _known, _int, _int, _double)
+def fold(known: Known, row: int, which: int, mass_max: float) -> None:
     """See `plain.fold`."""
-    (means, masses, times, since), (vectors, row_times, shares) = tails, rows
+    (means, masses, times, since), rows, used, _ = known
+    vectors, row_times, shares = rows
     for person in range(shares.shape[1]):
         mass = np.float64(shares[row, person])
         if mass < FOLDED_SHARE_MIN:
             continue
         tail = TAILS * person + which
-        known = np.float64(masses[tail])
-        part = mass / (known + mass)
-        if known == 0:
+        before = np.float64(masses[tail])
+        part = mass / (before + mass)
+        if before == 0:
             means[tail] = 0
             times[tail] = since[tail] = row_times[row]
         for k in range(means.shape[1]):
             x = vectors[row, k] * np.float32(STEP)
             means[tail, k] = _half(means[tail, k] + np.float32(part) * (x - means[tail, k]))
         times[tail] += part * (row_times[row] - times[tail])
-        masses[tail] = min(known + mass, mass_max)
+        masses[tail] = min(before + mass, mass_max)
     drop(rows, row, used)

@@ -27,15 +27,16 @@ __all__ = ["Level", "Rate", "VisitMean", "threshold"]
 STARTS: Final = 1000.0  # values: beginnings of longer ago are forgotten; less dulls slow changes, more dulls e-values
 KEEP: Final = 1 - 1 / STARTS
 DOUBT: Final = 100.0  # evidence at which a value is learnt by half
-SURE: Final = 30.0  # values that are learnt wholly, and then this part of what is known: a wrong first guess is always mended
 EVIDENCE_MAX: Final = 1e12  # of one bet: enough for any decision, far from what a float cannot hold, soon lost again
 OVERSHOOT: Final = 0.7  # evidence does not stop at a threshold but jumps over it: that much lower, it is as rare as asked for
 VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds
 
+LEVEL_SURE: Final = 50.0  # values that are learnt wholly, and from then on this part of all: a wrong first guess mends itself
 CLIP: Final = 2.5  # standard deviations: all that one value may say
 LEARNT_MAX: Final = 4.0  # standard deviations: beyond, a value moves level and scale no further
 STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step and by two, up and down
 
+RATE_SURE: Final = 30.0  # the same for Rate, of which there is less to learn: the more it learns, the later it notices
 CALM: Final = 20.0  # values before Rate bets: until then its level is the fleet's, which may not be this stream's
 RATIOS: Final = (2.5, 4.0, 0.4)  # bets of Rate: the odds multiplied by that
 GAINS: Final = tuple(ratio - 1 for ratio in RATIOS)
@@ -71,6 +72,7 @@ class _Detector:
 
     __slots__ = ("_bets", "_evidence", "_run", "since")
     SHARES: ClassVar[Sequence[float]]
+    SURE: ClassVar[float]
 
     def __init__(self) -> None:
         self.reset()
@@ -106,7 +108,7 @@ class _Detector:
 
     def _trust(self, learnt: float) -> float:
         """By how much to learn the next value, after so many, as one of the old kind: 1 without evidence, then less."""
-        return 1.0 if learnt <= SURE else max(DOUBT / (DOUBT + self._evidence), SURE / learnt)
+        return 1.0 if learnt <= self.SURE else max(DOUBT / (DOUBT + self._evidence), self.SURE / learnt)
 
 
 def _weighed(bets: Sequence[float], shares: Sequence[float]) -> float:
@@ -124,8 +126,9 @@ class Level(_Detector):
 
     Values are turned into recursive residuals (Brown, Durbin and Evans 1975): how far a value is from the mean of those
     before it, in their standard deviations, as Student's t made normal. With normal values these are independent and
-    standard normal whatever level and scale are, from the third value on, while all are learnt wholly. They are cut at ±CLIP, so that tails count
-    little; values of few kinds only (yes or no, a handful of steps) are not for this detector but for `Rate`.
+    standard normal whatever level and scale are, from the third value on, while all are learnt wholly. They are cut at
+    ±CLIP, so that tails count little. Values of few kinds (yes or no, a handful of steps) are not for this detector but
+    for `Rate`.
 
     Examples
     --------
@@ -142,6 +145,7 @@ class Level(_Detector):
 
     __slots__ = ("count", "mean", "squares", "weight")
     SHARES = (0.25,) * 4
+    SURE = LEVEL_SURE
 
     def reset(self) -> None:
         super().reset()
@@ -231,6 +235,7 @@ class Rate(_Detector):
 
     __slots__ = ("ones", "rate", "rate_weight", "weight")
     SHARES = SHARES
+    SURE = RATE_SURE
 
     def __init__(self, rate: float = 0.05, rate_weight: float = 10.0) -> None:
         self.rate, self.rate_weight = rate, rate_weight

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Model", "Rows",
-    "Tails", "compare", "compare_kept", "drop", "fold", "project", "unpack",
+    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Known",
+    "Model", "Rows", "Tails", "compare", "compare_kept", "drop", "fold", "project", "unpack",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float32]
@@ -25,6 +25,7 @@ Tails = tuple[Floats, Floats, Days, Days]
 Rows = tuple[Codes, Days, Floats]
 # What is known of people in general: variance between them (k,), temperature; and how recordings age, per day and at most.
 Model = tuple[Floats, float, float, float]
+Known = tuple[Tails, Rows, int, Model]  # all that is known in one space; the number is how many rows count
 
 TAILS: Final = 2  # per person: what was enrolled by hand, and the rest
 STEP: Final = 1 / 16  # of the within-person standard deviation: int8 then reaches ±7.9
@@ -49,18 +50,20 @@ def project(vector: Floats, by_input: Floats, offset: Floats, unit: bool) -> Flo
     return projected
 
 
-def compare(tails: Tails, rows: Rows, used: int, model: Model, probe: Floats, day: float) -> Days:
+def compare(known: Known, probe: Floats, day: float) -> Days:
     """(people,) log-likelihood ratios, nats, of a probe (k,): each person against anybody; of unknown people 0.
 
     What is of age t tells of its owners with weight share / (1 + min(per_day |t|, most)).
     """
+    tails, rows, used, model = known
     vectors, times, shares = _joined(tails, rows, used)
     owned: Floats = shares.T * _weight(times - day, model)  # (people, rows)
     return _llr(probe, owned @ vectors, owned.sum(1), model)
 
 
-def compare_kept(tails: Tails, rows: Rows, used: int, model: Model) -> Days:
-    """(used, people): each kept row against all the others and the tails."""
+def compare_kept(known: Known) -> Days:
+    """(rows that count, people): each kept row against all the others and the tails."""
+    tails, rows, used, model = known
     vectors, times, shares = _joined(tails, rows, used)
     own = np.arange(len(times) - used, len(times))
     weight = _weight(times[own, None] - times, model)
@@ -95,25 +98,26 @@ def _llr(probe: Floats, total: Floats, mass: Floats, model: Model) -> Days:
     away = (np.square(total / precision - probe) / variance + np.log(variance)).sum(-1)
     anybody = (np.square(probe) / (between + 1) + np.log(between + 1)).sum(-1)
     llr = np.clip(0.5 * temperature * (anybody - away).astype(np.float64), -LLR_MAX, LLR_MAX)
-    known: Days = llr * (mass > COMPARED_MASS_MIN)
-    return known
+    of_known: Days = llr * (mass > COMPARED_MASS_MIN)
+    return of_known
 
 
-def fold(tails: Tails, rows: Rows, row: int, used: int, which: int, mass_max: float) -> None:
+def fold(known: Known, row: int, which: int, mass_max: float) -> None:
     """Let a row go into its owners' tails `which`; a full tail (`mass_max`) forgets as much as it takes in."""
-    (means, masses, times, since), (vectors, row_times, shares) = tails, rows
+    (means, masses, times, since), rows, used, _ = known
+    vectors, row_times, shares = rows
     vector, time = vectors[row] * np.float32(STEP), row_times[row]
     for person, mass in enumerate(shares[row].tolist()):
         if mass < FOLDED_SHARE_MIN:
             continue
         tail = TAILS * person + which
-        known = float(masses[tail])
-        part = mass / (known + mass)
-        if known == 0:
+        before = float(masses[tail])
+        part = mass / (before + mass)
+        if before == 0:
             means[tail], times[tail], since[tail] = 0, time, time
         means[tail] = (means[tail] + np.float32(part) * (vector - means[tail])).astype(np.float16)
         times[tail] += part * (time - times[tail])
-        masses[tail] = min(known + mass, mass_max)
+        masses[tail] = min(before + mass, mass_max)
     drop(rows, row, used)
 
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from . import kernels
-from .plain import STEP, TAILS, Days, Floats, Model, Rows, Tails
+from .plain import STEP, TAILS, Days, Floats, Known, Model, Rows, Tails
 from .projection import Projection
 
 __all__ = ["ANCHOR", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
@@ -87,6 +87,10 @@ class SoftPrototypes:
         """How many columns there are."""
         return len(self._tails[1]) // TAILS
 
+    @property
+    def _known(self) -> Known:
+        return self._tails, self._rows, len(self.keys), self._model
+
     def _reserve(self, rows: int) -> None:
         """Make room for so many more rows, in the order of their keys."""
         vectors, times, shares = self._rows
@@ -154,7 +158,7 @@ class SoftPrototypes:
     def fold(self, key: int, which: int) -> None:
         """Let a kept row go into its owners' tails `which` (ANCHOR or REST)."""
         mass_max = self.forgetting.tail_mass_max
-        kernels.fold(self._tails, self._rows, self.keys.index(key), len(self.keys), which, mass_max)
+        kernels.fold(self._known, self.keys.index(key), which, mass_max)
         self.keys.remove(key)
 
     def forget_tail(self, person: int, which: int) -> None:
@@ -187,12 +191,12 @@ class SoftPrototypes:
 
     def llr(self, vector: Floats, time: float) -> list[float]:
         """Of each person, the log-likelihood ratio (nats) of a projected vector (k,) against anybody; of unknown people 0."""
-        llr: list[float] = kernels.compare(self._tails, self._rows, len(self.keys), self._model, vector, time).tolist()
+        llr: list[float] = kernels.compare(self._known, vector, time).tolist()
         return llr
 
     def llr_kept(self) -> Days:
         """(kept rows, people): each kept row against all the others."""
-        llr: Days = kernels.compare_kept(self._tails, self._rows, len(self.keys), self._model)
+        llr: Days = kernels.compare_kept(self._known)
         return llr
 
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
 
 from stream.cluster.kafka import Kafka
-from stream.cluster.processes import ClusterError
+from stream.cluster.processes import NotHere
 from stream.cluster.redis import Redis
 from stream.settings import Wiring
 from stream.topics import create
@@ -96,7 +96,7 @@ def to_be_had() -> Iterator[None]:
     """Where no cluster can be had, a test that needs one fails in CI and is skipped elsewhere."""
     try:
         yield
-    except ClusterError as error:
+    except NotHere as error:
         if os.environ.get("CI"):
             pytest.fail(f"This test needs a real cluster. {error}", pytrace=False)
         pytest.skip(f"This test needs a real cluster. {error}")
@@ -126,15 +126,25 @@ def redis_url(run_folder: Path) -> str:
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[Callable[..., Kafka]]:
     """Starts a Kafka for this test alone, to be killed and paused; takes what `Kafka` takes, after the folder."""
-    with ExitStack() as ends, to_be_had():
-        yield lambda **more: ends.enter_context(Kafka(tmp_path / f"kafka-{uuid.uuid4().hex}", **more))
+
+    def start(**more: Any) -> Kafka:
+        with to_be_had():
+            return ends.enter_context(Kafka(tmp_path / f"kafka-{uuid.uuid4().hex}", **more))
+
+    with ExitStack() as ends:
+        yield start
 
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Callable[..., Redis]]:
     """Starts a Redis for this test alone; takes what `Redis` takes, after the folder."""
-    with ExitStack() as ends, to_be_had():
-        yield lambda **more: ends.enter_context(Redis(tmp_path / f"redis-{uuid.uuid4().hex}", **more))
+
+    def start(**more: Any) -> Redis:
+        with to_be_had():
+            return ends.enter_context(Redis(tmp_path / f"redis-{uuid.uuid4().hex}", **more))
+
+    with ExitStack() as ends:
+        yield start
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stream.cluster.kafka import Kafka
-from stream.cluster.processes import ClusterError, is_free, until
+from stream.cluster.processes import NotHere, is_free, until
 from stream.cluster.redis import Redis
 
 END_S = 10
@@ -60,11 +60,11 @@ def _once(run: Path, name: str, start: Callable[[], str]) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         address, refused = run / f"{name}.address", run / f"{name}.refused"
         if refused.exists():
-            raise ClusterError(refused.read_text())
+            raise NotHere(refused.read_text())
         if not address.exists():
             try:
                 address.write_text(start())
-            except ClusterError as error:
+            except NotHere as error:
                 refused.write_text(str(error))
                 raise
         return address.read_text()

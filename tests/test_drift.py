@@ -26,7 +26,6 @@ from learners.drift import (
     STAKE_MAX,
     STARTS,
     STEP,
-    SURE,
     Level,
     Rate,
     VisitMean,
@@ -67,8 +66,8 @@ def plain_evidence(factors: list[list[float]], shares: tuple[float, ...]) -> flo
     return total
 
 
-def plain_trust(learnt: float, evidence: float) -> float:
-    return 1.0 if learnt <= SURE else max(SURE / learnt, 1 / (1 + evidence / DOUBT))
+def plain_trust(sure: float, learnt: float, evidence: float) -> float:
+    return 1.0 if learnt <= sure else max(sure / learnt, 1 / (1 + evidence / DOUBT))
 
 
 @given(st.lists(weighted, max_size=25))
@@ -79,7 +78,7 @@ def test_the_evidence_about_a_level_is_as_its_definition_says(values: list[tuple
         count, weight = sum(part for *_, part in learnt), sum(v for _, v, _ in learnt)
         mean = sum(y * v for y, v, _ in learnt) / weight if learnt else 0.0
         squares = sum(v * (y - mean) ** 2 for y, v, _ in learnt)
-        trust, y = plain_trust(count, evidence), x
+        trust, y = plain_trust(50, count, evidence), x
         if count >= 2 and detector.squares > 0:
             nu = count - 1
             unit = math.sqrt(squares / nu * (1 / w + 1 / weight))
@@ -102,7 +101,7 @@ def test_the_evidence_about_a_level_is_as_its_definition_says(values: list[tuple
 def test_the_evidence_about_a_rate_is_as_its_definition_says(values: list[tuple[float, float]]) -> None:
     detector, factors, evidence, ones, weight = Rate(0.1, 5.0), [], 0.0, 0.5, 5.0
     for x, w in values:
-        p, trust = ones / weight, plain_trust(weight - 5, evidence)
+        p, trust = ones / weight, plain_trust(30, weight - 5, evidence)
         if weight - 5 >= 20:
             stakes = []
             for gain in GAINS:

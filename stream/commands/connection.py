@@ -38,12 +38,9 @@ def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
     ConfigError
         A topic is missing.
     """
-    from ..brokers.kafka import installed
     from ..errors import ConfigError
     from ..topics import administration, found
 
-    with installed():
-        import confluent_kafka  # noqa: F401  # which all that follows needs
     client_logs_silenced()
     with administration(wiring) as admin:
         there = found(wiring, admin)

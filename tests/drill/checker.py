@@ -138,7 +138,9 @@ class Checker:
         yield from _some("published more than once", again)
         yield from _some("answered and never asked", unasked)
 
-    def _serial_faults(self, part: _Partition, entries: Sequence[dict[str, Any]], published: dict[str, list[Seen]]) -> Iterator[str]:
+    def _serial_faults(
+        self, part: _Partition, entries: Sequence[dict[str, Any]], published: dict[str, list[Seen]]
+    ) -> Iterator[str]:
         """The outputs are those of a serial run."""
         serial = part.serial
         for entry in entries:
@@ -168,7 +170,8 @@ class Checker:
         expected = part.serial.states()
         yield from _some("without a state", expected.keys() - states.homes.keys())
         yield from _some("with a state that should not be", states.homes.keys() - expected.keys())
-        yield from _some("with a state that differs", [one for one, state in expected.items() if states.homes.get(one, state) != state])
+        differing = [household for household, state in expected.items() if states.homes.get(household, state) != state]
+        yield from _some("with a state that differs", differing)
 
 
 def _dead_letter_faults(part: _Partition, letters: Sequence[Seen]) -> Iterator[str]:

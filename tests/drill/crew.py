@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +25,8 @@ __all__ = ["Crew", "Member"]
 _PAUSE_S: Final = 0.25
 _STOP_S: Final = 10.0
 _ENDS: Final = {
-    0: "stopped", -signal.SIGTERM: "stopped", -signal.SIGKILL: "killed", EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_STALLED: "stalled",
-    EXIT_OPERATOR: "refused", EXIT_BEYOND_REPAIR: "beyond repair",
+    0: "stopped", -signal.SIGTERM: "stopped", -signal.SIGKILL: "killed", EXIT_FAILED: "failed", EXIT_FENCED: "fenced",
+    EXIT_STALLED: "stalled", EXIT_OPERATOR: "refused", EXIT_BEYOND_REPAIR: "beyond repair",
 }  # fmt: skip
 _NURSERY = multiprocessing.get_context("forkserver")  # has imported everything, so that a worker starts at once
 _NURSERY.set_forkserver_preload(["tests.drill.worker"])

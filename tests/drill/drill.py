@@ -118,7 +118,8 @@ def _strike(site: Site, name: str, outcome: Outcome, tell: Tell) -> None:
         outcome.complaints.append(f"{name}: it is not recovered from: {site.progress.lag} records wait")
     struck = Struck(name, site.progress.standstill_s())
     outcome.struck.append(struck)
-    tell(f"{len(outcome.struck):3d} {name:26s} stood still {struck.standstill_s:5.1f} s   {sum(site.progress.done.values()):7,d} done")
+    done = sum(site.progress.done.values())
+    tell(f"{len(outcome.struck):3d} {name:26s} stood still {struck.standstill_s:5.1f} s   {done:7,d} done")
 
 
 def _check(site: Site, outcome: Outcome, tell: Tell) -> bool:

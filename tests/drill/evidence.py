@@ -5,9 +5,11 @@ Law: none of the worker's code reads here; only clients of the libraries, and th
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from redis import Redis
 
@@ -17,7 +19,15 @@ __all__ = ["INPUTS", "OUTPUTS", "Evidence", "Seen", "States"]
 
 INPUTS: Final = ("feedback", "recognitions")
 OUTPUTS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
+_TOPICS: Final = (*INPUTS, *OUTPUTS, "journal")
 _PATIENCE_S: Final = 30.0
+_READING: Final = {
+    "group.id": "drill.evidence",  # demanded by the library; nothing is joined or committed
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",
+}
 
 
 class Seen(NamedTuple):
@@ -63,11 +73,8 @@ class Evidence:
         Waits until no transaction is open, so that nothing that was published before is left out.
         """
         ends = self._decided_ends()
-        news: dict[str, list[list[Seen]]] = {topic: [[] for _ in range(self.partitions)] for topic in (*INPUTS, *OUTPUTS, "journal")}
-        consumer = Consumer(
-            self._settings | {"group.id": "drill.evidence", "isolation.level": "read_committed", "enable.auto.commit": False,
-                              "enable.partition.eof": True, "auto.offset.reset": "error"}  # fmt: skip
-        )
+        news: dict[str, list[list[Seen]]] = {topic: [[] for _ in range(self.partitions)] for topic in _TOPICS}
+        consumer = Consumer(self._settings | _READING)
         try:
             unread = {place for place, end in ends.items() if self._read[place] < end}
             consumer.assign([TopicPartition(*place, self._read[place]) for place in unread])
@@ -87,8 +94,8 @@ class Evidence:
     def committed(self) -> list[dict[str, int]]:
         """The group's next offsets by partition and topic."""
         asked = ConsumerGroupTopicPartitions(self._group)
-        (answer,) = self._admin.list_consumer_group_offsets([asked]).values()
-        offsets = {(place.topic, place.partition): place.offset for place in answer.result(_PATIENCE_S).topic_partitions}
+        answer = self._insisting(lambda: self._admin.list_consumer_group_offsets([asked]))
+        offsets = {(place.topic, place.partition): place.offset for place in answer.topic_partitions}
         return [
             {topic: max(0, offsets.get((self._prefix + topic, partition), 0)) for topic in INPUTS}
             for partition in range(self.partitions)
@@ -96,8 +103,12 @@ class Evidence:
 
     def coordinator(self) -> int:
         """The node that coordinates the group."""
-        (answer,) = self._admin.describe_consumer_groups([self._group]).values()
-        return int(answer.result(_PATIENCE_S).coordinator.id)
+        return int(self._insisting(lambda: self._admin.describe_consumer_groups([self._group])).coordinator.id)
+
+    def busy(self) -> int:
+        """How many members of the group have partitions."""
+        group = self._insisting(lambda: self._admin.describe_consumer_groups([self._group]))
+        return sum(bool(member.assignment.topic_partitions) for member in group.members)
 
     def states(self, partition: int) -> States:
         """What Redis holds of a partition."""
@@ -107,6 +118,19 @@ class Evidence:
             names = sorted(name.decode() for name in redis.smembers(f"{root}:homes"))
             homes = redis.mget([f"{root}:home:{name}" for name in names]) if names else []
         return States({topic: offsets.get(topic, 0) for topic in INPUTS}, dict(zip(names, homes, strict=True)))
+
+    def _insisting(self, ask: Callable[[], Any]) -> Any:
+        """The one answer to a question to the group's coordinator, who may have just changed."""
+        answers: list[Any] = []
+
+        def answered() -> bool:
+            (answer,) = ask().values()
+            with suppress(KafkaException):
+                answers.append(answer.result(_PATIENCE_S))
+            return bool(answers)
+
+        assert until(answered, _PATIENCE_S), "the group's coordinator does not answer"
+        return answers[0]
 
     def _decided_ends(self) -> dict[tuple[str, int], int]:
         """Where each partition ends, when nothing is undecided there."""
@@ -122,7 +146,7 @@ class Evidence:
     def _ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         places = {
             TopicPartition(self._prefix + topic, partition): OffsetSpec.latest()
-            for topic in (*INPUTS, *OUTPUTS, "journal")
+            for topic in _TOPICS
             for partition in range(self.partitions)
         }
         answers = self._admin.list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S)

@@ -24,6 +24,7 @@ _HOMES, _DAYS = 60, 6
 _HISTORIES, _RECORDS = 12, 150
 _PATIENCE_S: Final = 120.0
 _TICK_S: Final = 0.02
+_SENDING: Final = {"partitioner": "murmur2_random", "linger.ms": 2, "enable.idempotence": True, "delivery.timeout.ms": 120_000}
 
 
 def load(seed: int) -> Iterator[Sent]:
@@ -77,9 +78,7 @@ class Feeder:
     """
 
     def __init__(self, settings: dict[str, Any], prefix: str, records: Iterator[Sent], rate: float) -> None:
-        self._producer = Producer(
-            settings | {"partitioner": "murmur2_random", "linger.ms": 2, "enable.idempotence": True, "delivery.timeout.ms": 120_000}
-        )
+        self._producer = Producer(settings | _SENDING)
         self._prefix, self._records, self._rate = prefix, records, rate
         self.held: Callable[[], bool] = lambda: False  # whether those who work are too far behind
         self.sent = self.delivered = 0

@@ -15,6 +15,13 @@ from .load import Feeder
 __all__ = ["Progress"]
 
 _TICK_S: Final = 0.05
+_READING: Final = {
+    "group.id": "drill.progress",  # demanded by the library; nothing is joined or committed
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "earliest",
+    "fetch.wait.max.ms": 50,
+}
 
 
 class Progress:
@@ -40,10 +47,7 @@ class Progress:
         self._still_s = 0.0
         self._lock = threading.Lock()
         self._over = False
-        self._consumer = Consumer(
-            settings | {"group.id": "drill.progress", "isolation.level": "read_committed", "auto.offset.reset": "earliest",
-                        "enable.auto.commit": False, "fetch.wait.max.ms": 50}  # fmt: skip
-        )
+        self._consumer = Consumer(settings | _READING)
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in self.done])
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -75,12 +75,7 @@ def _measured(site: Site, workers: int, events: int) -> _Run:
 
 
 def _warm(site: Site, workers: int) -> None:
-    """Let a little flow until every worker has its share and has done some of it."""
-
-    def shared() -> bool:
-        told = [member.log.read_text().count('"taken over"') for member in site.crew.members.values()]
-        return all(told) and site.progress.lag == 0 and min(site.progress.done.values()) > 0
-
+    """Let a little flow until every worker has its share and every partition has begun."""
     with site.feeder.flowing():
-        assert until(lambda: min(site.progress.done.values()) > 0 and _shared(site, workers), _PATIENCE_S)
+        assert until(lambda: min(site.progress.done.values()) > 0 and site.evidence.busy() == workers, _PATIENCE_S), "no share"
     assert site.caught_up(), "the warming up is not done"

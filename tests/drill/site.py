@@ -113,6 +113,7 @@ class Site:
 @contextmanager
 def opened(scene: Scene) -> Iterator[Site]:
     """Start everything but the workers; it ends with the block."""
+    scene.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as ends:
         gates = [ends.enter_context(Gate()) for _ in range(2)]
         advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{gates[0].port}"} if scene.gated else {}

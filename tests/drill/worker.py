@@ -23,7 +23,10 @@ from .sabotage import sabotaged
 
 __all__ = ["Hired", "be_worker"]
 
-_CLIENTS = {"confluent": ("stream.brokers.confluent", "Producer", "produce"), "kafka": ("stream.brokers.kafka_python", "KafkaProducer", "send")}
+_CLIENTS = {  # module, its class of producers, and that one's method for a record
+    "confluent": ("stream.brokers.confluent", "Producer", "produce"),
+    "kafka": ("stream.brokers.kafka_python", "KafkaProducer", "send"),
+}
 for _module, _, _ in _CLIENTS.values():  # before the fork, so that a worker starts at once
     importlib.import_module(_module)
 
