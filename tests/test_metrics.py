@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +21,7 @@ from stream.cluster.processes import until
 from stream.endpoints import Endpoints
 from stream.errors import ConfigError, RecoveryError
 from stream.live import work
-from stream.log_lines import JsonLines, ReadableLines, log_to
+from stream.log_lines import JsonLines, ReadableLines
 from stream.metering import MeteredBroker, MeteredStore
 from stream.metrics import METRICS, Histogram, exposition
 from stream.policy import Policy
@@ -156,15 +157,15 @@ SECRET_HOUSEHOLD, SECRET_PERSON = "h-SECRETHOUSE", "SECRETNAME"
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What the process logs, while it logs there."""
-    root, hook, stream = logging.getLogger(), sys.excepthook, io.StringIO()
-    handlers, level = root.handlers[:], root.level
-    log_to(stream, "s-1", "debug")
+    """What a worker in this process logs."""
+    ours, stream = logging.getLogger("stream"), io.StringIO()
+    handler, level = logging.StreamHandler(stream), ours.level
+    handler.setFormatter(JsonLines("s-1"))
+    ours.addHandler(handler)
+    ours.setLevel(logging.DEBUG)
     yield stream
-    root.handlers[:], sys.excepthook = handlers, hook
-    root.setLevel(level)
-    logging.getLogger("stream").setLevel(logging.NOTSET)
-    logging.captureWarnings(False)
+    ours.removeHandler(handler)
+    ours.setLevel(level)
 
 
 def test_a_quarantined_household_is_logged_by_place_and_by_no_name(logged: io.StringIO) -> None:
@@ -225,10 +226,18 @@ def test_a_line_for_eyes_says_the_same_in_words() -> None:
     assert ReadableLines("s-1").format(record) == "01:53:20 info    s-1: taken over  partition=3"
 
 
-def test_a_defect_of_ours_is_logged_without_what_it_says(logged: io.StringIO) -> None:
-    sys.excepthook(ValueError, ValueError(SECRET_PERSON), None)
-    line = json.loads(logged.getvalue())
-    assert (line["level"], line["error"]) == ("critical", "ValueError")
+def test_a_whole_process_speaks_in_lines_and_even_a_defect_of_ours_names_nobody() -> None:
+    code = "import logging, sys, warnings; from stream.log_lines import log_to; log_to(sys.stderr, 's-1'); "
+    code += "logging.getLogger('stream.worker').info('ours'); logging.getLogger('kafka').info('of a library'); "
+    code += "logging.getLogger('kafka').warning('of a library, and worth it'); warnings.warn('old'); "
+    code += f"raise ValueError('{SECRET_PERSON}')"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in process.stderr.splitlines()]
+    assert process.returncode == 1
+    assert [line["level"] for line in lines] == ["info", "warning", "warning", "critical"]
+    assert {line["worker"] for line in lines} == {"s-1"}
+    assert (lines[-1]["message"], lines[-1]["error"]) == ("a defect of ours", "ValueError")
+    assert "SECRET" not in process.stderr
 
 
 def test_a_password_in_a_url_is_not_repeated() -> None:

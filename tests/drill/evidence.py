@@ -64,7 +64,6 @@ class Evidence:
     def __init__(self, settings: dict[str, Any], redis_url: str, names: tuple[str, str], partitions: int) -> None:
         self._settings, self._redis_url, self.partitions = settings, redis_url, partitions
         self._prefix, self._group = names
-        self._admin = AdminClient(settings)  # held, or what is asked of it ends with it
         self._read: dict[tuple[str, int], int] = defaultdict(int)  # up to where, by the name on the wire
 
     def news(self) -> dict[str, list[list[Seen]]]:
@@ -94,7 +93,7 @@ class Evidence:
     def committed(self) -> list[dict[str, int]]:
         """The group's next offsets by partition and topic."""
         asked = ConsumerGroupTopicPartitions(self._group)
-        answer = self._insisting(lambda: self._admin.list_consumer_group_offsets([asked]))
+        (answer,) = self._asked(lambda admin: admin.list_consumer_group_offsets([asked])).values()
         offsets = {(place.topic, place.partition): place.offset for place in answer.topic_partitions}
         return [
             {topic: max(0, offsets.get((self._prefix + topic, partition), 0)) for topic in INPUTS}
@@ -103,12 +102,11 @@ class Evidence:
 
     def coordinator(self) -> int:
         """The node that coordinates the group."""
-        return int(self._insisting(lambda: self._admin.describe_consumer_groups([self._group])).coordinator.id)
+        return int(self._group_described().coordinator.id)
 
     def busy(self) -> int:
         """How many members of the group have partitions."""
-        group = self._insisting(lambda: self._admin.describe_consumer_groups([self._group]))
-        return sum(bool(member.assignment.topic_partitions) for member in group.members)
+        return sum(bool(member.assignment.topic_partitions) for member in self._group_described().members)
 
     def states(self, partition: int) -> States:
         """What Redis holds of a partition."""
@@ -118,19 +116,6 @@ class Evidence:
             names = sorted(name.decode() for name in redis.smembers(f"{root}:homes"))
             homes = redis.mget([f"{root}:home:{name}" for name in names]) if names else []
         return States({topic: offsets.get(topic, 0) for topic in INPUTS}, dict(zip(names, homes, strict=True)))
-
-    def _insisting(self, ask: Callable[[], Any]) -> Any:
-        """The one answer to a question to the group's coordinator, who may have just changed."""
-        answers: list[Any] = []
-
-        def answered() -> bool:
-            (answer,) = ask().values()
-            with suppress(KafkaException):
-                answers.append(answer.result(_PATIENCE_S))
-            return bool(answers)
-
-        assert until(answered, _PATIENCE_S), "the group's coordinator does not answer"
-        return answers[0]
 
     def _decided_ends(self) -> dict[tuple[str, int], int]:
         """Where each partition ends, when nothing is undecided there."""
@@ -149,5 +134,22 @@ class Evidence:
             for topic in _TOPICS
             for partition in range(self.partitions)
         }
-        answers = self._admin.list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S)
-        return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+        found = self._asked(lambda admin: admin.list_offsets(places, isolation_level=isolation, request_timeout=_PATIENCE_S))
+        return {(place.topic, place.partition): end.offset for place, end in found.items()}
+
+    def _group_described(self) -> Any:
+        (group,) = self._asked(lambda admin: admin.describe_consumer_groups([self._group])).values()
+        return group
+
+    def _asked(self, ask: Callable[[AdminClient], dict[Any, Any]]) -> dict[Any, Any]:
+        """The answers of the brokers, who may have just changed: each time a client asks that knows nothing of before."""
+        answers: dict[Any, Any] = {}
+
+        def answered() -> bool:
+            admin = AdminClient(self._settings)  # held, or what is asked of it ends with it
+            with suppress(KafkaException):
+                answers.update({one: answer.result(_PATIENCE_S) for one, answer in ask(admin).items()})
+            return bool(answers)
+
+        assert until(answered, _PATIENCE_S), "the brokers do not answer"
+        return answers

@@ -148,8 +148,8 @@ def _wiring(scene: Scene, kafka: Kafka, redis: Redis, gates: list[Gate]) -> Wiri
         "prefix": _PREFIX,
         "group": _GROUP,
         "batch_records_max": 200,
-        "stall_s": 45.0,
-        "kafka": KafkaWiring(session_timeout_s=SESSION_S, transaction_timeout_s=10.0),
+        "stall_s": 30.0,
+        "kafka": KafkaWiring(session_timeout_s=SESSION_S, transaction_timeout_s=6.0, retries_s=8.0),
         "redis": RedisWiring(timeout_s=1.5, retries_s=4.0),
     }
     return Wiring(**settings | dict(scene.more))
