@@ -1,7 +1,7 @@
 """Topics and a group on a real Kafka, for the tests of what works upon it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Producer
@@ -34,7 +34,7 @@ class KafkaCluster:
         Further settings of the wiring.
     """
 
-    def __init__(self, scheme: str, bootstrap: str, partitions: dict[str, int] = {}, **kafka: Any) -> None:
+    def __init__(self, scheme: str, bootstrap: str, partitions: Mapping[str, int] = {}, **kafka: Any) -> None:
         prefix = f"t{uuid.uuid4().hex[:12]}."
         self.bootstrap = bootstrap
         self.wiring = Wiring(broker=f"{scheme}://{bootstrap}", prefix=prefix, group=f"{prefix}g", kafka=KafkaWiring(**kafka))

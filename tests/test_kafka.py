@@ -1,9 +1,10 @@
 """The brokers over a real Kafka: what every broker promises, and what the two clients taught."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_who_comes_to_a_slot_ends_the_transaction_that_was_left_open(cluster: Ka
 
 
 def test_a_zombie_that_has_heard_of_its_end_publishes_nothing_either(cluster: KafkaCluster) -> None:
-    """Its client then tells of no generation, with which a broker lets everyone publish: the metadata are those of the assignment."""
+    """Its client then tells of no generation, with which brokers let everyone publish: the metadata are the assignment's."""
     zombie = at_work(cluster)
     consumer = zombie._member._consumer  # type: ignore[attr-defined]
     knows = (lambda: consumer.group_metadata().generation_id < 0) if cluster.wiring.broker.startswith("kafka") else None
@@ -193,7 +194,7 @@ def test_a_long_journal_is_read_from_any_batch(cluster: KafkaCluster) -> None:
     for number in range(count):
         cluster.append("journal", 0, 0, None, entry(0, number, number + 1).model_dump_json().encode())
     cluster.producer.flush(ANSWER_S)
-    for start in (count - 1, count - 40, 0):
+    for start in (count - 1, count - 40, 1):  # 0 is what is committed
         assert list(broker.journal(0, at(start))) == [entry(0, number, number + 1) for number in range(start, count)]
 
 
@@ -231,6 +232,7 @@ def test_of_senders_with_transactions_only_what_they_committed_is_given(cluster:
         sender.begin_transaction()
         for _ in range(2):
             sender.produce(topic, b"%d" % number, partition=0)
+        sender.flush(ANSWER_S)
         ends(ANSWER_S)
     broker = cluster.join()
     records = read(broker, 4)
@@ -268,15 +270,15 @@ def test_input_topics_that_do_not_pair_are_an_error(clusters: Clusters, scheme: 
 def test_a_topic_that_is_missing_is_named(cluster: KafkaCluster) -> None:
     elsewhere = cluster.wiring.model_copy(update={"prefix": "nowhere.", "slot": "s"})
 
-    def polled() -> bool:
-        return bool(broker.poll(1, 0.1).assigned)
+    def work() -> None:
+        with closing(open_broker(elsewhere)) as broker:
+            until(lambda: bool(broker.poll(1, 0.1).assigned), ANSWER_S)
 
-    with pytest.raises(BrokerError, match=r"nowhere\.(feedback|recognitions)"), ExitStack() as ends:
-        broker = open_broker(elsewhere)
-        ends.callback(broker.close)
-        until(polled, ANSWER_S)
+    with pytest.raises(BrokerError, match=r"nowhere\.(feedback|recognitions)"):
+        work()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # kafka-python leaves sockets that nobody answered
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], scheme: str) -> None:
     kafka = own_kafka()
@@ -290,6 +292,7 @@ def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], s
     with pytest.raises(BrokerError):
         cluster.join()
     cluster.close()
+    gc.collect()
 
 
 # Beside the group

@@ -38,6 +38,8 @@ from .security import kafka_python_security
 __all__ = ["kafka_python_broker"]
 
 _LOG = logging.getLogger(__name__)
+for _name in ("kafka.net", "kafka.protocol"):  # at DEBUG they write every request as it is sent, with the password of PLAIN
+    logging.getLogger(_name).setLevel(logging.INFO)
 _FENCED: Final = (
     CommitFailedError,  # of another generation, or no member any more
     FencedInstanceIdError,
@@ -53,6 +55,7 @@ _WISHED: Final = {
 }
 _WAIT_MS: Final = 100
 _JOIN_MS: Final = 300
+_NEWS_S: Final = 5.0  # a topic that was just made is known to all brokers within
 _AT_ONCE: Final = 1_000
 _CLOSE_MS: Final = 5_000
 
@@ -87,9 +90,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._pulse = Pulse(self._ask, wiring.kafka.retries_s)
         topics = [self._names.wire(topic) for topic in INPUT_TOPICS]
         self._consumer.subscribe(topics, listener=self)
-        missing = set(topics) - self._consumer.topics()  # asked before joining: a member that does not know them joins twice
-        if missing:
-            raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
+        self._learn_of(set(topics))  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explained("polling"):
@@ -141,6 +142,13 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
     def on_partitions_lost(self, lost: set[Any]) -> None:
         """The client's call."""
         self.membership.note_revoked()
+
+    def _learn_of(self, topics: set[str]) -> None:
+        ends_at = time.monotonic() + _NEWS_S
+        while missing := topics - self._consumer.topics():
+            if time.monotonic() > ends_at:
+                raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
+            time.sleep(_NEWS_S / 50)
 
     def _begin(self) -> None:
         """Where nothing was sought after an assignment, begin at what is committed: the client would go on where it stood."""
@@ -313,10 +321,9 @@ def _explained(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
-    except _FENCED as error:
-        raise Fenced(f"{doing}: {error}") from error
     except KafkaError as error:
-        raise BrokerError(f"{doing}: {error}") from error
+        fenced = any(isinstance(cause, _FENCED) for cause in (error, *error.args))  # an error may come wrapped in another
+        raise (Fenced if fenced else BrokerError)(f"{doing}: {error}") from error
 
 
 def _within(seconds: float, doing: Callable[[], None]) -> None:

@@ -96,7 +96,7 @@ def _storm(scene: Scene, asked: Asked) -> tuple[list[str], list[str]]:
 
 
 def _coordinator(scene: Scene, _: Asked) -> tuple[list[str], list[str]]:
-    outcome = drill(replace(scene, nodes=3, gated=False), _COORDINATOR, _SMALL, _tell)
+    outcome = drill(replace(scene, nodes=3, gated=False, rate=_RATE_MIN), _COORDINATOR, _SMALL, _tell)
     return [table(outcome)], outcome.complaints
 
 
