@@ -5,10 +5,11 @@ partitions that nobody has.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rich.console import Group
 from rich.table import Table
@@ -22,10 +23,11 @@ from .settings import Wiring
 from .stores.board import Board
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, TopicPartition
+    from confluent_kafka import Consumer
 
 __all__ = ["Status", "lags", "look", "observing", "picture"]
 
+Answer = TypeVar("Answer")
 _ATTEMPT_S: Final = 5.0
 _PAUSE_S: Final = 0.1
 
@@ -102,18 +104,20 @@ def lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
         raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
     places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
-    for place in _committed(observer, places):
-        first, end = observer.get_watermark_offsets(place, timeout=PATIENCE_S)
+    for place in _settled(partial(observer.committed, places, timeout=_ATTEMPT_S)):
+        first, end = _settled(partial(observer.get_watermark_offsets, place, timeout=_ATTEMPT_S))
         lag[place.partition] += end - max(place.offset, first)  # one without a commit has a negative offset
     return lag
 
 
-def _committed(observer: "Consumer", places: list["TopicPartition"]) -> list["TopicPartition"]:
-    """What the group has committed; asked again while the brokers still agree on who keeps its books."""
+def _settled(ask: Callable[[], Answer]) -> Answer:
+    """Ask, and ask again while the brokers still agree on who leads a partition or keeps the group's books."""
     from confluent_kafka import KafkaError, KafkaException
 
     passing = (
         KafkaError._TIMED_OUT,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -121,7 +125,7 @@ def _committed(observer: "Consumer", places: list["TopicPartition"]) -> list["To
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return observer.committed(places, timeout=_ATTEMPT_S)
+            return ask()
         except KafkaException as error:
             if error.args[0].code() not in passing or time.monotonic() > deadline_s:
                 raise

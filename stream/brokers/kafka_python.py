@@ -182,7 +182,7 @@ class _Publisher:
             delivery_timeout_ms=patience_ms,
             request_timeout_ms=patience_ms // 2,
             max_block_ms=patience_ms,
-            linger_ms=1,
+            linger_ms=50,  # flushed before
             batch_size=256 * 1_024,
             retry_backoff_ms=5,  # a transaction begun right after another is told to wait, but not for long
         )

@@ -64,12 +64,12 @@ class _OffsetsApart(_Pass):
 
 
 class _Unfenced(_Pass):
-    """Saves whatever the epoch, and wherever the states stand."""
+    """Writes each state by itself, before it asks whether the epoch is the newest."""
 
-    def save(self, partition: int, _epoch: int, _offsets_from: Any, offsets_to: Any, states: Any) -> None:
-        head = f"{{{self._port._root}:{partition}}}:head"
-        newest = int(self._port._client.ask("HGET", head, "epoch"))
-        self._port.save(partition, newest, self._port.offsets(partition), offsets_to, states)
+    def save(self, partition: int, epoch: int, offsets_from: Any, offsets_to: Any, states: Any) -> None:
+        for household, state in states.items():
+            self._port._client.ask("SET", self._port._key(partition, f"home:{household}"), state)
+        self._port.save(partition, epoch, offsets_from, offsets_to, states)
 
 
 class _LateMetadata(_Pass):
@@ -98,9 +98,9 @@ def _metadata_now(consumer: Any) -> Any:
 # What finds it out: the faults under which its harm shows.
 SABOTAGES: Final[dict[str, Sequence[str]]] = {
     "save-first": ("kill@before-transaction", "kill@before-commit"),
-    "offsets-apart": ("kill@after-transaction", "kill@after-transaction"),
-    "unfenced-save": ("stop@after-transaction", "stop@after-transaction", "stop@after-transaction"),
-    "late-metadata": ("stop@before-transaction", "stop@before-transaction"),
+    "offsets-apart": ("kill@after-transaction",) * 2,
+    "unfenced-save": ("stop@after-transaction",) * 5,  # what the zombie spoils is now and then saved anew before it is loaded
+    "late-metadata": ("stop@before-transaction",) * 2,
 }
 
 
