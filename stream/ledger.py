@@ -95,7 +95,7 @@ class Row(msgspec.Struct, gc=False):
     label: str | None = None
     label_revision: int = -1  # of the last label published
     claims: tuple[Claim, ...] = ()
-    packed: bytes | None = None  # as it is kept; None since it changed
+    packed: msgspec.Raw | None = None  # as it is kept; None since it changed
 
     @property
     def said(self) -> list[str]:

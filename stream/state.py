@@ -39,7 +39,7 @@ class UnknownState(ValueError):
 
 def encode_home(home: Home) -> bytes:
     """Deterministic, versioned bytes of a household's state."""
-    rows = [_packed(home, row) for row in home.rows]
+    rows = [row.packed or _pack(home, row) for row in home.rows]
     body = [
         STATE_VERSION, home.household_id, home.stream_time, home.next_row, home.next_rebuild, home.names.listed,
         [_encode_person(p) for p in home.people],
@@ -153,11 +153,10 @@ def _unsteps(raw: bytes, step: float, kind: str) -> tuple[float, ...]:
     return tuple([steps * step for (steps,) in struct.iter_unpack(f"<{kind}", raw)])
 
 
-def _packed(home: Home, row: Row) -> msgspec.Raw:
-    """A row as it is kept; packed once until it changes, since most of a ledger stays as it is."""
-    if row.packed is None:
-        row.packed = msgspec.msgpack.encode(_encode_row(home, row))
-    return msgspec.Raw(row.packed)
+def _pack(home: Home, row: Row) -> msgspec.Raw:
+    """Pack a row as it is kept; once until it changes, since most of a ledger stays as it is."""
+    row.packed = msgspec.Raw(msgspec.msgpack.encode(_encode_row(home, row)))
+    return row.packed
 
 
 def _encode_row(home: Home, row: Row) -> list[Any]:

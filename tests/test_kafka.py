@@ -1,6 +1,7 @@
 """The brokers over a real Kafka: what every broker promises, and what the two clients taught."""
 
 import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -293,6 +294,16 @@ def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], s
         cluster.join()
     cluster.close()
     gc.collect()
+
+
+@pytest.mark.parametrize("package", ["crc32c", "lz4"])
+def test_a_package_that_kafka_python_wishes_for_is_named(
+    package: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]  # as if it were not installed
+    with pytest.raises(BrokerError):
+        open_broker(Wiring(broker="kafka://127.0.0.1:1", slot="s", kafka=KafkaWiring(retries_s=1)))
+    assert f"the package {package} is not installed" in caplog.text
 
 
 # Beside the group

@@ -127,7 +127,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         return lag
 
     def close(self) -> None:
-        with suppress(KafkaError):
+        with suppress(Exception):  # whatever it is, we are leaving
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
 
     def on_partitions_assigned(self, assigned: set[Any]) -> None:
@@ -182,7 +182,7 @@ class _Publisher:
             delivery_timeout_ms=patience_ms,
             request_timeout_ms=patience_ms // 2,
             max_block_ms=patience_ms,
-            linger_ms=50,  # flushed before
+            linger_ms=50,  # it never lasts so long: all is flushed at once when all is sent
             batch_size=256 * 1_024,
             retry_backoff_ms=5,  # a transaction begun right after another is told to wait, but not for long
         )
@@ -198,7 +198,7 @@ class _Publisher:
 
     def close(self) -> None:
         self._abort()
-        with suppress(KafkaError):
+        with suppress(Exception):
             self._producer.close(timeout=_CLOSE_MS / 1_000)
 
     def _publish(self, transaction: Transaction, metadata: Any) -> None:
@@ -267,7 +267,7 @@ class _Reader:
 
     def close(self) -> None:
         if self._connected is not None:
-            with suppress(KafkaError):
+            with suppress(Exception):
                 self._connected.close(timeout_ms=_CLOSE_MS)
 
     @property

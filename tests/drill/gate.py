@@ -28,6 +28,7 @@ class Gate:
         self._open = threading.Event()
         self._open.set()
         self._share, self._delay_s = 0.0, 0.0
+        self._over = False
 
     @contextmanager
     def stalled(self, share: float = 1.0) -> Iterator[None]:
@@ -53,6 +54,7 @@ class Gate:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over = True
         self._open.set()
         for one in (self._listening, *list(self._ends)):
             with suppress(OSError):
@@ -60,19 +62,20 @@ class Gate:
             one.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                try:
-                    server = socket.create_connection(("127.0.0.1", self.target))
-                except OSError:  # it is down, and the client is to see that
-                    client.close()
-                    continue
-                luck = random.random()
-                for one, other in ((client, server), (server, client)):
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._ends.add(one)
-                    threading.Thread(target=self._pass, args=(one, other, luck), daemon=True).start()
+        while not self._over:
+            with suppress(OSError):  # of one who is gone already; the next may stay
+                self._connect(self._listening.accept()[0])
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:  # it is down, and the client is to see that
+            return client.close()
+        luck = random.random()
+        for one, other in ((client, server), (server, client)):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._ends.add(one)
+            threading.Thread(target=self._pass, args=(one, other, luck), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, luck: float) -> None:
         with suppress(OSError):
