@@ -1,6 +1,5 @@
 """The brokers over a real Kafka: what every broker promises, and what the two clients taught."""
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from stream.cluster.kafka import Kafka
 from stream.cluster.processes import until
 from stream.ports import Broker, BrokerError, Encoded, Fenced, Transaction
 from stream.records import INPUT_TOPICS, Journal, Record
+from stream.settings import KafkaWiring, Wiring
 
 from .conformance_broker import BrokerConformance, Cluster
 from .conftest import Running
@@ -279,7 +279,6 @@ def test_a_topic_that_is_missing_is_named(cluster: KafkaCluster) -> None:
         work()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # kafka-python leaves sockets that nobody answered
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], scheme: str) -> None:
     kafka = own_kafka()
@@ -293,7 +292,6 @@ def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], s
     with pytest.raises(BrokerError):
         cluster.join()
     cluster.close()
-    gc.collect()
 
 
 @pytest.mark.parametrize("package", ["crc32c", "lz4"])

@@ -1,6 +1,5 @@
 """How Kafka is reached: addresses, encryption, who we are; and that no secret is ever told."""
 
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -24,8 +23,6 @@ from stream.settings import KafkaWiring, Wiring
 
 from .conftest import Certificates, to_be_had
 
-# kafka-python leaves the sockets of refused connections to the collector of garbage.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 SCHEMES = ("confluent", "kafka")
 PASSWORD = "correct-horse"
 ANSWER_S = 20
@@ -40,7 +37,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
         for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in MODELS]).values():
             made.result(ANSWER_S)
         yield kafka
-    gc.collect()
 
 
 def wiring(kafka: Kafka, scheme: str, security: str, **more: Any) -> Wiring:

@@ -14,12 +14,14 @@ from ..ports import Batch, BrokerError, Offsets, Transaction
 from ..records import INPUT_TOPICS, Journal, Record
 from ..settings import Wiring
 from .journals import PartitionReader, on_both, read_batch, read_journal
+from .kafka import Names
 from .slots import Slot
 
-__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "joined"]
+__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "await_topics", "joined"]
 
 POLL_INTERVAL_MAX_S: Final = 600.0  # a worker that hangs is ended by its own watch long before the group gives it up
 _REBALANCE_MAX_S: Final = POLL_INTERVAL_MAX_S + 60
+_NEWS_S: Final = 5.0  # what one broker knows, all know within
 
 
 class Pulse:
@@ -82,6 +84,15 @@ class Membership:
             raise BrokerError(f"partitions do not pair: {self._unpaired}; the input topics need the same number of partitions")
         revoked, self._told, self._changed = self._told, self.share, False
         return Batch(assigned=self.share, revoked=revoked)
+
+
+def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> None:
+    """Wait until the brokers know both input topics, for those that were just made. Raises BrokerError when they do not."""
+    wanted, ends_at = {names.wire(topic) for topic in INPUT_TOPICS}, time.monotonic() + _NEWS_S
+    while missing := wanted.difference(known()):
+        if time.monotonic() > ends_at:
+            raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
+        time.sleep(_NEWS_S / 50)
 
 
 class Member(Protocol):

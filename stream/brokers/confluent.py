@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, joined
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined
 from .journals import Span
 from .kafka import Names, librdkafka, records_of
 
@@ -84,6 +84,8 @@ class _Member:
         self._consumer = Consumer(settings)
         self._patience_s = wiring.kafka.retries_s
         self._pulse = Pulse(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
+        with _explained("asking for the topics"):
+            await_topics(self._names, lambda: self._consumer.list_topics(timeout=self._patience_s).topics)
         self._consumer.subscribe(
             [self._names.wire(topic) for topic in INPUT_TOPICS],
             on_assign=self._on_assign,

@@ -30,7 +30,7 @@ from kafka.errors import (
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, joined
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined
 from .journals import Span
 from .kafka import Names, address
 from .security import kafka_python_security
@@ -55,7 +55,6 @@ _WISHED: Final = {
 }
 _WAIT_MS: Final = 100
 _JOIN_MS: Final = 300
-_NEWS_S: Final = 5.0  # a topic that was just made is known to all brokers within
 _AT_ONCE: Final = 1_000
 _CLOSE_MS: Final = 5_000
 
@@ -88,9 +87,8 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._unsought: set[Any] = set()
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._pulse = Pulse(self._ask, wiring.kafka.retries_s)
-        topics = [self._names.wire(topic) for topic in INPUT_TOPICS]
-        self._consumer.subscribe(topics, listener=self)
-        self._learn_of(set(topics))  # before joining: a member that does not know its topics joins twice
+        self._consumer.subscribe([self._names.wire(topic) for topic in INPUT_TOPICS], listener=self)
+        await_topics(self._names, self._consumer.topics)  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explained("polling"):
@@ -100,7 +98,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
                 polled = self._consumer.poll(timeout_ms=_JOIN_MS, max_records=records_max)
             news = self.membership.news()
             if news is not None:
-                self._unsought = self._consumer.assignment()
+                self._unsought = self._consumer.assignment() if self.membership.joined else set()
                 return news  # what came in this poll comes again, to whoever has the partition now
             self._pulse.check(bool(polled))
         return Batch(_records_of(polled, self._names))
@@ -142,13 +140,6 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
     def on_partitions_lost(self, lost: set[Any]) -> None:
         """The client's call."""
         self.membership.note_revoked()
-
-    def _learn_of(self, topics: set[str]) -> None:
-        ends_at = time.monotonic() + _NEWS_S
-        while missing := topics - self._consumer.topics():
-            if time.monotonic() > ends_at:
-                raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
-            time.sleep(_NEWS_S / 50)
 
     def _begin(self) -> None:
         """Where nothing was sought after an assignment, begin at what is committed: the client would go on where it stood."""
