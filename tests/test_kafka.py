@@ -227,6 +227,14 @@ def test_inputs_that_retention_took_are_missed(cluster: KafkaCluster) -> None:
         broker.fetch(0, at(0), at(4))
 
 
+def test_inputs_deleted_before_they_were_read_are_told(cluster: KafkaCluster, caplog: pytest.LogCaptureFixture) -> None:
+    broker = at_work(cluster, 6)
+    delete(cluster, "feedback", 4)
+    caplog.clear()
+    broker.seek(0, at(2))
+    assert [vars(record).get("lost") for record in caplog.records if record.levelname == "ERROR"] == ["feedback[0]@2-3"]
+
+
 def test_of_senders_with_transactions_only_what_they_committed_is_given(cluster: KafkaCluster) -> None:
     sender, topic = cluster.sender(f"{cluster.wiring.prefix}device"), cluster.wiring.prefix + "feedback"
     for number, ends in enumerate([sender.commit_transaction, sender.abort_transaction, sender.commit_transaction]):

@@ -5,6 +5,7 @@ no records. What is published stands on the group's metadata as it was when the 
 the commit it would let a member publish that has been replaced.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from .slots import Slot
 
 __all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "await_topics", "joined"]
 
+_LOG = logging.getLogger(__name__)
 POLL_INTERVAL_MAX_S: Final = 600.0  # a worker that hangs is ended by its own watch long before the group gives it up
 _REBALANCE_MAX_S: Final = POLL_INTERVAL_MAX_S + 60
 _NEWS_S: Final = 5.0  # what one broker knows, all know within
@@ -160,6 +162,11 @@ class ClusterBroker:
         return read_batch(self._reader, partition, offsets_from, offsets_to)
 
     def seek(self, partition: int, offsets: Offsets) -> None:
+        for topic, offset in on_both(offsets).items():
+            first, _ = self._reader.bounds(topic, partition)
+            if first > offset:  # nothing brings them back: to stop would only lose more
+                lost = f"{topic}[{partition}]@{offset}-{first - 1}"
+                _LOG.error("records were deleted before they were read", extra={"lost": lost})
         self._member.seek(partition, offsets)
 
     def lag(self) -> Mapping[int, int]:

@@ -119,7 +119,7 @@ def _big(scene: Scene, _: Asked) -> tuple[list[str], list[str]]:
 
 
 def _scale(scene: Scene, _: Asked) -> tuple[list[str], list[str]]:
-    return scale(scene, events=20_000)
+    return scale(scene, events=40_000)
 
 
 Scenario = Callable[[Scene, Asked], tuple[list[str], list[str]]]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cpu_s", "memory_mib_max"]
+__all__ = ["busy_s", "cpu_s", "memory_mib_max"]
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -15,6 +15,12 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 def cpu_s(pids: Iterable[int]) -> float:
     """Seconds of CPU, user and system together, that living processes have had."""
     return sum(_ticks(pid) for pid in pids) / _TICKS_A_SECOND
+
+
+def busy_s() -> float:
+    """Seconds of CPU that this machine has spent on anyone."""
+    user, nice, system, _, _, *interrupts_and_stolen = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + sum(interrupts_and_stolen)) / _TICKS_A_SECOND
 
 
 def memory_mib_max(pids: Iterable[int]) -> float:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from stream.cluster.processes import until
 from stream.settings import KafkaWiring
 
-from .costs import cpu_s
+from .costs import busy_s, cpu_s
 from .site import CREW, Scene, Site, opened
 
 __all__ = ["scale"]
@@ -23,12 +23,18 @@ _PATIENCE_S: Final = 240.0
 
 
 class _Run(NamedTuple):
-    """Events a second, and microseconds of CPU an event: of the workers, of Kafka, of Redis."""
+    """Events a second; microseconds of CPU an event; and how many cores nobody else used meanwhile."""
 
     events_per_s: float
     worker_us: float
     kafka_us: float
     redis_us: float
+    cores: float
+
+    @property
+    def allowed_per_s(self) -> float:
+        """Events a second if all of those cores had been used."""
+        return self.cores * 1e6 / (self.worker_us + self.kafka_us + self.redis_us)
 
 
 def scale(scene: Scene, events: int) -> tuple[list[str], list[str]]:
@@ -38,16 +44,19 @@ def scale(scene: Scene, events: int) -> tuple[list[str], list[str]]:
         with opened(_patient(scene, workers)) as site:
             runs.append(_measured(site, workers, events))
     one, two = runs
-    cores = len(os.sched_getaffinity(0))
-    ratio, possible = two.events_per_s / one.events_per_s, cores * 1e6 / sum(two[1:]) / one.events_per_s
+    ratio, allowed = two.events_per_s / one.events_per_s, two.allowed_per_s / one.events_per_s
     lines = [
-        f"{workers} worker{'s'[: workers > 1]}: {run.events_per_s:8,.0f} events/s; CPU an event: worker {run.worker_us:.0f} µs, "
-        f"Kafka {run.kafka_us:.0f} µs, Redis {run.redis_us:.0f} µs"
+        f"{workers} worker{'s'[: workers > 1]}: {run.events_per_s:,.0f} events/s; CPU an event: worker {run.worker_us:.0f} µs, "
+        f"Kafka {run.kafka_us:.0f} µs, Redis {run.redis_us:.0f} µs; others left {run.cores:.2f} of {_cores()} cores"
         for workers, run in enumerate(runs, 1)
     ]
-    lines.append(f"two workers do {ratio:.2f} times what one does; {cores} cores, shared with the servers, allow {possible:.2f}")
-    enough = ratio >= min(_RATIO, _OF_WHAT_IS_LEFT * possible)
+    lines.append(f"two workers do {ratio:.2f} times what one does; the cores that others left allow {allowed:.2f}")
+    enough = ratio >= min(_RATIO, _OF_WHAT_IS_LEFT * allowed)
     return lines, [] if enough else [f"two workers do only {ratio:.2f} times what one does"]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _patient(scene: Scene, workers: int) -> Scene:
@@ -64,14 +73,15 @@ def _measured(site: Site, workers: int, events: int) -> _Run:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     site.feeder.fill(events)
-    servers = {"kafka": site.kafka.pids, "redis": site.redis.pids}
-    before, began_s = [cpu_s(part) for part in (pids, *servers.values())], time.monotonic()
+    ours = (pids, site.kafka.pids, site.redis.pids)
+    before, busy_before_s, began_s = [cpu_s(part) for part in ours], busy_s(), time.monotonic()
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     assert site.caught_up(_PATIENCE_S), f"{site.progress.lag} records wait"
     took_s = site.progress.latest_s - began_s
-    spent = [cpu_s(part) - had for part, had in zip((pids, *servers.values()), before, strict=True)]
-    return _Run(events / took_s, *(1e6 * seconds / events for seconds in spent))
+    spent = [cpu_s(part) - had for part, had in zip(ours, before, strict=True)]
+    others_s = max(0.0, busy_s() - busy_before_s - sum(spent))
+    return _Run(events / took_s, *(1e6 * seconds / events for seconds in spent), _cores() - others_s / took_s)
 
 
 def _warm(site: Site, workers: int) -> None:
