@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
+_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
 
@@ -231,7 +232,8 @@ def _explained(error: ValidationError, model: type[BaseModel], source: str) -> C
         right = f"{'.'.join((*path[:-1], *near))}, the nearest known key" if near else f"one of {', '.join(known)}"
     else:
         right = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return ConfigError(".".join(path) or "the whole", fault["input"], source, right)
+    shown = "…" if path[:1] in _MAY_HOLD_SECRETS else fault["input"]  # an unknown key may be a mistyped password
+    return ConfigError(".".join(path) or "the whole", shown, source, right)
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:

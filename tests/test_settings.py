@@ -88,3 +88,9 @@ def test_a_mistake_in_the_wiring_names_who_made_it(tmp_path: Path, monkeypatch: 
 def test_a_policy_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml' \(No such file or directory\)"):
         load_policy(tmp_path / "none.toml")
+
+
+def test_a_mistyped_password_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"redis\.pasword = '…'.*redis\.password") as raised:
+        load_wiring(a_file(tmp_path, '[redis]\npasword = "hunter2"\n'))
+    assert "hunter2" not in str(raised.value)
