@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from stream.supervisor import EXIT_BEYOND_REPAIR, EXIT_FAILED, EXIT_FENCED, EXIT
 
 from .worker import Hired, be_worker
 
-__all__ = ["Crew", "Member"]
+__all__ = ["Crew", "Member", "prepare"]
 
 _PAUSE_S: Final = 0.25
 _STOP_S: Final = 10.0
@@ -30,6 +31,11 @@ _ENDS: Final = {
 }  # fmt: skip
 _NURSERY = multiprocessing.get_context("forkserver")  # has imported everything, so that a worker starts at once
 _NURSERY.set_forkserver_preload(["tests.drill.worker"])
+
+
+def prepare() -> None:
+    """Begin to import what workers need, in the background."""
+    forkserver.ensure_running()
 
 
 @dataclass

@@ -18,7 +18,7 @@ from stream.settings import KafkaWiring, RedisWiring, Wiring, toml_of
 from stream.topics import create
 
 from .checker import Checker
-from .crew import Crew
+from .crew import Crew, prepare
 from .evidence import Evidence
 from .gate import Gate
 from .load import Feeder, load
@@ -114,6 +114,7 @@ class Site:
 def opened(scene: Scene) -> Iterator[Site]:
     """Start everything but the workers; it ends with the block."""
     scene.folder.mkdir(parents=True, exist_ok=True)
+    prepare()
     with ExitStack() as ends:
         gates = [ends.enter_context(Gate()) for _ in range(2)]
         advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{gates[0].port}"} if scene.gated else {}
