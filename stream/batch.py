@@ -98,7 +98,8 @@ class Maker:
         quarantined = owned.quarantine.households
         before = len(quarantined)
         households = dict.fromkeys(event.value.household_id for event in events if isinstance(event, Event))
-        self._residents.bring(owned.partition, [household for household in households if household not in quarantined])
+        wanted = [household for household in households if household not in quarantined]
+        self._residents.bring(owned.partition, wanted, owned.offsets)
 
         answers = [self._answer(owned, event) for event in events]
         for household in households:

@@ -1,5 +1,6 @@
 """A worker that finds states behind the outputs brings them up, or stops with a sentence."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +8,11 @@ import pytest
 
 from stream.brokers import Fault, Faults, MemoryBroker, MemoryLog
 from stream.errors import RecoveryError
-from stream.ports import Batch, BrokerError, Fenced, Offsets
+from stream.ports import Batch, BrokerError, Fenced, Offsets, StoreError
 from stream.records import Journal
 from stream.step import step
 from stream.stores import MemoryStore
-from stream.worker import Worker
+from stream.worker import Worker, WorkerLimits
 
 from .histories import history
 from .one_worker import CALM, POLICY, answered, at_work, crashing, see
@@ -48,6 +49,25 @@ def test_a_store_that_lost_its_last_writes_is_brought_up_from_the_journal() -> N
         worker.run_once()
     log.evict(1)
     assert at_work(log, store).counts.recoveries == len(log.journal(0))
+    assert check(log, store, POLICY, step) == []
+
+
+def test_nothing_is_published_of_older_states_that_were_put_back_under_a_running_worker() -> None:
+    log, store = MemoryLog(), MemoryStore()
+    worker = at_work(log, store, limits=WorkerLimits(resident_bytes_max=0, dead_letters_min=10**9))  # each batch loads its homes
+    see(log, "e-1")
+    worker.run_once()
+    older = copy.deepcopy(vars(store))
+    see(log, "e-2", minute=1)
+    worker.run_once()
+    vars(store).update(older)
+    see(log, "e-3", minute=2)
+    with pytest.raises(StoreError, match="the store was put back"):
+        worker.run_once()
+    assert answered(log) == ["e-1", "e-2"]
+    log.evict(1)
+    at_work(log, store).run_once()
+    assert answered(log) == ["e-1", "e-2", "e-3"]
     assert check(log, store, POLICY, step) == []
 
 

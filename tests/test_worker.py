@@ -360,14 +360,14 @@ def test_residents_weigh_what_their_states_do_and_the_least_recently_used_leave(
     store.save(0, store.claim(0).epoch, {}, {"feedback": 1}, states)
     residents = Residents(store, POLICY, bytes_max=2 * size)
     for household in ("h-0", "h-1", "h-2"):
-        residents.bring(0, [household])
+        residents.bring(0, [household], {})
         residents.home(0, household)
         residents.used(0, {household: states[household]})
-    residents.bring(0, ["h-0"])
+    residents.bring(0, ["h-0"], {})
     residents.used(0, {"h-0": states["h-0"]})
     residents.trim()
     assert (len(residents), residents.size_bytes, residents.homes_loaded) == (2, 2 * size, 3)
-    residents.bring(0, ["h-0", "h-2"])
+    residents.bring(0, ["h-0", "h-2"], {})
     assert residents.home(0, "h-0") is residents.home(0, "h-0")
     residents.home(0, "h-2")
     assert residents.homes_loaded == 3, "the two most recently used had stayed"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..codec import decode_home
 from ..household import Home
 from ..policy import Policy
-from ..ports import StateStore
+from ..ports import Offsets, StateStore, StoreError
 
 __all__ = ["Residents"]
 
@@ -46,10 +46,28 @@ class Residents:
     def __len__(self) -> int:
         return len(self._residents)
 
-    def bring(self, partition: int, households: Iterable[str]) -> None:
-        """Load, in one request, the states of those households of one partition that are not resident."""
+    def bring(self, partition: int, households: Iterable[str], offsets: Offsets) -> None:
+        """Load, in one request, the states of those households of one partition that are not resident.
+
+        Raises
+        ------
+        StoreError
+            They do not stand at `offsets`, on both topics, where their worker left them: an older copy of the store was put
+            back, or a replica took over that lacked the last writes. What is made of them would be published before a save
+            could be refused.
+        """
         missing = [household for household in households if (partition, household) not in self._residents]
-        self._loaded = self._store.load(partition, missing) if missing else {}
+        if not missing:
+            self._loaded = {}
+            return
+        self._loaded = self._store.load(partition, missing)
+        found = self._store.offsets(partition)  # asked afterwards: then what was loaded is no older
+        stands_at = {topic: found.get(topic, 0) for topic in offsets}
+        if stands_at != offsets:
+            raise StoreError(
+                f"partition {partition}: the states stand at {stands_at}, their worker left them at {dict(offsets)}; "
+                "the store was put back, or another worker has the partition"
+            )
 
     def home(self, partition: int, household: str) -> Home:
         """The live home of a household brought before; a new one if the store has no state of it.
