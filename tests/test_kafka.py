@@ -290,8 +290,8 @@ def test_a_topic_that_is_missing_is_named(cluster: KafkaCluster) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], scheme: str) -> None:
     kafka = own_kafka()
-    cluster = KafkaCluster(scheme, kafka.bootstrap, retries_s=2, transaction_timeout_s=2)
-    idle, busy = cluster.join(), at_work(cluster, slot="busy")
+    cluster, other = [KafkaCluster(scheme, kafka.bootstrap, retries_s=2, transaction_timeout_s=2) for _ in range(2)]
+    idle, busy = other.join(), at_work(cluster)
     kafka.kill()
     with pytest.raises(BrokerError):
         busy.publish(batch(0, 3, output(b"unheard")))
@@ -300,6 +300,7 @@ def test_brokers_that_are_gone_end_the_worker(own_kafka: Callable[..., Kafka], s
     with pytest.raises(BrokerError):
         cluster.join()
     cluster.close()
+    other.close()
 
 
 @pytest.mark.parametrize("package", ["crc32c", "lz4"])

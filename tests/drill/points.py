@@ -96,24 +96,24 @@ class PointedBroker:
     """A broker, with the points around its transactions and in a recovery."""
 
     def __init__(self, broker: Any, at: At) -> None:
-        self._broker, self._at = broker, at
+        self.unpointed, self._at = broker, at
         self.saves: int | None = None  # since the latest transaction; None: in no batch
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._broker, name)
+        return getattr(self.unpointed, name)
 
     def poll(self, records_max: int, timeout_s: float) -> Any:
         self.saves = None
-        return self._broker.poll(records_max, timeout_s)
+        return self.unpointed.poll(records_max, timeout_s)
 
     def fetch(self, partition: int, offsets_from: Any, offsets_to: Any) -> Any:
-        records = self._broker.fetch(partition, offsets_from, offsets_to)
+        records = self.unpointed.fetch(partition, offsets_from, offsets_to)
         self._at("in-recovery")
         return records
 
     def publish(self, transaction: Any) -> None:
         self._at("before-transaction")
-        self._broker.publish(transaction)
+        self.unpointed.publish(transaction)
         self.saves = 0
         self._at("after-transaction")
 

@@ -60,7 +60,7 @@ class _OffsetsApart(_Pass):
 
     def publish(self, transaction: Any) -> None:
         self._port.publish(replace(transaction, offsets={}))
-        self._port.publish(replace(transaction, outputs=(), journal=()))
+        self._port.unpointed.publish(replace(transaction, outputs=(), journal=()))  # so that all points lie before it
 
 
 class _Unfenced(_Pass):
