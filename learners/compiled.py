@@ -24,8 +24,8 @@ _days: Final = types.Array(_double, 1, "C")
 _given: Final = types.Array(_float, 1, "C", readonly=True)
 _given_table: Final = types.Array(_float, 2, "C", readonly=True)
 _tails: Final = _tuple((_table, _vector, _days, _days))
-_rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, _table))
-_model: Final = _tuple((_vector, _double, _double, _double))
+_rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, types.Array(types.int8, 1, "C"), _table))
+_model: Final = _tuple((_vector, _double, _vector, _table, _double, _double))
 _known: Final = _tuple((_tails, _rows, _int, _model))
 _HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
 _HALF_LEAST: Final = np.float32(2.0**-24)
@@ -51,92 +51,92 @@ def unpack(halves: Any) -> Any:
     return vector, square
 
 
-@_compiled(_vector, _given, _given_table, _given, _bool)
-def project(vector: Floats, by_input: Floats, offset: Floats, unit: bool) -> Floats:
+@_compiled(_tuple((_vector, _int)), _given, _given_table, _given, _given_table, _bool)
+def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, unit: bool) -> Any:
     """See `plain.project`."""
     square = 0.0
     for x in vector:
         square += x * x
     scale = np.float32(1 / np.sqrt(square)) if unit else np.float32(1)
-    steps = np.zeros(by_input.shape[1], np.float32)
+    found, steps = -offset, np.empty(means.shape[1], np.float32)
     for i in range(by_input.shape[0]):
         x = vector[i] * scale
-        for k in range(len(steps)):
-            steps[k] += x * by_input[i, k]
+        for k in range(len(found)):
+            found[k] += x * by_input[i, k]
+    channel = np.argmax(found[len(steps) :])
     for k in range(len(steps)):
-        whole = np.rint((steps[k] - offset[k]) * np.float32(1 / STEP))
+        whole = np.rint((found[k] - means[channel, k]) * np.float32(1 / STEP))
         steps[k] = min(max(whole, np.float32(-STEPS_MAX)), np.float32(STEPS_MAX)) * np.float32(STEP) + np.float32(0)
-    return steps
+    return steps, channel
 
 
-@_compiled(_float, _double, _double, _model)
-def _weight(share: float, age: float, model: Model) -> Any:
-    _, _, per_day, most = model
-    return np.float32(share / (1 + min(per_day * abs(age), most)))
+@_compiled(_float, _double, _int, _int, _model)
+def _weight(age: float, channel: int, other: int, model: Model) -> Any:
+    """Of a whole recording."""
+    _, _, noise, shift, per_day, most = model
+    return np.float32(1 / (noise[channel] + shift[channel, other] + min(per_day * abs(age), most)))
 
 
-@_compiled(_float, _known, _int, _int, _double, _vector)
-def _gather(known: Known, without: int, person: int, day: float, total: Floats) -> Any:
-    """Fill in the weighted sum of a person's tails and rows, but for one row; the sum of their weights."""
-    (means, masses, tail_times, _), (vectors, times, shares), used, model = known
-    mass = np.float32(0)
-    total[:] = 0
-    for i in range(TAILS * person, TAILS * person + TAILS):
-        if masses[i] > 0:
-            weight = _weight(masses[i], tail_times[i] - day, model)
-            mass += weight
-            for k in range(len(total)):
-                total[k] += weight * means[i, k]
-    for i in range(used):
-        if shares[i, person] > 0 and i != without:
-            weight = _weight(shares[i, person], times[i] - day, model)
-            mass += weight
-            per_step = weight * np.float32(STEP)
-            for k in range(len(total)):
-                total[k] += per_step * np.float32(vectors[i, k])
-    return mass
-
-
-@_compiled(_double, _vector, _vector, _float, _model)
-def _llr(probe: Floats, total: Floats, mass: float, model: Model) -> Any:
+@_compiled(_double, _vector, _vector, _float, _int, _model)
+def _llr(probe: Floats, total: Floats, mass: Any, channel: int, model: Model) -> Any:
     """Of one person, from the weighted sum and the mass of what is known of them."""
-    between, temperature, _, _ = model
+    between, temperature, noise, _, _, _ = model
     away, anybody, spread = 0.0, 0.0, 1.0
     for k in range(len(probe)):
         precision = 1 / between[k] + mass
-        variance = 1 / precision + 1
+        variance = 1 / precision + noise[channel]
+        general = between[k] + noise[channel]
         apart = total[k] / precision - probe[k]
         away += apart * apart / variance
-        anybody += probe[k] * probe[k] / (between[k] + 1)
-        spread *= variance / (between[k] + 1)
+        anybody += probe[k] * probe[k] / general
+        spread *= variance / general
     return min(max(0.5 * temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
 
 
-@_compiled(_days, _known, _vector, _double)
-def compare(known: Known, probe: Floats, day: float) -> Days:
+@_compiled(_days, _known, _vector, _double, _int, _int)
+def compare(known: Known, probe: Floats, day: float, channel: int, without: int) -> Days:
     """See `plain.compare`."""
-    _, (_, _, shares), _, model = known
-    llr, total = np.zeros(shares.shape[1]), np.empty(len(probe), np.float32)
-    for person in range(len(llr)):
-        mass = _gather(known, -1, person, day, total)
-        if mass > COMPARED_MASS_MIN:
-            llr[person] = _llr(probe, total, mass, model)
+    (means, masses, tail_times, _), (vectors, times, channels, shares), used, model = known
+    of_channels, people = len(model[2]), shares.shape[1]
+    llr, weights, total = np.empty(people + used), np.empty(used, np.float32), np.empty(len(probe), np.float32)
+    for i in range(used):
+        weights[i] = 0 if i == without else _weight(times[i] - day, channels[i], channel, model)
+    for person in range(people):
+        mass = np.float32(0)
+        total[:] = 0
+        for i in range(TAILS * of_channels * person, TAILS * of_channels * (person + 1)):
+            if masses[i] > 0:
+                weight = masses[i] * _weight(tail_times[i] - day, i % of_channels, channel, model)
+                mass += weight
+                for k in range(len(total)):
+                    total[k] += weight * means[i, k]
+        for i in range(used):
+            if shares[i, person] > 0 and i != without:
+                weight = shares[i, person] * weights[i]
+                mass += weight
+                per_step = weight * np.float32(STEP)
+                for k in range(len(total)):
+                    total[k] += per_step * np.float32(vectors[i, k])
+        llr[person] = _llr(probe, total, mass, channel, model) if mass > COMPARED_MASS_MIN else 0.0
+    for i in range(used):
+        llr[people + i] = 0.0
+        if i != without:
+            per_step = weights[i] * np.float32(STEP)
+            for k in range(len(total)):
+                total[k] = per_step * np.float32(vectors[i, k])
+            llr[people + i] = _llr(probe, total, weights[i], channel, model)
     return llr
 
 
 @_compiled(types.Array(_double, 2, "C"), _known)
 def compare_kept(known: Known) -> Days:
     """See `plain.compare_kept`."""
-    _, (vectors, times, shares), used, model = known
-    llr = np.zeros((used, shares.shape[1]))
-    probe, total = np.empty(vectors.shape[1], np.float32), np.empty(vectors.shape[1], np.float32)
+    _, (vectors, times, channels, shares), used, _ = known
+    llr, probe = np.empty((used, shares.shape[1] + used)), np.empty(vectors.shape[1], np.float32)
     for i in range(used):
         for k in range(len(probe)):
             probe[k] = vectors[i, k] * np.float32(STEP)
-        for person in range(llr.shape[1]):
-            mass = _gather(known, i, person, times[i], total)
-            if mass > COMPARED_MASS_MIN:
-                llr[i, person] = _llr(probe, total, mass, model)
+        llr[i] = compare(known, probe, times[i], channels[i], i)
     return llr
 
 
@@ -152,21 +152,21 @@ def _half(x: Any) -> Any:
 @_compiled(types.void, _rows, _int, _int)
 def drop(rows: Rows, row: int, used: int) -> None:
     """See `plain.drop`."""
-    vectors, times, shares = rows
+    vectors, times, channels, shares = rows
     for i in range(row, used - 1):
-        vectors[i], times[i], shares[i] = vectors[i + 1], times[i + 1], shares[i + 1]
+        vectors[i], times[i], channels[i], shares[i] = vectors[i + 1], times[i + 1], channels[i + 1], shares[i + 1]
 
 
 @_compiled(types.void, _known, _int, _int, _double)
 def fold(known: Known, row: int, which: int, mass_max: float) -> None:
     """See `plain.fold`."""
-    (means, masses, times, since), rows, used, _ = known
-    vectors, row_times, shares = rows
+    (means, masses, times, since), rows, used, model = known
+    vectors, row_times, channels, shares = rows
     for person in range(shares.shape[1]):
         mass = np.float64(shares[row, person])
         if mass < FOLDED_SHARE_MIN:
             continue
-        tail = TAILS * person + which
+        tail = (TAILS * person + which) * len(model[2]) + channels[row]
         before = np.float64(masses[tail])
         part = mass / (before + mass)
         if before == 0:

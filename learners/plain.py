@@ -19,15 +19,17 @@ __all__ = [
 Floats = npt.NDArray[np.float32]
 Days = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
-# The folded past, TAILS of each person in turn: means at float16 precision, recordings that each stands for, mean and first time.
+# The folded past of each person in turn, TAILS by channel: means at float16 precision, recordings that each stands for, mean and
+# first time.
 Tails = tuple[Floats, Floats, Days, Days]
-# Kept recordings: vectors in whole steps of STEP (n, k), times (n,), shares (n, people). Of them the first `used` count.
-Rows = tuple[Codes, Days, Floats]
-# What is known of people in general: variance between them (k,), temperature; and how recordings age, per day and at most.
-Model = tuple[Floats, float, float, float]
+# Kept recordings: vectors in whole steps of STEP (n, k), times (n,), channels (n,), shares (n, people). The first `used` count.
+Rows = tuple[Codes, Days, Codes, Floats]
+# Of people in general: variance between them (k,), temperature; of recordings: noise by channel (c,), how much more that is
+# between two channels (c, c), and how they age, per day and at most.
+Model = tuple[Floats, float, Floats, Floats, float, float]
 Known = tuple[Tails, Rows, int, Model]  # all that is known in one space; the number is how many rows count
 
-TAILS: Final = 2  # per person: what was enrolled by hand, and the rest
+TAILS: Final = 2  # per person and channel: what was enrolled by hand, and the rest
 STEP: Final = 1 / 16  # of the within-person standard deviation: int8 then reaches ±7.9
 STEPS_MAX: Final = 127.0  # of a projected number, so that int8 keeps it
 LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
@@ -41,76 +43,84 @@ def unpack(halves: npt.NDArray[np.uint16]) -> tuple[Floats, float]:
     return vector, float(vector.dot(vector)) if np.isfinite(vector).all() else np.nan
 
 
-def project(vector: Floats, by_input: Floats, offset: Floats, unit: bool) -> Floats:
-    """(d,) -> (k,): `vector @ by_input - offset` in whole steps of STEP; `unit`: the vector is brought to length 1 first."""
+def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, unit: bool) -> tuple[Floats, int]:
+    """(d,) -> (k,) and a channel: the first k of `vector @ by_input - offset` less the mean of the channel whose score, behind
+    them, is the greatest; in whole steps of STEP. `unit`: the vector is brought to length 1 first.
+    """
     if unit:
         vector = vector / np.sqrt(vector.dot(vector))
-    steps = (vector @ by_input - offset) * np.float32(1 / STEP)
+    found = vector @ by_input - offset
+    k = means.shape[1]
+    channel = int(found[k:].argmax())
+    steps = (found[:k] - means[channel]) * np.float32(1 / STEP)
     projected: Floats = np.clip(np.rint(steps), -STEPS_MAX, STEPS_MAX) * np.float32(STEP) + np.float32(0)  # no -0: int8 has none
-    return projected
+    return projected, channel
 
 
-def compare(known: Known, probe: Floats, day: float) -> Days:
-    """(people,) log-likelihood ratios, nats, of a probe (k,): each person against anybody; of unknown people 0.
+def compare(known: Known, probe: Floats, day: float, channel: int, without: int) -> Days:
+    """(people + rows that count,) log-likelihood ratios, nats, of a probe (k,) of a channel: of each person, then of each row.
 
-    What is of age t tells of its owners with weight share / (1 + min(per_day |t|, most)).
+    First each person against anybody, of unknown people 0; then, of each kept row, whoever made that one recording against
+    anybody. What is of age t tells of its owners with weight share / (noise + shift + min(per_day |t|, most)). The row
+    `without` is left out (-1: none): its place gets 0.
     """
     tails, rows, used, model = known
-    vectors, times, shares = _joined(tails, rows, used)
-    owned: Floats = shares.T * _weight(times - day, model)  # (people, rows)
-    return _llr(probe, owned @ vectors, owned.sum(1), model)
+    _, _, noise, shift, per_day, most = model
+    vectors, times, channels, shares = _joined(tails, rows, used, len(noise))
+    weight = 1 / (noise[channels] + shift[channels, channel] + np.minimum(per_day * np.abs(times - day), most))
+    if without >= 0:
+        weight[len(tails[1]) + without] = 0
+    owned: Floats = (shares.T * weight).astype(np.float32)  # (people, tails and rows)
+    of_people = _llr(probe, owned @ vectors, owned.sum(1), noise[channel], model)
+    alone: Floats = weight[len(tails[1]) :].astype(np.float32)
+    of_rows = _llr(probe, vectors[len(tails[1]) :] * alone[:, None], alone, noise[channel], model)
+    return np.concatenate([of_people, of_rows])
 
 
 def compare_kept(known: Known) -> Days:
-    """(rows that count, people): each kept row against all the others and the tails."""
-    tails, rows, used, model = known
-    vectors, times, shares = _joined(tails, rows, used)
-    own = np.arange(len(times) - used, len(times))
-    weight = _weight(times[own, None] - times, model)
-    weight[np.arange(used), own] = 0
-    owned: Floats = weight[:, None, :] * shares.T  # (probes, people, rows)
-    return _llr(vectors[own, None, :], owned @ vectors, owned.sum(2), model)
+    """(rows that count, people + rows that count): each kept row against all the others and the tails."""
+    _, (vectors, times, channels, shares), used, _ = known
+    llr = np.zeros((used, shares.shape[1] + used))
+    for i in range(used):
+        llr[i] = compare(known, vectors[i] * np.float32(STEP), times[i], channels[i], i)
+    return llr
 
 
-def _joined(tails: Tails, rows: Rows, used: int) -> tuple[Floats, Days, Floats]:
-    """Tails and rows as one table: vectors, times, shares."""
-    (means, masses, tail_times, _), (vectors, times, shares) = tails, rows
+def _joined(tails: Tails, rows: Rows, used: int, of_channels: int) -> tuple[Floats, Days, Codes, Floats]:
+    """Tails and rows as one table: vectors, times, channels, shares."""
+    (means, masses, tail_times, _), (vectors, times, channels, shares) = tails, rows
     owned = np.zeros((len(masses), shares.shape[1]), np.float32)
-    owned[range(len(masses)), np.arange(len(masses)) // TAILS] = masses
+    slots = np.arange(len(masses))
+    owned[slots, slots // (TAILS * of_channels)] = masses
     return (
         np.concatenate([means, vectors[:used] * np.float32(STEP)]),
         np.concatenate([tail_times, times[:used]]),
+        np.concatenate([(slots % of_channels).astype(np.int8), channels[:used]]),
         np.concatenate([owned, shares[:used]]),
     )
 
 
-def _weight(age: Days, model: Model) -> Floats:
-    _, _, per_day, most = model
-    weight: Floats = (1 / (1 + np.minimum(per_day * np.abs(age), most))).astype(np.float32)
-    return weight
-
-
-def _llr(probe: Floats, total: Floats, mass: Floats, model: Model) -> Days:
-    """(…, people) from probes (…, k) and, of each person, the weighted sum (…, people, k) and mass (…, people) of rows."""
-    between, temperature, _, _ = model
-    precision = 1 / between + mass[..., None]
-    variance = 1 / precision + 1
-    away = (np.square(total / precision - probe) / variance + np.log(variance)).sum(-1)
-    anybody = (np.square(probe) / (between + 1) + np.log(between + 1)).sum(-1)
+def _llr(probe: Floats, total: Floats, mass: Floats, noise: float, model: Model) -> Days:
+    """(n,) from a probe (k,) and, of n people, the weighted sum (n, k) and mass (n,) of what is theirs."""
+    between, temperature, *_ = model
+    precision = 1 / between + mass[:, None]
+    mean, variance = total / precision, 1 / precision + noise
+    away = (np.square(mean - probe) / variance + np.log(variance)).sum(-1)
+    anybody = (np.square(probe) / (between + noise) + np.log(between + noise)).sum(-1)
     llr = np.clip(0.5 * temperature * (anybody - away).astype(np.float64), -LLR_MAX, LLR_MAX)
     of_known: Days = llr * (mass > COMPARED_MASS_MIN)
     return of_known
 
 
 def fold(known: Known, row: int, which: int, mass_max: float) -> None:
-    """Let a row go into its owners' tails `which`; a full tail (`mass_max`) forgets as much as it takes in."""
-    (means, masses, times, since), rows, used, _ = known
-    vectors, row_times, shares = rows
+    """Let a row go into its owners' tails `which` of its channel; a full tail (`mass_max`) forgets as much as it takes in."""
+    (means, masses, times, since), rows, used, (_, _, noise, *_) = known
+    vectors, row_times, channels, shares = rows
     vector, time = vectors[row] * np.float32(STEP), row_times[row]
     for person, mass in enumerate(shares[row].tolist()):
         if mass < FOLDED_SHARE_MIN:
             continue
-        tail = TAILS * person + which
+        tail = (TAILS * person + which) * len(noise) + channels[row]
         before = float(masses[tail])
         part = mass / (before + mass)
         if before == 0:

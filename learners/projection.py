@@ -10,19 +10,95 @@ and people are N(0, diag(between)).
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from . import kernels
 from .plain import STEP, Floats
 
-__all__ = ["DIMENSIONS", "STEP", "Floats", "Metric", "Projection"]
+__all__ = ["DIMENSIONS", "STEP", "Channels", "Floats", "Metric", "Presented", "Projection", "Quality"]
 
 DIMENSIONS: Final = 64  # 32 lose 1.5 to 4 points of top-1, more gain nothing
 GENERIC_TEMPERATURE: Final = 0.25
 
 Metric = Literal["cosine", "euclidean"]
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The kinds of recording that vectors come from (a telephone, a far microphone…), and what each does to a person.
+
+    Parameters
+    ----------
+    names
+        Of the channels; the first is the ordinary one, whose people lie around 0.
+    mean
+        (C, k): the mean of people in a channel, projected; of the first: 0.
+    noise
+        (C,): mean variance per dimension of a recording around its person's place in that channel.
+    shift
+        (C, C): mean variance per dimension of one person's move between two channels, beyond that of the means; 0 within one. A
+        person moves once, not once a recording: of many recordings in c, with their sum of weights M_c, the mean tells of channel
+        c' with weight 1 / (1 / M_c + shift). (Each by itself at 1 / (noise + shift): Cllr of 8 recordings .46 instead of .29.)
+    weights, bias
+        (C, d), (C,): a linear classifier of the channel of an encoder's vector (of unit length for `cosine`).
+    """
+
+    names: tuple[str, ...]
+    mean: Floats
+    noise: Floats
+    shift: Floats
+    weights: Floats
+    bias: Floats
+
+    @classmethod
+    def single(cls, dimensions: int, length: int) -> "Channels":
+        """Nothing is known of channels: there is one, and a recording in it is as noisy as all are."""
+        one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
+        mean, weights = np.zeros((1, dimensions), np.float32), np.zeros((1, length), np.float32)
+        return cls(("clean",), mean, one, none[:, None], weights, none)
+
+
+_UNTOLD: Final = Channels.single(0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """How the noise of a recording depends on a number that is told with it, such as its seconds.
+
+    Parameters
+    ----------
+    name
+        Of the number; "": none is known of.
+    knots, noise
+        (q,), (q,): the number, rising, and what the channel's noise is multiplied by there; straight between, level outside.
+    """
+
+    name: str
+    knots: Floats
+    noise: Floats
+
+    def noise_of(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(n,) -> (n,) factors of the noise; 1 where a value is NaN."""
+        factors: npt.NDArray[np.float64] = np.where(np.isfinite(values), np.interp(values, self.knots, self.noise), 1.0)
+        return factors
+
+    @classmethod
+    def unknown(cls) -> "Quality":
+        """Every recording is as noisy as its channel."""
+        return cls("", np.zeros(1, np.float32), np.ones(1, np.float32))
+
+
+_OF_ANY_QUALITY: Final = Quality.unknown()
+
+
+class Presented(NamedTuple):
+    """A recording as it is compared: its vector (k,), and which channel it came through."""
+
+    vector: Floats
+    channel: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +117,10 @@ class Projection:
         (k,): variance between people per dimension, in units of the variance within a person.
     temperature
         0 to 1: what a log-likelihood ratio is multiplied by, since dimensions are not independent.
+    channels
+        What is known of kinds of recording; by default that there is one.
+    quality
+        What is known of good and bad recordings; by default that they are alike.
     """
 
     metric: Metric
@@ -48,6 +128,12 @@ class Projection:
     mean: Floats
     between: Floats
     temperature: float
+    channels: Channels = _UNTOLD
+    quality: Quality = _OF_ANY_QUALITY
+
+    def __post_init__(self) -> None:
+        if self.channels is _UNTOLD:
+            object.__setattr__(self, "channels", Channels.single(*self.matrix.shape))
 
     @property
     def dimensions(self) -> int:
@@ -58,18 +144,20 @@ class Projection:
         """How many numbers the encoder gives."""
         return len(self.mean)
 
-    def project(self, vector: Floats) -> Floats:
-        """(d,) -> (k,), in whole steps of `STEP`, at most 127 of them from 0."""
-        steps: Floats = kernels.project(vector, self._by_input, self._offset, self.metric == "cosine")
-        return steps
+    def project(self, vector: Floats) -> Presented:
+        """(d,) -> what is compared: (k,) less the mean of its channel, in whole steps of `STEP`, at most 127 of them from 0."""
+        projected, channel = kernels.project(vector, self._by_input, self._offset, self.channels.mean, self.metric == "cosine")
+        return Presented(projected, channel)
 
     @cached_property
     def _by_input(self) -> Floats:
-        return np.ascontiguousarray(self.matrix.T)
+        """(d, k + C): the projection, and beside it the channels' classifier."""
+        both: Floats = np.ascontiguousarray(np.concatenate([self.matrix, self.channels.weights]).T)
+        return both
 
     @cached_property
     def _offset(self) -> Floats:
-        offset: Floats = self.matrix @ self.mean
+        offset: Floats = np.concatenate([self.matrix @ self.mean, -self.channels.bias])
         return offset
 
     def restore(self, projected: Floats) -> Floats:

@@ -3,10 +3,11 @@
 Law: what a person is like is a function of the kept rows and tails alone, so taking a row back, or giving it other
 owners, takes back exactly what was learnt from it.
 
-Theory: two-covariance PLDA with forgetting. A row i, seen |t| days from the probe, tells of person p with weight
-r_ip / (1 + min(q |t|, q_max)); the person's posterior mean is m with precision 1/between + the sum of weights; the
-log-likelihood ratio compares N(x; m, 1/precision + 1) with N(x; 0, between + 1), tempered. A row that must go is folded
-into a tail of its owners: one row that counts as many. An *anchor* tail takes what was enrolled by hand, another the rest.
+Theory: two-covariance PLDA with forgetting and channels. A row i of channel c, seen |t| days from a probe of channel c', tells of
+person p with weight r_ip / (n_c + d_cc' + min(q |t|, q_max)); the person's posterior mean is m with precision 1/between + the sum
+of weights; the log-likelihood ratio compares N(x; m, 1/precision + n_c') with N(x; 0, between + n_c'), tempered. A row that must
+go is folded into a tail of its owners: one row that counts as many. An *anchor* tail takes what was enrolled by hand, another
+the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns is told.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import kernels
 from .plain import STEP, TAILS, Days, Floats, Known, Model, Rows, Tails
-from .projection import Projection
+from .projection import Presented, Projection
 
 __all__ = ["ANCHOR", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
 
@@ -34,8 +35,12 @@ class Forgetting(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """A row that stands for many: their mean (k,) at float16, how many, their mean time and the first (days)."""
+    """A row that stands for many of one channel: their mean (k,) at float16, how many, their mean time and the first (days).
 
+    `which`: they were enrolled by hand (ANCHOR) or not (REST).
+    """
+
+    which: int
     vector: Floats
     mass: float
     time: float
@@ -43,19 +48,20 @@ class Tail(NamedTuple):
 
 
 KeptRow = tuple[int, float, Sequence[float]]  # its key, its time (days), its shares
+KeptTail = tuple[int, int, float, float, float]  # TAILS * column + which, channel; mass, mean time and first time (days)
 
 
 class PrototypesState(NamedTuple):
-    """Of every tail (TAILS a person; 0 where there is none) mass, time and first time; then the vectors as bytes.
+    """How many people there are; the tails that there are, and their vectors (float16) as bytes; the kept rows in their order.
 
-    `tails`: float16, of the tails that there are; `kept`: int8 in steps of STEP, of the kept rows in their order.
+    `vectors`: int8 in steps of STEP; `channels`: a byte each.
     """
 
-    masses: list[float]
-    times: list[float]
-    since: list[float]
-    tails: bytes
-    kept: bytes
+    people: int
+    tails: list[KeptTail]
+    means: bytes
+    vectors: bytes
+    channels: bytes
 
 
 class SoftPrototypes:
@@ -67,25 +73,28 @@ class SoftPrototypes:
     --------
     >>> flat = Projection("euclidean", np.eye(2, dtype="f4"), np.zeros(2, "f4"), np.full(2, 4, "f4"), 1.0)
     >>> kept = SoftPrototypes(flat, people=2, forgetting=Forgetting(0.2, 4.0, 16.0))
-    >>> kept.add(0, np.array([2, 0], "f4"), 0.0, [1, 0])
-    >>> kept.add(1, np.array([0, 2], "f4"), 0.0, [0, 1])
-    >>> [round(x, 1) for x in kept.llr(np.array([2, 0], "f4"), 0.0)]
+    >>> kept.add(0, flat.project(np.array([2, 0], "f4")), 0.0, [1, 0])
+    >>> kept.add(1, flat.project(np.array([0, 2], "f4")), 0.0, [0, 1])
+    >>> [round(x, 1) for x in kept.llr(flat.project(np.array([2, 0], "f4")), 0.0)[:2].tolist()]
     [1.4, -0.4]
     """
 
     def __init__(self, projection: Projection, people: int, forgetting: Forgetting) -> None:
-        self.projection, self.forgetting = projection, forgetting
+        self.projection, self.forgetting, channels = projection, forgetting, projection.channels
         self.keys: list[int] = []
-        k, tails = projection.dimensions, TAILS * people
+        self._slots = TAILS * len(channels.names)  # of a person's tails
+        k, tails = projection.dimensions, self._slots * people
         self._tails: Tails = np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails)
-        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros((0, people), np.float32)
-        self._model: Model = projection.between, projection.temperature, forgetting.per_day, forgetting.most
+        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), np.zeros((0, people), np.float32)
+        self._model: Model = (
+            projection.between, projection.temperature, channels.noise, channels.shift, forgetting.per_day, forgetting.most,
+        )  # fmt: skip
         self._reserve(ROWS_AT_FIRST)
 
     @property
     def people(self) -> int:
         """How many columns there are."""
-        return len(self._tails[1]) // TAILS
+        return len(self._tails[1]) // self._slots
 
     @property
     def _known(self) -> Known:
@@ -93,57 +102,70 @@ class SoftPrototypes:
 
     def _reserve(self, rows: int) -> None:
         """Make room for so many more rows, in the order of their keys."""
-        vectors, times, shares = self._rows
-        self._rows = np.pad(vectors, ((0, rows), (0, 0))), np.pad(times, (0, rows)), np.pad(shares, ((0, rows), (0, 0)))
+        vectors, times, channels, shares = self._rows
+        more, all_columns = (0, rows), (0, 0)
+        self._rows = (
+            np.pad(vectors, (more, all_columns)), np.pad(times, more), np.pad(channels, more), np.pad(shares, (more, all_columns)),
+        )  # fmt: skip
 
     def __contains__(self, key: int) -> bool:
         return key in self.keys
 
-    def tail(self, person: int, which: int) -> Tail | None:
-        """What was folded of a person, `which`: enrolled by hand (ANCHOR) or not (REST); None if nothing was."""
+    def tails(self, person: int) -> list[Tail]:
+        """What was folded of a person, by channel, enrolled by hand or not."""
         vectors, masses, times, since = self._tails
-        i = TAILS * person + which
-        return Tail(vectors[i].copy(), float(masses[i]), float(times[i]), float(since[i])) if masses[i] else None
+        first, channels = self._slots * person, self._slots // TAILS
+        return [
+            Tail((i - first) // channels, vectors[i].copy(), float(masses[i]), float(times[i]), float(since[i]))
+            for i in range(first, first + self._slots) if masses[i]
+        ]  # fmt: skip
 
     # ---- at rest
 
     def state(self) -> PrototypesState:
         """All there is to keep, but for the kept rows' keys, times and shares, which whoever keeps rows has."""
-        vectors, masses, times, since = self._tails
-        tails, kept = vectors[masses > 0].astype("<f2").tobytes(), self._rows[0][: len(self.keys)].tobytes()
-        return PrototypesState(masses.tolist(), times.tolist(), since.tolist(), tails, kept)
+        means, masses, times, since = self._tails
+        there = masses.nonzero()[0].tolist()
+        count = self._slots // TAILS
+        tails = [(i // count, i % count, float(masses[i]), float(times[i]), float(since[i])) for i in there]
+        vectors, _, channels, _ = self._rows
+        kept, used = means[there].astype("<f2").tobytes(), len(self.keys)
+        return PrototypesState(self.people, tails, kept, vectors[:used].tobytes(), channels[:used].tobytes())
 
     @classmethod
     def restored(
         cls, projection: Projection, forgetting: Forgetting, state: PrototypesState, rows: Sequence[KeptRow]
     ) -> "SoftPrototypes":
         """The space that `state` was taken from, given what was kept of its rows: goes on as if it had never stopped."""
-        space = cls(projection, len(state.masses) // TAILS, forgetting)
+        space = cls(projection, state.people, forgetting)
         means, masses, tail_times, since = space._tails
-        masses[:], tail_times[:], since[:] = state.masses, state.times, state.since
-        means[masses > 0] = np.frombuffer(state.tails, "<f2").reshape(-1, projection.dimensions)
+        kept = np.frombuffer(state.means, "<f2").reshape(-1, projection.dimensions)
+        for vector, (owner, channel, mass, time, first) in zip(kept, state.tails, strict=True):
+            i = owner * (space._slots // TAILS) + channel
+            means[i], masses[i], tail_times[i], since[i] = vector, mass, time, first
         space._reserve(max(0, len(rows) - ROWS_AT_FIRST))
-        vectors, times, shares = space._rows
-        vectors[: len(rows)] = np.frombuffer(state.kept, "i1").reshape(-1, projection.dimensions)
-        for i, (key, time, owned) in enumerate(rows):
-            times[i], shares[i] = time, owned
+        vectors, times, channels, shares = space._rows
+        vectors[: len(rows)] = np.frombuffer(state.vectors, "i1").reshape(-1, projection.dimensions)
+        channels[: len(rows)] = np.frombuffer(state.channels, "i1")
+        for i, (key, day, owned) in enumerate(rows):
+            times[i], shares[i] = day, owned
             space.keys.append(key)
         return space
 
     # ---- learning
 
-    def add(self, key: int, vector: Floats, time: float, shares: Sequence[float]) -> None:
-        """Keep a projected vector (k,), seen at `time` (days), with each person's share of it (multiples of SHARE_STEP)."""
+    def add(self, key: int, heard: Presented, time: float, shares: Sequence[float]) -> None:
+        """Keep a recording, seen at `time` (days), with each person's share of it (multiples of SHARE_STEP)."""
         row = len(self.keys)
         if row == len(self._rows[1]):
             self._reserve(row + 8)
-        vectors, times, owned = self._rows
-        vectors[row], times[row], owned[row] = vector * np.float32(1 / STEP), time, shares
+        vectors, times, channels, owned = self._rows
+        vectors[row], times[row], channels[row], owned[row] = heard.vector * np.float32(1 / STEP), time, heard.channel, shares
         self.keys.append(key)
 
     def share(self, key: int, shares: Sequence[float]) -> None:
         """Give a kept row other owners."""
-        self._rows[2][self.keys.index(key)] = shares
+        self._rows[3][self.keys.index(key)] = shares
 
     def vector(self, key: int) -> Floats:
         """A kept row's vector (k,)."""
@@ -163,46 +185,55 @@ class SoftPrototypes:
 
     def forget_tail(self, person: int, which: int) -> None:
         """Unlearn what was folded of a person, enrolled by hand (ANCHOR) or not (REST)."""
+        channels = self._slots // TAILS
+        first = self._slots * person + which * channels
         for table in self._tails:
-            table[TAILS * person + which] = 0
+            table[first : first + channels] = 0
 
     def add_person(self) -> None:
         """One more column, of whom nothing is known."""
         means, masses, tail_times, since = self._tails
-        more = (0, TAILS)
+        more = (0, self._slots)
         self._tails = np.pad(means, (more, (0, 0))), np.pad(masses, more), np.pad(tail_times, more), np.pad(since, more)
-        vectors, times, shares = self._rows
-        self._rows = vectors, times, np.pad(shares, ((0, 0), (0, 1)))
+        vectors, times, channels, shares = self._rows
+        self._rows = vectors, times, channels, np.pad(shares, ((0, 0), (0, 1)))
 
     def remove_person(self, person: int) -> None:
         """Take a column out; what rows belonged to that person belongs to nobody."""
-        own = slice(TAILS * person, TAILS * person + TAILS)
+        own = slice(self._slots * person, self._slots * (person + 1))
         means, masses, tail_times, since = self._tails
         self._tails = np.delete(means, own, axis=0), np.delete(masses, own), np.delete(tail_times, own), np.delete(since, own)
-        vectors, times, shares = self._rows
-        self._rows = vectors, times, np.ascontiguousarray(np.delete(shares, person, axis=1))
+        vectors, times, channels, shares = self._rows
+        self._rows = vectors, times, channels, np.ascontiguousarray(np.delete(shares, person, axis=1))
 
     # ---- scoring
 
     def mass(self) -> Floats:
         """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        total: Floats = self._tails[1].reshape(-1, TAILS).sum(1) + self._rows[2][: len(self.keys)].sum(0)
+        total: Floats = self._tails[1].reshape(-1, self._slots).sum(1) + self._rows[3][: len(self.keys)].sum(0)
         return total
 
-    def llr(self, vector: Floats, time: float) -> list[float]:
-        """Of each person, the log-likelihood ratio (nats) of a projected vector (k,) against anybody; of unknown people 0."""
-        llr: list[float] = kernels.compare(self._known, vector, time).tolist()
+    def llr(self, heard: Presented, time: float) -> Days:
+        """(people + kept rows,) log-likelihood ratios, nats, of a recording against anybody: of each person, of each row alone."""
+        llr: Days = kernels.compare(self._known, heard.vector, time, heard.channel, -1)
+        return llr
+
+    def llr_of(self, key: int) -> Days:
+        """The same of a kept row against all the others; at its own place 0."""
+        row = self.keys.index(key)
+        vectors, times, channels, _ = self._rows
+        llr: Days = kernels.compare(self._known, vectors[row] * np.float32(STEP), times[row], channels[row], row)
         return llr
 
     def llr_kept(self) -> Days:
-        """(kept rows, people): each kept row against all the others."""
+        """(kept rows, people + kept rows): each kept row against all the others."""
         llr: Days = kernels.compare_kept(self._known)
         return llr
 
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
         rows = [self.keys.index(key) for key in keys]
-        vectors, _, shares = self._rows
+        vectors, _, _, shares = self._rows
         own = shares[rows, person]
         mass = float(own.sum())
         return None if mass <= 0 else ((own @ vectors[rows]) * np.float32(STEP / mass), mass)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from . import __version__
+from .commands.alerts import alerts
 from .commands.doctor import doctor
 from .commands.faults import EXIT_INTERRUPTED, faults_explained
 from .commands.feed import feed
+from .commands.fleet import fleet
 from .commands.identities import identities
 from .commands.inspect import inspect
 from .commands.interruption import until_interrupted
@@ -50,6 +52,11 @@ app.command(
 )(worker)
 app.command(
     epilog="Examples:\n\n"
+    "  [cyan]kithkin fleet --listen 127.0.0.1:8090[/]   then look at /alerts there\n\n"
+    "  [cyan]kithkin fleet --broker confluent://kafka:9092 --store redis://redis:6379/0 --no-restart[/]   in a container",
+)(fleet)
+app.command(
+    epilog="Examples:\n\n"
     "  [cyan]kithkin status[/]   once\n\n"
     "  [cyan]kithkin status --follow[/]   live, until Ctrl-C\n\n"
     "  [cyan]kithkin status --json | jq .lag[/]   records left to do",
@@ -77,6 +84,12 @@ app.command(
     "  [cyan]kithkin identities --since 10m --household h-042[/]\n\n"
     "  [cyan]kithkin identities --json | jq .value.person_id[/]",
 )(identities)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin alerts --follow[/]   a live table\n\n"
+    "  [cyan]kithkin alerts --severity high --json | jq .summary[/]\n\n"
+    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted",
+)(alerts)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin doctor[/]   a table; exit code 1 when something is wrong\n\n"

@@ -3,23 +3,25 @@
 Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from learners.fusion import softmax
 from learners.phones import PhoneReliability
-from learners.projection import Floats
+from learners.projection import Presented
 
 from .household import DAY_MS, Home, Panel
 from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
 
-__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "hear", "hear_then", "phone_llr", "tempers", "weigh"]
+__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "add_alike", "hear", "hear_then", "phone_llr", "returning_llr", "tempers", "weigh"]
 
 LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept, in int8
 HOUR_BIN_MS: Final = 3 * 3_600_000
+GUEST_SHARE_MIN: Final = 0.25  # of an event: less is no guest that could return
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Probe:
 
     number: int
     day: float
-    vectors: dict[str, Floats]  # by encoder
+    heard: dict[str, Presented]  # by encoder
     sightings: tuple[Sighting, ...] | None
     stranger: bool
     habit: dict[str, str | int]
@@ -41,7 +43,7 @@ class Weighed:
     logits: list[float]
     posterior: list[float]
     llr: dict[str, list[float]]  # voice, face, phone, habit, as far as present: by column
-    heard: list["Heard"]
+    phones: list["Heard"]
     stranger_llr: float
 
 
@@ -52,19 +54,19 @@ def habit_of(activity: str | None, at: int) -> dict[str, str | int]:
 
 def look(home: Home, policy: Policy, value: Recognition) -> Probe:
     """What a recognition shows, given which phones this home has registered."""
-    vectors = {}
+    heard = {}
     for part in (value.voice, value.face):
         if part is not None:
             least, quality = policy.encoders[part.encoder].quality_min, part.quality
             if not quality or not least or all(quality.get(name, q) >= q for name, q in least.items()):
-                vectors[part.encoder] = policy.projection(part.encoder).project(part.embedding)  # type: ignore[arg-type]
+                heard[part.encoder] = policy.projection(part.encoder).project(part.embedding)  # type: ignore[arg-type]
     sightings, stranger = None, False
     if value.phones is not None:
         known = home.phones
         sightings = tuple([Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in known])
         stranger = len(sightings) < len(value.phones)
     habit = habit_of(value.activity, value.observed_at)
-    return Probe(home.next_row, value.observed_at / DAY_MS, vectors, sightings, stranger, habit)
+    return Probe(home.next_row, value.observed_at / DAY_MS, heard, sightings, stranger, habit)
 
 
 class Heard(NamedTuple):
@@ -109,26 +111,54 @@ def tempers(home: Home, policy: Policy) -> list[float]:
 
 def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
     """All evidence of a probe, fused."""
-    panel = home.panel
+    panel, people = home.panel, len(home.people)
     llr: dict[str, list[float]] = {}
-    for encoder, vector in probe.vectors.items():
-        raw = home.space(encoder, policy).llr(vector, probe.day)
-        if not all(panel.enrolled):
-            raw = [x * temper for x, temper in zip(raw, tempers(home, policy), strict=True)]
-        llr[policy.encoders[encoder].modality] = raw
+    alike: dict[int, float] = {}
+    for encoder, heard in probe.heard.items():
+        space = home.space(encoder, policy)
+        found = space.llr(heard, probe.day).tolist()
+        llr[policy.encoders[encoder].modality] = found[:people]
+        add_alike(alike, space.keys, found[people:])
+    if not all(panel.enrolled):
+        scale = tempers(home, policy)
+        llr = {modality: [x * temper for x, temper in zip(raw, scale, strict=True)] for modality, raw in llr.items()}
     parts = list(llr.values()) if not panel.calibrated else [_recalibrated(panel, llr)]
-    stranger_llr, heard = 0.0, []
+    stranger_llr, phones = 0.0, []
     if probe.sightings is not None:
-        heard = hear(home, policy, probe.sightings)
-        llr["phone"] = phone_llr(heard, len(panel.names))
+        phones = hear(home, policy, probe.sightings)
+        llr["phone"] = phone_llr(phones, people)
         parts.append(llr["phone"])
         stranger_llr = home.strangers.llr_one(probe.stranger)
     if probe.habit:
         llr["habit"] = home.habits.llr(probe.habit, panel.names)
         parts.append(llr["habit"])
     guest, *prior = home.presence.log_prior(panel.present)
-    logits = [guest + stranger_llr, *map(sum, zip(prior, *parts, strict=True))]
-    return Weighed(logits, softmax(logits), llr, heard, stranger_llr)
+    logits = [guest + stranger_llr + returning_llr(home, policy, alike), *map(sum, zip(prior, *parts, strict=True))]
+    return Weighed(logits, softmax(logits), llr, phones, stranger_llr)
+
+
+def add_alike(alike: dict[int, float], keys: Sequence[int], llr: Sequence[float]) -> None:
+    """Add one space's log-likelihood ratios of kept rows, each by itself, to those of other spaces."""
+    for key, x in zip(keys, llr, strict=True):
+        alike[key] = alike.get(key, 0.0) + x
+
+
+def returning_llr(home: Home, policy: Policy, alike: Mapping[int, float], without: int = -1) -> float:
+    """Nats: a guest, who may be one of those who were here, against somebody never heard.
+
+    The Chinese restaurant process over guests' recordings but for one: log((θ + Σ g_j exp(llr_j)) / (θ + Σ g_j)), where g_j is the
+    guest share of a row.
+    """
+    if not alike or home.unanchored:
+        return 0.0
+    theta = mixture = policy.learning.new_guest_weight
+    mass = theta
+    for row in home.rows:
+        share = row.shares[0]
+        if share > GUEST_SHARE_MIN and row.number != without:
+            mass += share
+            mixture += share * math.exp(alike.get(row.number, 0.0))
+    return math.log(mixture / mass)
 
 
 def _recalibrated(panel: Panel, llr: dict[str, list[float]]) -> list[float]:

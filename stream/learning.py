@@ -4,6 +4,8 @@ Law: everything learnt from an event hangs on its row's shares; `reshare` is the
 the old shares had taught. What has left the ledger sits in its owners' tails and can be forgotten only with them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from learners.calibration import Recalibration
@@ -12,7 +14,7 @@ from learners.fusion import quantise, softmax
 from learners.plain import FOLDED_SHARE_MIN, Days
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
-from .evidence import LLR_STEP, Probe, Weighed, habit_of, hear_then, phone_llr, tempers
+from .evidence import LLR_STEP, Probe, Weighed, add_alike, habit_of, hear_then, phone_llr, returning_llr, tempers
 from .household import DAY_MS, NAMES_MAX, Home
 from .ledger import Claim, Row, Shares
 from .memory import hashed
@@ -21,12 +23,13 @@ from .records import GUEST, Recognition
 
 __all__ = [
     "REBUILD_HEATS", "calibrate", "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate",
-    "recount", "reshare", "shares_of", "uncount_claim",
+    "recount", "reshare", "shares_of", "uncount_claim", "weigh_one",
 ]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
 GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather somebody of the home than a guest
 LEAST = 1 / 8192
+SETTLED = 0.05  # of an event that is certain: that it is weighed again now and then
 HABIT_SHARE_MIN = 0.02
 FOLDED_PER_PERSON = 8  # claims on folded events that can still be taken back
 PEOPLE_MIN, PEOPLE_MAX = 2, 4  # the ledger grows with the home between these
@@ -45,17 +48,17 @@ def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: 
     kept = quantise(weighed.posterior)
     llr = {m: tuple([round(x / LLR_STEP) * LLR_STEP for x in values]) for m, values in weighed.llr.items()}
     row = Row(
-        probe.number, value.event_id, value.observed_at, value.device_id, value.activity, tuple(sorted(probe.vectors)),
-        probe.sightings, probe.stranger, kept, kept, llr, counted=True,
+        probe.number, value.event_id, value.observed_at, value.device_id, value.activity, tuple(sorted(probe.heard)),
+        probe.sightings, probe.stranger, kept, kept, llr, counted=True, weighed=probe.number,
     )  # fmt: skip
     for encoder in row.encoders:
-        home.spaces[encoder].add(row.number, probe.vectors[encoder], probe.day, kept[1:])
+        home.spaces[encoder].add(row.number, probe.heard[encoder], probe.day, kept[1:])
     home.rows.append(row)
     home.next_row += 1
     home.names.learn(*row.said)
     if len(home.names.listed) > NAMES_MAX:
         home.learn_names()
-    if probe.sightings is not None and probe.vectors:
+    if probe.sightings is not None and probe.heard:
         _learn_phones(home, policy, probe, weighed)
     recount(home, row, 1)
     for person, share in zip(home.people, kept[1:], strict=True):
@@ -69,7 +72,7 @@ def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) ->
     logits = [weighed.logits[0] - weighed.stranger_llr, *(a - b for a, b in zip(weighed.logits[1:], phones, strict=True))]
     blind = softmax(logits)
     home.strangers.learn_one(probe.stranger, blind[0])
-    for column, llr, reliability in weighed.heard:
+    for column, llr, reliability in weighed.phones:
         reliability.learn_one(llr, blind[column + 1], policy.phones.learning_rate)
 
 
@@ -221,7 +224,31 @@ def forget_row(home: Home, row: Row) -> None:
     home.rows.remove(row)
 
 
-# ---- weighing everything anew
+# ---- weighing anew
+
+
+def weigh_one(home: Home, policy: Policy) -> tuple[Row, Shares] | None:
+    """Re-infer the kept event that most needs it from what is known now; the event and its old shares, if they changed."""
+    row = max(home.rows, key=lambda row: _staleness(home, row), default=None)
+    if row is None or not _staleness(home, row):
+        return None
+    row.weighed, row.packed = home.next_row, None
+    logits = _base_logits(home, policy, [row])[0]
+    logits += _sensed(home, policy, [row], {encoder: home.spaces[encoder].llr_of(row.number)[None] for encoder in row.encoders}, 1.0)[0]
+    found = np.exp(logits - logits.max())
+    row.evidence = quantise((found / found.sum()).tolist())
+    shares, before = shares_of(home, row, row.evidence), row.shares
+    if shares == before:
+        return None
+    reshare(home, row, shares)
+    if row.claims:
+        recalibrate(home)
+    return row, before
+
+
+def _staleness(home: Home, row: Row) -> float:
+    """How much an event has to gain from being weighed again: how open it is, times the events since it was."""
+    return 0.0 if row.enrolled or not row.encoders else (home.next_row - row.weighed) * (1 - max(row.evidence) + SETTLED)
 
 
 def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS) -> dict[int, Shares]:
@@ -239,8 +266,7 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
     evidence = [row.evidence for row in free]
     shares = [row.shares for row in free]
     for heat in heats:
-        logits = base.copy()
-        logits[:, 1:] += _llr_kept(home, policy, free, heat)
+        logits = base + _sensed(home, policy, free, _llr_kept(home, free), heat)
         logits[:, 0] += GUEST_LOGIT_COLD * (1 - heat) if cold else 0.0
         found = np.exp(logits - logits.max(1, keepdims=True))
         found = np.rint(found / found.sum(1, keepdims=True) / SHARE_STEP) * SHARE_STEP
@@ -252,23 +278,35 @@ def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS
                     home.spaces[encoder].share(row.number, shares[i][1:])
     before = {}
     for row, seen, owned in zip(free, evidence, shares, strict=True):
-        row.evidence, row.packed = seen, None
+        row.evidence, row.weighed, row.packed = seen, home.next_row, None
         if owned != row.shares:
             before[row.number] = row.shares
             reshare(home, row, owned)
     return before
 
 
-def _llr_kept(home: Home, policy: Policy, rows: list[Row], heat: float) -> Days:
-    """(rows, people): voices and faces of kept events against all the others; only who never enrolled is cooled."""
-    scale = np.array([t if p.enrolled else t * heat for t, p in zip(tempers(home, policy), home.people, strict=True)])
-    place = {row.number: i for i, row in enumerate(rows)}
-    total = np.zeros((len(rows), len(scale)))
-    for space in home.spaces.values():
+def _llr_kept(home: Home, rows: list[Row]) -> dict[str, Days]:
+    """By encoder, (those of the rows that have it, people + kept rows): each against all the others."""
+    found, numbers = {}, {row.number for row in rows}
+    for encoder, space in home.spaces.items():
         if space.keys:
-            kept = [(i, place[number]) for i, number in enumerate(space.keys) if number in place]
-            here, there = [i for i, _ in kept], [j for _, j in kept]
-            total[there] += (space.llr_kept() * scale)[here]
+            found[encoder] = space.llr_kept()[[i for i, number in enumerate(space.keys) if number in numbers]]
+    return found
+
+
+def _sensed(home: Home, policy: Policy, rows: list[Row], llr: Mapping[str, Days], heat: float) -> Days:
+    """(rows, guest and columns): what voices and faces of kept events say; only who never enrolled is cooled."""
+    scale = np.array([t if p.enrolled else t * heat for t, p in zip(tempers(home, policy), home.people, strict=True)])
+    people, place = len(scale), {row.number: i for i, row in enumerate(rows)}
+    total = np.zeros((len(rows), 1 + people))
+    alike: list[dict[int, float]] = [{} for _ in rows]
+    for encoder, found in llr.items():
+        keys = home.spaces[encoder].keys
+        there = [place[number] for number in keys if number in place]
+        total[there, 1:] += found[:, :people] * scale
+        for i, of_rows in zip(there, found[:, people:].tolist(), strict=True):
+            add_alike(alike[i], keys, of_rows)
+    total[:, 0] = [heat * returning_llr(home, policy, found_alike, row.number) for row, found_alike in zip(rows, alike, strict=True)]
     return total
 
 

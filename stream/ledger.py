@@ -88,6 +88,7 @@ class Row(msgspec.Struct, gc=False):
     evidence: Shares
     shares: Shares
     llr: dict[str, tuple[float, ...]]
+    weighed: int = 0  # the number of the next event when it was last inferred
     counted: bool = False  # its shares are in presence and habits (guided enrolment is neither)
     tier: int = 0
     named: str | None = None

@@ -4,6 +4,7 @@ Law: it ends in one of few ways, each with an exit code of its own, and every on
 worker needs them. It decides nothing of what it says about people: that is the worker's, and the core's.
 
     0 asked to stop    1 failed    2 the operator's fault    3 stalled    4 fenced    5 beyond repair by a restart
+    6 a server is away
 """
 
 import logging
@@ -24,11 +25,18 @@ from .log_lines import log_to
 from .metering import MeteredBroker, MeteredStore
 from .metrics import exposition
 from .policy import Policy
-from .ports import Broker, Fenced, StoreError
+from .ports import Broker, BrokerError, Fenced, StoreError
 from .settings import Wiring, store_of
 from .stores import open_store
 from .stores.board import Board, open_board
-from .supervisor import EXIT_BEYOND_REPAIR, EXIT_FAILED, EXIT_FENCED, EXIT_OPERATOR, leash_of_this_process
+from .supervisor import (
+    EXIT_BEYOND_REPAIR,
+    EXIT_FAILED,
+    EXIT_FENCED,
+    EXIT_OPERATOR,
+    EXIT_SERVER_AWAY,
+    leash_of_this_process,
+)
 from .vitals import Vitals
 from .watch import Watchdog, stopped_by_signals
 from .worker import Worker, WorkerLimits
@@ -39,6 +47,11 @@ _LOG = logging.getLogger(__name__)
 _LAG_EVERY_S: Final = 1.0
 _NOTE_EVERY_S: Final = 2.0
 _NOTE_TTL_S: Final = 10.0  # so that one or two notes may be lost before the worker is missed
+_EXIT_CODES: Final = {
+    (Fenced,): EXIT_FENCED,
+    (RecoveryError, TooManyDeadLetters): EXIT_BEYOND_REPAIR,
+    (BrokerError, StoreError): EXIT_SERVER_AWAY,
+}
 
 
 def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
@@ -137,6 +150,4 @@ def _exit_code(error: BaseException) -> int:
         _LOG.critical(str(error))
         return EXIT_OPERATOR
     _LOG.critical("the worker ends", exc_info=error)
-    if isinstance(error, Fenced):
-        return EXIT_FENCED
-    return EXIT_BEYOND_REPAIR if isinstance(error, (RecoveryError, TooManyDeadLetters)) else EXIT_FAILED
+    return next((code for kinds, code in _EXIT_CODES.items() if isinstance(error, kinds)), EXIT_FAILED)

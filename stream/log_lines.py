@@ -19,8 +19,8 @@ _OURS: Final = "stream"  # the package whose messages are known to name nobody
 _FRAMES_MAX: Final = 12  # innermost ones of an exception: enough to find the line
 
 
-class JsonLines(logging.Formatter):
-    """One line, one object: `time` (UTC), `level`, `message`, `worker`, and what the call gave as `extra`.
+class _Lines(logging.Formatter):
+    """A line for each record.
 
     Parameters
     ----------
@@ -31,24 +31,18 @@ class JsonLines(logging.Formatter):
     def __init__(self, worker: str) -> None:
         super().__init__()
         self._worker = worker
+
+
+class JsonLines(_Lines):
+    """One line, one object: `time` (UTC), `level`, `message`, `worker`, and what the call gave as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": _time(record), "level": record.levelname.lower(), "message": record.getMessage(), "worker": self._worker}
         return json.dumps(line | _extra(record) | _error(record), default=str)
 
 
-class ReadableLines(logging.Formatter):
-    """The same for eyes: time, level, worker, message, and the rest as `name=value`.
-
-    Parameters
-    ----------
-    worker
-        The slot of the worker, or what else speaks.
-    """
-
-    def __init__(self, worker: str) -> None:
-        super().__init__()
-        self._worker = worker
+class ReadableLines(_Lines):
+    """The same for eyes: time, level, worker, message, and the rest as `name=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
         rest = "".join(f"  {name}={value}" for name, value in (_extra(record) | _error(record)).items())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["METRICS", "Histogram", "Metric", "Sample", "exposition"]
+__all__ = ["FLEET_METRICS", "METRICS", "Histogram", "Metric", "Sample", "exposition"]
 
 
 class Metric(NamedTuple):
@@ -52,11 +52,23 @@ METRICS: Final[Mapping[str, Metric]] = {
     "kithkin_recoveries": Metric("counter", "Journalled batches applied again, because their states had not been saved."),
     "kithkin_takeover_seconds": Metric("histogram", "Taking over the partitions of a new assignment, recovery included."),
     "kithkin_restarts": Metric(
-        "counter", "Starts anew by the supervisor, by how the process before ended: failed, fenced, stalled, killed.", ("reason",)
+        "counter",
+        "Starts anew by the supervisor, by how the process before ended: failed, fenced, stalled, killed, server away.",
+        ("reason",),
     ),
     "kithkin_since_progress_seconds": Metric("gauge", "Time without a finished batch although there is lag; at stall_s it ends."),
     # What runs.
     "kithkin_worker_info": Metric("gauge", "Always 1.", ("slot", "version", "step_version", "policy_id")),
+}
+
+# Of the fleet stage. Its counts are part of its state, and go on over a restart.
+FLEET_METRICS: Final[Mapping[str, Metric]] = {
+    "kithkin_fleet_signals": Metric("counter", "Signals, by what became of them: taken, duplicate, late, …", ("outcome",)),
+    "kithkin_fleet_decisions": Metric("counter", "Decisions made, one for each window of event time."),
+    "kithkin_fleet_withheld": Metric("counter", "Alerts not opened, because their household had its share of the month."),
+    "kithkin_fleet_homes": Metric("gauge", "Homes that spoke within the policy's memory."),
+    "kithkin_fleet_alerts_standing": Metric("gauge", "Alerts that are open.", ("severity",)),
+    "kithkin_fleet_decided_at_seconds": Metric("gauge", "Event time of the latest decision, seconds since the Unix epoch."),
 }
 
 _BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
@@ -102,17 +114,17 @@ class Sample(NamedTuple):
 class _Collector:
     """What the Prometheus client asks at each scrape."""
 
-    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], Iterable[Sample]], metrics: Mapping[str, Metric]) -> None:
+        self._read, self._metrics = read, metrics
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
-        samples: dict[str, list[Sample]] = {name: [] for name in METRICS}
+        samples: dict[str, list[Sample]] = {name: [] for name in self._metrics}
         for sample in self._read():
             samples[sample.name].append(sample)
-        for name, metric in METRICS.items():
+        for name, metric in self._metrics.items():
             family = kinds[metric.kind](name, metric.means, labels=metric.labels)
             for sample in samples[name]:
                 _add(family, sample.labels, sample.value)
@@ -126,11 +138,11 @@ def _add(family: Any, labels: Sequence[str], value: float | Histogram) -> None:
         family.add_metric(labels, value)
 
 
-def exposition(read: Callable[[], Iterable[Sample]]) -> "CollectorRegistry":
-    """A registry for the Prometheus client: what `read` gives at each scrape, and the process's own CPU and memory."""
+def exposition(read: Callable[[], Iterable[Sample]], metrics: Mapping[str, Metric] = METRICS) -> "CollectorRegistry":
+    """A registry for the Prometheus client: what `read` gives of `metrics` at each scrape, and the process's CPU and memory."""
     from prometheus_client import CollectorRegistry, ProcessCollector
 
     registry = CollectorRegistry()
-    registry.register(_Collector(read))
+    registry.register(_Collector(read, metrics))
     ProcessCollector(registry=registry)
     return registry

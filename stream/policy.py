@@ -17,7 +17,7 @@ from learners.prototypes import Forgetting
 from .packs import load_pack
 from .records import Source
 
-__all__ = ["SOURCES", "Encoder", "Policy"]
+__all__ = ["SOURCES", "Alerting", "Encoder", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -89,6 +89,7 @@ class Learning(_Table):
     forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
     tail_mass_max: Positive = Field(16.0, description="recordings' worth of the folded past of a person, at most")
     unanchored_temper: Share = Field(0.6, description="what evidence of a person who never enrolled is multiplied by")
+    new_guest_weight: Positive = Field(8.0, description="events' worth of guests being new, against one of those who were here")
     rebuild_growth: Annotated[float, Field(gt=1)] = Field(
         1.15, description="with people not enrolled, all is weighed anew at every so-many-fold count of events"
     )
@@ -129,6 +130,28 @@ class Publishing(_Table):
     )
 
 
+class Alerting(_Table):
+    """When evidence of drift in homes becomes an alert, and how often at most."""
+
+    false_discovery_rate: Share = Field(0.1, description="expected share of false alerts among those of one decision")
+    decision_hours: Annotated[int, Field(ge=1, le=24)] = Field(6, description="event time between two decisions")
+    grace_minutes: Annotated[int, Field(ge=0, le=1440)] = Field(
+        60, description="a decision waits so much longer, in event time, for signals that come late"
+    )
+    memory_days: Annotated[int, Field(ge=2, le=365)] = Field(14, description="evidence that is not renewed counts so long")
+    subjects_per_home: Annotated[int, Field(ge=1, le=256)] = Field(
+        8, description="things watched in a home whose signals do not tell their number"
+    )
+    notable: Annotated[float, Field(gt=1)] = Field(5.0, description="e-value from which a home is a member of a shared cause")
+    background_share: Share = Field(0.02, description="share of homes in which something changes for reasons of their own")
+    group_homes_min: Annotated[int, Field(ge=2)] = Field(10, description="fewer homes with one attribute are no group")
+    group_members_min: Annotated[int, Field(ge=2)] = Field(5, description="a shared cause has at least so many notable homes")
+    household_alerts_max: Annotated[int, Field(ge=1)] = Field(4, description="alerts opened for one household in 30 days at most")
+    cooldown_days: Annotated[int, Field(ge=0, le=365)] = Field(3, description="a closed alert does not open again for so long")
+    update_hours: Annotated[int, Field(ge=1, le=720)] = Field(24, description="an open alert is updated no more often")
+    members_listed: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="homes named in an alert; all are counted")
+
+
 _ENCODERS = {
     "resemblyzer-0.1.4": Encoder(modality="voice", length=256, metric="cosine", pack="resemblyzer-0.1.4"),
     "dlib-resnet-v1": Encoder(
@@ -147,6 +170,7 @@ class Policy(_Table):
     priors: Priors = Priors()
     tiers: Tiers = Tiers()
     publishing: Publishing = Publishing()
+    alerting: Alerting = Alerting()
 
     @cached_property
     def policy_id(self) -> str:

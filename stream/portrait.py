@@ -264,7 +264,7 @@ def _sense(look: _Look, column: int, encoder: str) -> Sense:
     space = look.home.spaces[encoder]
     own = [row for row in _owned(look.home, column) if row.number in space]
     times = [row.observed_at for row in own]
-    enrolled, folded = (tail.mass if tail else 0.0 for tail in _tails(space, column))
+    tails = space.tails(column)
     return Sense(
         encoder=encoder,
         modality=look.policy.encoders[encoder].modality,
@@ -272,22 +272,16 @@ def _sense(look: _Look, column: int, encoder: str) -> Sense:
         kept=dict(Counter(row.device_id for row in own).most_common()),
         oldest_at=min(times, default=None),
         newest_at=max(times, default=None),
-        enrolled=enrolled,
-        folded=folded,
+        enrolled=sum([tail.mass for tail in tails if tail.which == ANCHOR]),
+        folded=sum([tail.mass for tail in tails if tail.which == REST]),
         vectors=_vectors(space, column, own) if look.embeddings else [],
     )
-
-
-def _tails(space: SoftPrototypes, column: int) -> tuple[Tail | None, Tail | None]:
-    """What was folded of a person: enrolled by hand, and all else."""
-    return space.tail(column, ANCHOR), space.tail(column, REST)
 
 
 def _vectors(space: SoftPrototypes, column: int, own: Sequence[Row]) -> list[KeptVector]:
     folded = [
         KeptVector(None, None, round(tail.time * DAY_MS), tail.mass, _embedding(space, tail.vector))
-        for tail in _tails(space, column)
-        if tail
+        for tail in space.tails(column)
     ]
     vectors = [_embedding(space, space.vector(row.number)) for row in own]
     return folded + [
@@ -306,7 +300,7 @@ def _owned(home: Home, column: int) -> list[Row]:
 
 
 def _known_since(home: Home, column: int) -> int | None:
-    tails = [tail for space in home.spaces.values() for tail in _tails(space, column) if tail]
+    tails = [tail for space in home.spaces.values() for tail in space.tails(column)]
     times = [round(tail.since * DAY_MS) for tail in tails] + [row.observed_at for row in _owned(home, column)]
     return min(times, default=None)
 

@@ -8,11 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from .records import Journal, Record
+from .records import INPUT_TOPICS, Journal, Record
 
-__all__ = ["Batch", "Broker", "BrokerError", "Claimed", "Encoded", "Fenced", "Offsets", "StateStore", "StoreError", "Transaction"]
+__all__ = [
+    "Batch", "Broker", "BrokerError", "Claimed", "Encoded", "Fenced", "Offsets", "StateStore", "StoreError", "Transaction",
+    "on_both",
+]  # fmt: skip
 
 Offsets = Mapping[str, int]  # topic -> next offset of one partition
+
+
+def on_both(offsets: Offsets) -> dict[str, int]:
+    """Next offsets with an entry for each input topic, so that they compare.
+
+    >>> on_both({"feedback": 7})
+    {'recognitions': 0, 'feedback': 7}
+    """
+    return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}
 
 
 class BrokerError(RuntimeError):
@@ -71,7 +83,7 @@ class Broker(Protocol):
         ...
 
     def journal(self, partition: int, offsets: Offsets) -> Iterable[Journal]:
-        """Journal entries of a partition from those next offsets on, in order. Raises BrokerError when not retained."""
+        """Journal entries of a partition from those next offsets on, in order. Raises RecoveryError when not retained."""
         ...
 
     def fetch(self, partition: int, offsets_from: Offsets, offsets_to: Offsets) -> Sequence[Record]:

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 import numpy as np
 
 from learners.projection import Floats, Projection
-from learners.prototypes import ANCHOR, REST, SoftPrototypes
+from learners.prototypes import SoftPrototypes
 
 from .assurance import SENSORS, tier_of
 from .household import DAY_MS, Home, Person
@@ -141,10 +141,8 @@ def tombstone(turn: Turn, person_id: str) -> None:
 def _prototypes(home: Home, space: SoftPrototypes, column: int) -> list[_Prototype]:
     """(mean, mass, device, first seen at), oldest first: the folded past, and the ledger's events by device."""
     found: list[_Prototype] = []
-    for which in (ANCHOR, REST):
-        tail = space.tail(column, which)
-        if tail is not None:
-            found.append((tail.vector, tail.mass, None, round(tail.since * DAY_MS)))
+    for tail in space.tails(column):
+        found.append((tail.vector, tail.mass, None, round(tail.since * DAY_MS)))
     rows: dict[str, list[Row]] = {}
     for row in home.rows:
         if row.number in space:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from learners import kernels
 
 __all__ = [
-    "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Confirm", "Correct", "DeadLetter", "Enrol",
+    "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol",
     "Erase", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output",
     "Phone", "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
     "Source", "Vector", "Voice", "FEEDBACK", "made",
@@ -349,7 +349,10 @@ class Profile(_Output):
 
 
 class Signal(_Output):
-    """Statistical evidence of change in one household, for the fleet stage."""
+    """Statistical evidence of change in one household, for the fleet stage; `stream/fleet.py` says when one is due.
+
+    `streams`: how many subjects the home is watched for, this one included.
+    """
 
     v: Version = 1
     signal_id: str
@@ -362,10 +365,11 @@ class Signal(_Output):
     log_e_value: float
     observed_at: int
     cause: Cause
+    streams: int | None = None
 
 
 class Alert(_Output):
-    """The state of a drift alert."""
+    """The state of a drift alert. With `revision` it is identified for ever; an acknowledged alert says no more until it ends."""
 
     v: Version = 1
     alert_id: str
@@ -380,6 +384,21 @@ class Alert(_Output):
     members: list[str]
     evidence: dict[str, Any]
     revision: int
+    person_id: str | None = None
+    device_id: str | None = None
+    attributes: dict[str, str] = {}
+    acknowledged_by: str | None = None
+
+
+class Command(_Input):
+    """What an operator says of an alert: `acknowledge` (seen: no more updates) or `resolve` (dealt with)."""
+
+    v: Version
+    command_id: Id
+    alert_id: Id
+    kind: Literal["acknowledge", "resolve"]
+    given_at: Time
+    by: ShortText
 
 
 class DeadLetter(_Output):

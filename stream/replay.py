@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from .brokers.log import FILES, LogBroker, LogProgress
 from .codec import decode_home
 from .errors import ConfigError
+from .fleet_replay import write_alerts
 from .garbage import seldom_collected
 from .logs import STDIN, LogReader
 from .policy import Policy
@@ -131,7 +132,10 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
                     finished = worker.run_once().ended
                     watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
             seconds = time.perf_counter() - began_s
-            return Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
+            summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
+        if finished and (alerts := write_alerts(task.out, task.policy)):  # the fleet stage, once all signals are there
+            summary.counts.outputs["drift-alerts"] = alerts
+        return summary
 
 
 def _limits(wiring: Wiring) -> WorkerLimits:

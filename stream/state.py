@@ -18,7 +18,7 @@ import msgspec
 from learners.habits import Habits
 from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence
-from learners.prototypes import SHARE_STEP, PrototypesState, SoftPrototypes
+from learners.prototypes import SHARE_STEP, TAILS, PrototypesState, SoftPrototypes
 
 from .evidence import LLR_STEP
 from .household import DAY_MS, Home, Membership, Person, PhoneState, Registration
@@ -29,7 +29,7 @@ from .policy import Policy
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 CHECKSUM_BYTES: Final = 4
 
 
@@ -112,7 +112,19 @@ def _from_1(body: list[Any]) -> list[Any]:
     return [2, *body[1:11], spaces, *body[12:]]
 
 
-UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1}  # version -> how to bring it to the next
+def _from_2(body: list[Any]) -> list[Any]:
+    """Version 2 knew no channels, and listed every tail there could be; its events were last weighed when they came."""
+    spaces, rows = {}, body[8]
+    for encoder, (masses, times, since, means, vectors) in body[11].items():
+        tails = [[i, 0, masses[i], times[i], since[i]] for i in range(len(masses)) if masses[i]]
+        kept = sum(encoder in [body[5][number] for number in row[5]] for row in rows)
+        spaces[encoder] = [len(masses) // TAILS, tails, means, vectors, bytes(kept)]
+    for row in rows:
+        row.insert(11, row[0])
+    return [3, *body[1:11], spaces, *body[12:]]
+
+
+UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1, 2: _from_2}  # version -> how to bring it to the next
 
 
 # ---- people and phones
@@ -167,20 +179,20 @@ def _encode_row(home: Home, row: Row) -> list[Any]:
     activity, named, label = [None if name is None else number(name) for name in (row.activity, row.named, row.label)]
     return [
         row.number, row.event_id, row.observed_at, number(row.device_id), activity, [number(e) for e in row.encoders], sightings,
-        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.counted, row.tier, named, row.revision, label,
+        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.weighed, row.counted, row.tier, named, row.revision, label,
         row.label_revision, [_encode_claim(c) for c in row.claims],
     ]  # fmt: skip
 
 
 def _decode_row(kept: list[Any], names: list[str]) -> Row:
     number, event_id, observed_at, device, activity, encoders, sightings, stranger, evidence, shares, llr, *rest = kept
-    counted, tier, named, revision, label, label_revision, claims = rest
+    weighed, counted, tier, named, revision, label, label_revision, claims = rest
     known = _unsteps(evidence, SHARE_STEP, "H")
     return Row(
         number, event_id, observed_at, names[device], _named(names, activity), tuple([names[e] for e in encoders]),
         None if sightings is None else tuple([Sighting(names[i], rssi) for i, rssi in sightings]), stranger, known,
         known if shares is None else _unsteps(shares, SHARE_STEP, "H"),
-        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, counted, tier, _named(names, named), revision,
+        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, weighed, counted, tier, _named(names, named), revision,
         _named(names, label), label_revision, tuple([Claim(*c) for c in claims]),
     )  # fmt: skip
 

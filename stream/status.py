@@ -4,19 +4,17 @@ Law: looking changes nothing and needs no worker. Lag is counted from what the g
 partitions that nobody has.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .brokers.kafka import PATIENCE_S, Names, address, installed, librdkafka
-from .errors import ConfigError
+from .brokers.groups import bounds, committed, onlooker
+from .brokers.kafka import PATIENCE_S, address, installed, partitions_of
 from .ports import BrokerError, StoreError
 from .records import INPUT_TOPICS
 from .settings import Wiring
@@ -25,11 +23,7 @@ from .stores.board import Board
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-__all__ = ["Status", "lags", "look", "observing", "picture"]
-
-Answer = TypeVar("Answer")
-_ATTEMPT_S: Final = 5.0
-_PAUSE_S: Final = 0.1
+__all__ = ["Status", "look", "observing", "picture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +52,19 @@ class Status:
 
 @contextmanager
 def observing(wiring: Wiring) -> Iterator["Consumer"]:
-    """A client that asks about the group and never joins it.
-
-    An administrator's client would do too, but asked about a group that the brokers have just made, librdkafka's ends the process
-    (confluent-kafka-python, issue 1982).
-    """
+    """A client for `look`, for as long as it looks. Raises ConfigError, and BrokerError when the brokers do not answer."""
     with installed():
-        from confluent_kafka import Consumer, KafkaException
-    settings = {
-        **librdkafka(wiring),
-        "group.id": wiring.group,
-        "enable.auto.commit": False,
-        "isolation.level": "read_uncommitted",  # else an answer waits for the transaction that a dead worker left open
-    }
-    consumer = Consumer(settings)
+        from confluent_kafka import KafkaException
     try:
-        yield consumer
+        with onlooker(wiring, "read_uncommitted") as consumer:
+            yield consumer
     except KafkaException as error:
         raise BrokerError(f"the brokers at {address(wiring)[1]} do not answer: {error.args[0].str()}") from None
-    finally:
-        consumer.close()
 
 
 def look(wiring: Wiring, observer: "Consumer", board: Board | None) -> Status:
     """How it is now. Raises KafkaException, and ConfigError when the topics are not there."""
-    lag = lags(wiring, observer)
+    lag = _lags(wiring, observer)
     if board is None:
         return Status({}, lag, "a store in a file has no place for the workers' notes")
     try:
@@ -91,45 +73,15 @@ def look(wiring: Wiring, observer: "Consumer", board: Board | None) -> Status:
         return Status({}, lag, str(error))
 
 
-def lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
+def _lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
     """Input records not yet committed, of both topics, by partition. Raises as `look`."""
-    from confluent_kafka import TopicPartition
-
-    names = Names(wiring.prefix)
-    known = observer.list_topics(timeout=PATIENCE_S).topics
-    wires = [names.wire(topic) for topic in INPUT_TOPICS]
-    missing = [wire for wire in wires if wire not in known]
-    if missing:
-        right = "that of topics which exist; `kithkin topics create` makes them"
-        raise ConfigError("prefix", wiring.prefix, f"the brokers have no {' and no '.join(missing)}", right)
-    places = [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
+    places = partitions_of(observer, wiring, INPUT_TOPICS)
+    stands_at = committed(observer, places, PATIENCE_S)
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
-    for place in _settled(partial(observer.committed, places, timeout=_ATTEMPT_S)):
-        first, end = _settled(partial(observer.get_watermark_offsets, place, timeout=_ATTEMPT_S))
-        lag[place.partition] += end - max(place.offset, first)  # one without a commit has a negative offset
+    for place in places:
+        first, end = bounds(observer, place, PATIENCE_S)
+        lag[place.partition] += end - max(first, stands_at[place.topic, place.partition])
     return lag
-
-
-def _settled(ask: Callable[[], Answer]) -> Answer:
-    """Ask, and ask again while the brokers still agree on who leads a partition or keeps the group's books."""
-    from confluent_kafka import KafkaError, KafkaException
-
-    passing = (
-        KafkaError._TIMED_OUT,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-    )
-    deadline_s = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in passing or time.monotonic() > deadline_s:
-                raise
-            time.sleep(_PAUSE_S)
 
 
 def picture(status: Status) -> Group:

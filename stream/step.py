@@ -12,10 +12,10 @@ from .erasure import purge_departed
 from .evidence import look, weigh
 from .feedback import apply, apply_waiting, expire_waiting, retracted_early, weigh_anew
 from .household import DAY_MS, Home
-from .learning import capacity, fold_oldest, keep
+from .learning import capacity, fold_oldest, keep, weigh_one
 from .memory import hashed, hashed_sender
 from .policy import Policy
-from .publish import answer, publish_profile
+from .publish import answer, publish_profile, revise
 from .records import Erase, Feedback, Recognition, Record
 from .turn import OUTCOMES, Outcome, Step, Turn
 
@@ -92,6 +92,9 @@ def _recognise(turn: Turn, value: Recognition) -> None:
                 turn.touch(person.person_id)
     if home.waiting:
         apply_waiting(turn, row)
+    changed = None if home.unanchored else weigh_one(home, policy)
+    if changed is not None:
+        revise(turn, *changed)
 
 
 def _tidy(turn: Turn) -> None:

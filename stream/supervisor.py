@@ -1,8 +1,9 @@
 """The supervisor: keeps worker processes running, each started again when it failed, and ends them all when told.
 
 Law: a worker does not outlive its supervisor, and what no restart heals is not restarted. A worker that failed is started
-again after a pause that doubles with each failure until a minute of progress; one that fails so many times
-without any progress is given up, and with it the whole.
+again after a pause that doubles with each failure, up to half a minute, until a minute of progress. One that only lacks a server
+is awaited for as long as that is away; one that otherwise fails so many times without any progress is given up, and with it the
+whole.
 
 Between the two runs a leash: a socket, which is the worker's standard input. Its end of file tells the worker that the
 supervisor is gone, even if by SIGKILL. A byte on it tells the supervisor that the worker had a second of progress.
@@ -25,7 +26,7 @@ from types import FrameType
 from typing import Final
 
 __all__ = [
-    "EXIT_BEYOND_REPAIR", "EXIT_FAILED", "EXIT_FENCED", "EXIT_OPERATOR", "EXIT_STALLED",
+    "EXIT_BEYOND_REPAIR", "EXIT_FAILED", "EXIT_FENCED", "EXIT_OPERATOR", "EXIT_SERVER_AWAY", "EXIT_STALLED",
     "Leash", "Patience", "Supervisor", "leash_of_this_process",
 ]  # fmt: skip
 
@@ -36,7 +37,8 @@ EXIT_OPERATOR: Final = 2
 EXIT_STALLED: Final = 3  # there was lag and no progress
 EXIT_FENCED: Final = 4  # the group gave its partitions to others, because it was silent for too long
 EXIT_BEYOND_REPAIR: Final = 5  # somebody must look: too many dead letters, or states that no journal can bring up
-_REASONS: Final = {EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_STALLED: "stalled"}
+EXIT_SERVER_AWAY: Final = 6  # Kafka or Redis does not answer, or does not do as asked
+_REASONS: Final = {EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_SERVER_AWAY: "server away", EXIT_STALLED: "stalled"}
 _RESTARTS: Final = "KITHKIN_RESTARTS"  # tells a worker that it is on a leash, and how often it was started again, by reason
 _TURN_S: Final = 0.1
 
@@ -48,7 +50,7 @@ class Patience:
     pause_s_min: float = 0.5
     pause_s_max: float = 30.0
     progress_s: int = 60  # of a worker's life: then its earlier failures are forgotten
-    starts_max: int = 10  # in a row without any progress
+    starts_max: int = 10  # in a row without any progress, those not counted that ended because a server was away
     stop_s: float = 8.0  # from SIGTERM to SIGKILL; who runs us in turn usually gives 10 s
 
 
@@ -165,7 +167,10 @@ class _Charge:
         self._let_go()
         if code in (EXIT_OPERATOR, EXIT_BEYOND_REPAIR):  # it has said why, and would say it again
             return EXIT_OPERATOR if code == EXIT_OPERATOR else EXIT_FAILED
-        self._fruitless = 0 if self._progress_s else self._fruitless + 1
+        if self._progress_s:
+            self._fruitless = 0
+        elif code != EXIT_SERVER_AWAY:
+            self._fruitless += 1
         if self._fruitless >= self._patience.starts_max:
             _LOG.critical("a worker failed %d times in a row without any progress: it is given up", self._fruitless)
             return EXIT_FAILED
@@ -175,7 +180,7 @@ class _Charge:
         reason = "killed" if code < 0 else _REASONS.get(code, "failed")
         self._restarts[reason] += 1
         self._start_at_s = time.monotonic() + pause_s
-        _LOG.warning("a worker %s (exit code %d) and is started again in %.1f s", reason, code, pause_s)
+        _LOG.warning("a worker ended (%s, exit code %d) and is started again in %.1f s", reason, code, pause_s)
         return None
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .batch import Made, Maker, Ordering, Owned, Stepping, as_arrived, by_content
 from .errors import RecoveryError, TooManyDeadLetters
 from .policy import Policy
-from .ports import Batch, Broker, Offsets, StateStore, Transaction
+from .ports import Batch, Broker, StateStore, Transaction, on_both
 from .records import INPUT_TOPICS, Journal, Record
 from .step import STEP_VERSION, step
 from .stores.quarantine import QUARANTINE, Quarantine
@@ -156,8 +156,8 @@ class Worker:
     def _claim(self, partition: int) -> Owned:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
-        owned = Owned(partition, epoch, _on_both(stands_at), Quarantine(epoch))
-        committed = _on_both(self._broker.committed(partition))
+        owned = Owned(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
         self._broker.seek(partition, owned.offsets)
@@ -182,7 +182,7 @@ class Worker:
             owned.quarantine = Quarantine.decode(stored)
         made_by: set[tuple[int, str]] = set()
         for entry in self._broker.journal(partition, owned.offsets):
-            if _on_both(entry.offsets_from) != owned.offsets:
+            if on_both(entry.offsets_from) != owned.offsets:
                 raise RecoveryError(
                     f"partition {partition}: the states stand at {owned.offsets}, the journal goes on at {entry.offsets_from}; "
                     "batches between them are missing: restore a later copy of the store"
@@ -283,8 +283,3 @@ class Worker:
             counts.outcomes.update(one.outcomes)
             counts.dead_letters.update(dead)
             counts.outputs.update(output.topic for output in one.outputs)
-
-
-def _on_both(offsets: Offsets) -> dict[str, int]:
-    """Next offsets with an entry for each input topic, so that they compare."""
-    return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}

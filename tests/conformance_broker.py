@@ -9,10 +9,11 @@ from typing import Protocol
 
 import pytest
 
-from stream.ports import Batch, Broker, BrokerError, Encoded, Fenced, Offsets, Transaction
+from stream.errors import RecoveryError
+from stream.ports import Batch, Broker, BrokerError, Encoded, Fenced, Transaction, on_both
 from stream.records import INPUT_TOPICS, Journal, Record
 
-__all__ = ["BrokerConformance", "Cluster"]
+__all__ = ["BrokerConformance", "Cluster", "at", "entry"]
 
 POLLS_MAX = 200  # patience: a cluster may need several polls to assign or to deliver
 POLL_TIMEOUT_S = 0.2
@@ -82,7 +83,7 @@ class BrokerConformance:
         assert (list(batch.records), batch.assigned, batch.revoked, batch.ended) == ([], frozenset(), frozenset(), False)
 
     def test_without_a_commit_both_topics_stand_at_0(self, cluster: Cluster) -> None:
-        assert _whole(_joined(cluster).committed(1)) == {"recognitions": 0, "feedback": 0}
+        assert on_both(_joined(cluster).committed(1)) == {"recognitions": 0, "feedback": 0}
 
     def test_seek_makes_the_next_poll_go_on_from_there(self, cluster: Cluster) -> None:
         _fill(cluster, 5)
@@ -130,7 +131,7 @@ class BrokerConformance:
         assert lags[-1] == {0: 0, 1: 0}
         assert max(lag[partition] for lag in lags for partition in lag) > 20
 
-    def test_a_published_transaction_is_visible_whole(self, cluster: Cluster) -> None:
+    def test_a_published_transaction_is_visibleon_both(self, cluster: Cluster) -> None:
         _fill(cluster, 3)
         broker = _joined(cluster)
         _read(broker, 12)
@@ -146,8 +147,8 @@ class BrokerConformance:
         assert list(cluster.outputs("identities", 1)) == [outputs[2]]
         assert list(cluster.outputs("profiles", 0)) == [outputs[1]]
         assert list(cluster.outputs("dead-letters", 0)) == [outputs[4]]
-        assert [_whole(broker.committed(partition)) for partition in (0, 1)] == [_at(3), _at(2)]
-        assert list(broker.journal(1, _at(0))) == [_entry(1, 0, 2)]
+        assert [on_both(broker.committed(partition)) for partition in (0, 1)] == [at(3), at(2)]
+        assert list(broker.journal(1, at(0))) == [entry(1, 0, 2)]
 
     def test_the_journal_is_read_from_the_start_of_any_batch(self, cluster: Cluster) -> None:
         _fill(cluster, 6)
@@ -155,17 +156,17 @@ class BrokerConformance:
         _read(broker, 24)
         for start in (0, 2, 4):
             broker.publish(_transaction([], {1: (start, start + 2)}))
-        assert list(broker.journal(1, _at(2))) == [_entry(1, 2, 4), _entry(1, 4, 6)]
-        assert list(broker.journal(1, _at(6))) == []
-        assert list(broker.journal(0, _at(0))) == []
+        assert list(broker.journal(1, at(2))) == [entry(1, 2, 4), entry(1, 4, 6)]
+        assert list(broker.journal(1, at(6))) == []
+        assert list(broker.journal(0, at(0))) == []
 
     def test_a_journal_that_begins_later_is_an_error(self, cluster: Cluster) -> None:
         _fill(cluster, 6)
         broker = _joined(cluster)
         _read(broker, 24)
         broker.publish(_transaction([], {1: (0, 4)}))
-        with pytest.raises(BrokerError):
-            list(broker.journal(1, _at(1)))
+        with pytest.raises(RecoveryError):
+            list(broker.journal(1, at(1)))
 
     def test_fetch_gives_exactly_one_batch_and_does_not_move_the_poll(self, cluster: Cluster) -> None:
         _fill(cluster, 6)
@@ -173,8 +174,8 @@ class BrokerConformance:
         read = _read(broker, 24)
         fetched = broker.fetch(1, {"recognitions": 1, "feedback": 3}, {"recognitions": 4, "feedback": 3})
         assert list(fetched) == [r for r in read if r.partition == 1 and r.topic == "recognitions" and 1 <= r.offset < 4]
-        assert list(broker.fetch(0, _at(2), _at(2))) == []
-        both = broker.fetch(0, _at(2), _at(4))
+        assert list(broker.fetch(0, at(2), at(2))) == []
+        both = broker.fetch(0, at(2), at(4))
         assert [_offsets(both, topic, 0) for topic in INPUT_TOPICS] == [[2, 3], [2, 3]]
         assert list(broker.poll(10, 0.0).records) == []
 
@@ -185,7 +186,7 @@ class BrokerConformance:
         first.publish(_transaction([], {0: (0, 4), 1: (0, 3)}))
         first.close()
         second = _joined(cluster)
-        assert _whole(second.committed(1)) == _at(3)
+        assert on_both(second.committed(1)) == at(3)
         assert sorted(record.position for record in _read(second, 2)) == [("feedback", 1, 3), ("recognitions", 1, 3)]
 
     def test_two_members_share_the_partitions(self, cluster: Cluster) -> None:
@@ -218,7 +219,7 @@ class BrokerConformance:
     def test_a_partition_that_is_not_assigned_cannot_be_published(self, cluster: Cluster) -> None:
         broker = _joined(cluster)
         with pytest.raises(BrokerError, match=r"\[7\] are not all assigned"):
-            broker.publish(Transaction([], [], {7: _at(1)}))
+            broker.publish(Transaction([], [], {7: at(1)}))
 
     def test_a_zombie_publishes_nothing(self, cluster: Cluster) -> None:
         _fill(cluster, 3)
@@ -229,8 +230,8 @@ class BrokerConformance:
         with pytest.raises(Fenced):
             zombie.publish(_transaction([Encoded("identities", 0, 1, b"h-0", b"from the grave")], {0: (0, 3)}))
         assert list(cluster.outputs("identities", 0)) == []
-        assert _whole(successor.committed(0)) == _at(0)
-        assert list(successor.journal(0, _at(0))) == []
+        assert on_both(successor.committed(0)) == at(0)
+        assert list(successor.journal(0, at(0))) == []
 
     def test_the_successor_of_a_zombie_publishes(self, cluster: Cluster) -> None:
         _fill(cluster, 3)
@@ -299,19 +300,17 @@ def _offsets(records: Sequence[Record], topic: str, partition: int) -> list[int]
     return [record.offset for record in records if (record.topic, record.partition) == (topic, partition)]
 
 
-def _at(offset: int) -> dict[str, int]:
+def at(offset: int) -> dict[str, int]:
+    """The same next offset on both topics."""
     return dict.fromkeys(INPUT_TOPICS, offset)
 
 
-def _whole(offsets: Offsets) -> dict[str, int]:
-    return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}
-
-
-def _entry(partition: int, start: int, stop: int) -> Journal:
+def entry(partition: int, start: int, stop: int) -> Journal:
+    """Of a batch of as many records on both topics."""
     return Journal(
         partition=partition,
-        offsets_from=_at(start),
-        offsets_to=_at(stop),
+        offsets_from=at(start),
+        offsets_to=at(stop),
         count=2 * (stop - start),
         epoch=1,
         step_version=1,
@@ -320,5 +319,5 @@ def _entry(partition: int, start: int, stop: int) -> Journal:
 
 
 def _transaction(outputs: Sequence[Encoded], spans: Mapping[int, tuple[int, int]]) -> Transaction:
-    journal = [_entry(partition, *span) for partition, span in spans.items()]
-    return Transaction(outputs, journal, {partition: _at(stop) for partition, (_, stop) in spans.items()})
+    journal = [entry(partition, *span) for partition, span in spans.items()]
+    return Transaction(outputs, journal, {partition: at(stop) for partition, (_, stop) in spans.items()})

@@ -3,21 +3,14 @@ from collections.abc import Sequence
 import pytest
 
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
+from stream.errors import RecoveryError
 from stream.ports import Broker, BrokerError, Encoded, Fenced, Transaction
-from stream.records import INPUT_TOPICS, Journal
+from stream.records import INPUT_TOPICS
 
-from .conformance_broker import BrokerConformance, Cluster
+from .conformance_broker import BrokerConformance, Cluster, entry
 
 OUTPUT = Encoded("identities", 0, 1, b"h-1", b"answer")
-ENTRY = Journal(
-    partition=0,
-    offsets_from={"recognitions": 0, "feedback": 0},
-    offsets_to={"recognitions": 2, "feedback": 2},
-    count=4,
-    epoch=1,
-    step_version=1,
-    policy_id="p",
-)
+ENTRY = entry(0, 0, 2)
 TRANSACTION = Transaction([OUTPUT], [ENTRY], {0: ENTRY.offsets_to})
 
 
@@ -186,7 +179,7 @@ def test_a_journal_no_longer_retained_is_an_error() -> None:
     log, broker, _ = _at_work()
     broker.publish(TRANSACTION)
     log.forget_journal(0, 1)
-    with pytest.raises(BrokerError, match="no longer holds the batch"):
+    with pytest.raises(RecoveryError, match="no longer holds the batch"):
         broker.journal(0, {"recognitions": 0, "feedback": 0})
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 from redis import Redis as Client
 from typer.testing import CliRunner
 
+from stream.brokers.kafka import reader
 from stream.checks import Check, NotReady, State, refuse_failed, run_checks
+from stream.checks.agreement import agreement_checks
 from stream.cli import app
 from stream.cluster.kafka import Kafka, Listeners
 from stream.cluster.processes import free_ports, until
@@ -25,6 +28,7 @@ from stream.policy import Policy
 from stream.ports import BrokerError
 from stream.settings import KafkaWiring, RedisWiring, Wiring
 from stream.stores import open_store
+from stream.supervisor import EXIT_OPERATOR, EXIT_SERVER_AWAY
 from stream.topics import TOPICS, administration, create, found
 
 from .conftest import Running
@@ -267,9 +271,12 @@ def test_who_is_not_let_in_or_not_allowed_is_told_what_it_takes(own_kafka: Calla
     create(plain, partitions=2)
     named = f"confluent://{server.bootstrap_for('sasl_plaintext')}"
 
+    def known_as(password: str) -> dict[str, Any]:
+        security = {"security": "sasl_plaintext", "username": "ann", "password": password}
+        return {"broker": named, "kafka": KafkaWiring.model_validate(security)}
+
     def checks_as(password: str) -> dict[str, Check]:
-        security = KafkaWiring.model_validate({"security": "sasl_plaintext", "username": "ann", "password": password})
-        return cluster.checks(broker=named, kafka=security)
+        return cluster.checks(**known_as(password))
 
     refused = checks_as("wrong")
     assert amiss(refused) == {f"Kafka at {named.partition('://')[2]}": "failed"}
@@ -281,7 +288,11 @@ def test_who_is_not_let_in_or_not_allowed_is_told_what_it_takes(own_kafka: Calla
     assert f"transactional ids {plain.prefix}{plain.group}-*" in checks["Kafka: transactions"].right
     assert f"on the topics {plain.prefix}*" in checks["topics"].right
 
-    allow(plain, "ann", "TOPIC", plain.prefix, ["DESCRIBE", "DESCRIBE_CONFIGS", "READ"])
+    allow(plain, "ann", "TOPIC", plain.prefix, ["DESCRIBE", "DESCRIBE_CONFIGS"])
+    with pytest.raises(BrokerError, match="(?i)authoriz"):
+        list(reader(plain.model_copy(update=known_as(PASSWORD)), ["identities"]))
+
+    allow(plain, "ann", "TOPIC", plain.prefix, ["READ"])
     checks = checks_as(PASSWORD)
     assert "identities: Write" in checks["permissions"].right
     assert "journal: Write" in checks["permissions"].right
@@ -314,6 +325,24 @@ def test_states_ahead_of_the_committed_offsets_fail_before_anything_is_consumed(
     check = cluster.checks()["states and offsets"]
     assert check.state == "failed"
     assert "partition 1: the states stand at {'recognitions': 7, 'feedback': 2}, ahead of the committed offsets" in check.found
+
+
+def test_states_of_a_transaction_that_is_just_ending_are_not_taken_for_ahead(cluster: Cluster) -> None:
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    cluster.saved(1, recognitions=7)
+    client = {"bootstrap.servers": cluster.wiring.broker.partition("://")[2]}
+    member, dead = Consumer({**client, "group.id": cluster.wiring.group}), Producer({**client, "transactional.id": "dead"})
+    dead.init_transactions(10)
+    dead.begin_transaction()
+    place = TopicPartition(f"{cluster.wiring.prefix}recognitions", 1, 7)
+    dead.send_offsets_to_transaction([place], member.consumer_group_metadata(), 10)
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(agreement_checks, cluster.wiring, cluster.wiring.store or "")
+        assert not wait([looking], timeout=2).done, f"it did not wait: {looking.result()}"
+        dead.commit_transaction(10)
+        assert [check.state for check in looking.result(BOUND_S)] == ["ok"]
+    member.close()
 
 
 def test_states_that_are_behind_are_brought_up_by_the_journal(cluster: Cluster) -> None:
@@ -497,7 +526,7 @@ def test_doctor_tells_machines_the_same(cluster: Cluster) -> None:
     assert {check["name"]: check["state"] for check in json.loads(told)} == {c.name: c.state for c in cluster.checks().values()}
 
 
-@pytest.mark.parametrize(("missing", "code"), [("topic", 2), ("broker", 1)])
+@pytest.mark.parametrize(("missing", "code"), [("topic", EXIT_OPERATOR), ("broker", EXIT_SERVER_AWAY)])
 def test_a_worker_that_cannot_work_says_so_and_takes_nothing(cluster: Cluster, root: Path, missing: str, code: int) -> None:
     cluster.delete("labels")
     broker = cluster.wiring.broker if missing == "topic" else "confluent://127.0.0.1:1"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.brokers.journals import Span, read_batch, read_journal
-from stream.ports import BrokerError
+from stream.errors import RecoveryError
 from stream.records import Journal, Record
 
 
@@ -65,7 +65,7 @@ def test_what_retention_took_is_an_error_and_the_rest_is_not(chain: tuple[list[J
         if record.offset >= retained:
             assert list(read_journal(partitions, 0, entry.offsets_from)) == entries[index:]
         else:
-            with pytest.raises(BrokerError, match="no longer retained"):
+            with pytest.raises(RecoveryError, match="no longer retained"):
                 list(read_journal(partitions, 0, entry.offsets_from))
 
 
@@ -76,7 +76,7 @@ def test_from_where_no_batch_begins_nothing_is_read(
     entries, records = chain
     wanted = {"recognitions": recognitions, "feedback": feedback}
     if wanted not in [entry.offsets_from for entry in entries]:
-        with pytest.raises(BrokerError):
+        with pytest.raises(RecoveryError):
             list(read_journal(Partitions(records), 0, wanted))
 
 

@@ -3,22 +3,27 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
+from kafka.future import Future
 
 from stream.brokers import open_broker
 from stream.brokers.kafka import producer, reader
 from stream.cluster.kafka import Kafka
 from stream.cluster.processes import until
+from stream.errors import RecoveryError
 from stream.ports import Broker, BrokerError, Encoded, Fenced, Transaction
-from stream.records import INPUT_TOPICS, Journal, Record
+from stream.records import INPUT_TOPICS, Record
 from stream.settings import KafkaWiring, Wiring
 
-from .conformance_broker import BrokerConformance, Cluster
+from .conformance_broker import BrokerConformance, Cluster, at, entry
 from .conftest import Running
 from .kafka_cluster import ANSWER_S, KafkaCluster
 
@@ -54,22 +59,6 @@ class TestKafkaPython(BrokerConformance):
     @pytest.fixture
     def cluster(self, clusters: Clusters) -> Cluster:
         return clusters("kafka")
-
-
-def at(offset: int) -> dict[str, int]:
-    return dict.fromkeys(INPUT_TOPICS, offset)
-
-
-def entry(partition: int, start: int, stop: int) -> Journal:
-    return Journal(
-        partition=partition,
-        offsets_from=at(start),
-        offsets_to=at(stop),
-        count=2 * (stop - start),
-        epoch=1,
-        step_version=1,
-        policy_id="p",
-    )
 
 
 def batch(start: int, stop: int, *outputs: Encoded) -> Transaction:
@@ -147,10 +136,28 @@ def test_a_batch_that_cannot_be_sent_is_an_error_and_leaves_nothing_visible(clus
     assert dict(broker.committed(0)) == at(0)
 
 
+def test_a_record_that_was_given_up_is_an_error_though_the_client_would_commit(
+    clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(KafkaProducer):  # type: ignore[misc]
+        """As when a delivery takes too long."""
+
+        def send(self, topic: str, *more: Any, **named: Any) -> Any:
+            return Future().failure(KafkaTimeoutError("late")) if "identities" in topic else super().send(topic, *more, **named)
+
+    cluster = clusters("kafka")
+    monkeypatch.setattr("stream.brokers.kafka_python.KafkaProducer", Late)
+    broker = at_work(cluster)
+    with pytest.raises(BrokerError, match="late"):
+        broker.publish(batch(0, 3, output(b"lost")))
+    assert cluster.outputs("journal", 0) == []
+    assert dict(broker.committed(0)) == at(0)
+
+
 # What is read
 
 
-def waits(call: Callable[[], Any], pool: ThreadPoolExecutor) -> Future[Any]:
+def waits(call: Callable[[], Any], pool: ThreadPoolExecutor) -> futures.Future[Any]:
     """The call under way, which does not come to an end by itself."""
     future = pool.submit(call)
     assert not wait([future], timeout=1).done, f"it did not wait: {future.result()}"
@@ -211,7 +218,7 @@ def test_a_journal_that_retention_took_is_an_error(cluster: KafkaCluster) -> Non
         broker.publish(batch(start, start + 2))
     delete(cluster, "journal", 1)
     assert len(list(broker.journal(0, at(2)))) == 2
-    with pytest.raises(BrokerError, match="no longer retained"):
+    with pytest.raises(RecoveryError, match="no longer retained"):
         list(broker.journal(0, at(0)))
 
 
@@ -223,7 +230,7 @@ def test_inputs_that_retention_took_are_missed(cluster: KafkaCluster) -> None:
         *(("recognitions", offset) for offset in range(4)),
     ]
     delete(cluster, "feedback", 4)
-    with pytest.raises(BrokerError, match="no longer retained"):
+    with pytest.raises(RecoveryError, match="no longer retained"):
         broker.fetch(0, at(0), at(4))
 
 

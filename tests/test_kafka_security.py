@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, ScramMechanism, UserScramCredentialDeletion
 from pydantic import SecretStr
 
 from stream.brokers import open_broker
@@ -120,11 +120,30 @@ def test_no_secret_is_told_whether_it_is_right_or_wrong(
     assert "horse" not in told
 
 
-def test_who_is_refused_hears_of_it_at_once_and_why(secured: Kafka) -> None:
-    """Of confluent-kafka; kafka-python tries on until its time is up, and says why in its log only."""
-    stranger = wiring(secured, "confluent", "sasl_plaintext", mechanism="PLAIN", username="ann", password="wrong")
-    with pytest.raises(BrokerError, match=r"(?i)authentication"):
-        open_broker(stranger.model_copy(update={"kafka": stranger.kafka.model_copy(update={"retries_s": 60.0})}))
+@pytest.mark.parametrize(("scheme", "retries_s"), [("confluent", 60.0), ("kafka", 5.0)])
+def test_who_is_refused_hears_why_and_of_confluent_kafka_at_once(secured: Kafka, scheme: str, retries_s: float) -> None:
+    """kafka-python tries on until its time is up."""
+    stranger = wiring(secured, scheme, "sasl_plaintext", mechanism="PLAIN", username="ann", password="wrong")
+    with pytest.raises(BrokerError, match=r"(?i)authentication|refuse a name and password"):
+        open_broker(stranger.model_copy(update={"kafka": stranger.kafka.model_copy(update={"retries_s": retries_s})}))
+
+
+def test_who_is_let_in_no_more_hears_of_it_long_before_patience_ends(own_kafka: Callable[..., Kafka]) -> None:
+    """Of confluent-kafka."""
+    kafka = own_kafka(listeners=Listeners(users={"ann": PASSWORD}))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in MODELS]).values():
+        made.result(ANSWER_S)
+    ours = wiring(kafka, "confluent", "sasl_plaintext", mechanism="SCRAM-SHA-512", username="ann", password=PASSWORD)
+    patient = ours.model_copy(update={"kafka": ours.kafka.model_copy(update={"retries_s": 10.0 * ANSWER_S})})
+    with closing(open_broker(patient)) as broker:
+        assert until(lambda: bool(broker.poll(1, 0.1).assigned), ANSWER_S)
+        gone = UserScramCredentialDeletion("ann", ScramMechanism.SCRAM_SHA_512)
+        for done in admin.alter_user_scram_credentials([gone]).values():
+            done.result(ANSWER_S)
+        kafka.restart()  # those who are in would stay
+        with pytest.raises(BrokerError, match="the brokers refuse us"):
+            until(lambda: not broker.poll(1, 0.1), ANSWER_S)
 
 
 # What cannot be, before anything is connected

@@ -24,19 +24,22 @@ compiled: Any = pytest.importorskip("learners.compiled", reason="Numba is not in
 each_kind = pytest.mark.parametrize("kind", [plain, compiled], ids=["plain", "compiled"])
 seeds = st.integers(0, 2**32 - 1)
 sizes = {"seed": seeds, "people": st.integers(1, 4), "used": st.integers(0, 20)}
+CHANNELS = 3
 
 
 def space(seed: int, people: int, used: int) -> Known:
     """Tails and rows as they can be, with room for three rows more."""
-    rng, k = np.random.default_rng(seed), 7
-    masses = np.round(rng.uniform(0, 16, TAILS * people) * (rng.random(TAILS * people) < 0.6), 2).astype("f4")
-    means = (rng.normal(0, 1, (TAILS * people, k)) * (masses[:, None] > 0)).astype("f2").astype("f4")
+    rng, k, slots = np.random.default_rng(seed), 7, TAILS * CHANNELS * people
+    masses = np.round(rng.uniform(0, 16, slots) * (rng.random(slots) < 0.4), 2).astype("f4")
+    means = (rng.normal(0, 1, (slots, k)) * (masses[:, None] > 0)).astype("f2").astype("f4")
     shares = np.zeros((used + 3, people), "f4")
     for row in range(used):
         shares[row] = quantise(rng.dirichlet(np.full(people + 1, 0.3)).tolist())[1:]
     vectors, times = rng.integers(-60, 60, (used + 3, k)).astype("i1"), np.sort(rng.uniform(0, 40, used + 3))
-    tails = means, masses, rng.uniform(0, 20, TAILS * people), np.zeros(TAILS * people)
-    return tails, (vectors, times, shares), used, (rng.uniform(0.5, 6, k).astype("f4"), 0.4, 0.2, 4.0)
+    channels = rng.integers(0, CHANNELS, used + 3).astype("i1")
+    tails = means, masses, rng.uniform(0, 20, slots), np.zeros(slots)
+    between, noise, shift = (rng.uniform(0.5, 6, size).astype("f4") for size in (k, CHANNELS, (CHANNELS, CHANNELS)))
+    return tails, (vectors, times, channels, shares), used, (between, 0.4, noise, shift, 0.2, 4.0)
 
 
 def copied(known: Known) -> Any:
@@ -44,35 +47,47 @@ def copied(known: Known) -> Any:
     return tuple(table.copy() for table in tails), tuple(table.copy() for table in rows), used, model
 
 
-def slow_llr(known: Known, probe: list[float], day: float, without: int = -1) -> list[float]:
-    """The docstring of learners/prototypes.py, number by number."""
-    tails, rows, used, (between, temperature, per_day, most) = known
+def slow_llr(known: Known, probe: list[float], day: float, channel: int, without: int = -1) -> list[float]:
+    """The docstring of learners/prototypes.py, number by number: people, then rows."""
+    (means, masses, tail_times, _), (vectors, times, channels, shares), used, (_, _, noise, shift, per_day, most) = known
+
+    def weight(time: float, of: int) -> float:
+        return 1 / (float(noise[of]) + float(shift[of, channel]) + min(per_day * abs(time - day), most))
+
+    rows = [(float(times[i]), int(channels[i]), (vectors[i] * STEP).tolist()) for i in range(used)]
     found = []
-    for person in range(rows[2].shape[1]):
-        held = [(float(tails[1][i]), float(tails[2][i]), tails[0][i].tolist()) for i in (TAILS * person, TAILS * person + 1)]
-        rest = [i for i in range(used) if i != without]
-        held += [(float(rows[2][i][person]), float(rows[1][i]), (rows[0][i] * STEP).tolist()) for i in rest]
-        weights = [(share / (1 + min(per_day * abs(time - day), most)), vector) for share, time, vector in held]
-        mass, llr = sum(weight for weight, _ in weights), 0.0
-        for k, (x, b) in enumerate(zip(probe, between.tolist(), strict=True)):
-            precision = 1 / b + mass
-            mean, variance = sum(weight * vector[k] for weight, vector in weights) / precision, 1 / precision + 1
-            llr += 0.5 * (x * x / (b + 1) + math.log(b + 1) - (x - mean) ** 2 / variance - math.log(variance))
-        found.append(max(-LLR_MAX, min(llr * temperature, LLR_MAX)) if mass > COMPARED_MASS_MIN else 0.0)
-    return found
+    for person in range(shares.shape[1]):
+        own = range(TAILS * CHANNELS * person, TAILS * CHANNELS * (person + 1))
+        held = [(float(masses[i]) * weight(float(tail_times[i]), i % CHANNELS), means[i].tolist()) for i in own]
+        held += [(float(shares[i, person]) * weight(time, of), x) for i, (time, of, x) in enumerate(rows) if i != without]
+        found.append(slow_llr_of(held, probe, float(noise[channel]), known))
+    alone = [slow_llr_of([(weight(time, of), x)], probe, float(noise[channel]), known) for time, of, x in rows]
+    return found + [0.0 if i == without else llr for i, llr in enumerate(alone)]
+
+
+def slow_llr_of(held: list[tuple[float, list[float]]], probe: list[float], noise: float, known: Known) -> float:
+    """Of one person, from (weight, vector) of what is theirs."""
+    between, temperature, *_ = known[3]
+    mass, llr = sum(weight for weight, _ in held), 0.0
+    for k, (x, b) in enumerate(zip(probe, between.tolist(), strict=True)):
+        precision = 1 / b + mass
+        mean, variance = sum(weight * vector[k] for weight, vector in held) / precision, 1 / precision + noise
+        llr += 0.5 * (x * x / (b + noise) + math.log(b + noise) - (x - mean) ** 2 / variance - math.log(variance))
+    return max(-LLR_MAX, min(llr * temperature, LLR_MAX)) if mass > COMPARED_MASS_MIN else 0.0
 
 
 @each_kind
-@given(**sizes)
-def test_a_comparison_is_what_its_formula_says(kind: Any, seed: int, people: int, used: int) -> None:
+@given(**sizes, channel=st.integers(0, CHANNELS - 1))
+def test_a_comparison_is_what_its_formula_says(kind: Any, seed: int, people: int, used: int, channel: int) -> None:
     known = space(seed, people, used)
     probe = np.random.default_rng(seed + 1).normal(0, 2, 7).astype("f4")
-    found = kind.compare(known, probe, 12.5).tolist()
-    assert found == pytest.approx(slow_llr(known, probe.tolist(), 12.5), abs=1e-4)
+    found = kind.compare(known, probe, 12.5, channel, -1).tolist()
+    assert found == pytest.approx(slow_llr(known, probe.tolist(), 12.5, channel), abs=1e-4)
     kept = kind.compare_kept(known)
-    assert kept.shape == (used, people)
+    assert kept.shape == (used, people + used)
+    vectors, times, channels, _ = known[1]
     for i in range(used):
-        expected = slow_llr(known, (known[1][0][i] * STEP).tolist(), float(known[1][1][i]), without=i)
+        expected = slow_llr(known, (vectors[i] * STEP).tolist(), float(times[i]), int(channels[i]), without=i)
         assert kept[i].tolist() == pytest.approx(expected, abs=1e-4)
 
 
@@ -109,12 +124,14 @@ def test_every_float16_is_unpacked_exactly_and_what_is_not_finite_shows(kind: An
 @given(seed=seeds, unit=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 100.0]))
 def test_a_projection_is_the_nearest_step(kind: Any, seed: int, unit: bool, scale: float) -> None:
     rng = np.random.default_rng(seed)
-    vector, by_input, offset = (rng.normal(0, 1, size).astype("f4") for size in (40, (40, 9), 9))
-    found = kind.project((vector * scale).astype("f4"), by_input, offset, unit).astype("f8")
+    vector, by_input, offset, means = (rng.normal(0, 1, size).astype("f4") for size in (40, (40, 12), 12, (CHANNELS, 9)))
+    found, channel = kind.project((vector * scale).astype("f4"), by_input, offset, means, unit)
     exact = (vector * scale).astype("f4").astype("f8")
     exact = (exact / np.linalg.norm(exact) if unit else exact) @ by_input.astype("f8") - offset
-    assert (found == np.rint(found / STEP) * STEP).all()
-    assert (np.abs(found - np.clip(exact, -127 * STEP, 127 * STEP)) <= STEP / 2 + 1e-3).all()
+    assert exact[9 + channel] >= exact[9:].max() - 1e-3
+    steps, exact = found.astype("f8"), exact[:9] - means[channel]
+    assert (steps == np.rint(steps / STEP) * STEP).all()
+    assert (np.abs(steps - np.clip(exact, -127 * STEP, 127 * STEP)) <= STEP / 2 + 1e-3).all()
 
 
 # ---- whole worlds

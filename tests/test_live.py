@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from stream.brokers import open_broker
 from stream.brokers.kafka import producer, reader
@@ -28,7 +29,8 @@ from stream.settings import KafkaWiring, Wiring
 from stream.status import look, observing
 from stream.stores import MemoryStore, open_store
 from stream.stores.board import Board
-from stream.supervisor import EXIT_FAILED, EXIT_STALLED, Leash, Patience, Supervisor
+from stream.supervisor import EXIT_FAILED, EXIT_SERVER_AWAY, EXIT_STALLED, Leash, Patience, Supervisor
+from stream.topics import administration
 from stream.watch import Heart, Watchdog
 from stream.worker import Worker, WorkerLimits
 
@@ -139,6 +141,14 @@ def test_starts_without_progress_are_given_up(tmp_path: Path) -> None:
     assert (tmp_path / "starts").read_text() == "x" * QUICK.starts_max
 
 
+def test_a_server_that_is_away_is_awaited_and_what_else_fails_is_counted(tmp_path: Path) -> None:
+    starts = str(tmp_path / "starts")
+    ends = [EXIT_SERVER_AWAY] * 9 + [EXIT_FAILED, EXIT_SERVER_AWAY] * 9
+    code = f"open({starts!r}, 'a').write('x'); sys.exit({ends}[os.path.getsize({starts!r}) - 1])"
+    assert Supervisor([python(code)], QUICK).run() == 1
+    assert os.path.getsize(starts) == 9 + 2 * QUICK.starts_max - 1
+
+
 def test_starts_with_some_progress_go_on(tmp_path: Path) -> None:
     starts = str(tmp_path / "starts")
     code = f"os.write(0, b'.'); open({starts!r}, 'a').write('x'); sys.exit(1 if os.path.getsize({starts!r}) < 9 else 2)"
@@ -146,13 +156,15 @@ def test_starts_with_some_progress_go_on(tmp_path: Path) -> None:
     assert os.path.getsize(starts) == 9
 
 
-def test_pauses_double_until_there_is_a_minute_of_progress(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_pauses_double_up_to_the_longest_until_there_is_a_minute_of_progress(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     starts = str(tmp_path / "starts")
     code = f"open({starts!r}, 'a').write('x'); n = os.path.getsize({starts!r}); "
     code += "os.write(0, b'.' * (2 if n == 4 else 1)); sys.exit(1 if n < 6 else 2)"
-    Supervisor([python(code)], Patience(pause_s_min=0.02, pause_s_max=10.0, progress_s=2)).run()
+    Supervisor([python(code)], Patience(pause_s_min=0.02, pause_s_max=0.04, progress_s=2)).run()
     pauses = [record.args[2] for record in caplog.records if record.levelname == "WARNING"]  # type: ignore[index]
-    for pause, longest in zip(pauses, (0.02, 0.04, 0.08, 0.02, 0.04), strict=True):
+    for pause, longest in zip(pauses, (0.02, 0.04, 0.04, 0.02, 0.04), strict=True):
         assert longest / 2 <= pause <= longest
 
 
@@ -365,6 +377,22 @@ def test_a_store_that_hangs_is_noticed_as_a_stall(site: Callable[..., Site], own
     assert here.complaints() == []
 
 
+def test_a_worker_awaits_a_store_that_is_away(site: Callable[..., Site], own_redis: Callable[..., Redis]) -> None:
+    redis = own_redis()
+    here = site(store=redis.url)
+    redis.kill()
+    here.start()
+    assert until(lambda: here.log(0).read_text().count("is started again") == 2, PATIENCE_S)
+    assert "BrokerError" in here.log(0).read_text()
+    redis.restart()
+    here.feed(100)
+    assert until(here.done, PATIENCE_S)
+    assert until(lambda: [note["restarts"] >= 2 for note in here.notes()] == [True], PATIENCE_S)
+    ended = [line["message"] for line in here.lines() if "is started again" in line["message"]]
+    assert all(message.startswith("a worker ended (server away, exit code 6)") for message in ended)
+    assert here.complaints() == []
+
+
 def test_without_a_worker_the_status_tells_what_is_left_and_that_nobody_has_it(site: Callable[..., Site]) -> None:
     here = site(partitions=2)
     here.feed(50)
@@ -376,6 +404,15 @@ def test_without_a_worker_the_status_tells_what_is_left_and_that_nobody_has_it(s
     assert "0 workers" in told.stdout
     (line,) = subprocess.run(here.kithkin("status", "--json"), check=True, capture_output=True).stdout.splitlines()
     assert json.loads(line) == here.status()
+
+
+def test_what_retention_took_before_anybody_read_it_is_not_left_to_do(site: Callable[..., Site]) -> None:
+    here = site(partitions=1)
+    here.feed(50)
+    before, place = here.status()["lag"], TopicPartition(f"{here.wiring.prefix}recognitions", 0, 5)
+    with administration(here.wiring) as admin:
+        admin.delete_records([place])[place].result(PATIENCE_S)
+    assert here.status()["lag"] == before - 5
 
 
 def test_what_is_set_wrongly_is_told_before_anything_starts(site: Callable[..., Site]) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -105,6 +106,23 @@ def test_the_parts_of_a_batch_add_up_to_it(vitals: Vitals) -> None:
     parts = sum(part.sum_s for name, part in vitals.meter.parts.items() if name != "poll")
     assert parts == pytest.approx(vitals.meter.batch.sum_s)
     assert all(part.sum_s > 0 for part in vitals.meter.parts.values())
+
+
+def test_latency_is_from_a_record_s_timestamp_to_its_commit_and_never_below_0() -> None:
+    log, vitals, now_ms = MemoryLog(1), Vitals(WIRING, "p-1", {}), time.time_ns() // 1_000_000
+    for age_s in (50, -1_000):
+        log.append("feedback", 0, now_ms - age_s * 1_000, None, b"rubbish")
+    log.sealed = True
+    broker = MeteredBroker(MemoryBroker(log), vitals.meter)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, step), broker, vitals)
+    assert vitals.meter.latency.count == 2
+    assert 50 <= vitals.meter.latency.sum_s < 100
+
+
+def test_the_rate_of_a_note_is_of_the_time_since_the_last_one(vitals: Vitals) -> None:
+    first, second = vitals.note(), vitals.note()
+    assert first["events"] == second["events"] == vitals.counts.events
+    assert first["events_per_s"] > second["events_per_s"] == 0
 
 
 @given(st.lists(st.floats(0, 1e5)))

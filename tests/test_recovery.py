@@ -8,7 +8,7 @@ import pytest
 
 from stream.brokers import Fault, Faults, MemoryBroker, MemoryLog
 from stream.errors import RecoveryError
-from stream.ports import Batch, BrokerError, Fenced, Offsets, StoreError
+from stream.ports import Batch, Fenced, Offsets, StoreError
 from stream.records import Journal
 from stream.step import step
 from stream.stores import MemoryStore
@@ -120,7 +120,7 @@ def test_a_journal_no_longer_retained_stops_the_worker() -> None:
     see(log, "e-1")
     crashing(log, store, "crash_after_publish")
     log.forget_journal(0, 1)
-    with pytest.raises(BrokerError, match="no longer holds the batch"):
+    with pytest.raises(RecoveryError, match="no longer holds the batch"):
         at_work(log, store)
 
 

@@ -70,9 +70,10 @@ def test_an_unreadable_record_is_a_dead_letter_and_changes_nothing_else() -> Non
     assert worker.counts.dead_letters == {"json": 1}
 
 
-def test_published_records_that_come_again_are_passed_over() -> None:
-    log, faults = MemoryLog(), Faults(0, {})
-    worker = Worker(MemoryBroker(log, faults), MemoryStore(), POLICY)
+def _given_again(log: MemoryLog, broker_of: Callable[[MemoryLog, Faults], MemoryBroker] = MemoryBroker) -> Worker:
+    """A worker that has published 30 events, the last of which its broker will give again."""
+    faults = Faults(0, {})
+    worker = Worker(broker_of(log, faults), MemoryStore(), POLICY)
     worker.run_once()
     for number in range(30):
         see(log, f"e-{number}", minute=number)
@@ -80,6 +81,12 @@ def test_published_records_that_come_again_are_passed_over() -> None:
     faults.chances["redeliver"] = 1.0
     log.rebalance()
     worker.run_once()
+    return worker
+
+
+def test_published_records_that_come_again_are_passed_over() -> None:
+    log = MemoryLog()
+    worker = _given_again(log)
     see(log, "e-30", minute=30)
     assert worker.run_once().records == 1
     assert worker.counts.outcomes == {"answered": 31}
@@ -98,16 +105,7 @@ def test_a_poll_of_nothing_but_published_records_publishes_nothing() -> None:
             super().publish(transaction)
 
     happened: list[str] = []
-    log, faults = MemoryLog(), Faults(0, {})
-    worker = Worker(Recording(log, faults), MemoryStore(), POLICY)
-    worker.run_once()
-    for number in range(30):
-        see(log, f"e-{number}", minute=number)
-    worker.run_once()
-    faults.chances["redeliver"] = 1.0
-    log.rebalance()
-    worker.run_once()
-    assert worker.run_once().records == 0
+    assert _given_again(MemoryLog(), Recording).run_once().records == 0
     assert happened[-1] in {f"{number} polled" for number in range(1, 20)}
 
 

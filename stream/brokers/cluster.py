@@ -9,16 +9,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from threading import Thread
 from typing import Any, Final, Protocol
 
-from ..ports import Batch, BrokerError, Offsets, Transaction
+from ..ports import Batch, BrokerError, Offsets, Transaction, on_both
 from ..records import INPUT_TOPICS, Journal, Record
 from ..settings import Wiring
-from .journals import PartitionReader, on_both, read_batch, read_journal
+from .journals import PartitionReader, read_batch, read_journal
 from .kafka import Names
 from .slots import Slot
 
-__all__ = ["POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "await_topics", "joined"]
+__all__ = [
+    "POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "await_topics", "joined", "within",
+]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 POLL_INTERVAL_MAX_S: Final = 600.0  # a worker that hangs is ended by its own watch long before the group gives it up
@@ -95,6 +98,28 @@ def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> None:
         if time.monotonic() > ends_at:
             raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
         time.sleep(_NEWS_S / 50)
+
+
+def within(seconds: float, doing: Callable[[], None], late: str) -> None:
+    """Do what a client gives no time-out, or does not keep it; who is left waiting in it ends with the process.
+
+    Raises what `doing` raises, and BrokerError when it takes too long: what `late` says, within so many seconds.
+    """
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            doing()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise BrokerError(f"{late} within {seconds:.0f} s")
+    if failed:
+        raise failed[0]
 
 
 class Member(Protocol):

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Thread
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -16,7 +15,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined, within
 from .journals import Span
 from .kafka import Names, librdkafka, records_of
 
@@ -222,26 +221,12 @@ class _Publisher:
             produce(wire("journal"), entry.model_dump_json().encode(), partition=entry.partition)
 
     def _send_offsets(self, places: list[TopicPartition], metadata: Any) -> None:
-        """From a thread of its own: librdkafka 2.16 does not keep this one time-out when the group's coordinator went away.
+        """librdkafka 2.16 does not keep this one time-out when the group's coordinator went away.
 
-        Its issues 5456 and 5511: the call then comes back late or never. Who is left waiting in it ends with the process.
+        Its issues 5456 and 5511: the call then comes back late or never.
         """
-        outcome: list[KafkaException | None] = []
-
-        def send() -> None:
-            try:
-                self._producer.send_offsets_to_transaction(places, metadata, self._patience_s)
-                outcome.append(None)
-            except KafkaException as error:
-                outcome.append(error)
-
-        sending = Thread(target=send, daemon=True)
-        sending.start()
-        sending.join(self._patience_s)
-        if not outcome:
-            raise BrokerError(f"publishing: the group's coordinator did not take the offsets within {self._patience_s:.0f} s")
-        if outcome[0] is not None:
-            raise outcome[0]
+        late = "publishing: the group's coordinator did not take the offsets"
+        within(self._patience_s, lambda: self._producer.send_offsets_to_transaction(places, metadata, self._patience_s), late)
 
     def _abort(self) -> None:
         if self._open:

@@ -7,10 +7,11 @@ waited for. Reading a journal costs what is read of it, however long it is kept.
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from ..ports import BrokerError, Offsets
+from ..errors import RecoveryError
+from ..ports import Offsets, on_both
 from ..records import INPUT_TOPICS, Journal, Record
 
-__all__ = ["PartitionReader", "Span", "on_both", "read_batch", "read_journal"]
+__all__ = ["PartitionReader", "Span", "read_batch", "read_journal"]
 
 _FIRST_STEP: Final = 8
 _AT_ONCE: Final = 256
@@ -44,11 +45,6 @@ class PartitionReader(Protocol):
         ...
 
 
-def on_both(offsets: Offsets) -> dict[str, int]:
-    """Next offsets with an entry for each input topic, so that they compare."""
-    return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}
-
-
 def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> Iterator[Journal]:
     """Entries of a partition from those next offsets on.
 
@@ -58,6 +54,8 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
     Raises
     ------
     BrokerError
+        The reader's.
+    RecoveryError
         There is no entry that begins there.
     """
     wanted = on_both(offsets)
@@ -69,7 +67,7 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
         elif not _begins_by(entry, wanted):
             break
     if not found:
-        raise BrokerError(
+        raise RecoveryError(
             f"partition {partition}: the journal has no batch from {wanted} on; either it is no longer retained, or the store "
             "belongs to another log: restore a later copy of the store"
         )
@@ -83,6 +81,8 @@ def read_batch(reader: PartitionReader, partition: int, offsets_from: Offsets, o
     Raises
     ------
     BrokerError
+        The reader's.
+    RecoveryError
         The last ones are no longer retained either.
     """
     records: list[Record] = []
@@ -91,7 +91,8 @@ def read_batch(reader: PartitionReader, partition: int, offsets_from: Offsets, o
         if start < stop:
             part = reader.read(Span(topic, partition, start, stop))
             if not part or part[-1].offset != stop - 1:
-                raise BrokerError(f"{topic}[{partition}]: the records from {start} to {stop - 1} are no longer retained")
+                told = f"{topic}[{partition}]: the records from {start} to {stop - 1} are no longer retained"
+                raise RecoveryError(f"{told}: restore a later copy of the store")
             records += part
     return records
 

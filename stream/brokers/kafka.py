@@ -16,9 +16,12 @@ from ..settings import Wiring
 from .security import librdkafka_security
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaError, Message, Producer
+    from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient
 
-__all__ = ["PATIENCE_S", "Names", "Sender", "address", "installed", "librdkafka", "producer", "reader", "records_of"]
+__all__ = [
+    "PATIENCE_S", "Names", "Sender", "address", "installed", "librdkafka", "partitions_of", "producer", "reader", "records_of",
+]  # fmt: skip
 
 PATIENCE_S: Final = 30.0  # what the brokers do not answer for so long ends the process; one that restarts is back in less
 
@@ -85,6 +88,21 @@ def librdkafka(wiring: Wiring) -> dict[str, Any]:
     }
 
 
+def partitions_of(
+    client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str], timeout_s: float = PATIENCE_S
+) -> list["TopicPartition"]:
+    """All partitions of some topics, by their names on the wire. Raises ConfigError when one is missing, and KafkaException."""
+    from confluent_kafka import TopicPartition
+
+    wires = [Names(wiring.prefix).wire(topic) for topic in topics]
+    known = client.list_topics(timeout=timeout_s).topics
+    missing = [wire for wire in wires if wire not in known]
+    if missing:
+        right = "that of topics which exist; `kithkin topics create` makes them"
+        raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)
+    return [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
+
+
 def records_of(messages: Sequence["Message"], names: Names) -> list[Record]:
     """Messages without an error as records."""
     return [
@@ -142,29 +160,28 @@ def reader(
     }
     consumer = Consumer(settings)
     try:
-        yield from _read(consumer, Names(wiring.prefix), _starts(consumer, Names(wiring.prefix), topics, start), stop)
+        places = partitions_of(consumer, wiring, topics)
+        yield from _read(consumer, Names(wiring.prefix), _starts(consumer, places, start), stop)
     except KafkaException as error:
         raise BrokerError(f"reading {', '.join(topics)}: {error.args[0].str()}") from error
     finally:
         consumer.close()
 
 
-def _starts(consumer: "Consumer", names: Names, topics: Sequence[str], start: Literal["beginning", "end"] | int) -> list[Any]:
-    """All partitions of the topics with the offsets to begin at."""
+def _starts(
+    consumer: "Consumer", places: list["TopicPartition"], start: Literal["beginning", "end"] | int
+) -> list["TopicPartition"]:
+    """Partitions with the offsets to begin at."""
     from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 
-    known = consumer.list_topics(timeout=PATIENCE_S).topics
-    missing = [names.wire(topic) for topic in topics if names.wire(topic) not in known]
-    if missing:
-        raise ConfigError("prefix", ", ".join(missing), "the brokers do not have it", "the prefix of existing topics")
-    places = [(names.wire(topic), partition) for topic in topics for partition in known[names.wire(topic)].partitions]
-    if isinstance(start, str):
-        offset = OFFSET_BEGINNING if start == "beginning" else OFFSET_END
-        return [TopicPartition(*place, offset) for place in places]
-    return consumer.offsets_for_times([TopicPartition(*place, start) for place in places], PATIENCE_S)
+    offset = {"beginning": OFFSET_BEGINNING, "end": OFFSET_END}[start] if isinstance(start, str) else start
+    starts = [TopicPartition(place.topic, place.partition, offset) for place in places]
+    return starts if isinstance(start, str) else consumer.offsets_for_times(starts, PATIENCE_S)
 
 
-def _read(consumer: "Consumer", names: Names, starts: list[Any], stop: Callable[[], bool] | None) -> Iterator[Record]:
+def _read(
+    consumer: "Consumer", names: Names, starts: list["TopicPartition"], stop: Callable[[], bool] | None
+) -> Iterator[Record]:
     from confluent_kafka import KafkaError, KafkaException
 
     consumer.assign(starts)

@@ -6,11 +6,11 @@ on the client's own thread, which also sends the heartbeats.
 
 import logging
 import math
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from threading import Thread
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
@@ -30,7 +30,7 @@ from kafka.errors import (
 from ..ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Record
 from ..settings import Wiring
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined
+from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined, within
 from .journals import Span
 from .kafka import Names, address
 from .security import kafka_python_security
@@ -57,6 +57,10 @@ _WAIT_MS: Final = 100
 _JOIN_MS: Final = 300
 _AT_ONCE: Final = 1_000
 _CLOSE_MS: Final = 5_000
+_FAILED: Final = re.compile(r"failed: (.+?)(?: \(backoff .*)?$")
+_ENDED: Final = "socket disconnected"  # all that it mostly hears of a refusal, whose reason it is sent just before
+_MEANT: Final = f"{_ENDED}, as brokers do that refuse a name and password, or plain text"
+_LATE: Final = "the brokers did not answer"  # of transactions, whose calls have no time-out of their own
 
 
 def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
@@ -64,7 +68,7 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
     for module, lack in _WISHED.items():
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
-    with _explained("connecting"):
+    with _explained_from_the_log(), _explained("connecting"):
         return joined(wiring, _Publisher, _Member, _Reader)
 
 
@@ -182,7 +186,7 @@ class _Publisher:
     def publish(self, transaction: Transaction, metadata: Any) -> None:
         try:
             with _explained("publishing"):
-                _within(self._patience_s, lambda: self._publish(transaction, metadata))
+                within(self._patience_s, lambda: self._publish(transaction, metadata), _LATE)
         except (Fenced, BrokerError):
             self._abort()
             raise
@@ -220,12 +224,12 @@ class _Publisher:
     def _abort(self) -> None:
         if self._open:
             with suppress(KafkaError, BrokerError):
-                _within(_CLOSE_MS / 1_000, self._producer.abort_transaction)
+                within(_CLOSE_MS / 1_000, self._producer.abort_transaction, _LATE)
             self._open = False
 
 
 class _Reader:
-    """Reads partitions outside of the group; connected only when it is needed, which is in a recovery."""
+    """Reads partitions outside of the group; connected when something is assigned."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._names = Names(wiring.prefix)
@@ -317,20 +321,27 @@ def _explained(doing: str) -> Iterator[None]:
         raise (Fenced if fenced else BrokerError)(f"{doing}: {error}") from error
 
 
-def _within(seconds: float, doing: Callable[[], None]) -> None:
-    """The client's calls of a transaction have no time-out of their own. Raises BrokerError when they take too long."""
-    failed: list[BaseException] = []
+class _Reasons(logging.Handler):
+    """Why connections failed, as a logger is told."""
 
-    def run() -> None:
-        try:
-            doing()
-        except BaseException as error:
-            failed.append(error)
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: dict[str, None] = {}  # each once, in order
 
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise BrokerError(f"the brokers did not answer within {seconds:.0f} s")
-    if failed:
-        raise failed[0]
+    def emit(self, record: logging.LogRecord) -> None:
+        if found := _FAILED.search(record.getMessage()):
+            self.told[found[1]] = None
+
+
+@contextmanager
+def _explained_from_the_log() -> Iterator[None]:
+    """Around connecting: the client tells its log alone why it was refused, and raises only that time is up."""
+    log, reasons = logging.getLogger("kafka.net.manager"), _Reasons()
+    log.addHandler(reasons)
+    try:
+        yield
+    except BrokerError as error:
+        why = "; ".join(told for told in reasons.told if told not in str(error))
+        raise BrokerError(f"{error}, because of {why.replace(_ENDED, _MEANT)}" if why else str(error)) from error.__cause__
+    finally:
+        log.removeHandler(reasons)

@@ -22,10 +22,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RecoveryError
 from ..logs import encode_line
-from ..ports import Batch, BrokerError, Encoded, Offsets, Transaction
-from ..records import INPUT_TOPICS, OUTPUT_TOPICS, Journal, Record
+from ..ports import Batch, BrokerError, Encoded, Offsets, Transaction, on_both
+from ..records import OUTPUT_TOPICS, Journal, Record
 
 __all__ = ["FILES", "LogBroker", "LogProgress"]
 
@@ -114,13 +114,13 @@ class LogBroker:
 
     def committed(self, partition: int) -> Offsets:
         """Next offsets of both topics, as the last transaction left them."""
-        return {topic: self._progress.offsets.get(partition, {}).get(topic, 0) for topic in INPUT_TOPICS}
+        return on_both(self._progress.offsets.get(partition, {}))
 
     def journal(self, partition: int, offsets: Offsets) -> Iterable[Journal]:
-        """The last entry, which is all that a store can be behind. Raises BrokerError when it is further behind."""
+        """The last entry, which is all that a store can be behind. Raises RecoveryError when it is further behind."""
         entries = [Journal(**entry) for entry in self._progress.journal if entry["partition"] == partition]
         if not entries or entries[0].offsets_from != dict(offsets):
-            raise BrokerError(
+            raise RecoveryError(
                 f"the states of partition {partition} stand at {dict(offsets)}, but {self._out} goes on from "
                 f"{self.committed(partition)}: the store is not the one that this run was made with"
             )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
+from ..errors import RecoveryError
 from ..ports import Batch, BrokerError, Encoded, Fenced, Offsets, Transaction
 from ..records import INPUT_TOPICS, Journal, Position, Record
 from .faults import Faults
@@ -173,7 +174,7 @@ class MemoryBroker:
                 return entries[index:]
         if offsets == self._log.committed(partition):
             return ()
-        raise BrokerError(f"partition {partition}: the journal no longer holds the batch from {dict(offsets)}")
+        raise RecoveryError(f"partition {partition}: the journal no longer holds the batch from {dict(offsets)}")
 
     def fetch(self, partition: int, offsets_from: Offsets, offsets_to: Offsets) -> Sequence[Record]:
         return self._log.inputs(partition, offsets_from, offsets_to)

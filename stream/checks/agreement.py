@@ -3,30 +3,27 @@
 Law: states are read before offsets. A worker that works meanwhile moves them in the other order, so it looks at most behind.
 """
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from ..brokers.journals import on_both
-from ..brokers.kafka import Names, librdkafka
-from ..ports import Offsets, StoreError
+from ..brokers.groups import bounds, committed, onlooker
+from ..brokers.kafka import partitions_of
+from ..ports import Offsets, StoreError, on_both
 from ..records import INPUT_TOPICS
 from ..settings import Wiring
 from ..stores import open_store
-from ..topics import TIMEOUT_S, found
+from ..topics import TIMEOUT_S
 from .check import Check, judged
 from .kafka import asked
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, TopicPartition
+    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
 __all__ = ["agreement_checks"]
 
 _NAME: Final = "states and offsets"
-_PATIENCE_S: Final = 2.0
-_POLL_S: Final = 0.1
 
 
 class _Place(NamedTuple):
@@ -43,7 +40,8 @@ def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
 
 
 def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
-    partitions = found(wiring, admin)[INPUT_TOPICS[0]].partitions
+    inputs = partitions_of(admin, wiring, INPUT_TOPICS, TIMEOUT_S)
+    partitions = max(place.partition for place in inputs) + 1
     once = wiring.model_copy(update={"redis": wiring.redis.model_copy(update={"retries_s": 0.0})})
     try:
         with closing(open_store(store, once)) as opened:
@@ -54,53 +52,28 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
     if beyond:
         right = f"the store of these topics: with {partitions} partitions nobody would go on with those states"
         return judged(_NAME, f"there are states of partition {max(beyond)}", failed=right)
-    places = _places(wiring, states, "read_uncommitted")
+    places = _places(wiring, inputs, states, "read_uncommitted")
     if any(_behind(place.committed, place.states) for place in places.values()):
-        places = _places(wiring, states, "read_committed")  # the transaction that those states come from may just be ending
+        # The transaction that those states come from may just be ending.
+        places = _places(wiring, inputs, states, "read_committed")
     return _judged(places)
 
 
-def _places(wiring: Wiring, states: Mapping[int, Offsets], isolation: str) -> dict[int, _Place]:
-    """Raises KafkaException.
-
-    Read committed, an answer waits for the transaction that a dead worker has left open, which its successor is about to end.
-
-    A consumer asks that has not joined: an AdminClient of librdkafka 2.16 ends the process when the group's coordinator is just
-    moving, and does not ask again when a partition's leader is.
-    """
-    from confluent_kafka import Consumer, TopicPartition
-
-    names = Names(wiring.prefix)
-    topics = [TopicPartition(names.wire(topic), partition) for partition in states for topic in INPUT_TOPICS]
-    settings: dict[str, Any] = {**librdkafka(wiring), "log_level": 0, "group.id": wiring.group, "isolation.level": isolation}
-    consumer = Consumer(settings)
-    try:
-        committed = {(place.topic, place.partition): max(0, place.offset) for place in _committed(consumer, topics)}
-        retained = {(place.topic, place.partition): consumer.get_watermark_offsets(place, TIMEOUT_S)[0] for place in topics}
-    finally:
-        consumer.close()
+def _places(
+    wiring: Wiring,
+    inputs: Sequence["TopicPartition"],
+    states: Mapping[int, Offsets],
+    isolation: Literal["read_uncommitted", "read_committed"],
+) -> dict[int, _Place]:
+    """Raises KafkaException."""
+    with onlooker(wiring, isolation) as consumer:
+        outputs = committed(consumer, inputs, TIMEOUT_S)
+        retained = {(place.topic, place.partition): bounds(consumer, place, TIMEOUT_S)[0] for place in inputs}
 
     def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
-        return {topic: offsets[names.wire(topic), partition] for topic in INPUT_TOPICS}
+        return {topic: offsets[wiring.prefix + topic, partition] for topic in INPUT_TOPICS}
 
-    return {partition: _Place(stand, of(committed, partition), of(retained, partition)) for partition, stand in states.items()}
-
-
-def _committed(consumer: "Consumer", places: list["TopicPartition"]) -> list["TopicPartition"]:
-    """The group's offsets, once its coordinator is ready to tell, which it may not be for seconds after the brokers are."""
-    from confluent_kafka import KafkaError, KafkaException
-
-    starting = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
-    until_s = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return consumer.committed(places, _PATIENCE_S)
-        except KafkaException as error:
-            heard = consumer.poll(_POLL_S)  # of a group it has not joined: why it is refused, if it is
-            if heard and heard.error():
-                raise KafkaException(heard.error()) from None
-            if error.args[0].code() not in (*starting, KafkaError._TIMED_OUT) or time.monotonic() > until_s:
-                raise
+    return {partition: _Place(stand, of(outputs, partition), of(retained, partition)) for partition, stand in states.items()}
 
 
 def _judged(places: Mapping[int, _Place]) -> Check:

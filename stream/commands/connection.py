@@ -38,16 +38,12 @@ def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
     ConfigError
         A topic is missing.
     """
-    from ..errors import ConfigError
-    from ..topics import administration, found
+    from ..brokers.kafka import partitions_of
+    from ..topics import TIMEOUT_S, administration
 
     client_logs_silenced()
     with administration(wiring) as admin:
-        there = found(wiring, admin)
-    missing = [wiring.prefix + topic for topic in topics if topic not in there]
-    if missing:
-        right = "that of topics which exist; `kithkin topics create` makes them"
-        raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)
+        partitions_of(admin, wiring, topics, TIMEOUT_S)
 
 
 def client_logs_silenced() -> None:

@@ -38,9 +38,10 @@ def _exit_code(error: Exception) -> int | None:
     from ..errors import ConfigError, RecoveryError, TooManyDeadLetters
     from ..logs import InvalidLog
     from ..ports import BrokerError, Fenced, StoreError
+    from ..webhook import DeliveryError
 
     if isinstance(error, (ConfigError, InvalidLog)):
         return EXIT_OPERATOR
-    if isinstance(error, (BrokerError, ClusterError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
+    if isinstance(error, (BrokerError, ClusterError, DeliveryError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
         return EXIT_FAILED
     return None

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha1
-from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from redis import Redis, RedisCluster
@@ -21,7 +20,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from ..errors import ConfigError
+from ..credentials import password_of, tls_files
 from ..ports import StoreError
 from ..settings import RedisWiring, Wiring
 from .redis_faults import fault_of
@@ -168,7 +167,7 @@ def _settings(url: RedisUrl, wiring: RedisWiring) -> dict[str, Any]:
     """What redis-py is told, whatever the form of the URL."""
     settings: dict[str, Any] = {
         "username": url.username or wiring.username,
-        "password": url.password or _password(wiring),
+        "password": url.password or password_of("redis", wiring),
         "socket_timeout": wiring.timeout_s,
         "socket_connect_timeout": wiring.timeout_s,
         "socket_read_size": _READ_BYTES,
@@ -184,29 +183,5 @@ def _sentinel_settings(settings: dict[str, Any], wiring: RedisWiring) -> dict[st
 
 
 def _tls(wiring: RedisWiring) -> dict[str, Any]:
-    files = {
-        "ssl_ca_certs": ("ca_file", wiring.ca_file),
-        "ssl_certfile": ("certificate_file", wiring.certificate_file),
-        "ssl_keyfile": ("key_file", wiring.key_file),
-    }
-    for name, path in files.values():
-        if path is not None:
-            _read(name, path)
-    if (wiring.certificate_file is None) != (wiring.key_file is None):
-        right = "given together with redis.key_file, or neither"
-        raise ConfigError("redis.certificate_file", wiring.certificate_file, "the wiring", right)
-    return {"ssl": True, **{key: str(path) for key, (_, path) in files.items() if path is not None}}
-
-
-def _password(wiring: RedisWiring) -> str | None:
-    if wiring.password is not None:
-        return wiring.password.get_secret_value()
-    return None if wiring.password_file is None else _read("password_file", wiring.password_file).partition("\n")[0].rstrip("\r")
-
-
-def _read(name: str, path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or "not text"
-        raise ConfigError(f"redis.{name}", str(path), "the wiring", f"a text file that can be read ({why})") from None
+    keys = {"ca_file": "ssl_ca_certs", "certificate_file": "ssl_certfile", "key_file": "ssl_keyfile"}
+    return {"ssl": True, **{keys[name]: str(path) for name, path in tls_files("redis", wiring).items()}}

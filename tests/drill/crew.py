@@ -17,7 +17,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-from stream.supervisor import EXIT_BEYOND_REPAIR, EXIT_FAILED, EXIT_FENCED, EXIT_OPERATOR, EXIT_STALLED
+from stream.supervisor import (
+    EXIT_BEYOND_REPAIR,
+    EXIT_FAILED,
+    EXIT_FENCED,
+    EXIT_OPERATOR,
+    EXIT_SERVER_AWAY,
+    EXIT_STALLED,
+)
 
 from .worker import Hired, be_worker
 
@@ -27,7 +34,7 @@ _PAUSE_S: Final = 0.25
 _STOP_S: Final = 10.0
 _ENDS: Final = {
     0: "stopped", -signal.SIGTERM: "stopped", -signal.SIGKILL: "killed", EXIT_FAILED: "failed", EXIT_FENCED: "fenced",
-    EXIT_STALLED: "stalled", EXIT_OPERATOR: "refused", EXIT_BEYOND_REPAIR: "beyond repair",
+    EXIT_SERVER_AWAY: "failed", EXIT_STALLED: "stalled", EXIT_OPERATOR: "refused", EXIT_BEYOND_REPAIR: "beyond repair",
 }  # fmt: skip
 _NURSERY = multiprocessing.get_context("forkserver")  # has imported everything, so that a worker starts at once
 _NURSERY.set_forkserver_preload(["tests.drill.worker"])

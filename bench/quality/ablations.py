@@ -1,0 +1,34 @@
+"""What each part of the recogniser is worth: it is switched off by a value of the policy, and the worlds are judged again.
+
+Law: a part is judged on people that no pack was fitted on, against the whole recogniser on the same homes.
+"""
+
+from typing import Any, Final
+
+from .bootstrap import differences
+from .measures import believed, recognised
+from .results import pooled
+from .trials import Answers
+
+__all__ = ["PARTS", "SCENARIOS", "ablated"]
+
+# Part -> the lines of TOML that switch it off. A new part of the recogniser gets its line here.
+PARTS: Final[dict[str, tuple[str, ...]]] = {
+    "fitted packs": ('encoders."resemblyzer-0.1.4".pack = ""', 'encoders.dlib-resnet-v1.pack = ""'),
+    "forgetting": ("learning.forgetting_per_day = 0.0",),
+    "the folded past": ("learning.tail_mass_max = 0.001",),
+    "strength of a phone's signal": ("phones.signal_llr_max = 0.001",),
+    "learning whether a phone goes with its owner": ("phones.learning_rate = 0.0",),
+    "phones": ("phones.heard_with_owner = 0.5", "phones.heard_without = 0.5", "phones.signal_llr_max = 0.001"),
+    "how often each is met": ("priors.person_weight = 1e9",),
+    "how many guests come": ("priors.guest_weight = 1e9",),
+    "honesty of claims": ("priors.honesty_weight = 1e9",),
+    "tempering of who never enrolled": ("learning.unanchored_temper = 0.999",),
+    "weighing all anew": ("learning.rebuild_growth = 1e9",),
+}
+SCENARIOS: Final = ("ageing", "micswap", "missing", "poison", "false_feedback", "guests", "newcomer", "cold")
+
+
+def ablated(whole: list[Answers], without: list[Answers], draws: int) -> dict[str, Any]:
+    """What the part is worth in a scenario: figures with it less those without it, on the same homes."""
+    return differences(pooled(whole)["ours"], pooled(without)["ours"], lambda c: recognised(c) | believed(c), draws)

@@ -1,0 +1,90 @@
+"""Whether a home is as good, as small and as fast after three years as after one, and can still forget."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from stream.codec import decode, encode_home
+from stream.household import Home
+from stream.policy import Policy
+from stream.records import Correct, Recognition
+from stream.step import Event, step
+
+from .bootstrap import intervals
+from .costs import decoded, stepped
+from .judged import pool, take
+from .life_world import EVENTS, QUARTERS
+from .measures import Figures, believed, recognised
+from .trials import Answers, Settings, Trial, policy_for, world_of
+
+__all__ = ["lives", "lived"]
+
+YEARS: Final = 3
+RETRACTED: Final = 20  # claims of the first days that are taken back at the end, of each home
+
+
+def lives(worlds: list[Answers], measured: list[dict[str, Any]], draws: int) -> dict[str, Any]:
+    """Quality of each year over all homes, and the means of what `lived` measured."""
+    columns = {name: pool([world.columns[name] for world in worlds]) for name in ("ours", "static")}
+    years = []
+    for year in range(YEARS):
+        told: dict[str, Any] = {key: float(np.mean([one["years"][year][key] for one in measured])) for key in measured[0]["years"][0]}
+        for name, all_events in columns.items():
+            of_year = take(all_events, (all_events["phase"] - 1) * YEARS // QUARTERS == year)
+            told[name] = intervals(of_year, lambda c: recognised(c) | believed(c), draws)
+        years.append(told)
+    forgetting = {key: float(np.mean([one[key] for one in measured])) for key in measured[0] if key != "years"}
+    return {"events": EVENTS, "homes": int(columns["ours"]["home"].max()) + 1, "years": years, **forgetting}
+
+
+def lived(trial: Trial, settings: Settings) -> dict[str, Any]:
+    """Microseconds and bytes of every year, then what can still be taken back and erased."""
+    policy = policy_for(trial.side, settings)
+    events = decoded(world_of(trial, settings.cache) / "log.jsonl", policy)
+    homes: dict[str, Home] = {}
+    years = [_year([events[i] for i in some], homes, policy) for some in np.array_split(np.arange(len(events)), YEARS)]
+    return {"years": years, "retracted_percent": _retracted(events, homes, policy)} | _erased(events[-1], homes, policy)
+
+
+def _year(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figures:
+    took = stepped(events, homes, policy)
+    recognitions = sum(isinstance(event.value, Recognition) for event in events)
+    people = sum(person.present for home in homes.values() for person in home.people)
+    return {
+        "us": float(took.sum() / recognitions / 1e3),
+        "us_p99": float(np.percentile(took, 99) / 1e3),
+        "bytes_per_person": sum(len(encode_home(home)) for home in homes.values()) / people,
+    }
+
+
+def _retracted(events: list[Event], homes: dict[str, Home], policy: Policy) -> float:
+    """% of the first claims about events of each home whose retraction is still applied."""
+    outcomes: Counter[str] = Counter()
+    for name, home in homes.items():
+        claims = [e.value.feedback_id for e in events if isinstance(e.value, Correct) and e.value.household_id == name]
+        for claim in claims[:RETRACTED]:
+            outcomes.update(step(home, _said(events[-1], name, f"r-{claim}", kind="retract", retracts=claim), policy).outcomes)
+    return 100 * outcomes["used"] / sum(outcomes.values())
+
+
+def _erased(last: Event, homes: dict[str, Home], policy: Policy) -> Figures:
+    """Bytes of a home before and after one of its members is erased, and the % of homes that still name them."""
+    before = sum(len(encode_home(home)) for home in homes.values())
+    still = 0
+    for name, home in homes.items():
+        person = home.people[0].person_id
+        step(home, _said(last, name, "f-erase", kind="erase", person_id=person), policy)
+        still += person in {p.person_id for p in home.people}
+    after = sum(len(encode_home(home)) for home in homes.values())
+    return {"bytes_before": before / len(homes), "bytes_after": after / len(homes), "still_named_percent": 100 * still / len(homes)}
+
+
+def _said(last: Event, home: str, feedback_id: str, **fields: Any) -> Event:
+    """A feedback at the time of the last event."""
+    at = last.record.timestamp
+    value = {"v": 1, "feedback_id": feedback_id, "household_id": home, "given_at": at, "source": "app", **fields}
+    record = replace(last.record, topic="feedback", offset=10**9, key=home.encode(), value=json.dumps(value).encode())
+    return decode(record, policy=Policy())

@@ -1,0 +1,178 @@
+"""Trials: a world of judged people, replayed with packs that were fitted on others, beside the recognisers of `baselines.py`.
+
+Law: what does not depend on our code (the world, `static`, `oracle`) is made once for its settings and kept; our own
+answers are always made anew.
+"""
+
+import collections
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stream.policy import Policy
+from stream.replay import Replay, replay
+from stream.settings import Wiring
+
+from . import judged
+from .judged import Columns
+from .life_world import LIFE, write_life
+from .people import Side, fit_packs, write_half
+from .tools import SHARED, tool
+
+__all__ = ["Answers", "Settings", "Trial", "merged", "packs_for", "policy_for", "run", "world_of"]
+
+
+class Trial(NamedTuple):
+    """One world: a scenario with a seed, of one half of the people."""
+
+    scenario: str
+    seed: int
+    half: int
+    households: int
+
+    @property
+    def side(self) -> Side:
+        """Each seed splits the people in its own way."""
+        return Side(self.seed, self.half)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where worlds are kept, and in what a run is not the ordinary one.
+
+    `overrides`: lines of TOML laid over the policy. `without`: a recording condition that the packs are not fitted on.
+    `unclaimed`: what an attacker says is left out of the log.
+    """
+
+    cache: Path
+    overrides: tuple[str, ...] = ()
+    without: str = ""
+    unclaimed: bool = False
+
+
+class Answers(NamedTuple):
+    """What came of a trial: judged events by recogniser, and what our replay took."""
+
+    columns: dict[str, Columns]  # "ours", "static", "oracle"
+    records: int
+    cpu_seconds: float
+
+
+def run(trial: Trial, settings: Settings) -> Answers:
+    """Replay one world and judge it."""
+    world = world_of(trial, settings.cache)
+    policy = policy_for(trial.side, settings)
+    with tempfile.TemporaryDirectory() as temporary:
+        out, log = Path(temporary), world / "log.jsonl"
+        if settings.unclaimed:
+            log = _without_claims(world, out / "log.jsonl")
+        began = time.process_time()
+        done = replay(Replay([str(log)], out / "ours", policy, Wiring()))
+        took = time.process_time() - began
+        _check_answers(world, out / "ours")
+        ours = judged.judge(world, out / "ours")
+    columns = {"ours": ours} | {name: _kept(world / f"{name}.npz") for name in ("static", "oracle")}
+    return Answers(columns, done.counts.records, took)
+
+
+def _without_claims(world: Path, target: Path) -> Path:
+    """The world's log without what is said about an attacker's events."""
+    score = tool("score")
+    attacks = {t["event_id"] for t in score.lines(world / "truth.jsonl") if t.get("claimed")}
+    with open(world / "log.jsonl") as log, open(target, "w") as quiet:
+        for line in log:
+            record = json.loads(line)
+            if record["topic"] != "feedback" or record["value"].get("event_id") not in attacks:
+                quiet.write(line)
+    return target
+
+
+def _check_answers(world: Path, out: Path) -> None:
+    """Every readable recognition has exactly one first answer, or nothing that follows means anything."""
+    score = tool("score")
+    wanted = {t["event_id"]: 1 for t in score.lines(world / "truth.jsonl")}
+    answers = (record["value"] for record in score.lines(out / "identities.jsonl"))
+    found = collections.Counter(value["event_id"] for value in answers if value["revision"] == 0)
+    wrong = [event for event in wanted.keys() | found.keys() if wanted.get(event, 0) != found[event]]
+    if wrong:
+        raise AssertionError(f"{world}: {len(wrong)} recognitions have not exactly one revision 0, e.g. {min(wrong)}")
+
+
+def world_of(trial: Trial, cache_folder: Path) -> Path:
+    """The folder of the trial's world, with the judged answers of the baselines; made when it is not there."""
+    world = cache_folder / _source_key() / trial.side.name / f"{trial.scenario}-{trial.households}"
+    if (world / "oracle.npz").exists():
+        return world
+    world.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=world.parent) as temporary:
+        folder = Path(temporary)
+        people = write_half(SHARED / "data", folder / "people", trial.side)
+        made = folder / "world"
+        if trial.scenario == LIFE:
+            write_life(people, made, trial.seed, trial.households)
+        else:
+            sizes = ("--seed", trial.seed, "--households", trial.households)
+            command = [sys.executable, SHARED / "tools" / "world.py", trial.scenario, made, "--data", people, *sizes]
+            subprocess.run(list(map(str, command)), check=True, stdin=subprocess.DEVNULL)
+        for method in ("static", "oracle"):
+            tool("baselines").replay(method, made, made / method)
+            np.savez(made / f"{method}.npz", **judged.judge(made, made / method))  # type: ignore[arg-type]
+        if not world.exists():
+            os.rename(made, world)
+    return world
+
+
+@cache
+def _source_key() -> str:
+    """A name for all that a world and its baselines are made of."""
+    own = [Path(__file__).parent / name for name in ("people.py", "judged.py", "life_world.py")]
+    sources = [*sorted((SHARED / "tools").glob("*.py")), *sorted((SHARED / "data").glob("*.npz")), *own]
+    digest = hashlib.blake2b(digest_size=6)
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _kept(path: Path) -> Columns:
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+@cache
+def packs_for(side: Side, without: str) -> dict[str, str]:
+    """Packs fitted on everybody but the people of the side; once a process, for what fits may change."""
+    folder = Path(_scratch().name) / f"{side.name}{without}"
+    return fit_packs(write_half(SHARED / "data", folder / "people", side.other, without), folder / "packs")
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="kithkin-quality-")
+
+
+def policy_for(side: Side, settings: Settings) -> Policy:
+    """The policy that judges the people of the side."""
+    packs = {"encoders": {name: {"pack": path} for name, path in packs_for(side, settings.without).items()}}
+    overrides = [tomllib.loads(line) for line in settings.overrides]
+    return Policy.model_validate(merged(Policy().model_dump(), packs, *overrides))
+
+
+def merged(first: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    """The tables laid over each other, the last on top."""
+    result = dict(first)
+    for other in others:
+        for key, value in other.items():
+            below = result.get(key)
+            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result

@@ -1,0 +1,132 @@
+"""The life of an alert: opened -> updated -> resolved, or expired when nobody speaks of it any more.
+
+Law: every change of an alert is a new revision of it, and nothing else is. An alert opens on strong evidence and resolves
+only when there is less than none (an e-value below 1), so that it does not flicker in between; then it rests for a while.
+An acknowledged alert says no more until it ends.
+"""
+
+from typing import Any, Final, Literal
+
+from .fleet_evidence import Groups, Shared, alike
+from .fleet_memory import Case, Fleet, Subject, case_key, new_alert_id, shared_key
+from .fleet_words import SEVERITIES, of_home, of_shared
+from .policy import Alerting
+from .records import Alert, Command
+
+__all__ = ["HOUR_MS", "MONTH_MS", "close", "follow_home", "follow_shared", "obey_case", "open_home", "open_shared", "scrub"]
+
+HOUR_MS: Final = 3_600_000
+MONTH_MS: Final = 30 * 24 * HOUR_MS
+GROWN: Final = 1.5  # so many times as many members as last told are news
+
+
+def open_home(fleet: Fleet, household_id: str, subject: Subject, at: int) -> Alert:
+    """A change in one home, found at that decision."""
+    key = case_key(household_id, subject)
+    words = of_home(household_id, subject)
+    alert = Alert(
+        alert_id=new_alert_id(key, at),
+        household_id=household_id,
+        state="opened",
+        cause_kind=subject.kind,
+        opened_at=at,
+        updated_at=at,
+        **words._asdict(),
+        members=[household_id],
+        evidence={"log_e_value": round(subject.log_e_value, 2), "signal_id": subject.signal_id},
+        revision=0,
+        person_id=subject.person_id,
+        device_id=subject.device_id,
+        attributes=subject.attributes,
+    )
+    fleet.opened.setdefault(household_id, []).append(at)
+    return _put(fleet, key, alert, 1)
+
+
+def open_shared(fleet: Fleet, shared: Shared, groups: Groups, policy: Alerting) -> Alert:
+    """A change that many homes share, found at the decision that is being made."""
+    at, (name, value) = fleet.decided_at, shared.attribute
+    key = shared_key(shared.attribute)
+    alert = Alert(
+        alert_id=new_alert_id(key, at),
+        household_id=None,
+        state="opened",
+        cause_kind=name,
+        opened_at=at,
+        updated_at=at,
+        **of_shared(shared.attribute, len(shared.members), shared.homes, len(fleet.homes))._asdict(),
+        members=shared.members[: policy.members_listed],
+        evidence={**_counted(shared), "alike": alike(shared.attribute, groups)},
+        revision=0,
+        attributes={name: value},
+    )
+    return _put(fleet, key, alert, len(shared.members))
+
+
+def follow_home(fleet: Fleet, case: Case) -> Alert | None:
+    """What became of one home's alert; None: it stands."""
+    household = case.alert.household_id or ""
+    subject = next((s for s in fleet.homes.get(household, ()) if case_key(household, s) == case.key), None)
+    if subject is None:
+        return close(case, "expired", fleet.decided_at)
+    if subject.log_e_value < 0:
+        return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
+    return None
+
+
+def follow_shared(fleet: Fleet, case: Case, shared: Shared, policy: Alerting) -> Alert | None:
+    """What became of a shared cause; None: nothing that is worth telling."""
+    at, alert = fleet.decided_at, case.alert
+    if not shared.homes:
+        return close(case, "expired", at)
+    if shared.log_e_value < 0:
+        return close(case, "resolved", at, **_counted(shared))
+    words = of_shared(shared.attribute, len(shared.members), shared.homes, len(fleet.homes))
+    graver = SEVERITIES.index(words.severity) > SEVERITIES.index(alert.severity)
+    grown = len(shared.members) >= GROWN * case.members
+    rested = at - alert.updated_at >= policy.update_hours * HOUR_MS
+    if alert.acknowledged_by is not None or not (graver or grown) or not rested:
+        return None
+    case.members = len(shared.members)
+    evidence = {**alert.evidence, **_counted(shared)}
+    members = shared.members[: policy.members_listed]
+    return _revise(case, state="updated", updated_at=at, **words._asdict(), members=members, evidence=evidence)
+
+
+def close(case: Case, state: Literal["resolved", "expired"], at: int, **evidence: Any) -> Alert:
+    """The last revision of an alert, with what is now known."""
+    return _revise(case, state=state, updated_at=at, evidence={**case.alert.evidence, **evidence})
+
+
+def obey_case(case: Case, command: Command) -> Alert | None:
+    """What an operator wants of an alert; None: it is so already."""
+    at = max(command.given_at, case.alert.updated_at)
+    if not case.standing:
+        return None
+    if command.kind == "resolve":
+        return close(case, "resolved", at, resolved_by=command.by)
+    if case.alert.acknowledged_by is not None:
+        return None
+    return _revise(case, state="updated", updated_at=at, acknowledged_by=command.by)
+
+
+def scrub(case: Case, at: int) -> Alert:
+    """The last revision of an alert about somebody who is to be forgotten: nothing in it says who that was."""
+    return _revise(
+        case, state="resolved", updated_at=at, household_id=None, person_id=None, device_id=None, members=[], attributes={},
+        evidence={}, summary="Erased as asked for.", suggested_action="Nothing to do.",
+    )  # fmt: skip
+
+
+def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
+    fleet.cases[key] = Case(key, alert, members)
+    return alert
+
+
+def _revise(case: Case, **changed: Any) -> Alert:
+    case.alert = case.alert.model_copy(update={**changed, "revision": case.alert.revision + 1})
+    return case.alert
+
+
+def _counted(shared: Shared) -> dict[str, Any]:
+    return {"log_e_value": round(shared.log_e_value, 2), "members": len(shared.members), "homes": shared.homes}

@@ -1,0 +1,44 @@
+"""Signals for the tests of the fleet stage: a few words make one."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from stream.fleet_cases import HOUR_MS
+from stream.records import Cause, Signal
+
+__all__ = ["BEGIN_MS", "COUNTRYSIDE", "signal", "signals"]
+
+BEGIN_MS = 1_763_683_200_000  # at a decision
+COUNTRYSIDE = 200  # homes: enough that e-values of many kinds are picked and left
+
+
+def signal(household: str, log_e_value: float, hours: float = 0.0, **more: Any) -> Signal:
+    """What a home says of its device, unless something else is told; `hours` after the beginning."""
+    at = BEGIN_MS + round(hours * HOUR_MS)
+    told: dict[str, Any] = {"person_id": None, "device_id": "kitchen", "encoder": None, "attributes": {}, "kind": "device"}
+    told |= {"streams": 1, "signal_id": f"{household}:{more.get('kind', 'device')}:{more.get('person_id')}:{at}"} | more
+    cause = Cause(topic="recognitions", partition=0, offset=0)
+    return Signal(household_id=household, log_e_value=log_e_value, observed_at=at, cause=cause, **told)
+
+
+def _made(home: int, hours: float, log_e_value: float, about: tuple[str, str | None], firmware: str) -> Signal:
+    kind, person = about
+    attributes = {} if person or kind == "feedback" else {"firmware": firmware}
+    device = None if person else "kitchen"
+    number = f"{home}:{kind}:{person}:{hours}:{log_e_value}:{firmware}"
+    more = {"person_id": person, "device_id": device, "attributes": attributes, "signal_id": number}
+    return signal(f"h-{home}", log_e_value, hours, kind=kind, **more)
+
+
+signals = st.lists(
+    st.builds(
+        _made,
+        home=st.integers(0, 30),
+        hours=st.integers(0, 24 * 40).map(float),
+        log_e_value=st.sampled_from([-30.0, -1.0, 0.5, 2.0, 4.0, 9.0, 20.0]),
+        about=st.sampled_from([("device", None), ("person", "alice"), ("person", "bob"), ("feedback", None), ("erased", "alice")]),
+        firmware=st.sampled_from(["1.7", "2.1"]),
+    ),
+    max_size=80,
+)
