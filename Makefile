@@ -15,7 +15,7 @@ LOCKS  := requirements-uv.lock requirements-dev.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types layers simulate drill worlds bench lock clean
+.PHONY: help setup demo test lint types layers simulate drill packs quality bench lock clean
 
 help: ## what there is
 	@echo "kithkin learns, continuously and from real life, who is who in a household."
@@ -67,8 +67,11 @@ simulate: $(READY) ## 1,000 histories full of faults; SEED=17 starts elsewhere, 
 drill: $(READY) ## strike real workers on a real Kafka and Redis, about 15 minutes; DRILL="storm --broker kafka" for a part
 	@$(BIN)/python -m tests.drill $(DRILL)
 
-worlds: $(READY) ## how well it recognises: every scenario of SHARED=../shared, scored
-	@KITHKIN_SHARED=$(SHARED) $(BIN)/python bench/worlds.py
+packs: $(READY) ## fit the packs of the package anew, and their cards, from SHARED=../shared
+	@for recipe in learners/packs/*.toml; do $(BIN)/kithkin fit $$recipe --data $(SHARED)/data || exit; done
+
+quality: $(READY) ## how well it recognises people not fitted on, into docs/quality.md; about 30 minutes; SHARED=../shared
+	@KITHKIN_SHARED=$(SHARED) $(BIN)/python -m bench.quality
 
 bench: $(READY) ## how fast and how small it is
 	@$(BIN)/python -m bench

@@ -1,18 +1,23 @@
 """Claims: what somebody says about who it was, weighed by how honest their way of saying it proved to be.
 
-Law: a claim is a likelihood, never a label: it multiplies the odds by at most h / (1 - h) times the number of others.
+Law: a claim is a likelihood, never a label: it multiplies the odds by at most h / (1 - h) times the number of others, and a claim
+of n nats moves at most tanh(n / 4) of an event, whoever the sensors hold it to be. What a source may say in one day is bounded.
 
 Theory: the one-coin model of Dawid and Skene (1979), one coin per source. A source's coin is a Beta count moved by how
 likely each claim was honest, given what the sensors alone said; counts are whole steps of SHARE_STEP, so that taking a
 claim back is exact.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from .prototypes import SHARE_STEP
 
-__all__ = ["Honesty", "claim_likelihood"]
+__all__ = ["NATS_STEP", "Allowance", "Honesty", "claim_likelihood", "claim_nats", "weigh_claim"]
+
+NATS_STEP: Final = 1 / 256  # of what a claim weighs, so that giving it back is exact
 
 
 def claim_likelihood(people: int, named: int, honesty: float, says_no: bool) -> list[float]:
@@ -25,6 +30,59 @@ def claim_likelihood(people: int, named: int, honesty: float, says_no: bool) -> 
     if says_no:
         return [1 - honesty if p == named else honesty for p in range(people)]
     return [honesty if p == named else other for p in range(people)]
+
+
+def claim_nats(people: int, honesty: float, says_no: bool) -> float:
+    """By how much, in nats, a claim raises the odds of what it says against each of the others; a liar's claim says nothing.
+
+    >>> round(claim_nats(3, 0.9, False), 2), claim_nats(3, 0.2, False)
+    (2.89, 0.0)
+    """
+    others = 1 if says_no else people - 1
+    return max(0.0, math.log(honesty * max(1, others) / (1 - honesty)))
+
+
+def weigh_claim(shares: Sequence[float], named: int, nats: float, says_no: bool) -> list[float]:
+    """The shares of an event with a claim of so many nats.
+
+    >>> [round(x, 2) for x in weigh_claim([0.5, 0.25, 0.25], 1, 2.0, False)]
+    [0.19, 0.71, 0.1]
+    """
+    joint = list(shares)
+    joint[named] *= math.exp(-nats if says_no else nats)
+    total = sum(joint)
+    return [x / total for x in joint]
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What the claims of one source have weighed on one day (a number that never falls), in steps of NATS_STEP.
+
+    Examples
+    --------
+    >>> app = Allowance()
+    >>> [app.spend(day=7, nats=3.0, most=5.0) for _ in range(3)]
+    [3.0, 2.0, 0.0]
+    >>> app.give_back(day=7, nats=2.0)
+    >>> app.spend(day=7, nats=3.0, most=5.0), app.spend(day=8, nats=3.0, most=5.0)
+    (2.0, 3.0)
+    """
+
+    day: int = 0
+    steps: int = 0
+
+    def spend(self, day: int, nats: float, most: float) -> float:
+        """How much of `nats` a claim may weigh that comes on a day, of which `most` is all there is."""
+        if day > self.day:
+            self.day, self.steps = day, 0
+        granted = max(0, min(int(nats / NATS_STEP), int(most / NATS_STEP) - self.steps))
+        self.steps += granted
+        return granted * NATS_STEP
+
+    def give_back(self, day: int, nats: float) -> None:
+        """Take back what `spend` granted; of an earlier day nothing is left to give."""
+        if day == self.day:
+            self.steps -= round(nats / NATS_STEP)
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numba import njit, types
 
-from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Rows
+from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Probe, Rows
 
-__all__ = ["compare", "compare_kept", "drop", "fold", "project", "unpack"]
+__all__ = ["compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -23,9 +23,11 @@ _table: Final = types.Array(_float, 2, "C")
 _days: Final = types.Array(_double, 1, "C")
 _given: Final = types.Array(_float, 1, "C", readonly=True)
 _given_table: Final = types.Array(_float, 2, "C", readonly=True)
+_places: Final = types.Array(_int, 1, "C")
 _tails: Final = _tuple((_table, _vector, _days, _days))
-_rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, types.Array(types.int8, 1, "C"), _table))
+_rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, types.Array(types.int8, 1, "C"), _vector, _table))
 _model: Final = _tuple((_vector, _double, _vector, _table, _double, _double))
+_probe: Final = _tuple((_vector, _double, _int, _double))
 _known: Final = _tuple((_tails, _rows, _int, _model))
 _HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
 _HALF_LEAST: Final = np.float32(2.0**-24)
@@ -70,73 +72,121 @@ def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, uni
     return steps, channel
 
 
-@_compiled(_float, _double, _int, _int, _model)
-def _weight(age: float, channel: int, other: int, model: Model) -> Any:
+@_compiled(_float, _double, _float, _model)
+def _weight(age: float, noise: float, model: Model) -> Any:
     """Of a whole recording."""
-    _, _, noise, shift, per_day, most = model
-    return np.float32(1 / (noise[channel] + shift[channel, other] + min(per_day * abs(age), most)))
+    _, _, _, _, per_day, most = model
+    return np.float32(1 / (noise + min(per_day * abs(age), most)))
 
 
-@_compiled(_double, _vector, _vector, _float, _int, _model)
-def _llr(probe: Floats, total: Floats, mass: Any, channel: int, model: Model) -> Any:
+@_compiled(_float, _known, _probe, _vector, _int, _table)
+def _gather(known: Known, probe: Probe, weights: Floats, person: int, total: Any) -> Any:
+    """Fill in the weighted sum of what is known of a person, in total[0]; its mass. `weights`: of whole kept rows."""
+    (means, masses, tail_times, _), (vectors, _, channels, _, shares), used, model = known
+    _, day, channel, _ = probe
+    _, _, noise, shift, _, _ = model
+    of_channels, mass, row = len(noise), np.float32(0), np.float32(0)
+    total[0] = 0
+    for c in range(of_channels):
+        found = np.float32(0)
+        total[1] = 0
+        for tail in range(TAILS):
+            i = (TAILS * person + tail) * of_channels + c
+            if masses[i] > 0:
+                row = masses[i] * _weight(tail_times[i] - day, noise[c], model)
+                found += row
+                for k in range(total.shape[1]):
+                    total[1, k] += row * means[i, k]
+        for i in range(used):
+            if channels[i] == c and shares[i, person] > 0:
+                row = shares[i, person] * weights[i]
+                found += row
+                per_step = row * np.float32(STEP)
+                for k in range(total.shape[1]):
+                    total[1, k] += per_step * np.float32(vectors[i, k])
+        if found > 0:
+            scale = np.float32(1 / (1 + found * shift[c, channel]))
+            mass += found * scale
+            for k in range(total.shape[1]):
+                total[0, k] += total[1, k] * scale
+    return mass
+
+
+@_compiled(_double, _probe, _vector, _float, _model)
+def _llr(probe: Probe, total: Floats, mass: Any, model: Model) -> Any:
     """Of one person, from the weighted sum and the mass of what is known of them."""
-    between, temperature, noise, _, _, _ = model
+    between, temperature, _, _, _, _ = model
+    vector, _, _, noise = probe
     away, anybody, spread = 0.0, 0.0, 1.0
-    for k in range(len(probe)):
+    for k in range(len(vector)):
         precision = 1 / between[k] + mass
-        variance = 1 / precision + noise[channel]
-        general = between[k] + noise[channel]
-        apart = total[k] / precision - probe[k]
+        variance = 1 / precision + noise
+        general = between[k] + noise
+        apart = total[k] / precision - vector[k]
         away += apart * apart / variance
-        anybody += probe[k] * probe[k] / general
+        anybody += vector[k] * vector[k] / general
         spread *= variance / general
     return min(max(0.5 * temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
 
 
-@_compiled(_days, _known, _vector, _double, _int, _int)
-def compare(known: Known, probe: Floats, day: float, channel: int, without: int) -> Days:
-    """See `plain.compare`."""
-    (means, masses, tail_times, _), (vectors, times, channels, shares), used, model = known
-    of_channels, people = len(model[2]), shares.shape[1]
-    llr, weights, total = np.empty(people + used), np.empty(used, np.float32), np.empty(len(probe), np.float32)
+@_compiled(_vector, _known, _probe, _int)
+def _weights(known: Known, probe: Probe, without: int) -> Any:
+    """Of whole kept rows; 0 of the one that is left out."""
+    _, (_, times, _, noises, _), used, model = known
+    weights = np.empty(used, np.float32)
     for i in range(used):
-        weights[i] = 0 if i == without else _weight(times[i] - day, channels[i], channel, model)
+        weights[i] = 0 if i == without else _weight(times[i] - probe[1], noises[i], model)
+    return weights
+
+
+@_compiled(_days, _known, _probe, _int)
+def compare(known: Known, probe: Probe, without: int) -> Days:
+    """See `plain.compare`."""
+    _, (vectors, _, channels, _, shares), used, model = known
+    people, shift = shares.shape[1], model[3]
+    llr, weights, total = np.empty(people + used), _weights(known, probe, without), np.empty((2, len(probe[0])), np.float32)
     for person in range(people):
-        mass = np.float32(0)
-        total[:] = 0
-        for i in range(TAILS * of_channels * person, TAILS * of_channels * (person + 1)):
-            if masses[i] > 0:
-                weight = masses[i] * _weight(tail_times[i] - day, i % of_channels, channel, model)
-                mass += weight
-                for k in range(len(total)):
-                    total[k] += weight * means[i, k]
-        for i in range(used):
-            if shares[i, person] > 0 and i != without:
-                weight = shares[i, person] * weights[i]
-                mass += weight
-                per_step = weight * np.float32(STEP)
-                for k in range(len(total)):
-                    total[k] += per_step * np.float32(vectors[i, k])
-        llr[person] = _llr(probe, total, mass, channel, model) if mass > COMPARED_MASS_MIN else 0.0
+        mass = _gather(known, probe, weights, person, total)
+        llr[person] = _llr(probe, total[0], mass, model) if mass > COMPARED_MASS_MIN else 0.0
     for i in range(used):
         llr[people + i] = 0.0
         if i != without:
-            per_step = weights[i] * np.float32(STEP)
-            for k in range(len(total)):
-                total[k] = per_step * np.float32(vectors[i, k])
-            llr[people + i] = _llr(probe, total, weights[i], channel, model)
+            weight = np.float32(weights[i] / (1 + weights[i] * shift[channels[i], probe[2]]))
+            per_step = weight * np.float32(STEP)
+            for k in range(total.shape[1]):
+                total[0, k] = per_step * np.float32(vectors[i, k])
+            llr[people + i] = _llr(probe, total[0], weight, model)
     return llr
+
+
+@_compiled(_tuple((_vector, _double)), _known, _probe, _vector)
+def expected(known: Known, probe: Probe, shares: Floats) -> Any:
+    """See `plain.expected`."""
+    weights, sure = _weights(known, probe, -1), np.float32(0)
+    mean, total = np.zeros(len(probe[0]), np.float32), np.empty((2, len(probe[0])), np.float32)
+    for person in range(len(shares)):
+        mass = _gather(known, probe, weights, person, total)
+        if mass > COMPARED_MASS_MIN:
+            part = shares[person] / (mass + 1)
+            sure += part * mass
+            for k in range(len(mean)):
+                mean[k] += part * total[0, k]
+    if sure > 0:
+        for k in range(len(mean)):
+            mean[k] /= sure
+    return mean, sure
 
 
 @_compiled(types.Array(_double, 2, "C"), _known)
 def compare_kept(known: Known) -> Days:
     """See `plain.compare_kept`."""
-    _, (vectors, times, channels, shares), used, _ = known
-    llr, probe = np.empty((used, shares.shape[1] + used)), np.empty(vectors.shape[1], np.float32)
+    _, (vectors, times, channels, noises, shares), used, _ = known
+    llr = np.empty((used, shares.shape[1] + used))
     for i in range(used):
-        for k in range(len(probe)):
-            probe[k] = vectors[i, k] * np.float32(STEP)
-        llr[i] = compare(known, probe, times[i], channels[i], i)
+        vector = np.empty(vectors.shape[1], np.float32)
+        for k in range(len(vector)):
+            vector[k] = vectors[i, k] * np.float32(STEP)
+        llr[i] = compare(known, (vector, times[i], int(channels[i]), float(noises[i])), i)
     return llr
 
 
@@ -152,20 +202,22 @@ def _half(x: Any) -> Any:
 @_compiled(types.void, _rows, _int, _int)
 def drop(rows: Rows, row: int, used: int) -> None:
     """See `plain.drop`."""
-    vectors, times, channels, shares = rows
+    vectors, times, channels, noises, shares = rows
     for i in range(row, used - 1):
-        vectors[i], times[i], channels[i], shares[i] = vectors[i + 1], times[i + 1], channels[i + 1], shares[i + 1]
+        vectors[i], times[i], shares[i] = vectors[i + 1], times[i + 1], shares[i + 1]
+        channels[i], noises[i] = channels[i + 1], noises[i + 1]
 
 
 @_compiled(types.void, _known, _int, _int, _double)
 def fold(known: Known, row: int, which: int, mass_max: float) -> None:
     """See `plain.fold`."""
     (means, masses, times, since), rows, used, model = known
-    vectors, row_times, channels, shares = rows
+    vectors, row_times, channels, noises, shares = rows
+    worth = np.float64(model[2][channels[row]] / noises[row])
     for person in range(shares.shape[1]):
-        mass = np.float64(shares[row, person])
-        if mass < FOLDED_SHARE_MIN:
+        if shares[row, person] < FOLDED_SHARE_MIN:
             continue
+        mass = np.float64(shares[row, person]) * worth
         tail = (TAILS * person + which) * len(model[2]) + channels[row]
         before = np.float64(masses[tail])
         part = mass / (before + mass)
@@ -178,3 +230,22 @@ def fold(known: Known, row: int, which: int, mass_max: float) -> None:
         times[tail] += part * (row_times[row] - times[tail])
         masses[tail] = min(before + mass, mass_max)
     drop(rows, row, used)
+
+
+@_compiled(_double, _given, _tuple((_places, _vector)), _table, _vector, _tuple((_double, _double)))
+def follow(vector: Floats, way: Any, means: Floats, heading: Floats, rates: Any) -> float:
+    """See `plain.follow`."""
+    (chosen, scale), square, origin = way, np.float32(0), np.float32(0)
+    late, usual = np.float32(rates[0]), np.float32(rates[1])
+    for i in range(len(heading)):
+        x = vector[chosen[i]] * scale[i]
+        means[0, i] = _half(means[0, i] + late * (x - means[0, i]))
+        means[1, i] = _half(means[1, i] + usual * (x - means[1, i]))
+        heading[i] = means[0, i] - means[1, i]
+        square += heading[i] * heading[i]
+    length = np.sqrt(square) if square > 0 else np.float32(1)
+    for i in range(len(heading)):
+        unit = heading[i] / length
+        heading[i] = unit * scale[i]
+        origin += means[1, i] * unit
+    return float(origin)

@@ -22,7 +22,7 @@ import operator
 from collections.abc import Sequence
 from typing import ClassVar, Final, Self
 
-__all__ = ["Level", "Rate", "VisitMean", "threshold"]
+__all__ = ["STARTS", "Level", "Rate", "Rise", "VisitMean", "threshold"]
 
 STARTS: Final = 1000.0  # values: beginnings of longer ago are forgotten; less dulls slow changes, more dulls e-values
 KEEP: Final = 1 - 1 / STARTS
@@ -34,8 +34,9 @@ VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds
 LEVEL_SURE: Final = 50.0  # values that are learnt wholly, and from then on this part of all: a wrong first guess mends itself
 CLIP: Final = 2.5  # standard deviations: all that one value may say
 LEARNT_MAX: Final = 4.0  # standard deviations: beyond, a value moves level and scale no further
-STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step and by two, up and down
+STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step and by two, up and down (of Rise: by one to three, up)
 
+RATE_WEIGHT: Final = 10.0  # values' worth of the rate that is assumed at first
 RATE_SURE: Final = 30.0  # the same for Rate, of which there is less to learn: the more it learns, the later it notices
 CALM: Final = 20.0  # values before Rate bets: until then its level is the fleet's, which may not be this stream's
 RATIOS: Final = (2.5, 4.0, 0.4)  # bets of Rate: the odds multiplied by that
@@ -65,6 +66,7 @@ def _log_mgf(delta: float) -> float:
 
 
 COSTS: Final = tuple(math.exp(-_log_mgf(k * STEP)) for k in (1, 2))
+GREAT_COST: Final = math.exp(-_log_mgf(3 * STEP))
 
 
 class _Detector:
@@ -89,6 +91,11 @@ class _Detector:
     def log_e_value(self) -> float:
         """Nats of evidence for a change; minus infinity before the first bet. Compare with `threshold`, or hand to e-BH."""
         return math.log(self._evidence / STARTS) if self._evidence else -math.inf
+
+    @property
+    def e_value(self) -> float:
+        """The evidence itself, 0 before the first bet."""
+        return self._evidence / STARTS
 
     def _settle(self, factors: Sequence[float], at: float) -> None:
         """Pay out every bet, old and new; the change began when all together last began to win (Page 1954)."""
@@ -144,7 +151,7 @@ class Level(_Detector):
     """
 
     __slots__ = ("count", "mean", "squares", "weight")
-    SHARES = (0.25,) * 4
+    SHARES: ClassVar[Sequence[float]] = (0.25,) * 4
     SURE = LEVEL_SURE
 
     def reset(self) -> None:
@@ -187,24 +194,53 @@ class Level(_Detector):
         return math.sqrt(self.squares / (self.count - 1) * (1 / w + 1 / self.weight))
 
     def _factors(self, u: float) -> Sequence[float]:
-        """What the bets win, of Student's t with count − 1 degrees of freedom: made normal (Wallace 1959), and cut."""
-        nu = self.count - 1
-        z = (8 * nu + 1) / (8 * nu + 3) * math.sqrt(nu * math.log1p(u * u / nu))
-        up = math.exp(math.copysign(STEP * min(z, CLIP), u))
+        """What the bets win on a value so many units from the mean."""
+        up = math.exp(STEP * self._normal(u))
         down, (one, two) = 1 / up, COSTS
         return one * up, two * up * up, one * down, two * down * down
 
+    def _normal(self, u: float) -> float:
+        """Student's t with count − 1 degrees of freedom made normal (Wallace 1959), and cut."""
+        nu = self.count - 1
+        z = (8 * nu + 1) / (8 * nu + 3) * math.sqrt(nu * math.log1p(u * u / nu))
+        return math.copysign(min(z, CLIP), u)
+
     def state(self) -> tuple[float, ...]:
-        """All there is to keep: ten numbers."""
+        """All there is to keep: six numbers and one for each bet."""
         return (self.count, self.weight, self.mean, self.squares, *self._stakes())
 
     @classmethod
     def restored(cls, state: Sequence[float]) -> Self:
         """The detector that `state` was taken from: goes on exactly as if it had never stopped."""
         own = cls()
-        own.count, own.weight, own.mean, own.squares = state[:4]
-        own._place(state[4:])
+        own.load(state)
         return own
+
+    def load(self, state: Sequence[float]) -> None:
+        """Stand where `state` was taken."""
+        self.count, self.weight, self.mean, self.squares = state[:4]
+        self._place(state[4:])
+
+
+class Rise(Level):
+    """Whether the mean of real values rose: as `Level`, with all its bets on that side, and one on a greater rise.
+
+    Examples
+    --------
+    >>> rise = Rise()
+    >>> for n in range(200):
+    ...     rise.learn_one(n * 37 % 101 / 50 - n / 100, at=n)
+    >>> rise.log_e_value < 0
+    True
+    """
+
+    __slots__ = ()
+    SHARES = (1 / 3,) * 3
+
+    def _factors(self, u: float) -> Sequence[float]:
+        up = math.exp(STEP * self._normal(u))
+        one, two = COSTS
+        return one * up, two * up * up, GREAT_COST * up * up * up
 
 
 class Rate(_Detector):
@@ -237,7 +273,7 @@ class Rate(_Detector):
     SHARES = SHARES
     SURE = RATE_SURE
 
-    def __init__(self, rate: float = 0.05, rate_weight: float = 10.0) -> None:
+    def __init__(self, rate: float = 0.05, rate_weight: float = RATE_WEIGHT) -> None:
         self.rate, self.rate_weight = rate, rate_weight
         super().__init__()
 
@@ -272,12 +308,16 @@ class Rate(_Detector):
         return (self.ones, self.weight, *self._stakes())
 
     @classmethod
-    def restored(cls, state: Sequence[float], rate: float = 0.05, rate_weight: float = 10.0) -> Self:
+    def restored(cls, state: Sequence[float], rate: float = 0.05, rate_weight: float = RATE_WEIGHT) -> Self:
         """The detector that `state` was taken from: goes on exactly as if it had never stopped."""
         own = cls(rate, rate_weight)
-        own.ones, own.weight = state[:2]
-        own._place(state[2:])
+        own.load(state)
         return own
+
+    def load(self, state: Sequence[float]) -> None:
+        """Stand where `state` was taken."""
+        self.ones, self.weight = state[:2]
+        self._place(state[2:])
 
 
 class VisitMean:

@@ -8,7 +8,9 @@ is at least n / (rate · k). What does not speak counts in n with an e-value of 
 
 That a group changed together is weighed against what happens everywhere: a share π of homes changes for reasons of its own.
 If a share ε of the group did, an e-value e is worth (1 − ε + ε e) / (1 − π + π e), and the group the product of that over
-its homes. So a group is not suspected for a few homes, however strong their evidence: none is worth more than ε / π.
+its homes. So a group is not suspected for a few homes, however strong their evidence: none is worth more than ε / π. Homes that
+hear the same noise (a street, a shared wall) tell the same thing several times. Where at most m of a group's homes depend on
+each other, the m-th root of the product has a mean of at most 1 all the same (Hölder's inequality).
 """
 
 from collections.abc import Sequence
@@ -49,7 +51,7 @@ def e_bh(log_e_values: Sequence[float], rate: float, hypotheses: int = 0) -> lis
     return [int(i) for i in order[: enough[-1] + 1]] if len(enough) else []
 
 
-def log_e_value_of_group(log_e_values: Sequence[float], background: float) -> float:
+def log_e_value_of_group(log_e_values: Sequence[float], background: float, dependent: int = 1) -> float:
     """Nats of evidence that a group's homes changed together, rather than each for itself as homes everywhere do.
 
     Parameters
@@ -58,6 +60,8 @@ def log_e_value_of_group(log_e_values: Sequence[float], background: float) -> fl
         Of every home of the group; minus infinity for one that is silent.
     background
         The share of homes that change for reasons of their own.
+    dependent
+        How many of the homes may depend on each other.
 
     Examples
     --------
@@ -68,7 +72,7 @@ def log_e_value_of_group(log_e_values: Sequence[float], background: float) -> fl
     """
     e = np.exp(np.minimum(np.asarray(log_e_values, np.float64), _LOG_MAX))
     alone = _log_likelihoods(e, background).sum()
-    together = [float(_log_likelihoods(e, share).sum() - alone) for share in SHARES]
+    together = [float(_log_likelihoods(e, share).sum() - alone) / dependent for share in SHARES]
     greatest = max(together)
     return greatest + float(np.log(np.mean(np.exp(np.asarray(together) - greatest))))
 

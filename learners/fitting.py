@@ -18,17 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .projection import DIMENSIONS, Channels, Projection, Quality
-from .recordings import Codes, Numbers, Recordings
+from .recordings import Codes, Flags, Numbers, Recordings
 from .trials import Trials, best_temperature, presented, trials_of
 
-__all__ = ["FOLDS", "PEOPLE_MIN", "fit", "folds_of"]
+__all__ = ["FOLDS", "PEOPLE_MIN", "check", "fit", "folds_of"]
 
 SHRINK_WITHIN: Final = 0.5
-SHRINK_CLASSIFIER: Final = 0.6
+ALTERED_SHARE: Final = 0.3  # of that within a person: more, and other channels are told worse; less, and altered people are
+SHRINK_CLASSIFIER: Final = 0.9
 PRIOR_PEOPLE: Final = 100.0  # people's worth of the covariance of all recordings, as a prior of that between people
 COHORT_WEIGHT: Final = 0.1  # people's worth of a cohort's person, of whom one channel and often one day is known
 FOLDS: Final = 5
-PEOPLE_MIN: Final = 8  # with at least two takes each: fewer cannot be held out by twos
+PEOPLE_MIN: Final = 6  # with at least two takes each: fewer cannot be held out by twos
 QUALITY_BINS: Final = 6
 QUALITY_MIN: Final = 120  # recordings of known quality: 20 a bin
 
@@ -47,7 +48,7 @@ def fit(recordings: Recordings) -> Projection:
     ValueError
         Telling what there is too little of, or what is wrong with the vectors.
     """
-    _check(recordings)
+    check(recordings, PEOPLE_MIN)
     held = [
         (_directions(recordings.only(~np.isin(recordings.people, fold))), recordings.only(np.isin(recordings.people, fold)))
         for fold in folds_of(recordings.people)
@@ -60,22 +61,21 @@ def fit(recordings: Recordings) -> Projection:
     return replace(final, temperature=best_temperature(Trials.joined(found)))
 
 
-def _check(recordings: Recordings) -> None:
+def check(recordings: Recordings, people_min: int) -> None:
+    """Raise ValueError when the vectors are wrong, or fewer people than that have two takes, or a channel has hardly any."""
     if not np.isfinite(recordings.vectors).all() or not np.isfinite(recordings.cohort).all():
         raise ValueError("there are vectors with NaN or infinite numbers")
     takes = np.unique(np.stack([recordings.people, recordings.takes])[:, ~recordings.altered], axis=1)
     able = int((np.unique(takes[0], return_counts=True)[1] >= 2).sum())
-    if able < PEOPLE_MIN:
-        raise ValueError(
-            f"there are {able} people with two recordings or more, of {len(np.unique(recordings.people))}; "
-            f"a pack needs at least {PEOPLE_MIN}, and {5 * PEOPLE_MIN} for a good one"
-        )
+    if able < people_min:
+        of = len(np.unique(recordings.people))
+        raise ValueError(f"of {of} people {able} have two recordings or more; at least {people_min} are needed")
     if np.ptp(recordings.vectors, axis=0).max() == 0:
         raise ValueError("all vectors are the same")
     for channel, name in enumerate(recordings.names):
         heard = len(np.unique(recordings.people[(recordings.channels == channel) & ~recordings.altered]))
-        if heard < PEOPLE_MIN // 2:
-            raise ValueError(f"the channel {name!r} has recordings of {heard} people; it needs at least {PEOPLE_MIN // 2}")
+        if heard < people_min // 2:
+            raise ValueError(f"the channel {name!r} has recordings of {heard} people; at least {people_min // 2} are needed")
 
 
 # ---- directions
@@ -87,7 +87,7 @@ def _directions(recordings: Recordings) -> Projection:
     moved = recordings.vectors - means[recordings.channels]
     people, who = np.unique(recordings.people, return_inverse=True)
     places = np.array([moved[(who == i) & ~recordings.altered].mean(0) for i in range(len(people))])
-    within, own = _covariance(moved - places[who]), _covariance(places - places.mean(0))
+    within, own = _within(moved - places[who], recordings.altered), _covariance(places - places.mean(0))
     cohort = recordings.cohort - recordings.cohort.mean(0) if len(recordings.cohort) else recordings.cohort
     between = len(people) * _levelled(own) + PRIOR_PEOPLE * _levelled(within + own)
     if len(cohort):
@@ -105,6 +105,14 @@ def _directions(recordings: Recordings) -> Projection:
         _single(weights), _single(bias),
     )  # fmt: skip
     return Projection(recordings.metric, _single(matrix), _single(means[0]), _single(spread[best]), 1.0, channels)
+
+
+def _within(residuals: Numbers, altered: Flags) -> Numbers:
+    """How one person varies: from recording to recording, and a little as if they changed."""
+    plain = _covariance(residuals[~altered])
+    if not altered.any():
+        return plain
+    return (1 - ALTERED_SHARE) * plain + ALTERED_SHARE * _covariance(residuals[altered])
 
 
 def _channel_means(recordings: Recordings) -> Numbers:

@@ -8,7 +8,7 @@ from typing import Final
 
 from . import plain
 
-__all__ = ["COMPILED", "compare", "compare_kept", "drop", "fold", "project", "unpack"]
+__all__ = ["COMPILED", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
 
 
 def _chosen() -> ModuleType:
@@ -25,6 +25,6 @@ def _chosen() -> ModuleType:
 
 _kernels = _chosen()
 COMPILED: Final = _kernels is not plain
-compare, compare_kept, drop, fold, project, unpack = (
-    getattr(_kernels, name) for name in ("compare", "compare_kept", "drop", "fold", "project", "unpack")
+compare, compare_kept, drop, expected, fold, follow, project, unpack = (
+    getattr(_kernels, name) for name in ("compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack")
 )

@@ -95,6 +95,10 @@ class PhoneReliability:
         self.log_odds = max(LOG_ODDS_MIN, min(before + rate * math.log(informative / blind), LOG_ODDS_MAX))
         return self.log_odds - before
 
+    def doubt(self) -> None:
+        """Trust it no more than even, until it proves itself: it may have changed hands."""
+        self.log_odds = max(LOG_ODDS_MIN, min(self.log_odds, -self.prior_log_odds))
+
 
 @dataclass(slots=True)
 class StrangerPhones:

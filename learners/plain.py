@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 __all__ = [
     "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Known",
-    "Model", "Rows", "Tails", "compare", "compare_kept", "drop", "fold", "project", "unpack",
+    "Model", "Probe", "Rows", "Tails", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float32]
@@ -22,11 +22,13 @@ Codes = npt.NDArray[np.int8]
 # The folded past of each person in turn, TAILS by channel: means at float16 precision, recordings that each stands for, mean and
 # first time.
 Tails = tuple[Floats, Floats, Days, Days]
-# Kept recordings: vectors in whole steps of STEP (n, k), times (n,), channels (n,), shares (n, people). The first `used` count.
-Rows = tuple[Codes, Days, Codes, Floats]
-# Of people in general: variance between them (k,), temperature; of recordings: noise by channel (c,), how much more that is
-# between two channels (c, c), and how they age, per day and at most.
+# Kept recordings: vectors in whole steps of STEP (n, k), times (n,), channels (n,), noises (n,), shares (n, people). The first
+# `used` count.
+Rows = tuple[Codes, Days, Codes, Floats, Floats]
+# Of people in general: variance between them (k,), temperature; of recordings: noise by channel (c,), variance of a person's move
+# between two channels (c, c), and how recordings age, per day and at most.
 Model = tuple[Floats, float, Floats, Floats, float, float]
+Probe = tuple[Floats, float, int, float]  # a recording to compare: vector (k,), day, channel, noise
 Known = tuple[Tails, Rows, int, Model]  # all that is known in one space; the number is how many rows count
 
 TAILS: Final = 2  # per person and channel: what was enrolled by hand, and the rest
@@ -57,56 +59,84 @@ def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, uni
     return projected, channel
 
 
-def compare(known: Known, probe: Floats, day: float, channel: int, without: int) -> Days:
-    """(people + rows that count,) log-likelihood ratios, nats, of a probe (k,) of a channel: of each person, then of each row.
+def compare(known: Known, probe: Probe, without: int) -> Days:
+    """(people + rows that count,) log-likelihood ratios, nats, of a probe: of each person, then of each row.
 
     First each person against anybody, of unknown people 0; then, of each kept row, whoever made that one recording against
-    anybody. What is of age t tells of its owners with weight share / (noise + shift + min(per_day |t|, most)). The row
-    `without` is left out (-1: none): its place gets 0.
+    anybody. The row `without` is left out (-1: none): its place gets 0. What is of age t tells of its owners with weight
+    share / (noise + min(per_day |t|, most)); all that is of one channel, M together, tells of another with 1 / (1 / M + shift),
+    for a person moves between channels once and not once a recording.
     """
     tails, rows, used, model = known
-    _, _, noise, shift, per_day, most = model
-    vectors, times, channels, shares = _joined(tails, rows, used, len(noise))
-    weight = 1 / (noise[channels] + shift[channels, channel] + np.minimum(per_day * np.abs(times - day), most))
-    if without >= 0:
-        weight[len(tails[1]) + without] = 0
-    owned: Floats = (shares.T * weight).astype(np.float32)  # (people, tails and rows)
-    of_people = _llr(probe, owned @ vectors, owned.sum(1), noise[channel], model)
-    alone: Floats = weight[len(tails[1]) :].astype(np.float32)
-    of_rows = _llr(probe, vectors[len(tails[1]) :] * alone[:, None], alone, noise[channel], model)
-    return np.concatenate([of_people, of_rows])
+    vector, _, channel, noise = probe
+    _, _, _, shift, _, _ = model
+    vectors, channels, weight, shares = _weighed(known, probe, without)
+    total, mass = _gathered(vectors, channels, (shares.T * weight).astype(np.float32), shift[:, channel])
+    alone: Floats = (weight / (1 + weight * shift[channels, channel]))[len(tails[1]) :].astype(np.float32)
+    of_rows = _llr(probe, vectors[len(tails[1]) :] * alone[:, None], alone, model)
+    return np.concatenate([_llr(probe, total, mass, model), of_rows])
+
+
+def expected(known: Known, probe: Probe, shares: Floats) -> tuple[Floats, float]:
+    """(k,) where a probe would lie if made by people with these `shares` (people,), and how surely that is known (0 to 1).
+
+    Each person's mean counts by their share and by mass / (mass + 1): of somebody heard once half.
+    """
+    _, _, _, (_, _, _, shift, _, _) = known
+    vectors, channels, weight, owned = _weighed(known, probe, -1)
+    total, mass = _gathered(vectors, channels, (owned.T * weight).astype(np.float32), shift[:, probe[2]])
+    part = shares * (mass > COMPARED_MASS_MIN) / (mass + 1)
+    sure = float((part * mass).sum())
+    mean: Floats = (part @ total).astype(np.float32)
+    return (mean / np.float32(sure) if sure > 0 else mean), sure
 
 
 def compare_kept(known: Known) -> Days:
     """(rows that count, people + rows that count): each kept row against all the others and the tails."""
-    _, (vectors, times, channels, shares), used, _ = known
+    _, (vectors, times, channels, noises, shares), used, _ = known
     llr = np.zeros((used, shares.shape[1] + used))
     for i in range(used):
-        llr[i] = compare(known, vectors[i] * np.float32(STEP), times[i], channels[i], i)
+        llr[i] = compare(known, (vectors[i] * np.float32(STEP), times[i], channels[i], noises[i]), i)
     return llr
 
 
-def _joined(tails: Tails, rows: Rows, used: int, of_channels: int) -> tuple[Floats, Days, Codes, Floats]:
-    """Tails and rows as one table: vectors, times, channels, shares."""
-    (means, masses, tail_times, _), (vectors, times, channels, shares) = tails, rows
+def _weighed(known: Known, probe: Probe, without: int) -> tuple[Floats, Codes, Days, Floats]:
+    """Tails and rows as one table: vectors, channels, weights of whole recordings, shares."""
+    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, (_, _, noise, _, per_day, most) = known
     owned = np.zeros((len(masses), shares.shape[1]), np.float32)
     slots = np.arange(len(masses))
-    owned[slots, slots // (TAILS * of_channels)] = masses
+    owned[slots, slots // (TAILS * len(noise))] = masses
+    of = slots % len(noise)
+    age = np.abs(np.concatenate([tail_times, times[:used]]) - probe[1])
+    weight = 1 / (np.concatenate([noise[of], noises[:used]]) + np.minimum(per_day * age, most))
+    if without >= 0:
+        weight[len(masses) + without] = 0
     return (
         np.concatenate([means, vectors[:used] * np.float32(STEP)]),
-        np.concatenate([tail_times, times[:used]]),
-        np.concatenate([(slots % of_channels).astype(np.int8), channels[:used]]),
+        np.concatenate([of.astype(np.int8), channels[:used]]),
+        weight,
         np.concatenate([owned, shares[:used]]),
     )
 
 
-def _llr(probe: Floats, total: Floats, mass: Floats, noise: float, model: Model) -> Days:
-    """(n,) from a probe (k,) and, of n people, the weighted sum (n, k) and mass (n,) of what is theirs."""
-    between, temperature, *_ = model
+def _gathered(vectors: Floats, channels: Codes, owned: Floats, shift: Floats) -> tuple[Floats, Floats]:
+    """(people, k) weighted sum and (people,) mass of what is known of people, from their weights (people, n) in all there is."""
+    total, mass = np.zeros((len(owned), vectors.shape[1]), np.float32), np.zeros(len(owned), np.float32)
+    for channel, moved in enumerate(shift):
+        own = owned[:, channels == channel]
+        found = own.sum(1)
+        total += (own @ vectors[channels == channel]) / (1 + found * moved)[:, None]
+        mass += found / (1 + found * moved)
+    return total, mass
+
+
+def _llr(probe: Probe, total: Floats, mass: Floats, model: Model) -> Days:
+    """(n,) from a probe and, of n people, the weighted sum (n, k) and mass (n,) of what is theirs."""
+    (vector, _, _, noise), (between, temperature, *_) = probe, model
     precision = 1 / between + mass[:, None]
-    mean, variance = total / precision, 1 / precision + noise
-    away = (np.square(mean - probe) / variance + np.log(variance)).sum(-1)
-    anybody = (np.square(probe) / (between + noise) + np.log(between + noise)).sum(-1)
+    mean, variance = total / precision, 1 / precision + np.float32(noise)
+    away = (np.square(mean - vector) / variance + np.log(variance)).sum(-1)
+    anybody = (np.square(vector) / (between + np.float32(noise)) + np.log(between + np.float32(noise))).sum(-1)
     llr = np.clip(0.5 * temperature * (anybody - away).astype(np.float64), -LLR_MAX, LLR_MAX)
     of_known: Days = llr * (mass > COMPARED_MASS_MIN)
     return of_known
@@ -115,11 +145,13 @@ def _llr(probe: Floats, total: Floats, mass: Floats, noise: float, model: Model)
 def fold(known: Known, row: int, which: int, mass_max: float) -> None:
     """Let a row go into its owners' tails `which` of its channel; a full tail (`mass_max`) forgets as much as it takes in."""
     (means, masses, times, since), rows, used, (_, _, noise, *_) = known
-    vectors, row_times, channels, shares = rows
+    vectors, row_times, channels, noises, shares = rows
     vector, time = vectors[row] * np.float32(STEP), row_times[row]
-    for person, mass in enumerate(shares[row].tolist()):
-        if mass < FOLDED_SHARE_MIN:
+    worth = float(noise[channels[row]] / noises[row])
+    for person, share in enumerate(shares[row].tolist()):
+        if share < FOLDED_SHARE_MIN:
             continue
+        mass = share * worth
         tail = (TAILS * person + which) * len(noise) + channels[row]
         before = float(masses[tail])
         part = mass / (before + mass)
@@ -136,3 +168,19 @@ def drop(rows: Rows, row: int, used: int) -> None:
     table: Any
     for table in rows:
         table[row : used - 1] = table[row + 1 : used].copy()
+
+
+def follow(vector: Floats, way: tuple[npt.NDArray[np.int64], Floats], means: Floats, heading: Floats, rates: tuple[float, float]) -> float:
+    """Move two `means` (2, n), of late and usual, towards the chosen and scaled (way: (n,) each) numbers of a vector, by `rates`;
+    they are kept at float16 precision. `heading` (n,) becomes the direction from the usual to the latest, to be multiplied with what
+    is chosen of a vector; returned is what the usual itself has there.
+    """
+    chosen, scale = way
+    x = vector[chosen] * scale
+    means += np.array(rates, np.float32)[:, None] * (x - means)
+    means[:] = means.astype(np.float16)
+    away = means[0] - means[1]
+    length = np.sqrt(away.dot(away))
+    unit = away / length if length > 0 else away
+    heading[:] = unit * scale
+    return float(means[1].dot(unit))

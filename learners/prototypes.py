@@ -3,26 +3,31 @@
 Law: what a person is like is a function of the kept rows and tails alone, so taking a row back, or giving it other
 owners, takes back exactly what was learnt from it.
 
-Theory: two-covariance PLDA with forgetting and channels. A row i of channel c, seen |t| days from a probe of channel c', tells of
-person p with weight r_ip / (n_c + d_cc' + min(q |t|, q_max)); the person's posterior mean is m with precision 1/between + the sum
-of weights; the log-likelihood ratio compares N(x; m, 1/precision + n_c') with N(x; 0, between + n_c'), tempered. A row that must
-go is folded into a tail of its owners: one row that counts as many. An *anchor* tail takes what was enrolled by hand, another
-the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns is told.
+Theory: two-covariance PLDA with forgetting and channels. A row i of noise n_i, seen |t| days from the probe, tells of person p
+with weight r_ip / (n_i + min(q |t|, q_max)); what is of one channel, M together, tells of a probe of another with weight
+1 / (1 / M + d), d the variance of a person's move between the two. The person's posterior mean is m with precision 1/between + the
+sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered. A row that must go
+is folded into a tail of its owners and channel: one row that counts as many. An *anchor* tail takes what was enrolled by hand,
+another the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from copy import copy
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from . import kernels
-from .plain import STEP, TAILS, Days, Floats, Known, Model, Rows, Tails
-from .projection import Presented, Projection
+from .plain import STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Rows, Tails
+from .projection import NOISE_STEP, Presented, Projection
 
 __all__ = ["ANCHOR", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 ROWS_AT_FIRST: Final = 16
+OFFSET_GAIN: Final = 0.15  # of one sure recording
+OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
+OFFSETS_MAX: Final = 4  # devices whose offset is kept
 ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
 
 
@@ -54,7 +59,8 @@ KeptTail = tuple[int, int, float, float, float]  # TAILS * column + which, chann
 class PrototypesState(NamedTuple):
     """How many people there are; the tails that there are, and their vectors (float16) as bytes; the kept rows in their order.
 
-    `vectors`: int8 in steps of STEP; `channels`: a byte each.
+    `vectors`: int8 in steps of STEP; `channels`, `noises` (in steps of NOISE_STEP): a byte each. Then devices and their offsets, and
+    what projection all this is of: under another it means nothing.
     """
 
     people: int
@@ -62,6 +68,9 @@ class PrototypesState(NamedTuple):
     means: bytes
     vectors: bytes
     channels: bytes
+    noises: bytes
+    offsets: list[tuple[str, bytes]]
+    fingerprint: int
 
 
 class SoftPrototypes:
@@ -82,10 +91,11 @@ class SoftPrototypes:
     def __init__(self, projection: Projection, people: int, forgetting: Forgetting) -> None:
         self.projection, self.forgetting, channels = projection, forgetting, projection.channels
         self.keys: list[int] = []
+        self.offsets: dict[str, Floats] = {}  # of devices, the one heard longest ago first: (k,) at float16
         self._slots = TAILS * len(channels.names)  # of a person's tails
         k, tails = projection.dimensions, self._slots * people
         self._tails: Tails = np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails)
-        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), np.zeros((0, people), np.float32)
+        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), np.zeros(0, np.float32), np.zeros((0, people), np.float32)
         self._model: Model = (
             projection.between, projection.temperature, channels.noise, channels.shift, forgetting.per_day, forgetting.most,
         )  # fmt: skip
@@ -102,10 +112,11 @@ class SoftPrototypes:
 
     def _reserve(self, rows: int) -> None:
         """Make room for so many more rows, in the order of their keys."""
-        vectors, times, channels, shares = self._rows
-        more, all_columns = (0, rows), (0, 0)
+        vectors, times, channels, noises, shares = self._rows
+        more, none = (0, rows), (0, 0)
         self._rows = (
-            np.pad(vectors, (more, all_columns)), np.pad(times, more), np.pad(channels, more), np.pad(shares, (more, all_columns)),
+            np.pad(vectors, (more, none)), np.pad(times, more), np.pad(channels, more), np.pad(noises, more),
+            np.pad(shares, (more, none)),
         )  # fmt: skip
 
     def __contains__(self, key: int) -> bool:
@@ -128,9 +139,13 @@ class SoftPrototypes:
         there = masses.nonzero()[0].tolist()
         count = self._slots // TAILS
         tails = [(i // count, i % count, float(masses[i]), float(times[i]), float(since[i])) for i in there]
-        vectors, _, channels, _ = self._rows
-        kept, used = means[there].astype("<f2").tobytes(), len(self.keys)
-        return PrototypesState(self.people, tails, kept, vectors[:used].tobytes(), channels[:used].tobytes())
+        (vectors, _, channels, noises, _), used = self._rows, len(self.keys)
+        steps = (noises[:used] / np.float32(NOISE_STEP)).astype(np.uint8)
+        offsets = [(device, known.astype("<f2").tobytes()) for device, known in self.offsets.items()]
+        return PrototypesState(
+            self.people, tails, means[there].astype("<f2").tobytes(), vectors[:used].tobytes(), channels[:used].tobytes(),
+            steps.tobytes(), offsets, self.projection.fingerprint,
+        )  # fmt: skip
 
     @classmethod
     def restored(
@@ -144,12 +159,14 @@ class SoftPrototypes:
             i = owner * (space._slots // TAILS) + channel
             means[i], masses[i], tail_times[i], since[i] = vector, mass, time, first
         space._reserve(max(0, len(rows) - ROWS_AT_FIRST))
-        vectors, times, channels, shares = space._rows
+        vectors, times, channels, noises, shares = space._rows
+        noises[: len(rows)] = np.frombuffer(state.noises, "u1") * np.float32(NOISE_STEP)
         vectors[: len(rows)] = np.frombuffer(state.vectors, "i1").reshape(-1, projection.dimensions)
         channels[: len(rows)] = np.frombuffer(state.channels, "i1")
         for i, (key, day, owned) in enumerate(rows):
             times[i], shares[i] = day, owned
             space.keys.append(key)
+        space.offsets = {device: np.frombuffer(known, "<f2").astype(np.float32) for device, known in state.offsets}
         return space
 
     # ---- learning
@@ -159,13 +176,14 @@ class SoftPrototypes:
         row = len(self.keys)
         if row == len(self._rows[1]):
             self._reserve(row + 8)
-        vectors, times, channels, owned = self._rows
-        vectors[row], times[row], channels[row], owned[row] = heard.vector * np.float32(1 / STEP), time, heard.channel, shares
+        vectors, times, channels, noises, owned = self._rows
+        vectors[row], channels[row], noises[row] = heard.vector * np.float32(1 / STEP), heard.channel, heard.noise
+        times[row], owned[row] = time, shares
         self.keys.append(key)
 
     def share(self, key: int, shares: Sequence[float]) -> None:
         """Give a kept row other owners."""
-        self._rows[3][self.keys.index(key)] = shares
+        self._rows[4][self.keys.index(key)] = shares
 
     def vector(self, key: int) -> Floats:
         """A kept row's vector (k,)."""
@@ -190,39 +208,85 @@ class SoftPrototypes:
         for table in self._tails:
             table[first : first + channels] = 0
 
+    def fade_tails(self, person: int, mass_max: float) -> None:
+        """Let each tail of a person count for no more than so many recordings: they changed."""
+        masses = self._tails[1][self._slots * person : self._slots * (person + 1)]
+        np.minimum(masses, np.float32(mass_max), out=masses)
+
     def add_person(self) -> None:
         """One more column, of whom nothing is known."""
         means, masses, tail_times, since = self._tails
         more = (0, self._slots)
         self._tails = np.pad(means, (more, (0, 0))), np.pad(masses, more), np.pad(tail_times, more), np.pad(since, more)
-        vectors, times, channels, shares = self._rows
-        self._rows = vectors, times, channels, np.pad(shares, ((0, 0), (0, 1)))
+        vectors, times, channels, noises, shares = self._rows
+        self._rows = vectors, times, channels, noises, np.pad(shares, ((0, 0), (0, 1)))
 
     def remove_person(self, person: int) -> None:
         """Take a column out; what rows belonged to that person belongs to nobody."""
         own = slice(self._slots * person, self._slots * (person + 1))
         means, masses, tail_times, since = self._tails
         self._tails = np.delete(means, own, axis=0), np.delete(masses, own), np.delete(tail_times, own), np.delete(since, own)
-        vectors, times, channels, shares = self._rows
-        self._rows = vectors, times, channels, np.ascontiguousarray(np.delete(shares, person, axis=1))
+        vectors, times, channels, noises, shares = self._rows
+        self._rows = vectors, times, channels, noises, np.ascontiguousarray(np.delete(shares, person, axis=1))
+
+    def as_enrolled(self, person: int, enrolled: Container[int]) -> "SoftPrototypes":
+        """The same to compare with, but of one person nothing is known but ANCHOR tails and the rows `enrolled`."""
+        before = copy(self)
+        means, masses, times, since = self._tails
+        first, shares = self._slots * person + REST * (self._slots // TAILS), self._rows[-1].copy()
+        masses = masses.copy()
+        masses[first : first + self._slots // TAILS] = 0
+        shares[[row for row, key in enumerate(self.keys) if key not in enrolled], person] = 0
+        before._tails, before._rows = (means, masses, times, since), (*self._rows[:-1], shares)
+        return before
+
+    # ---- the device that heard it
+
+    def aligned(self, device: str, heard: Presented) -> Presented:
+        """A recording as it would be of a device like all others: less the device's own offset, as far as that is sure.
+
+        The offset is the fading mean of what recordings of the device had beside the people who made them, shrunk by its
+        chance part (James and Stein 1961).
+        """
+        known = self.offsets.get(device)
+        if known is None:
+            return heard
+        square = float(known @ known)
+        chance = OFFSET_CHANCE * len(known)
+        if square <= chance:
+            return heard
+        steps = np.rint((heard.vector - np.float32(1 - chance / square) * known) * np.float32(1 / STEP))
+        return heard._replace(vector=np.clip(steps, -STEPS_MAX, STEPS_MAX) * np.float32(STEP) + np.float32(0))
+
+    def learn_offset(self, device: str, raw: Presented, time: float, shares: Sequence[float]) -> None:
+        """Learn from a recording what its device adds, given who probably made it."""
+        mean, sure = kernels.expected(self._known, (raw.vector, time, raw.channel, raw.noise), np.array(shares, np.float32))
+        known = self.offsets.pop(device, None)
+        if known is None:
+            known = np.zeros(len(mean), np.float32)
+        moved = known + np.float32(OFFSET_GAIN * sure) * (raw.vector - mean - known)
+        self.offsets[device] = moved.astype(np.float16).astype(np.float32)
+        if len(self.offsets) > OFFSETS_MAX:
+            del self.offsets[next(iter(self.offsets))]
 
     # ---- scoring
 
     def mass(self) -> Floats:
         """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        total: Floats = self._tails[1].reshape(-1, self._slots).sum(1) + self._rows[3][: len(self.keys)].sum(0)
+        total: Floats = self._tails[1].reshape(-1, self._slots).sum(1) + self._rows[4][: len(self.keys)].sum(0)
         return total
 
     def llr(self, heard: Presented, time: float) -> Days:
         """(people + kept rows,) log-likelihood ratios, nats, of a recording against anybody: of each person, of each row alone."""
-        llr: Days = kernels.compare(self._known, heard.vector, time, heard.channel, -1)
+        llr: Days = kernels.compare(self._known, (heard.vector, time, heard.channel, heard.noise), -1)
         return llr
 
     def llr_of(self, key: int) -> Days:
         """The same of a kept row against all the others; at its own place 0."""
         row = self.keys.index(key)
-        vectors, times, channels, _ = self._rows
-        llr: Days = kernels.compare(self._known, vectors[row] * np.float32(STEP), times[row], channels[row], row)
+        vectors, times, channels, noises, _ = self._rows
+        probe = vectors[row] * np.float32(STEP), float(times[row]), int(channels[row]), float(noises[row])
+        llr: Days = kernels.compare(self._known, probe, row)
         return llr
 
     def llr_kept(self) -> Days:
@@ -233,7 +297,7 @@ class SoftPrototypes:
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
         rows = [self.keys.index(key) for key in keys]
-        vectors, _, _, shares = self._rows
+        vectors, _, _, _, shares = self._rows
         own = shares[rows, person]
         mass = float(own.sum())
         return None if mass <= 0 else ((own @ vectors[rows]) * np.float32(STEP / mass), mass)

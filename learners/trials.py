@@ -5,16 +5,17 @@ Law: a recording is never compared with another of its own take, and no trial le
 Measures as in ISO/IEC 19795-1 (equal error rate) and Brümmer and du Preez 2006 (Cllr, and its least under any calibration).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
 from .projection import Projection
-from .recordings import Codes, Flags, Numbers, Recordings
+from .recordings import Codes, Flags, Numbers, Recordings, unit
 
 __all__ = [
-    "ENROLMENTS", "Trials", "best_temperature", "cllr", "equal_error_rate", "interval", "min_cllr", "presented", "trials_of",
+    "ENROLMENTS", "Trials", "best_temperature", "cllr", "equal_error_rate", "interval", "min_cllr", "plain_trials_of",
+    "presented", "trials_of",
 ]  # fmt: skip
 
 ENROLMENTS: Final = (1, 3)  # recordings that somebody is known by
@@ -64,17 +65,32 @@ def presented(projection: Projection, vectors: Numbers) -> tuple[Numbers, Codes]
 def trials_of(projection: Projection, recordings: Recordings) -> Trials:
     """Enrolments of 1 and of 3 takes in the ordinary channel, each against the recordings of all other takes."""
     x, channel = presented(projection, recordings.vectors)
-    noise = projection.channels.noise[channel].astype(np.float64) * projection.quality.noise_of(recordings.quality)
-    probes = _spaced(np.arange(len(x)), PROBES_MAX)
-    found = []
-    for enrolled in _enrolments(recordings):
-        other = probes[~np.isin(recordings.takes[probes], recordings.takes[enrolled])]
-        known = _Known(x[enrolled], channel[enrolled], noise[enrolled])
-        llr = _llr(projection, known, _Known(x[other], channel[other], noise[other])) * projection.temperature
+    known = _Known(x, channel, projection.channels.noise[channel] * projection.quality.noise_of(recordings.quality))
+    return _compared(
+        recordings, lambda own, other: projection.temperature * _llr(projection, known.only(own), known.only(other))
+    )
+
+
+def plain_trials_of(recordings: Recordings) -> Trials:
+    """The same trials by the metric alone: the likeness to the mean of those enrolled, in no unit."""
+
+    def likeness(own: Codes, other: Codes) -> Numbers:
+        mean, rows = recordings.vectors[own].mean(0), recordings.vectors[other]
+        alike: Numbers = rows @ unit(mean) if recordings.metric == "cosine" else -np.linalg.norm(rows - mean, axis=1)
+        return alike
+
+    return _compared(recordings, likeness)
+
+
+def _compared(recordings: Recordings, score: Callable[[Codes, Codes], Numbers]) -> Trials:
+    """All trials, scored from the rows of who is enrolled and of what comes."""
+    probes, found = _spaced(np.arange(len(recordings.people)), PROBES_MAX), []
+    for own in _enrolments(recordings):
+        other = probes[~np.isin(recordings.takes[probes], recordings.takes[own])]
         same = np.ones(len(other), np.int64)
         found.append(
             Trials(
-                llr, recordings.people[enrolled[0]] * same, recordings.people[other], len(enrolled) * same,
+                score(own, other), recordings.people[own[0]] * same, recordings.people[other], len(own) * same,
                 recordings.channels[other], recordings.altered[other],
             )
         )  # fmt: skip
@@ -104,6 +120,9 @@ class _Known(NamedTuple):
     x: Numbers
     channel: Codes
     noise: Numbers
+
+    def only(self, rows: Codes) -> "_Known":
+        return _Known(self.x[rows], self.channel[rows], self.noise[rows])
 
 
 def _llr(projection: Projection, enrolled: _Known, probes: _Known) -> Numbers:
@@ -145,9 +164,10 @@ def _crossing(mated: Flags, weights: Numbers) -> float:
 
 def interval(trials: Trials) -> tuple[float, float]:
     """The middle 90 % of equal error rates when the people are drawn anew, with replacement."""
-    trials = trials.only(np.argsort(-trials.llr, kind="stable"))
-    rng, everybody, mated = np.random.default_rng(0), np.unique(trials.enrolled), trials.mated
-    one, other = (np.searchsorted(everybody, people) for people in (trials.enrolled, trials.probe))
+    order = np.argsort(-trials.llr, kind="stable")
+    mated = trials.mated[order]
+    rng, everybody = np.random.default_rng(0), np.unique(trials.enrolled)
+    one, other = (np.searchsorted(everybody, people[order]) for people in (trials.enrolled, trials.probe))
     rates = []
     for _ in range(RESAMPLED):
         drawn = np.bincount(rng.integers(len(everybody), size=len(everybody)), minlength=len(everybody)).astype(np.float64)
@@ -165,24 +185,24 @@ def cllr(llr: Numbers, mated: Flags) -> float:
 
 def min_cllr(llr: Numbers, mated: Flags) -> float:
     """The same after the best monotone calibration (pool adjacent violators)."""
-    order = np.lexsort((mated, llr))  # among equals the non-mated first
-    ends = np.append(np.flatnonzero(np.diff(mated[order])), len(order) - 1)  # the last of each run of one kind
-    share = np.where(mated[order], 0.5 / mated.sum(), 0.0)
-    weight = np.where(mated[order], share, 0.5 / (~mated).sum())
-    up, total = np.cumsum(share)[ends], np.cumsum(weight)[ends]
+    order = np.argsort(llr)
+    equals = np.flatnonzero(np.diff(llr[order], append=np.inf))  # the last of each run of equal ratios
+    of_mated = np.cumsum(mated[order] / mated.sum() / 2)[equals]
+    whole = of_mated + np.cumsum(~mated[order] / (~mated).sum() / 2)[equals]
+    share = np.diff(of_mated, prepend=0) / np.diff(whole, prepend=0)
+    corners_at = np.diff(share, append=np.inf) != 0
     pools = [(0.0, 0.0)]  # mated and whole weight so far, at the corners of the convex hull below them
-    for corner in zip(up.tolist(), total.tolist(), strict=True):
+    for corner in zip(of_mated[corners_at].tolist(), whole[corners_at].tolist(), strict=True):
         while len(pools) > 1 and _slope(pools[-2], pools[-1]) >= _slope(pools[-1], corner):
             pools.pop()
         pools.append(corner)
-    corners = np.array(pools)
-    of_mated, of_all = np.diff(corners[:, 0]), np.diff(corners[:, 1])
-    p = np.clip(of_mated / of_all, 1e-12, 1 - 1e-12)
-    return float(-(of_mated * np.log2(p) + (of_all - of_mated) * np.log2(1 - p)).sum())
+    pooled = np.diff(np.array(pools), axis=0)
+    p = np.clip(pooled[:, 0] / pooled[:, 1], 1e-12, 1 - 1e-12)
+    return float(-(pooled[:, 0] * np.log2(p) + (pooled[:, 1] - pooled[:, 0]) * np.log2(1 - p)).sum())
 
 
 def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
-    return (other[0] - one[0]) / max(other[1] - one[1], 1e-300)
+    return (other[0] - one[0]) / (other[1] - one[1])
 
 
 def best_temperature(trials: Trials) -> float:

@@ -6,7 +6,7 @@ acts so that twice does no harm.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -67,8 +67,8 @@ def subscribe(
     group: str | None = None,
     seen: Mapping[str, int] = {},
     stop: Callable[[], bool] | None = None,
-) -> Iterator[Alert]:
-    """States of alerts, as they were published.
+) -> Generator[Alert, None, None]:
+    """States of alerts, as they were published. To leave the group at once when it is not read to its end, `close` it.
 
     Parameters
     ----------

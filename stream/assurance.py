@@ -1,35 +1,72 @@
 """Tiers: what an answer is good for.
 
-Law: a tier is given by sensors and prior alone; no claim raises one. Tier 4 needs two sensors that agree, tier 5 also a
-PIN of that person a few minutes before.
+Law: a tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 4 needs two sensors
+that agree, tier 5 also a PIN of that person a few minutes before.
+
+What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own answers: an
+event that leaves the ledger has the last word on who it was.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+from learners.thresholds import Control
 
 from .household import Home
+from .ledger import Row
 from .policy import Policy
 from .records import GUEST
 
-__all__ = ["tier_of"]
+__all__ = ["BUDGETS", "SENSORS", "learn_tiers", "tier_of"]
 
 SENSORS = ("voice", "face", "phone")
+BUDGETS: Final = {1: 0.1, 2: 0.05, 3: 0.01, 4: 0.001}  # of guests' events, from tier 2 on of members', that may be wrong
+AGREEING_MIN: Final = 2  # sensors, for tier 4
 
 
 def tier_of(
     home: Home, policy: Policy, posterior: dict[str, float], llr: Mapping[str, Sequence[float]], at: int
 ) -> tuple[int, str | None]:
     """(tier, the member named at tier 2 or above) of an answer at a time (ms)."""
-    limits = policy.tiers
     best = max(posterior, key=posterior.__getitem__)
-    p = posterior[best]
-    if best == GUEST or p < limits.personal:
-        return int(1 - posterior[GUEST] >= limits.present), None
-    if p < limits.private:
+    sure = _log_odds(posterior[best])
+    if best == GUEST or sure < _asked(home, policy, 2):
+        return int(_log_odds(1 - posterior[GUEST]) >= _asked(home, policy, 1)), None
+    if sure < _asked(home, policy, 3):
         return 2, best
     column = home.column(best)
     assert column is not None, "the answer names a member"
     agreeing = sum(llr[s][column] > 0 for s in SENSORS if s in llr)
-    if p < limits.purchase or agreeing < 2:
+    if sure < _asked(home, policy, 4) or agreeing < AGREEING_MIN:
         return 3, best
     pin = home.people[column].last_pin_at
-    return 5 if pin is not None and 0 <= at - pin <= limits.pin_minutes * 60_000 else 4, best
+    return 5 if pin is not None and 0 <= at - pin <= policy.tiers.pin_minutes * 60_000 else 4, best
+
+
+def _asked(home: Home, policy: Policy, tier: int) -> float:
+    """The least log odds of a tier in this home."""
+    return _log_odds(policy.tiers.least[tier - 1]) + max(kind.caution for kind in home.thresholds[tier - 1])
+
+
+def _log_odds(p: float) -> float:
+    return math.log(p / (1 - p)) if 0 < p < 1 else math.copysign(math.inf, p - 0.5)
+
+
+def learn_tiers(home: Home, policy: Policy, row: Row) -> None:
+    """Learn from an event that leaves the ledger how far its first answer was right, as far as anybody can tell now.
+
+    Of what sensors and claims say of it the worse counts: what is claimed can make thresholds stricter, never laxer.
+    """
+    if row.enrolled:
+        return
+    limits = policy.tiers
+    control, told = Control(limits.learning_rate, limits.lower_nats, limits.higher_nats), (row.evidence, row.shares)
+    named = None if row.first_named is None else 1 + home.panel.names.index(row.first_named)
+    for tier, (guests, members) in zip(BUDGETS, home.thresholds, strict=True):
+        aim, reached = BUDGETS[tier] * limits.budget_share, row.first_tier >= tier
+        guest = (max if reached else min)(shares[0] for shares in told)
+        guests.learn_one(guest * reached, guest, aim, control)
+        if tier > 1:  # at tier 1 nobody is named
+            other = 0.0 if named is None else max(1 - shares[0] - shares[named] for shares in told)
+            members.learn_one(other * reached, 1 - guest, aim, control)

@@ -16,6 +16,7 @@ from .commands.alerts import alerts
 from .commands.doctor import doctor
 from .commands.faults import EXIT_INTERRUPTED, faults_explained
 from .commands.feed import feed
+from .commands.fit import fit
 from .commands.fleet import fleet
 from .commands.identities import identities
 from .commands.inspect import inspect
@@ -95,6 +96,13 @@ app.command(
     "  [cyan]kithkin doctor[/]   a table; exit code 1 when something is wrong\n\n"
     "  [cyan]kithkin doctor --wiring wiring.toml --json[/]",
 )(doctor)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin fit recordings.npz --encoder ecapa-2 --metric cosine --out ecapa-2.npz[/]\n\n"
+    "  [cyan]kithkin fit recordings.npz --encoder ecapa-2 --metric cosine --without ada,ben[/]   as if these were not there\n\n"
+    "  [cyan]kithkin fit --log monday.jsonl.gz tuesday.jsonl.gz --encoder ecapa-2 --metric cosine[/]   without any recordings\n\n"
+    "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
+)(fit)
 app.add_typer(topics, name="topics")
 
 

@@ -50,6 +50,7 @@ def forget_person(home: Home, column: int) -> None:
         space.remove_person(column)
     del home.presence.steps[column], home.people[column]
     home.known = None
+    home.watch.forget_person(person_id)
     home.habits.forget(person_id)
     for row in home.rows:
         recount(home, row, 1)
@@ -59,13 +60,14 @@ def forget_person(home: Home, column: int) -> None:
             forget_phone(home, phone_id)
     home.waiting = [w for w in home.waiting if w.claim.person_id != person_id]
     home.known = None
+    home.disbelief = [s for s in home.disbelief if s.person_id != person_id]
     home.folded = {k: (which, [o for o in owners if o != person_id]) for k, (which, owners) in home.folded.items()}
     home.learn_names()
     recalibrate(home)
 
 
 def _is_of(row: Row, column: int, person_id: str) -> bool:
-    said = person_id in (row.named, row.label) or any(c.person_id == person_id for c in row.claims)
+    said = person_id in (row.named, row.first_named, row.label) or any(c.person_id == person_id for c in row.claims)
     return said or max(row.shares[column + 1], row.evidence[column + 1]) > SHARE_MAX
 
 

@@ -30,7 +30,8 @@ class Probe:
 
     number: int
     day: float
-    heard: dict[str, Presented]  # by encoder
+    raw: dict[str, Presented]  # by encoder, as it came
+    heard: dict[str, Presented]  # less what the device adds
     sightings: tuple[Sighting, ...] | None
     stranger: bool
     habit: dict[str, str | int]
@@ -45,6 +46,7 @@ class Weighed:
     llr: dict[str, list[float]]  # voice, face, phone, habit, as far as present: by column
     phones: list["Heard"]
     stranger_llr: float
+    alike: dict[int, float]  # nats by number of kept event: made by the same person, against by anybody
 
 
 def habit_of(activity: str | None, at: int) -> dict[str, str | int]:
@@ -54,19 +56,22 @@ def habit_of(activity: str | None, at: int) -> dict[str, str | int]:
 
 def look(home: Home, policy: Policy, value: Recognition) -> Probe:
     """What a recognition shows, given which phones this home has registered."""
-    heard = {}
+    raw, heard = {}, {}
     for part in (value.voice, value.face):
         if part is not None:
             least, quality = policy.encoders[part.encoder].quality_min, part.quality
             if not quality or not least or all(quality.get(name, q) >= q for name, q in least.items()):
-                heard[part.encoder] = policy.projection(part.encoder).project(part.embedding)  # type: ignore[arg-type]
+                projection = policy.projection(part.encoder)
+                told = quality.get(projection.quality.name) if quality else None
+                raw[part.encoder] = projection.project(part.embedding, told)  # type: ignore[arg-type]
+                heard[part.encoder] = home.space(part.encoder, policy).aligned(value.device_id, raw[part.encoder])
     sightings, stranger = None, False
     if value.phones is not None:
         known = home.phones
         sightings = tuple([Sighting(p.phone_id, float(round(p.rssi_dbm))) for p in value.phones if p.phone_id in known])
         stranger = len(sightings) < len(value.phones)
     habit = habit_of(value.activity, value.observed_at)
-    return Probe(home.next_row, value.observed_at / DAY_MS, heard, sightings, stranger, habit)
+    return Probe(home.next_row, value.observed_at / DAY_MS, raw, heard, sightings, stranger, habit)
 
 
 class Heard(NamedTuple):
@@ -134,7 +139,7 @@ def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
         parts.append(llr["habit"])
     guest, *prior = home.presence.log_prior(panel.present)
     logits = [guest + stranger_llr + returning_llr(home, policy, alike), *map(sum, zip(prior, *parts, strict=True))]
-    return Weighed(logits, softmax(logits), llr, phones, stranger_llr)
+    return Weighed(logits, softmax(logits), llr, phones, stranger_llr, alike)
 
 
 def add_alike(alike: dict[int, float], keys: Sequence[int], llr: Sequence[float]) -> None:

@@ -9,13 +9,16 @@ from typing import Final
 from learners.phones import PhoneReliability
 
 from . import erasure
+from .change import watch_claim
 from .household import DAY_MS, MEMBERSHIPS_MAX, Home, Membership, Person, PhoneState, Registration
-from .learning import REBUILD_HEATS, calibrate, count_claim, rebuild, recalibrate, reshare, shares_of, uncount_claim
+from .learning import REBUILD_HEATS, calibrate, rebuild, recalibrate, reshare
 from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
 from .publish import revise, tombstone
 from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
+from .testimony import count_claim, shares_of, uncount_claim
 from .turn import Outcome, Turn
+from .unnamed import names, of_the_same
 
 __all__ = ["ENROLMENTS_MAX", "apply", "apply_waiting", "expire_waiting", "retracted_early", "weigh_anew"]
 
@@ -165,10 +168,20 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
     if claim.kind == "enrol":
         _note_enrolment(home, claim)
     else:
-        count_claim(home, row, claim)
+        count_claim(home, turn.policy, row, claim)
+    watch_claim(home, row, claim)
     _note_pin(home, claim)
     _settle(turn, row, newest)
+    if names(claim):
+        _name_the_same(turn, row, claim)
     return outcome
+
+
+def _name_the_same(turn: Turn, row: Row, claim: Claim) -> None:
+    """Say of all events of an unnamed person what was said of one; of how honest its source is they tell nothing."""
+    for other in of_the_same(turn.home, row):
+        other.claims = (Claim(claim.feedback_id, claim.source, "correct", claim.person_id, claim.given_at, nats=claim.nats),)
+        _settle(turn, other)
 
 
 def _note_enrolment(home: Home, claim: Claim) -> None:

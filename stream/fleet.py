@@ -12,18 +12,18 @@ person, device, encoder, phone, feedback, habit, unknown_voices, quarantine; oth
   replaces the one before. The same evidence is not told under two names: a cause that got another name sends the old one's
   subject with a value below 0.
 * `streams` says how many subjects the home is watched for (else the policy's `subjects_per_home`), since the chance that one
-  of many is conspicuous is greater: a home's evidence is the mean over them.
+  of many is conspicuous is greater: a home's evidence is the mean over them. It is 1 where the value is that mean already.
 * `attributes` are those of the device that the evidence is of, or came through: by them and by the encoder homes are grouped.
 * `is_due` says when: as soon as the evidence crosses the home's own threshold; every 6 hours while it is notable (e > 5), and
   once more when it is no longer; when it has fallen back below 0, which resolves its alert; and once a week in any case, for
   the fleet must know the homes in which nothing happens. Every device has a subject of its own.
+* `evidence` (what the home believes of each kind of cause) and `adapted` (what it did about it) are told on.
 * `kind` "erased" asks to forget: the person, or with `person_id` null the whole home.
 """
 
-import math
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Final
 
+from .due import ERASED, is_due
 from .fleet_cases import HOUR_MS, MONTH_MS, close, follow_home, follow_shared, obey_case, open_home, open_shared, scrub
 from .fleet_evidence import OWN_KINDS, Groups, groups_of, picked_homes, shared_causes, weighed
 from .fleet_memory import DUPLICATE_MS, Case, Fleet, Subject, case_key
@@ -32,29 +32,6 @@ from .policy import Alerting
 from .records import Alert, Command, Signal
 
 __all__ = ["Fleet", "advance", "alerts_of", "fleet_step", "grace_ms", "is_due", "obey", "take"]
-
-ERASED: Final = "erased"
-NOTABLE: Final = math.log(5)  # nats
-NOTABLE_EVERY_MS: Final = 6 * HOUR_MS
-CENSUS_EVERY_MS: Final = 7 * DAY_MS
-
-
-def is_due(log_e_value: float, told: float, elapsed_ms: int, threshold: float) -> bool:
-    """Whether a home has to speak of a subject again.
-
-    Parameters
-    ----------
-    log_e_value, told
-        The evidence now, and as it was told last (minus infinity: never), in nats.
-    elapsed_ms
-        Stream time since then.
-    threshold
-        Nats at which the home itself alarms.
-    """
-    if elapsed_ms >= CENSUS_EVERY_MS or told < threshold <= log_e_value:
-        return True
-    fell = told >= 0 > log_e_value
-    return elapsed_ms >= NOTABLE_EVERY_MS and (log_e_value > NOTABLE or told > NOTABLE or fell)
 
 
 def fleet_step(fleet: Fleet, signal: Signal, policy: Alerting) -> list[Alert]:

@@ -27,7 +27,7 @@ from .brokers.kafka import Names, address, partitions_of
 from .brokers.security import kafka_python_security
 from .endings import exit_code_of
 from .errors import ConfigError, RecoveryError
-from .fleet_desk import COMMANDS, SIGNALS, Desk, Tide
+from .fleet_desk import COMMANDS, SIGNALS, Desk, Sounding, Tide
 from .log_lines import log_to
 from .metrics import FLEET_METRICS, Sample, exposition
 from .policy import Policy
@@ -54,8 +54,8 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
         with ExitStack() as ends:
             heart, leash = Heart(), leash_of_this_process()
             Watchdog(heart, wiring.stall_s, leash).start(ends.enter_context(stopped_by_signals(heart)))
-            own = wiring.model_copy(update={"group": f"{wiring.prefix}{wiring.group}.fleet"})
-            announcer = ends.enter_context(closing(Announcer(own, f"{own.group}-announcer")))
+            own = wiring.model_copy(update={"group": f"{wiring.prefix}{wiring.group}-fleet"})
+            announcer = ends.enter_context(closing(Announcer(wiring, f"{wiring.group}-fleet")))
             store = ends.enter_context(closing(open_store(store_of(own), own)))
             desk = Desk(store, announcer, policy.alerting)
             _refuse_a_gap(own, desk)
@@ -86,7 +86,7 @@ class Shift:
 
     def __init__(self, wiring: Wiring, desk: Desk, heart: Heart) -> None:
         self._wiring, self._desk, self._heart = wiring, desk, heart
-        self._names, self._tide = Names(wiring.prefix), Tide()
+        self._names, self._tide = Names(wiring.prefix), Tide(time.monotonic())
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(_WAITING_MAX)
         self._saved: deque[tuple[float, list[Any]]] = deque()  # when, and events that are not acknowledged yet
         self._turned_s = time.monotonic()
@@ -119,10 +119,11 @@ class Shift:
         events = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
         now_s = time.monotonic()
         for event in events:
+            self._tide.came(now_s)
             signal = self._desk.take(self._record(event.message))
             if signal is not None:
-                self._tide.saw(signal, event.message.partition, now_s)
-        self._desk.decide(self._tide.reached(await self._read(), self._desk.fleet.stream_time, now_s))
+                self._tide.saw(signal, event.message.partition)
+        self._desk.decide(self._tide.reached(await self._sounded(), self._desk.fleet.stream_time, now_s))
         await asyncio.to_thread(self._desk.settle)
         self._saved.append((now_s, events))
         while self._saved and self._saved[0][0] <= now_s - _ACKNOWLEDGED_AFTER_S:
@@ -131,14 +132,15 @@ class Shift:
         self._turned_s = now_s
         self._heart.turns += 1
 
-    async def _read(self) -> dict[int, bool]:
-        """Of each partition of signals that is ours, whether all that lies in it was read."""
+    async def _sounded(self) -> Sounding:
         consumer, wire = self.app.consumer, self._names.wire(SIGNALS)
         places = [place for place in consumer.assignment() if place.topic == wire]
-        if not places:
-            return {}
-        ends = await consumer.highwaters(*places)
-        return {place.partition: (await consumer.position(place) or 0) >= ends[place] for place in places}
+        ends = await consumer.highwaters(*places) if places else {}
+        return Sounding(
+            {place.partition: await consumer.position(place) or 0 for place in places},
+            {place.partition: ends[place] for place in places},
+            {place.partition: self._desk.next_offset(SIGNALS, place.partition) for place in places},
+        )
 
     def _record(self, message: Any) -> Record:
         at_ms = int(message.timestamp * 1_000)

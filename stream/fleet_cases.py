@@ -33,7 +33,7 @@ def open_home(fleet: Fleet, household_id: str, subject: Subject, at: int) -> Ale
         updated_at=at,
         **words._asdict(),
         members=[household_id],
-        evidence={"log_e_value": round(subject.log_e_value, 2), "signal_id": subject.signal_id},
+        evidence=_told(subject),
         revision=0,
         person_id=subject.person_id,
         device_id=subject.device_id,
@@ -71,6 +71,8 @@ def follow_home(fleet: Fleet, case: Case) -> Alert | None:
         return close(case, "expired", fleet.decided_at)
     if subject.log_e_value < 0:
         return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
+    if subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted") and not case.alert.acknowledged_by:
+        return _revise(case, state="updated", updated_at=fleet.decided_at, evidence=_told(subject))
     return None
 
 
@@ -126,6 +128,13 @@ def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
 def _revise(case: Case, **changed: Any) -> Alert:
     case.alert = case.alert.model_copy(update={**changed, "revision": case.alert.revision + 1})
     return case.alert
+
+
+def _told(subject: Subject) -> dict[str, Any]:
+    """What the home said: the evidence, what it believes of each kind of cause, and what it did about it."""
+    told: dict[str, Any] = {"log_e_value": round(subject.log_e_value, 2), "signal_id": subject.signal_id}
+    told |= {"beliefs": subject.beliefs} if subject.beliefs else {}
+    return told | ({"adapted": subject.adapted} if subject.adapted is not None else {})
 
 
 def _counted(shared: Shared) -> dict[str, Any]:

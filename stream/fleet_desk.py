@@ -7,7 +7,7 @@ same revision of an alert may stand in the topic twice, and never two that diffe
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from .policy import Alerting
 from .ports import Encoded, StateStore
 from .records import Alert, Command, Output, Record, Signal
 
-__all__ = ["ALERTS", "COMMANDS", "SIGNALS", "Desk", "Tide", "encoded"]
+__all__ = ["ALERTS", "COMMANDS", "SIGNALS", "Desk", "Sounding", "Tide", "encoded"]
 
 SIGNALS: Final = "drift-signals"
 COMMANDS: Final = "drift-commands"
@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 _PLACE: Final = 0  # the store's partition: there is one fleet
 _NAME: Final = "fleet"
 _SAVES: Final = "saves"  # counted among the offsets, since decisions come of time as well
-_QUIET_S: Final = 1.0  # what Kafka's client has handed over reaches the desk sooner than that
+_SILENT_S: Final = 2.0  # what the client has fetched reaches the desk sooner than that
 
 Announce = Callable[[Sequence[Encoded]], None]
 
@@ -122,31 +122,54 @@ class Desk:
         self._unsaid.append(encode_output(dead_letter(record, "field", detail), record.partition, record.timestamp))
 
 
+class Sounding(NamedTuple):
+    """How a turn found the partitions of signals: what the client fetched, what there is, what the desk took (next offsets)."""
+
+    fetched: Mapping[int, int]
+    ends: Mapping[int, int]
+    taken: Mapping[int, int]
+
+
 class Tide:
     """Up to which event time all signals are known, over partitions that are not read at the same pace.
 
-    A partition that is read to its end and quiet holds up nobody; the others are known up to the newest signal of the one
-    that is behind most. Where all are quiet, event time goes on at the pace of the clock, so that alerts can expire.
+    Of a partition that was fetched to its end, all that lay there then has reached the desk when something did that was fetched
+    later, for records come in the order in which they are fetched; or when nothing came for a while. A partition of which that
+    cannot be said holds up the others at its newest signal. While nothing comes from any, event time goes on at the pace of the
+    clock, so that alerts can expire.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: float) -> None:
         self._newest: dict[int, int] = {}
-        self._came_s: dict[int, float] = {}
+        self._came_s = now_s
+        self._before: Sounding | None = None
+        self._known_then = 0
 
-    def saw(self, signal: Signal, partition: int, now_s: float) -> None:
-        """A signal came."""
+    def came(self, now_s: float) -> None:
+        """Something came, be it news or not."""
+        self._came_s = now_s
+
+    def saw(self, signal: Signal, partition: int) -> None:
+        """A signal that is news."""
         self._newest[partition] = max(self._newest.get(partition, 0), signal.observed_at)
-        self._came_s[partition] = now_s
 
-    def reached(self, read: Mapping[int, bool], stream_time: int, now_s: float) -> int:
-        """In ms; 0: nothing is known yet. `read`: for each partition, whether all of it that there is was read."""
-        active = [p for p, to_its_end in read.items() if not to_its_end or now_s - self._came_s.get(p, 0.0) < _QUIET_S]
-        if not read or not stream_time:
+    def reached(self, sounding: Sounding, stream_time: int, now_s: float) -> int:
+        """In ms; 0: nothing is known yet. To be asked once a turn, after its signals."""
+        before, self._before = self._before, sounding
+        known, self._known_then = self._known_then, stream_time
+        if before is None or not before.fetched:
             return 0
-        if active:
-            return min(self._newest.get(partition, 0) for partition in active)
-        idle_s = now_s - max(self._came_s.values()) if self._came_s else 0.0
-        return stream_time + int(idle_s * 1_000)
+        silent_s = now_s - self._came_s
+        later = any(offset > before.fetched.get(partition, offset) for partition, offset in sounding.taken.items())
+        passed = later or silent_s >= _SILENT_S
+        held = [
+            self._newest.get(partition, 0)
+            for partition, fetched in before.fetched.items()
+            if fetched < before.ends[partition] or not (passed or sounding.taken[partition] >= fetched)
+        ]
+        if held or silent_s < _SILENT_S:
+            return min([known, *held])
+        return known + int(silent_s * 1_000) if known else 0
 
 
 def _place(topic: str, partition: int) -> str:

@@ -49,7 +49,7 @@ def weighed(attribute: Attribute, groups: Groups, policy: Alerting) -> Shared:
     of_homes = groups.get(attribute, {})
     notable = math.log(policy.notable)
     members = sorted((h for h, nats in of_homes.items() if nats >= notable), key=lambda h: (-of_homes[h], h))
-    log_e_value = log_e_value_of_group(list(of_homes.values()), policy.background_share)
+    log_e_value = log_e_value_of_group(list(of_homes.values()), policy.background_share, policy.dependent_homes)
     return Shared(attribute, log_e_value, members, len(of_homes))
 
 

@@ -39,6 +39,8 @@ class Subject(msgspec.Struct, array_like=True):
     attributes: dict[str, str]  # the encoder among them
     log_e_value: float
     streams: int | None
+    beliefs: dict[str, float] = {}
+    adapted: str | None = None
 
     @classmethod
     def of(cls, signal: Signal) -> "Subject":
@@ -48,7 +50,7 @@ class Subject(msgspec.Struct, array_like=True):
             attributes["encoder"] = signal.encoder
         return cls(
             signal.observed_at, signal.signal_id, signal.kind, signal.person_id, signal.device_id, signal.encoder, attributes,
-            signal.log_e_value, signal.streams,
+            signal.log_e_value, signal.streams, signal.evidence, signal.adapted,
         )  # fmt: skip
 
     def same_as(self, other: "Subject") -> bool:

@@ -9,26 +9,31 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from learners.calibration import Recalibration
-from learners.claims import Honesty
+from learners.claims import Allowance, Honesty
 from learners.habits import Habits
 from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence
 from learners.prototypes import SoftPrototypes
+from learners.thresholds import Threshold
 
-from .ledger import Names, Row, Waiting
+from .detectors import Watch
+from .ledger import Claim, Names, Row, Waiting
 from .memory import SeenIds
 from .policy import SOURCES, Policy
 from .records import GUEST, Source
 
 __all__ = [
-    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "CalibrationState", "Folded", "Home", "Membership", "Panel", "Person", "PhoneState",
-    "Registration",
+    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "RELAPSE_STEP", "TIERS", "CalibrationState", "Disbelief", "Folded", "Home", "Membership", "Panel",
+    "Person", "PhoneState", "Registration",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
 NAMES_MAX: Final = 256  # beyond that those no longer in use are forgotten
 MEMBERSHIPS_MAX: Final = 4  # of one person: older ones can no longer be retracted
+RELAPSE_STEP: Final = 1 / 16
 REGISTRATIONS_MAX: Final = 4  # of one phone: older ones can no longer be retracted
+
+TIERS: Final = 4  # the fifth is the fourth and a PIN
 
 CalibrationState = tuple[int, float, dict[str, float]]
 Folded = tuple[int, list[str]]  # in which tails (ANCHOR, REST), and of whom, what was learnt by a claim stands
@@ -57,6 +62,7 @@ class Person:
     last_pin_at: int | None = None
     revision: int = 0  # of the next profile
     published_events: float = 0.0
+    relapse: float = 0.0  # evidence that their enrolment alone is the better profile, in steps of RELAPSE_STEP
     live: Recalibration = field(default_factory=Recalibration, repr=False)  # `calibration` and the ledger's claims; derived
 
     def calibrated(self) -> Recalibration:
@@ -102,6 +108,25 @@ class PhoneState:
         del self.registrations[:-REGISTRATIONS_MAX]
 
 
+@dataclass(slots=True)
+class Disbelief:
+    """A source, or a person spoken of, whose claims contradict the sensors again and again; `told_at`: when last, ms."""
+
+    source: Source | None
+    person_id: str | None
+    held: bool = False  # out: no claim of this run counts
+    told_at: int = 0
+
+    @property
+    def key(self) -> tuple[Source | None, str | None]:
+        """Which run it is."""
+        return self.source, self.person_id
+
+    def concerns(self, claim: Claim) -> bool:
+        """Whether a claim is part of the run."""
+        return claim.kind != "enrol" and (claim.source == self.source or claim.person_id == self.person_id)
+
+
 class Panel(NamedTuple):
     """What an answer needs to know of people and phones, by column; derived, and the same until something is said of them."""
 
@@ -132,6 +157,12 @@ class Home:
     spaces: dict[str, SoftPrototypes] = field(default_factory=dict)  # by encoder
     habits: Habits = field(default_factory=Habits)
     honesty: dict[Source, Honesty] = field(default_factory=dict)
+    allowances: dict[Source, Allowance] = field(default_factory=dict)
+    disbelief: list[Disbelief] = field(default_factory=list)
+    thresholds: list[tuple[Threshold, Threshold]] = field(  # by tier: of guests answered as members, of members as others
+        default_factory=lambda: [(Threshold(), Threshold()) for _ in range(TIERS)]
+    )
+    watch: Watch = field(default_factory=Watch)  # for change
     known: Panel | None = field(default=None, repr=False)  # see `panel`; None since something was said
 
     @classmethod
@@ -140,7 +171,8 @@ class Home:
         p = policy.priors
         presence = Presence(p.guest_share, p.guest_weight, p.person_weight, p.presence_events_max)
         habits = Habits(policy.learning.habits_half_life_days)
-        return cls(household_id, presence, habits=habits, honesty={s: policy.honesty(s) for s in SOURCES})
+        honesty, allowances = {s: policy.honesty(s) for s in SOURCES}, {s: Allowance() for s in SOURCES}
+        return cls(household_id, presence, habits=habits, honesty=honesty, allowances=allowances)
 
     @property
     def panel(self) -> Panel:

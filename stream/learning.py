@@ -9,26 +9,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from learners.calibration import Recalibration
-from learners.claims import claim_likelihood
 from learners.fusion import quantise, softmax
 from learners.plain import FOLDED_SHARE_MIN, Days
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 
 from .evidence import LLR_STEP, Probe, Weighed, add_alike, habit_of, hear_then, phone_llr, returning_llr, tempers
 from .household import DAY_MS, NAMES_MAX, Home
-from .ledger import Claim, Row, Shares
+from .ledger import Row, Shares
 from .memory import hashed
 from .policy import Policy
 from .records import GUEST, Recognition
+from .testimony import heeded, shares_of, teaches, uncount_claim
 
 __all__ = [
-    "REBUILD_HEATS", "calibrate", "capacity", "count_claim", "fold_oldest", "forget_row", "keep", "rebuild", "recalibrate",
-    "recount", "reshare", "shares_of", "uncount_claim", "weigh_one",
+    "REBUILD_HEATS", "calibrate", "capacity", "fold", "forget_row", "keep", "rebuild", "recalibrate", "recount", "reshare",
+    "weigh_one",
 ]  # fmt: skip
 
 REBUILD_HEATS = (0.0, 0.5, 1.0)  # of the evidence of voices and faces: deterministic annealing (Ueda and Nakano 1998)
 GUEST_LOGIT_COLD = -1.0  # at heat 0 of a home where nobody enrolled: rather somebody of the home than a guest
-LEAST = 1 / 8192
 SETTLED = 0.05  # of an event that is certain: that it is weighed again now and then
 HABIT_SHARE_MIN = 0.02
 FOLDED_PER_PERSON = 8  # claims on folded events that can still be taken back
@@ -52,7 +51,8 @@ def keep(home: Home, policy: Policy, value: Recognition, probe: Probe, weighed: 
         probe.sightings, probe.stranger, kept, kept, llr, counted=True, weighed=probe.number,
     )  # fmt: skip
     for encoder in row.encoders:
-        home.spaces[encoder].add(row.number, probe.heard[encoder], probe.day, kept[1:])
+        home.spaces[encoder].learn_offset(row.device_id, probe.raw[encoder], probe.day, kept[1:])
+        home.spaces[encoder].add(row.number, probe.raw[encoder], probe.day, kept[1:])
     home.rows.append(row)
     home.next_row += 1
     home.names.learn(*row.said)
@@ -77,36 +77,6 @@ def _learn_phones(home: Home, policy: Policy, probe: Probe, weighed: Weighed) ->
 
 
 # ---- shares
-
-
-def shares_of(home: Home, row: Row, evidence: Shares) -> Shares:
-    """The evidence of an event and the claim that holds, together: guest, then every column."""
-    claim = row.holding
-    if claim is None:
-        return evidence
-    named = _position(home, claim)
-    if claim.kind == "enrol":
-        return tuple([float(i == named) for i in range(len(evidence))])
-    joint = [p * x for p, x in zip(_floored(evidence), _likelihood(claim, named, len(evidence)), strict=True)]
-    return quantise([x / sum(joint) for x in joint])
-
-
-def _position(home: Home, claim: Claim) -> int:
-    """Where the person that a claim names stands in a list of shares."""
-    if claim.person_id == GUEST:
-        return 0
-    column = home.column(claim.person_id)
-    assert column is not None, "claims about who was forgotten are forgotten with them"
-    return column + 1
-
-
-def _floored(evidence: Shares) -> list[float]:
-    """Evidence is kept to 1/4096: what is below half a step is little, not impossible."""
-    return [max(p, LEAST) for p in evidence]
-
-
-def _likelihood(claim: Claim, named: int, people: int) -> list[float]:
-    return claim_likelihood(people, named, claim.believed, claim.kind == "reject")
 
 
 def reshare(home: Home, row: Row, shares: Shares) -> None:
@@ -140,25 +110,7 @@ def _recount(home: Home, row: Row, before: Shares, after: Shares) -> None:
                 home.habits.learn_one(habit, name, change, day)
 
 
-# ---- claims
-
-
-def count_claim(home: Home, row: Row, claim: Claim) -> None:
-    """Let a claim tell how honest its source is, by what the sensors alone said of the event.
-
-    It keeps how far its source was believed before: what the claim does to its event must not change with later ones.
-    """
-    source, named, evidence = home.honesty[claim.source], _position(home, claim), _floored(row.evidence)
-    claim.believed = source.predict_one()
-    likelihood = _likelihood(claim, named, len(evidence))
-    claim.right = source.learn_one(evidence, likelihood, named, claim.kind == "reject")
-
-
-def uncount_claim(home: Home, claim: Claim) -> None:
-    """Take back what `count_claim` counted."""
-    if claim.right is not None:
-        home.honesty[claim.source].unlearn_one(claim.right)
-        claim.right = None
+# ---- calibrations
 
 
 def recalibrate(home: Home) -> None:
@@ -172,8 +124,8 @@ def recalibrate(home: Home) -> None:
 
 
 def calibrate(home: Home, row: Row) -> None:
-    """Let everybody's calibration learn from a claimed event; guided enrolment teaches it nothing."""
-    if not row.enrolled:
+    """Let everybody's calibration learn from a claimed event; guided enrolment and who repeats the answer teach it nothing."""
+    if teaches(home, row):
         for column, person in enumerate(home.people):
             _calibrate(person.live, row, column)
         home.known = None
@@ -191,13 +143,12 @@ def _calibrate(live: Recalibration, row: Row, column: int) -> None:
 # ---- leaving the ledger
 
 
-def fold_oldest(home: Home) -> None:
-    """Let the oldest event go into its owners' tails; what was claimed about it stays learnt.
+def fold(home: Home, row: Row) -> None:
+    """Let an event go into its owners' tails; what was claimed about it stays learnt.
 
     Everybody's live calibration stays as it is: the lesson of this event was its first, and now stands in its base.
     """
-    row = home.rows[0]
-    if row.claims and not row.enrolled:
+    if teaches(home, row):
         for column, person in enumerate(home.people):
             base = person.calibrated()
             _calibrate(base, row, column)
@@ -207,11 +158,11 @@ def fold_oldest(home: Home) -> None:
         home.spaces[encoder].fold(row.number, which)
     for claim in row.claims:
         owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
-        learnt = owners if claim is row.holding else []  # of a claim that was outranked there is nothing to take back
+        learnt = owners if claim is heeded(home, row) else []  # of a claim that was outranked or held out there is nothing to take back
         home.folded[hashed("feedback", claim.feedback_id)] = which, learnt
         while len(home.folded) > FOLDED_PER_PERSON * max(PEOPLE_MIN, len(home.people)):
             del home.folded[next(iter(home.folded))]
-    del home.rows[0]
+    home.rows.remove(row)
 
 
 def forget_row(home: Home, row: Row) -> None:

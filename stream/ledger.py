@@ -48,7 +48,8 @@ class Claim(msgspec.Struct, gc=False):
     person_id: str
     given_at: int
     right: float | None = None  # None: not counted towards its source's honesty
-    believed: float = 1.0  # how honest its source was held to be when it came
+    nats: float = 0.0  # what it weighs, fixed when it was counted
+    day: int = 0  # of stream time, when it was counted
 
 
 def rank(claim: Claim) -> tuple[bool, int, int]:
@@ -88,6 +89,7 @@ class Row(msgspec.Struct, gc=False):
     evidence: Shares
     shares: Shares
     llr: dict[str, tuple[float, ...]]
+    unnamed: int | None = None  # of the first event of the same unnamed person; None: nobody like them was here
     weighed: int = 0  # the number of the next event when it was last inferred
     counted: bool = False  # its shares are in presence and habits (guided enrolment is neither)
     tier: int = 0
@@ -96,6 +98,8 @@ class Row(msgspec.Struct, gc=False):
     label: str | None = None
     label_revision: int = -1  # of the last label published
     claims: tuple[Claim, ...] = ()
+    first_tier: int = 0  # of the first answer
+    first_named: str | None = None  # by the first answer
     packed: msgspec.Raw | None = None  # as it is kept; None since it changed
 
     @property

@@ -72,8 +72,8 @@ def _space(encoder: str, people: float, moments: float, elsewhere: float, *, met
     return Space(encoder, pack.mean.astype(np.float64), between, np.vstack([moments * back, other]), metric == "cosine")
 
 
-VOICE: Final = _space("resemblyzer-0.1.4", 0.72, 1.05, 0.36, metric="cosine")
-FACE: Final = _space("dlib-resnet-v1", 1.35, 0.5, 0.21, metric="euclidean")
+VOICE: Final = _space("resemblyzer-0.1.4", 1.1, 0.8, 0.33, metric="cosine")
+FACE: Final = _space("dlib-resnet-v1", 1.05, 0.5, 0.19, metric="euclidean")
 
 
 class Microphone(NamedTuple):

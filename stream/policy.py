@@ -5,19 +5,19 @@ Law: two runs with the same log and the same policy_id give the same bytes.
 
 import hashlib
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from learners.claims import Honesty
 from learners.phones import PhoneModel
 from learners.projection import Metric, Projection
 from learners.prototypes import Forgetting
 
-from .packs import load_pack
+from .packs import arrays_of, load_pack
 from .records import Source
 
-__all__ = ["SOURCES", "Alerting", "Encoder", "Policy"]
+__all__ = ["SOURCES", "Alerting", "Drift", "Encoder", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -34,11 +34,22 @@ class Encoder(_Table):
     modality: Literal["voice", "face"] = Field(description="the part of a recognition that it stands in")
     length: Annotated[int, Field(ge=2, le=1024)] = Field(description="how many numbers a vector has")
     metric: Metric = Field(description="cosine: only the direction counts; euclidean: the length too")
-    pack: str = Field("", description="name of a fitted pack in learners/packs; empty: works from the first event, unfitted")
+    pack: str = Field(
+        "", description="a pack of the package by its name, or a FILE.npz beside the policy; empty: none, works unfitted"
+    )
     within: Positive = Field(
         0.05, description="without a pack: standard deviation of one number between recordings of one person"
     )
     quality_min: dict[str, float] = Field({}, description="a vector whose quality is lower is left out (quality name = least)")
+
+    def projection(self) -> Projection:
+        """The map that the pack holds, or one of an encoder that nothing is known of."""
+        if not self.pack:
+            return Projection.generic(self.metric, self.length, self.within)
+        projection = load_pack(self.pack, self.metric)
+        if projection.length != self.length:
+            raise ValueError(f"the pack {self.pack} is of vectors of {projection.length} numbers, not {self.length}")
+        return projection
 
 
 class Limits(_Table):
@@ -73,7 +84,7 @@ class Phones(_Table):
 
     heard_with_owner: Share = Field(0.87, description="share of the owner's events at which their phone is heard")
     heard_without: Share = Field(0.5, description="the same when somebody else speaks")
-    slope_per_db: Positive = Field(0.054, description="nats per dB of signal; from `python bench/fit_packs.py`")
+    slope_per_db: Positive = Field(0.054, description="nats per dB of signal; from `python bench/fit_phones.py`")
     rssi_even_dbm: float = Field(-71.9, description="the signal that says nothing; from the same")
     signal_llr_max: Positive = Field(1.5, description="nats that the signal's strength may give")
     trust: Share = Field(0.9, description="how surely a registered phone goes with its owner, at first")
@@ -85,10 +96,11 @@ class Phones(_Table):
 class Learning(_Table):
     """How fast people change, and how far a model may go."""
 
-    forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.2, description="noise variance that a kept vector gains a day")
+    forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.05, description="noise variance that a kept vector gains a day")
     forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
     tail_mass_max: Positive = Field(16.0, description="recordings' worth of the folded past of a person, at most")
     unanchored_temper: Share = Field(0.6, description="what evidence of a person who never enrolled is multiplied by")
+    unnamed_llr_min: Positive = Field(3.0, description="nats from which two guests' events are taken to be of one unnamed person")
     new_guest_weight: Positive = Field(8.0, description="events' worth of guests being new, against one of those who were here")
     rebuild_growth: Annotated[float, Field(gt=1)] = Field(
         1.15, description="with people not enrolled, all is weighed anew at every so-many-fold count of events"
@@ -109,14 +121,44 @@ class Priors(_Table):
     honesty_weight: Positive = Field(20.0, description="claims' worth of that assumption")
 
 
-class Tiers(_Table):
-    """The least probability of a tier (tier 1: that it is anybody of the home)."""
+class Claims(_Table):
+    """How far what people say is heeded, guided enrolment apart."""
 
-    present: Share = Field(0.9, description="tier 1: it is anybody of the home")
-    personal: Share = Field(0.95, description="tier 2: it is this member")
-    private: Share = Field(0.99, description="tier 3")
-    purchase: Share = Field(0.999, description="tier 4, where two sensors agree")
+    nats_enrolled: Positive = Field(1.5, description="log odds that one claim may add where it names who enrolled, at most")
+    nats_max: Positive = Field(5.0, description="the same where it names who did not: sensors know them from claims alone")
+    echo_nats: Annotated[float, Field(ge=0)] = Field(0.5, description="the same where it only repeats the answer")
+    daily_nats: dict[Source, Positive] = Field(
+        {"voice": 8.0, "app": 16.0, "pin": 16.0, "annotator": 200.0},
+        description="log odds that all claims of a source may add within a day; they move at most a quarter as many events",
+    )
+    suspicious_from: Annotated[float, Field(gt=1)] = Field(
+        50.0, description="evidence at which a run of claims that contradict the sensors is held out; by chance once in so many"
+    )
+
+
+class Tiers(_Table):
+    """The least probability of a tier (tier 1: that it is anybody of the home), and how far a home's own experience moves it."""
+
+    present: Share = Field(0.88, description="tier 1: it is anybody of the home")
+    personal: Share = Field(0.9, description="tier 2: it is this member")
+    private: Share = Field(0.993, description="tier 3")
+    purchase: Share = Field(0.9995, description="tier 4, where two sensors agree")
+    budget_share: Share = Field(0.4, description="share of a tier's error budget that a home aims at; the rest is a margin")
+    learning_rate: Annotated[float, Field(ge=0, le=4)] = Field(
+        1.0, description="nats by which one event answered wrongly makes a home stricter; 0: thresholds stay as they are"
+    )
+    lower_nats: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.25, description="log odds by which a home without errors may ask for less, at most"
+    )
+    higher_nats: Annotated[float, Field(ge=0, le=4)] = Field(
+        1.5, description="log odds by which a home with errors may ask for more, at most"
+    )
     pin_minutes: Annotated[int, Field(ge=1, le=60)] = Field(5, description="tier 5: a PIN of that person at most so long ago")
+
+    @property
+    def least(self) -> tuple[float, float, float, float]:
+        """The least probabilities of tiers 1 to 4."""
+        return self.present, self.personal, self.private, self.purchase
 
 
 class Publishing(_Table):
@@ -124,9 +166,27 @@ class Publishing(_Table):
 
     revision_change_min: Share = Field(0.1, description="an answer is revised when a probability moved by at least this")
     label_min: Share = Field(0.97, description="least probability of an automatic label")
+    label_withdrawn_below: Share = Field(0.8, description="a label is taken back when its probability falls below this")
     label_llr_min: Positive = Field(1.0, description="nats that each of two modalities must give to a label")
     profile_events: Annotated[int, Field(ge=1)] = Field(
         16, description="a profile is refreshed after so many of the person's events"
+    )
+
+
+class Drift(_Table):
+    """How a home notices that something changed, and what it does about it."""
+
+    adapting: bool = Field(True, description="a confirmed change begins anew with what changed; else it is only told")
+    attribution: Literal["others", "own"] = Field(
+        "others", description="who says whose a voice or a face was: everything else of the event, or its whole answer"
+    )
+    sure: Share = Field(0.9, description="how surely, at least")
+    visit_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(30, description="a longer break begins another visit to a device")
+    false_alarm_events: Annotated[int, Field(ge=1000)] = Field(
+        73_000, description="a home in which nothing changes alarms once in so many events: ten years of 20 a day"
+    )
+    decide_after_events: Annotated[int, Field(ge=1, le=1000)] = Field(
+        20, description="so many events after an alarm its cause is decided on, and something done"
     )
 
 
@@ -144,6 +204,7 @@ class Alerting(_Table):
     )
     notable: Annotated[float, Field(gt=1)] = Field(5.0, description="e-value from which a home is a member of a shared cause")
     background_share: Share = Field(0.02, description="share of homes in which something changes for reasons of their own")
+    dependent_homes: Annotated[int, Field(ge=1)] = Field(5, description="homes of a group that may hear the same noise")
     group_homes_min: Annotated[int, Field(ge=2)] = Field(10, description="fewer homes with one attribute are no group")
     group_members_min: Annotated[int, Field(ge=2)] = Field(5, description="a shared cause has at least so many notable homes")
     household_alerts_max: Annotated[int, Field(ge=1)] = Field(4, description="alerts opened for one household in 30 days at most")
@@ -168,26 +229,31 @@ class Policy(_Table):
     phones: Phones = Phones()
     learning: Learning = Learning()
     priors: Priors = Priors()
+    claims: Claims = Claims()
     tiers: Tiers = Tiers()
     publishing: Publishing = Publishing()
+    drift: Drift = Drift()
     alerting: Alerting = Alerting()
 
     @cached_property
     def policy_id(self) -> str:
         """16 hex digits that name this policy, its packs included."""
-        digest = hashlib.blake2b(self.model_dump_json().encode(), digest_size=8)
+        told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}})  # a pack is its numbers, wherever it lies
+        digest = hashlib.blake2b(told.encode(), digest_size=8)
         for name in sorted(self.encoders):
-            projection = self.projection(name)
-            for array in (projection.matrix, projection.mean, projection.between):
+            for array in arrays_of(self.projection(name)).values():
                 digest.update(array.tobytes())
         return digest.hexdigest()
 
     @cached_property
     def _projections(self) -> dict[str, Projection]:
-        return {
-            name: load_pack(e.pack, e.metric) if e.pack else Projection.generic(e.metric, e.length, e.within)
-            for name, e in self.encoders.items()
-        }
+        return {name: encoder.projection() for name, encoder in self.encoders.items()}
+
+    @model_validator(mode="after")
+    def _packs_fit(self) -> Self:
+        for name in self.encoders:
+            self.projection(name)  # what is wrong with a pack is told before anything is touched
+        return self
 
     def projection(self, encoder: str) -> Projection:
         """The map of an encoder that the policy lists."""

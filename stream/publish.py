@@ -5,6 +5,7 @@ Law: every answer's posterior sums to 1 over the members of that moment and `gue
 
 import math
 from binascii import b2a_base64
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from .household import DAY_MS, Home, Person
 from .ledger import Row, Shares
 from .records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype, made
 from .turn import Turn
+from .unnamed import returns
 
 __all__ = ["answer", "label", "publish_profile", "revise", "tombstone"]
 
@@ -29,7 +31,7 @@ def answer(turn: Turn, row: Row, posterior: list[float]) -> None:
     home = turn.home
     named = {p.person_id: x for p, x in zip(home.people, posterior[1:], strict=True) if p.present} | {GUEST: posterior[0]}
     row.tier, row.named = tier_of(home, turn.policy, named, row.llr, row.observed_at)
-    row.packed = None
+    row.first_tier, row.first_named, row.packed = row.tier, row.named, None
     _identity(turn, row, named)
     label(turn, row)
 
@@ -74,30 +76,40 @@ def _identity(turn: Turn, row: Row, posterior: dict[str, float]) -> None:
 
 
 def label(turn: Turn, row: Row) -> None:
-    """Publish (or correct) the label of an event that the sensors alone are sure of, two of them agreeing."""
-    p, sure_from = max(row.evidence), turn.policy.publishing.label_min
-    if row.label_revision < 0 and p < sure_from:
+    """Publish the label of an event that the sensors alone are sure of, two of them agreeing; or correct it, or take it back."""
+    p, limits, home = max(row.evidence), turn.policy.publishing, turn.home
+    if row.label is None and p < limits.label_min:
         return
-    home, best = turn.home, row.evidence.index(p)
-    name = home.people[best - 1].person_id if best else GUEST
-    evidence = _supporting(turn, row, best)
-    sure = p >= sure_from and len(evidence) >= 2
-    if (row.label_revision < 0 and not sure) or row.label == name:
-        return
-    row.label, row.label_revision, row.packed = name, row.label_revision + 1, None
+    best = row.evidence.index(p)
+    name, evidence = home.people[best - 1].person_id if best else GUEST, _supporting(turn, row, best)
+    if p >= limits.label_min and len(evidence) >= 2:
+        if name != row.label:
+            _label(turn, row, {"person_id": name, "probability": min(p, 1.0), "evidence": evidence})
+            row.label = name
+    elif row.label is not None and (name != row.label or p < limits.label_withdrawn_below):
+        left = 0.0 if name != row.label else p
+        _label(turn, row, {"person_id": row.label, "probability": left, "evidence": [], "withdrawn": True})
+        row.label = None
+
+
+def _label(turn: Turn, row: Row, said: dict[str, Any]) -> None:
+    row.label_revision, row.packed, home = row.label_revision + 1, None, turn.home
     fields = {
-        "v": 1, "event_id": row.event_id, "household_id": home.household_id, "person_id": name, "probability": min(p, 1.0),
-        "evidence": evidence, "revision": row.label_revision, "cause": turn.cause,
+        "v": 1, "event_id": row.event_id, "household_id": home.household_id, **said, "revision": row.label_revision,
+        "cause": turn.cause,
     }  # fmt: skip
+    if said["person_id"] == GUEST and returns(home, row):
+        fields["unnamed_id"] = f"unnamed-{row.unnamed}"
     turn.outputs.append(Output("labels", home.household_id, made(Label, fields)))
 
 
 def _supporting(turn: Turn, row: Row, best: int) -> list[str]:
-    """The sensors that speak for a person by themselves (or, for a guest, against everybody of the home)."""
+    """The sensors that speak for a person by themselves (or, for a guest, against everybody of the home; or: was here before)."""
     least = turn.policy.publishing.label_llr_min
     if best:
         return [s for s in SENSORS if s in row.llr and row.llr[s][best - 1] >= least]
-    return [s for s in SENSORS if s in row.llr and row.llr[s] and max(row.llr[s]) <= -least]
+    against = [s for s in SENSORS if s in row.llr and row.llr[s] and max(row.llr[s]) <= -least]
+    return [*against, "returning"] if returns(turn.home, row) else against
 
 
 # ---- profiles

@@ -295,7 +295,11 @@ class Identity(_Output):
 
 
 class Label(_Output):
-    """Cross-modal ground truth: an event labelled without asking anyone."""
+    """Cross-modal ground truth: an event labelled without asking anyone.
+
+    `withdrawn`: the label no longer holds, and there is none in its place. `unnamed_id`: of a guest who was here before and whom
+    nobody has named, the same at every visit; a home may ask "who is this?".
+    """
 
     v: Version = 1
     event_id: str
@@ -305,6 +309,8 @@ class Label(_Output):
     evidence: list[str]
     revision: Annotated[int, Field(ge=0)]
     cause: Cause
+    withdrawn: bool = False
+    unnamed_id: str | None = None
 
 
 class Prototype(_Output):
@@ -351,7 +357,8 @@ class Profile(_Output):
 class Signal(_Output):
     """Statistical evidence of change in one household, for the fleet stage; `stream/fleet.py` says when one is due.
 
-    `streams`: how many subjects the home is watched for, this one included.
+    `streams`: how many subjects the home is watched for, this one included. `evidence`: of an alarm, what is believed of each kind
+    of cause, 0 to 1. `adapted`: of a change that was confirmed, what was done about it.
     """
 
     v: Version = 1
@@ -366,6 +373,8 @@ class Signal(_Output):
     observed_at: int
     cause: Cause
     streams: int | None = None
+    evidence: dict[str, float] = {}
+    adapted: str | None = None
 
 
 class Alert(_Output):
@@ -439,5 +448,5 @@ class Output(NamedTuple):
 
 MODELS: Final[dict[str, Any]] = {
     "recognitions": Recognition, "feedback": FEEDBACK, "identities": Identity, "profiles": Profile, "labels": Label,
-    "drift-signals": Signal, "drift-alerts": Alert, "journal": Journal, "dead-letters": DeadLetter,
+    "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "journal": Journal, "dead-letters": DeadLetter,
 }  # fmt: skip

@@ -163,7 +163,7 @@ def load_policy(path: Path | None) -> "Policy":
     if path is None:
         return Policy()
     try:
-        return Policy.model_validate(_read_toml("policy", path))
+        return Policy.model_validate(_anchored(_read_toml("policy", path), path.parent))
     except ValidationError as error:
         raise _explained(error, Policy, str(path)) from None
 
@@ -209,6 +209,18 @@ def toml_of(model: BaseModel) -> str:
     What is unset stands as a comment, for TOML has no word for it.
     """
     return "\n".join(_table(model, ())).lstrip("\n") + "\n"
+
+
+def _anchored(policy: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same with the files of packs found from where the policy lies."""
+    from .packs import is_path
+
+    encoders = policy.get("encoders")
+    for encoder in encoders.values() if isinstance(encoders, dict) else ():
+        pack = encoder.get("pack") if isinstance(encoder, dict) else None
+        if isinstance(pack, str) and is_path(pack):
+            encoder["pack"] = str((folder / pack).absolute())
+    return policy
 
 
 def _read_toml(key: str, path: Path) -> dict[str, Any]:

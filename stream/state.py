@@ -15,17 +15,19 @@ from typing import Any, Final
 
 import msgspec
 
+from learners.claims import NATS_STEP, Allowance, claim_nats
 from learners.habits import Habits
 from learners.phones import PhoneReliability, StrangerPhones
 from learners.presence import Presence
 from learners.prototypes import SHARE_STEP, TAILS, PrototypesState, SoftPrototypes
 
 from .evidence import LLR_STEP
-from .household import DAY_MS, Home, Membership, Person, PhoneState, Registration
+from .household import DAY_MS, RELAPSE_STEP, TIERS, Disbelief, Home, Membership, Person, PhoneState, Registration
 from .learning import recalibrate
 from .ledger import Claim, Names, Row, Sighting, Waiting
 from .memory import Generation, SeenIds
 from .policy import Policy
+from .watch_state import NOTHING_WATCHED, decode_watch, encode_watch
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
@@ -50,6 +52,10 @@ def encode_home(home: Home) -> bytes:
         {encoder: space.state() for encoder, space in home.spaces.items()},
         _encode_seen(home.seen), _encode_presence(home), _encode_habits(home.habits),
         {s: [h.right_steps, h.wrong_steps] for s, h in home.honesty.items()},
+        [[kind.steps for kind in tier] for tier in home.thresholds],
+        {s: [a.day, a.steps] for s, a in home.allowances.items() if a.day == home.stream_time // DAY_MS},
+        [[s.source, s.person_id, s.held, s.told_at] for s in home.disbelief],
+        encode_watch(home.watch),
     ]  # fmt: skip
     packed = msgspec.msgpack.encode(body)
     return _checksum(packed) + packed
@@ -64,7 +70,7 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     home.folded = {number: (which, owners) for number, (which, owners) in folded.items()}
     home.people = [_decode_person(p) for p in people]
     home.phones = {i: PhoneState([_decode_registration(r) for r in kept]) for i, kept in phones}
-    home.waiting = [Waiting(event_id, Claim(*claim)) for event_id, claim in waiting]
+    home.waiting = [Waiting(event_id, _decode_claim(claim)) for event_id, claim in waiting]
     home.names = Names(names)
     home.rows = [_decode_row(row, names) for row in rows]
     for encoder, kept in spaces.items():
@@ -75,6 +81,13 @@ def decode_home(raw: bytes, policy: Policy) -> Home:
     for source, (right, wrong) in learnt[3].items():
         honesty = home.honesty.setdefault(source, policy.honesty(source))
         honesty.right_steps, honesty.wrong_steps = right, wrong
+    for tier, steps in zip(home.thresholds, learnt[4], strict=True):
+        for kind, number in zip(tier, steps, strict=True):
+            kind.steps = number
+    for source, (day, steps) in learnt[5].items():
+        home.allowances[source] = Allowance(day, steps)
+    home.disbelief = [Disbelief(*kept) for kept in learnt[6]]
+    home.watch = decode_watch(learnt[7], policy)
     recalibrate(home)
     return home
 
@@ -113,15 +126,35 @@ def _from_1(body: list[Any]) -> list[Any]:
 
 
 def _from_2(body: list[Any]) -> list[Any]:
-    """Version 2 knew no channels, and listed every tail there could be; its events were last weighed when they came."""
+    """Version 2 knew no channels, and its packs are no more: what it had kept of voices and faces is let go.
+
+    It listed every tail there could be; its events were last weighed when they came.
+
+    Of an answer that was revised it had forgotten the first; its homes had learnt no thresholds, its claims knew no day.
+    """
     spaces, rows = {}, body[8]
     for encoder, (masses, times, since, means, vectors) in body[11].items():
         tails = [[i, 0, masses[i], times[i], since[i]] for i in range(len(masses)) if masses[i]]
         kept = sum(encoder in [body[5][number] for number in row[5]] for row in rows)
-        spaces[encoder] = [len(masses) // TAILS, tails, means, vectors, bytes(kept)]
+        spaces[encoder] = [len(masses) // TAILS, tails, means, vectors, bytes(kept), bytes(kept), [], 0]
+    for person in body[6]:
+        person.append(0)
     for row in rows:
         row.insert(11, row[0])
-    return [3, *body[1:11], spaces, *body[12:]]
+        for claim in row[18]:
+            _claim_from_2(claim, len(body[6]) + 1)
+        row.insert(11, None)
+        row.append(None)
+    for _, claim in body[9]:
+        _claim_from_2(claim, len(body[6]) + 1)
+    return [3, *body[1:11], spaces, *body[12:], [[0, 0] for _ in range(TIERS)], {}, [], NOTHING_WATCHED]
+
+
+def _claim_from_2(claim: list[Any], people: int) -> None:
+    """Version 2 kept how honest a claim's source was held to be, and not what it weighed; of what was not counted: 1."""
+    right, honesty = claim[5:7]
+    nats = claim_nats(people, honesty, claim[2] == "reject") if honesty < 1 else 0.0
+    claim[5:] = [None if right is None else round(right / SHARE_STEP), int(nats / NATS_STEP), 0]
 
 
 UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1, 2: _from_2}  # version -> how to bring it to the next
@@ -133,13 +166,15 @@ UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1, 2: _
 def _encode_person(p: Person) -> list[Any]:
     memberships = [[m.joined_by, m.left_at, m.left_by] for m in p.memberships]
     return [p.person_id, p.joined_row, memberships, p.enrolled, p.calibration, p.events, p.last_seen_at, p.last_pin_at,
-            p.revision, p.published_events]  # fmt: skip
+            p.revision, p.published_events, round(p.relapse / RELAPSE_STEP)]  # fmt: skip
 
 
 def _decode_person(kept: list[Any]) -> Person:
-    person_id, joined_row, memberships, enrolled, calibration, *rest = kept
+    person_id, joined_row, memberships, enrolled, calibration, *rest, relapse = kept
     known = None if calibration is None else (calibration[0], calibration[1], calibration[2])
-    return Person(person_id, joined_row, [Membership(*m) for m in memberships], enrolled, known, *rest)
+    person = Person(person_id, joined_row, [Membership(*m) for m in memberships], enrolled, known, *rest)
+    person.relapse = relapse * RELAPSE_STEP
+    return person
 
 
 def _encode_registration(r: Registration) -> list[Any]:
@@ -154,7 +189,15 @@ def _decode_registration(kept: list[Any]) -> Registration:
 
 
 def _encode_claim(c: Claim) -> list[Any]:
-    return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, c.right, c.believed]
+    right = None if c.right is None else round(c.right / SHARE_STEP)
+    return [c.feedback_id, c.source, c.kind, c.person_id, c.given_at, right, round(c.nats / NATS_STEP), c.day]
+
+
+def _decode_claim(kept: list[Any]) -> Claim:
+    feedback_id, source, kind, person_id, given_at, right, nats, day = kept
+    return Claim(
+        feedback_id, source, kind, person_id, given_at, None if right is None else right * SHARE_STEP, nats * NATS_STEP, day
+    )
 
 
 def _steps(values: Sequence[float], step: float, kind: str) -> bytes:
@@ -176,24 +219,28 @@ def _encode_row(home: Home, row: Row) -> list[Any]:
     shares = None if row.shares == row.evidence else _steps(row.shares, SHARE_STEP, "H")
     sightings = None if row.sightings is None else [(number(s.phone_id), s.rssi_dbm) for s in row.sightings]
     llr = [(number(m), _steps(values, LLR_STEP, "b")) for m, values in row.llr.items()]
-    activity, named, label = [None if name is None else number(name) for name in (row.activity, row.named, row.label)]
+    said = row.activity, row.named, row.label, row.first_named
+    activity, named, label, first_named = [None if name is None else number(name) for name in said]
+    first = None if (row.first_tier, row.first_named) == (row.tier, row.named) else [row.first_tier, first_named]
     return [
         row.number, row.event_id, row.observed_at, number(row.device_id), activity, [number(e) for e in row.encoders], sightings,
-        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.weighed, row.counted, row.tier, named, row.revision, label,
-        row.label_revision, [_encode_claim(c) for c in row.claims],
+        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.unnamed, row.weighed, row.counted, row.tier, named, row.revision, label,
+        row.label_revision, [_encode_claim(c) for c in row.claims], first,
     ]  # fmt: skip
 
 
 def _decode_row(kept: list[Any], names: list[str]) -> Row:
     number, event_id, observed_at, device, activity, encoders, sightings, stranger, evidence, shares, llr, *rest = kept
-    weighed, counted, tier, named, revision, label, label_revision, claims = rest
+    unnamed, weighed, counted, tier, named, revision, label, label_revision, claims, first = rest
+    first_tier, first_named = first or (tier, named)
     known = _unsteps(evidence, SHARE_STEP, "H")
     return Row(
         number, event_id, observed_at, names[device], _named(names, activity), tuple([names[e] for e in encoders]),
         None if sightings is None else tuple([Sighting(names[i], rssi) for i, rssi in sightings]), stranger, known,
         known if shares is None else _unsteps(shares, SHARE_STEP, "H"),
-        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, weighed, counted, tier, _named(names, named), revision,
-        _named(names, label), label_revision, tuple([Claim(*c) for c in claims]),
+        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, unnamed, weighed, counted, tier, _named(names, named), revision,
+        _named(names, label), label_revision, tuple([_decode_claim(c) for c in claims]),
+        first_tier, _named(names, first_named),
     )  # fmt: skip
 
 
@@ -205,9 +252,9 @@ def _named(names: list[str], number: int | None) -> str | None:
 
 
 def _decode_space(home: Home, policy: Policy, encoder: str, kept: PrototypesState) -> None:
-    """Bring back what was kept of an encoder; of one that the policy no longer knows it is let go."""
+    """Bring back what was kept of an encoder; of one that the policy no longer knows, or knows by another pack, it is let go."""
     own = [row for row in home.rows if encoder in row.encoders]
-    if encoder in policy.encoders:
+    if encoder in policy.encoders and kept.fingerprint == policy.projection(encoder).fingerprint:
         rows = [(row.number, row.observed_at / DAY_MS, row.shares[1:]) for row in own]
         home.spaces[encoder] = SoftPrototypes.restored(policy.projection(encoder), policy.forgetting, kept, rows)
     else:

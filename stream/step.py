@@ -7,17 +7,23 @@ the same bytes; a duplicate changes nothing; households do not see each other.
 
 from typing import Final, NamedTuple
 
+from .assurance import learn_tiers
+from .change import watch_event
 from .dead_letters import dead_letter
+from .disbelief import review
 from .erasure import purge_departed
 from .evidence import look, weigh
 from .feedback import apply, apply_waiting, expire_waiting, retracted_early, weigh_anew
 from .household import DAY_MS, Home
-from .learning import capacity, fold_oldest, keep, weigh_one
+from .learning import capacity, fold, keep, weigh_one
+from .ledger import Row
 from .memory import hashed, hashed_sender
 from .policy import Policy
 from .publish import answer, publish_profile, revise
 from .records import Erase, Feedback, Recognition, Record
+from .relapse import judge_profiles
 from .turn import OUTCOMES, Outcome, Step, Turn
+from .unnamed import exemplars, tie
 
 __all__ = ["OUTCOMES", "STEP_VERSION", "Event", "Outcome", "Step", "step"]
 
@@ -82,8 +88,11 @@ def _recognise(turn: Turn, value: Recognition) -> None:
     home, policy = turn.home, turn.policy
     probe = look(home, policy, value)
     weighed = weigh(home, policy, probe)
+    judge_profiles(turn, probe, weighed)
     row = keep(home, policy, value, probe, weighed)
+    tie(home, policy, row, weighed.alike)
     answer(turn, row, weighed.posterior)
+    watch_event(turn, value, probe, weighed)
     turn.outcomes.append("answered")
     for person, share in zip(home.people, row.shares[1:], strict=True):
         if share > 0.5:
@@ -103,12 +112,21 @@ def _tidy(turn: Turn) -> None:
     if home.waiting:
         expire_waiting(turn)
     purge_departed(turn)
+    review(turn)
     oldest, kept = home.stream_time - policy.limits.ledger_days * DAY_MS, capacity(home, policy)
     while home.rows and (len(home.rows) > kept or home.rows[0].observed_at < oldest):
-        fold_oldest(home)
+        leaving = _leaving(home, oldest)
+        learn_tiers(home, policy, leaving)
+        fold(home, leaving)
     if home.next_row >= home.next_rebuild and home.unanchored:
         home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
         weigh_anew(turn)
     for person in home.people if turn.touched else ():
         if person.present and person.person_id in turn.touched:
             publish_profile(turn, person)
+
+
+def _leaving(home: Home, oldest: int) -> Row:
+    """The event that leaves the ledger next: the oldest, but for those by which unnamed people are known again."""
+    kept = exemplars(home) if home.rows[0].unnamed is not None and home.rows[0].observed_at >= oldest else ()
+    return next((row for row in home.rows if row.number not in kept), home.rows[0])

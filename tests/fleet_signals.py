@@ -37,7 +37,7 @@ signals = st.lists(
         home=st.integers(0, 30),
         hours=st.integers(0, 24 * 40).map(float),
         log_e_value=st.sampled_from([-30.0, -1.0, 0.5, 2.0, 4.0, 9.0, 20.0]),
-        about=st.sampled_from([("device", None), ("person", "alice"), ("person", "bob"), ("feedback", None), ("erased", "alice")]),
+        about=st.sampled_from([("device", None), ("person", "alice"), ("person", "bo"), ("feedback", None), ("erased", "alice")]),
         firmware=st.sampled_from(["1.7", "2.1"]),
     ),
     max_size=80,

@@ -3,14 +3,14 @@
 Law: a page is a pure function of the code. `tests/test_docs.py` holds the files to it; `pytest --update-golden` writes them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
 
 from stream.cli import app
-from stream.metrics import METRICS
+from stream.metrics import FLEET_METRICS, METRICS, Metric
 from stream.policy import Policy
 from stream.records import INPUT_TOPICS, MODELS
 from stream.settings import Wiring
@@ -76,17 +76,21 @@ def _settings(model: BaseModel) -> list[str]:
 def page_of_metrics() -> str:
     told = "What a worker shows on `/metrics` of its `listen` address. A counter's name ends in `_total` there, and it begins "
     told += "anew with each process. Beside these stand the process's own CPU, memory and files (`process_…`)."
+    return "\n".join(["# Metrics", "", told, "", *_metrics(METRICS), "", "## The fleet stage", "", *_metrics(FLEET_METRICS)]) + "\n"
+
+
+def _metrics(metrics: Mapping[str, Metric]) -> list[str]:
     rows = [
         f"| `{name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {_cell(metric.means)} |"
-        for name, metric in METRICS.items()
+        for name, metric in metrics.items()
     ]
-    return "\n".join(["# Metrics", "", told, "", "| metric | kind | labels | means |", "|---|---|---|---|", *rows]) + "\n"
+    return ["| metric | kind | labels | means |", "|---|---|---|---|", *rows]
 
 
 def page_of_records() -> str:
     lines = ["# Records", "", "One section a topic; `kithkin schema` prints the same as JSON Schema, with every limit."]
     for topic, model in MODELS.items():
-        comes_in = topic in INPUT_TOPICS
+        comes_in = topic in (*INPUT_TOPICS, "drift-commands")
         lines += ["", f"## {topic}", "", "What comes in." if comes_in else "What goes out."]
         parts: dict[str, Any] = {}
         for kind in [model] if isinstance(model, type) else get_args(get_args(model._type)[0]):

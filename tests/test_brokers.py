@@ -1,10 +1,12 @@
 from collections.abc import Sequence
+from threading import Event
 
 import pytest
 
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
+from stream.brokers.cluster import Membership, within
 from stream.errors import RecoveryError
-from stream.ports import Broker, BrokerError, Encoded, Fenced, Transaction
+from stream.ports import Batch, Broker, BrokerError, Encoded, Fenced, Transaction
 from stream.records import INPUT_TOPICS
 
 from .conformance_broker import BrokerConformance, Cluster, entry
@@ -190,3 +192,32 @@ def test_the_same_seed_strikes_the_same() -> None:
         runs.append([(faults.strike("crash_before_publish"), faults.strike("hold_back"), faults.choose(9)) for _ in range(50)])
     assert runs[0] == runs[1]
     assert {hit for run in runs for hit, _, _ in run} == {True, False}
+
+
+# ---- what the clients' brokers share
+
+
+def test_who_is_given_no_share_for_longer_than_any_rebalance_takes_is_told() -> None:
+    membership = Membership()
+    assert membership.news() is None
+    membership._since -= 700
+    with pytest.raises(BrokerError, match="the group gave no share for 660 s"):
+        membership.news()
+    membership.note_assigned([], None)
+    assert membership.news() == Batch()
+    assert membership.news() is None, "an empty share is a share"
+
+
+def test_a_call_that_does_not_come_back_is_an_error_in_time() -> None:
+    over = Event()
+    with pytest.raises(BrokerError, match="no answer came within 0 s"):
+        within(0.05, over.wait, "no answer came")
+    over.set()
+
+
+def test_a_call_that_comes_back_is_done_or_raises_as_it_did() -> None:
+    done: list[int] = []
+    within(60.0, lambda: done.append(1), "no answer came")
+    assert done == [1]
+    with pytest.raises(ZeroDivisionError):
+        within(60.0, lambda: divmod(1, 0), "no answer came")

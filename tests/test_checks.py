@@ -289,7 +289,7 @@ def test_who_is_not_let_in_or_not_allowed_is_told_what_it_takes(own_kafka: Calla
     assert f"on the topics {plain.prefix}*" in checks["topics"].right
 
     allow(plain, "ann", "TOPIC", plain.prefix, ["DESCRIBE", "DESCRIBE_CONFIGS"])
-    with pytest.raises(BrokerError, match="(?i)authoriz"):
+    with pytest.raises(BrokerError, match=r"(?i)authoriz"):
         list(reader(plain.model_copy(update=known_as(PASSWORD)), ["identities"]))
 
     allow(plain, "ann", "TOPIC", plain.prefix, ["READ"])

@@ -24,7 +24,7 @@ from stream.settings import Wiring
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
-LASTING = ("kafka", "redis", "worker")
+LASTING = ("kafka", "redis", "worker", "fleet")
 IDENTITIES = 20
 
 
@@ -89,14 +89,14 @@ def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, 
 
     waits = {name: awaited(service) for name, service in services.items()}
     assert waits["topics"] == {"kafka": "service_healthy"}
-    assert waits["worker"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
+    assert waits["worker"] == waits["fleet"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
     assert waits["load"] == {"topics": "service_completed_successfully"}
     assert [name for name, service in services.items() if "profiles" in service] == ["load"]
 
 
 def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
     ours = [service for service in compose["services"].values() if service["image"] == "kithkin"]
-    assert len(ours) == 3
+    assert len(ours) == 4
     for service in ours:
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 

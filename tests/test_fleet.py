@@ -40,12 +40,9 @@ def quiet(homes: int = COUNTRYSIDE, hours: float = 0.0, **more: Any) -> list[Sig
 
 def firmware(share: float, log_e_value: float, hours: float = 0.0, homes: int = 60) -> list[Signal]:
     """Homes with firmware 2.1, of which a share changed; all of them of a model that others have too."""
-    return [
-        signal(
-            f"f-{number}", log_e_value if number < share * homes else -2.0, hours, attributes={"firmware": "2.1", "model": "show-8"}
-        )
-        for number in range(homes)
-    ]
+    attributes = {"firmware": "2.1", "model": "show-8"}
+    evidence = [log_e_value if number < share * homes else -2.0 for number in range(homes)]
+    return [signal(f"f-{number}", nats, hours, attributes=attributes) for number, nats in enumerate(evidence)]
 
 
 def states(alerts: Sequence[Alert]) -> list[tuple[str, str]]:
@@ -156,14 +153,15 @@ def test_e_bh_picks_what_its_definition_picks(values: list[float], hypotheses: i
     assert sorted((values[i] for i in e_bh(values, 0.1, hypotheses)), reverse=True) == ordered[:k]
 
 
-@given(st.lists(st.floats(-30, 12), min_size=1, max_size=30))
-def test_the_evidence_of_a_group_is_the_mean_of_products(values: list[float]) -> None:
-    plain = sum(math.prod((1 - s + s * math.exp(v)) / (1 - 0.02 + 0.02 * math.exp(v)) for v in values) for s in SHARES) / len(SHARES)
-    assert log_e_value_of_group(values, 0.02) == pytest.approx(math.log(plain), abs=1e-6)
+@given(st.lists(st.floats(-30, 12), min_size=1, max_size=30), st.integers(1, 5))
+def test_the_evidence_of_a_group_is_the_mean_of_roots_of_products(values: list[float], dependent: int) -> None:
+    e_values = [math.exp(value) for value in values]
+    plain = [math.prod((1 - s + s * e) / (1 - 0.02 + 0.02 * e) for e in e_values) ** (1 / dependent) for s in SHARES]
+    assert log_e_value_of_group(values, 0.02, dependent) == pytest.approx(math.log(sum(plain) / len(SHARES)), abs=1e-6)
 
 
 def test_in_a_simulated_fleet_alerts_are_right_and_the_firmware_is_one_of_them() -> None:
-    runs = [simulate(Town(homes=1_000, days=36, seed=seed)) for seed in range(2)]
+    runs = [simulate(Town(homes=1_000, days=23, release_day=18, seed=seed)) for seed in range(2)]
     assert max(run.rate for run in runs) <= POLICY.false_discovery_rate
     assert [run.named for run in runs] == [["firmware=2.1"]] * 2
     assert all(run.alone_before < 0.05 and run.innocent_groups == [] and run.hours_to_name < 72 for run in runs)
@@ -171,7 +169,7 @@ def test_in_a_simulated_fleet_alerts_are_right_and_the_firmware_is_one_of_them()
 
 
 def test_a_simulated_fleet_without_change_is_quiet() -> None:
-    run = simulate(Town(homes=1_000, days=20, changed_alone=0.0, guilty=0.0, dependent=0.5))
+    run = simulate(Town(homes=600, days=20, changed_alone=0.0, guilty=0.0, dependent=0.5))
     assert run.decisions > 70
     assert run.opened <= 1
     assert run.innocent_groups == []
@@ -248,6 +246,14 @@ def test_more_alerts_than_the_month_allows_are_withheld_and_counted() -> None:
         opened.update(alert.state for alert in alerts)
     assert opened == {"opened": POLICY.household_alerts_max}
     assert fleet.counts["withheld"] > 0
+
+
+def test_what_the_home_did_about_it_is_told_on_once() -> None:
+    fleet, (opened,) = heard([*quiet(), signal("h", 9.0, evidence={"device": 0.9})], until_hours=6)
+    _, (updated,) = heard([signal("h", 9.0, 7, adapted="it is watched anew")], until_hours=12, fleet=fleet)
+    _, again = heard([signal("h", 9.0, 13, adapted="it is watched anew")], until_hours=18, fleet=fleet)
+    assert (opened.evidence["beliefs"], updated.evidence["adapted"]) == ({"device": 0.9}, "it is watched anew")
+    assert (updated.state, again) == ("updated", [])
 
 
 def test_a_signal_that_is_late_still_counts_unless_something_newer_was_said() -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from learners import kernels, plain
 from learners.fusion import quantise
-from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Known
+from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Known, Probe
 from tests.worlds import Run, Shape, world
 
-NAMES = ("compare", "compare_kept", "drop", "fold", "project", "unpack")
+NAMES = ("compare", "compare_kept", "drop", "expected", "fold", "project", "unpack")
 PROBABILITY_APART_MAX = 0.02  # between two kinds of installation, over a world: a step of a vector now and then falls otherwise
 compiled: Any = pytest.importorskip("learners.compiled", reason="Numba is not installed here: there is one kind of kernels only.")
 each_kind = pytest.mark.parametrize("kind", [plain, compiled], ids=["plain", "compiled"])
@@ -36,10 +36,15 @@ def space(seed: int, people: int, used: int) -> Known:
     for row in range(used):
         shares[row] = quantise(rng.dirichlet(np.full(people + 1, 0.3)).tolist())[1:]
     vectors, times = rng.integers(-60, 60, (used + 3, k)).astype("i1"), np.sort(rng.uniform(0, 40, used + 3))
-    channels = rng.integers(0, CHANNELS, used + 3).astype("i1")
+    channels, noises = rng.integers(0, CHANNELS, used + 3).astype("i1"), rng.uniform(0.3, 3, used + 3).astype("f4")
     tails = means, masses, rng.uniform(0, 20, slots), np.zeros(slots)
     between, noise, shift = (rng.uniform(0.5, 6, size).astype("f4") for size in (k, CHANNELS, (CHANNELS, CHANNELS)))
-    return tails, (vectors, times, channels, shares), used, (between, 0.4, noise, shift, 0.2, 4.0)
+    return tails, (vectors, times, channels, noises, shares), used, (between, 0.4, noise, shift, 0.2, 4.0)
+
+
+def probe_of(seed: int, channel: int) -> Probe:
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 2, 7).astype("f4"), 12.5, channel, float(rng.uniform(0.3, 3))
 
 
 def copied(known: Known) -> Any:
@@ -47,48 +52,79 @@ def copied(known: Known) -> Any:
     return tuple(table.copy() for table in tails), tuple(table.copy() for table in rows), used, model
 
 
-def slow_llr(known: Known, probe: list[float], day: float, channel: int, without: int = -1) -> list[float]:
-    """The docstring of learners/prototypes.py, number by number: people, then rows."""
-    (means, masses, tail_times, _), (vectors, times, channels, shares), used, (_, _, noise, shift, per_day, most) = known
+Held = list[tuple[int, float, list[float]]]  # channel, weight and vector of what tells of somebody
 
-    def weight(time: float, of: int) -> float:
-        return 1 / (float(noise[of]) + float(shift[of, channel]) + min(per_day * abs(time - day), most))
 
-    rows = [(float(times[i]), int(channels[i]), (vectors[i] * STEP).tolist()) for i in range(used)]
-    found = []
+def slow_held(known: Known, day: float, without: int) -> tuple[list[Held], Held]:
+    """What tells of each person, and each row by itself."""
+    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, (_, _, noise, _, per_day, most) = known
+
+    def weight(noise: float, time: float) -> float:
+        return 1 / (float(noise) + min(per_day * abs(float(time) - day), most))
+
+    rows = [(int(channels[i]), weight(noises[i], times[i]) * (i != without), (vectors[i] * STEP).tolist()) for i in range(used)]
+    people = []
     for person in range(shares.shape[1]):
         own = range(TAILS * CHANNELS * person, TAILS * CHANNELS * (person + 1))
-        held = [(float(masses[i]) * weight(float(tail_times[i]), i % CHANNELS), means[i].tolist()) for i in own]
-        held += [(float(shares[i, person]) * weight(time, of), x) for i, (time, of, x) in enumerate(rows) if i != without]
-        found.append(slow_llr_of(held, probe, float(noise[channel]), known))
-    alone = [slow_llr_of([(weight(time, of), x)], probe, float(noise[channel]), known) for time, of, x in rows]
-    return found + [0.0 if i == without else llr for i, llr in enumerate(alone)]
+        held = [(i % CHANNELS, float(masses[i]) * weight(noise[i % CHANNELS], tail_times[i]), means[i].tolist()) for i in own]
+        people.append(held + [(of, float(shares[i, person]) * w, x) for i, (of, w, x) in enumerate(rows)])
+    return people, rows
 
 
-def slow_llr_of(held: list[tuple[float, list[float]]], probe: list[float], noise: float, known: Known) -> float:
-    """Of one person, from (weight, vector) of what is theirs."""
-    between, temperature, *_ = known[3]
-    mass, llr = sum(weight for weight, _ in held), 0.0
-    for k, (x, b) in enumerate(zip(probe, between.tolist(), strict=True)):
+def slow_sums(held: Held, channel: int, shift: Any) -> tuple[list[float], float]:
+    """Weighted sum and mass: of each channel M together counts 1 / (1 / M + shift)."""
+    total, mass = [0.0] * 7, 0.0
+    for of in range(CHANNELS):
+        found = sum(w for c, w, _ in held if c == of)
+        part = 1 / (1 + found * float(shift[of, channel]))
+        mass += found * part
+        total = [t + part * sum(w * x[k] for c, w, x in held if c == of) for k, t in enumerate(total)]
+    return total, mass
+
+
+def slow_llr_of(held: Held, probe: Probe, known: Known) -> float:
+    """The docstring of learners/prototypes.py, number by number."""
+    (vector, _, channel, noise), (between, temperature, _, shift, _, _) = probe, known[3]
+    (total, mass), llr = slow_sums(held, channel, shift), 0.0
+    for x, b, t in zip(vector.tolist(), between.tolist(), total, strict=True):
         precision = 1 / b + mass
-        mean, variance = sum(weight * vector[k] for weight, vector in held) / precision, 1 / precision + noise
+        mean, variance = t / precision, 1 / precision + noise
         llr += 0.5 * (x * x / (b + noise) + math.log(b + noise) - (x - mean) ** 2 / variance - math.log(variance))
     return max(-LLR_MAX, min(llr * temperature, LLR_MAX)) if mass > COMPARED_MASS_MIN else 0.0
+
+
+def slow_llr(known: Known, probe: Probe, without: int = -1) -> list[float]:
+    """Of people, then of rows."""
+    people, rows = slow_held(known, probe[1], without)
+    return [slow_llr_of(held, probe, known) for held in people] + [slow_llr_of([row], probe, known) for row in rows]
 
 
 @each_kind
 @given(**sizes, channel=st.integers(0, CHANNELS - 1))
 def test_a_comparison_is_what_its_formula_says(kind: Any, seed: int, people: int, used: int, channel: int) -> None:
-    known = space(seed, people, used)
-    probe = np.random.default_rng(seed + 1).normal(0, 2, 7).astype("f4")
-    found = kind.compare(known, probe, 12.5, channel, -1).tolist()
-    assert found == pytest.approx(slow_llr(known, probe.tolist(), 12.5, channel), abs=1e-4)
+    known, probe = space(seed, people, used), probe_of(seed, channel)
+    assert kind.compare(known, probe, -1).tolist() == pytest.approx(slow_llr(known, probe), abs=1e-4)
     kept = kind.compare_kept(known)
     assert kept.shape == (used, people + used)
-    vectors, times, channels, _ = known[1]
+    vectors, times, channels, noises, _ = known[1]
     for i in range(used):
-        expected = slow_llr(known, (vectors[i] * STEP).tolist(), float(times[i]), int(channels[i]), without=i)
-        assert kept[i].tolist() == pytest.approx(expected, abs=1e-4)
+        own = (vectors[i] * np.float32(STEP), float(times[i]), int(channels[i]), float(noises[i]))
+        assert kept[i].tolist() == pytest.approx(slow_llr(known, own, without=i), abs=1e-4)
+
+
+@each_kind
+@given(**sizes, channel=st.integers(0, CHANNELS - 1))
+def test_what_is_expected_is_peoples_means_by_their_shares(kind: Any, seed: int, people: int, used: int, channel: int) -> None:
+    known, probe = space(seed, people, used), probe_of(seed, channel)
+    shares = np.random.default_rng(seed).dirichlet(np.ones(people + 1))[1:].astype("f4")
+    mean, sure = kind.expected(known, probe, shares)
+    total, parts = np.zeros(7), 0.0
+    for held, share in zip(slow_held(known, probe[1], -1)[0], shares.tolist(), strict=True):
+        sums, mass = slow_sums(held, channel, known[3][3])
+        if mass > COMPARED_MASS_MIN:
+            total, parts = total + share / (mass + 1) * np.array(sums), parts + share * mass / (mass + 1)
+    assert sure == pytest.approx(parts, abs=1e-5)
+    assert mean.tolist() == pytest.approx((total / parts if parts else total).tolist(), abs=1e-3)
 
 
 @given(**sizes, row=st.integers(0, 19), which=st.integers(0, TAILS - 1))

@@ -25,7 +25,7 @@ from stream.cluster.processes import until
 from stream.cluster.redis import Redis
 from stream.policy import Policy
 from stream.records import INPUT_TOPICS, Record
-from stream.settings import KafkaWiring, Wiring
+from stream.settings import KafkaWiring, Wiring, load_policy
 from stream.status import look, observing
 from stream.stores import MemoryStore, open_store
 from stream.stores.board import Board
@@ -215,6 +215,20 @@ def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) 
         assert until(lambda: living(mark) == [], PATIENCE_S)
 
 
+def test_asked_to_stop_while_it_hangs_in_a_library_a_worker_ends_all_the_same(tmp_path: Path) -> None:
+    mark = tmp_path / "worker"
+    watching = "import hashlib; from stream.watch import *; heart = Heart(); signals = stopped_by_signals(heart); "
+    watching += "Watchdog(heart, 600.0, None).start(signals.__enter__())"
+    code = f"{watching}; open({str(mark)!r}, 'w').close(); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # hears no signal
+    with subprocess.Popen(python(code)) as worker:
+        try:
+            assert until(mark.exists, PATIENCE_S)
+            worker.terminate()
+            assert worker.wait(PATIENCE_S) == EXIT_FAILED
+        finally:
+            worker.kill()
+
+
 # ---- on real Kafka and Redis
 
 
@@ -321,6 +335,15 @@ def test_asked_to_stop_under_load_it_ends_within_ten_seconds_and_nothing_is_lost
     here.start()
     assert until(here.done, PATIENCE_S)
     assert here.complaints() == []
+
+
+def test_the_policy_that_was_given_is_the_one_that_answers(site: Callable[..., Site], tmp_path: Path) -> None:
+    policy, here = tmp_path / "policy.toml", site(partitions=1)
+    policy.write_text("[limits]\nwaiting_days = 8\n")
+    here.feed(20)
+    here.start("--policy", str(policy))
+    assert until(here.done, PATIENCE_S)
+    assert {json.loads(entry.value or b"")["policy_id"] for entry in here.written("journal")} == {load_policy(policy).policy_id}
 
 
 def test_two_workers_share_the_partitions_and_one_that_was_killed_comes_back(site: Callable[..., Site]) -> None:

@@ -36,7 +36,7 @@ def delete(wiring: Wiring, topic: str) -> None:
 
 
 def test_there_is_a_topic_for_every_record_of_the_contract() -> None:
-    assert {topic.name for topic in TOPICS if topic.for_worker} == set(MODELS)
+    assert {topic.name for topic in TOPICS} == set(MODELS)
 
 
 def test_what_create_makes_is_what_is_found(wiring: Wiring) -> None:

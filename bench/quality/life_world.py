@@ -23,7 +23,7 @@ AGES: Final = ("clean", "speed_0.975", "speed_0.950", "speed_0.900")
 
 def write_life(people: Path, out: Path, seed: int, households: int) -> None:
     """Write the world of a data folder's people, in the form of the other worlds."""
-    world = tool("world")
+    world: Any = tool("world")
     world.EVENTS_PER_DAY = EVENTS / DAYS
     world.SCENARIOS[LIFE] = world.Scenario("three years, ageing", _quarters(), enrol=3, events=EVENTS)
     args = argparse.Namespace(seed=seed, enrol=None, phoneless=0.1)

@@ -18,7 +18,8 @@ from .costs import decoded, stepped
 from .judged import pool, take
 from .life_world import EVENTS, QUARTERS
 from .measures import Figures, believed, recognised
-from .trials import Answers, Settings, Trial, policy_for, world_of
+from .trials import Answers, Settings, policy_for
+from .worlds import Trial, world_of
 
 __all__ = ["lives", "lived"]
 
@@ -31,13 +32,17 @@ def lives(worlds: list[Answers], measured: list[dict[str, Any]], draws: int) -> 
     columns = {name: pool([world.columns[name] for world in worlds]) for name in ("ours", "static")}
     years = []
     for year in range(YEARS):
-        told: dict[str, Any] = {key: float(np.mean([one["years"][year][key] for one in measured])) for key in measured[0]["years"][0]}
+        told: dict[str, Any] = _means([one["years"][year] for one in measured])
         for name, all_events in columns.items():
             of_year = take(all_events, (all_events["phase"] - 1) * YEARS // QUARTERS == year)
             told[name] = intervals(of_year, lambda c: recognised(c) | believed(c), draws)
         years.append(told)
-    forgetting = {key: float(np.mean([one[key] for one in measured])) for key in measured[0] if key != "years"}
+    forgetting = _means([{key: value for key, value in one.items() if key != "years"} for one in measured])
     return {"events": EVENTS, "homes": int(columns["ours"]["home"].max()) + 1, "years": years, **forgetting}
+
+
+def _means(found: list[Figures]) -> Figures:
+    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
 
 
 def lived(trial: Trial, settings: Settings) -> dict[str, Any]:
@@ -78,8 +83,8 @@ def _erased(last: Event, homes: dict[str, Home], policy: Policy) -> Figures:
         person = home.people[0].person_id
         step(home, _said(last, name, "f-erase", kind="erase", person_id=person), policy)
         still += person in {p.person_id for p in home.people}
-    after = sum(len(encode_home(home)) for home in homes.values())
-    return {"bytes_before": before / len(homes), "bytes_after": after / len(homes), "still_named_percent": 100 * still / len(homes)}
+    after, count = sum(len(encode_home(home)) for home in homes.values()), len(homes)
+    return {"bytes_before": before / count, "bytes_after": after / count, "still_named_percent": 100 * still / count}
 
 
 def _said(last: Event, home: str, feedback_id: str, **fields: Any) -> Event:

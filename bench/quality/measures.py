@@ -67,8 +67,8 @@ def _rates(c: Columns) -> tuple[Array, Array]:
         return np.empty(0), np.empty(0)
     thresholds = np.r_[np.unique(score), np.inf]
     false, good = np.sort(score[guest]), np.sort(score[~guest & c["right"]])
-    fpir = 1 - np.searchsorted(false, thresholds) / len(false)
-    return fpir, 1 - (len(good) - np.searchsorted(good, thresholds)) / (~guest).sum()
+    fnir = 1 - (len(good) - np.searchsorted(good, thresholds)) / (~guest).sum()
+    return 1 - np.searchsorted(false, thresholds) / len(false), np.asarray(fnir)
 
 
 def _open_set(c: Columns) -> tuple[float, float]:
@@ -84,7 +84,7 @@ def det(c: Columns, points: int = 80) -> list[tuple[float, float]]:
     """(FPIR, FNIR) along the curve, at most `points` and evenly spread in the rank of the threshold's FPIR."""
     fpir, fnir = _rates(c)
     asked = np.geomspace(1e-3, 1, points)
-    at = np.unique([np.argmax(fpir <= x) for x in asked if (fpir <= x).any()]) if len(fpir) else []
+    at = sorted({int(np.argmax(fpir <= x)) for x in asked if (fpir <= x).any()})
     return [(float(fpir[i]), float(fnir[i])) for i in at]
 
 

@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.fit_packs import TEMPERATURES, fit_face, fit_voice
+from learners.fitting import fit
+from stream.fitting import Choice, load_recipe, read_recordings
+from stream.packs import PACKS, write_pack
 
 __all__ = ["FAR", "VOICE", "FACE", "Side", "fit_packs", "half_of", "write_half"]
 
@@ -53,7 +55,7 @@ def write_half(source: Path, target: Path, side: Side, without: str = "") -> Pat
         copy = target / file.name
         if file.name in RECORDINGS:
             with np.load(file) as arrays:
-                np.savez(copy, **_half(dict(arrays), *RECORDINGS[file.name], side, without))  # type: ignore[arg-type]
+                np.savez(copy, **_half(dict(arrays), *RECORDINGS[file.name], side, without))
         elif not copy.exists():
             copy.symlink_to(file.resolve())
     return target
@@ -70,8 +72,11 @@ def _half(arrays: dict[str, Any], person: str, axes: dict[str, int], side: Side,
 
 
 def fit_packs(folder: Path, out: Path) -> dict[str, str]:
-    """Fit every encoder on the people of a data folder; returns encoder -> what `pack` of the policy is set to."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, fit in ((VOICE, fit_voice), (FACE, fit_face)):
-        np.savez(out / f"{name}.npz", **fit(folder), temperature=TEMPERATURES[name], made="bench.quality")  # type: ignore[arg-type]
-    return {name: str((out / name).absolute()) for name in (VOICE, FACE)}
+    """Fit the packs of the package anew, on the people of a data folder; returns encoder -> the policy's `pack`."""
+    packs = {}
+    for encoder in (VOICE, FACE):
+        labelled = read_recordings(load_recipe(Path(str(PACKS / f"{encoder}.toml"))), folder, Choice())
+        pack = out.absolute() / f"{encoder}.npz"
+        write_pack(pack, fit(labelled.recordings), "bench.quality")
+        packs[encoder] = str(pack)
+    return packs

@@ -66,10 +66,12 @@ def _axes(across: Scale, up: Scale) -> Iterator[str]:
     yield f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="{GREY}"/>'
     for tick in across.ticks:
         x = SIDE * across.place(tick)
-        yield f'<path d="M{x:.1f} 0V{SIDE}" stroke="#eee"/><text x="{x:.1f}" y="{SIDE + 13}" text-anchor="middle">{100 * tick:g}</text>'
+        yield f'<path d="M{x:.1f} 0V{SIDE}" stroke="#eee"/>'
+        yield f'<text x="{x:.1f}" y="{SIDE + 13}" text-anchor="middle">{100 * tick:g}</text>'
     for tick in up.ticks:
         y = SIDE * (1 - up.place(tick))
-        yield f'<path d="M0 {y:.1f}H{SIDE}" stroke="#eee"/><text x="-4" y="{y + 4:.1f}" text-anchor="end">{100 * tick:g}</text>'
+        yield f'<path d="M0 {y:.1f}H{SIDE}" stroke="#eee"/>'
+        yield f'<text x="-4" y="{y + 4:.1f}" text-anchor="end">{100 * tick:g}</text>'
     yield f'<text x="{SIDE / 2:g}" y="{SIDE + 27}" text-anchor="middle">{across.label}</text>'
     yield f'<text transform="translate(-32 {SIDE / 2:g}) rotate(-90)" text-anchor="middle">{up.label}</text>'
 

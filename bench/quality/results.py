@@ -50,9 +50,8 @@ def reported(worlds: list[Answers], draws: int) -> dict[str, Any]:
 
 def margins(ours: Columns, static: Columns) -> dict[str, float]:
     """Points of top-1 over `static`: overall, in each phase, and in the hard and the other half of the homes."""
-    parts = {"overall": np.full(len(ours["home"]), True)}
-    for name, key in (("phase", "phase"), ("hard", "hard")):
-        parts |= {f"{name} {value}": ours[key] == value for value in np.unique(ours[key])}
+    parts = {"overall": np.full(len(ours["home"]), True), "hard homes": ours["hard"], "other homes": ~ours["hard"]}
+    parts |= {f"phase {number}": ours["phase"] == number for number in np.unique(ours["phase"])}
     return {name: top1(take(ours, rows)) - top1(take(static, rows)) for name, rows in parts.items()}
 
 

@@ -6,18 +6,19 @@ Law: a figure is held against its target as it stands, not by the end of its int
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-__all__ = ["AT_LEAST", "LOOP_S", "NAMES", "SCENARIOS", "Miss", "behind", "misses", "targets_of"]
+__all__ = ["AT_LEAST", "LOOP_S", "NAMES", "SCENARIOS", "Miss", "behind", "cost_targets", "misses", "targets_of"]
 
 SCENARIOS: Final = ("ageing", "micswap", "missing", "poison", "phone_left", "phones_swapped", "false_feedback", "newcomer",
                     "guests", "guests50", "cold", "faults", "steady")  # fmt: skip
-NAMES: Final = {
-    "top1": "top-1 %", "last_top1": "last-phase top-1 %", "ieer": "IEER %", "fnir5": "FNIR % at FPIR 5 %",
-    "cllr_loss": "Cllr − minCllr", "ece": "ECE", "worst_tenth": "worst tenth of homes %",
-    "labels_right": "labels right %", "labels_covered": "events labelled %",
-    "attack_top": "attacker taken for the victim %", "attack_tier2": "attacker named as the victim at tier 2 %",
-} | {f"tier{t}_guests": f"tier {t}: guests answered as members %" for t in (1, 2, 3, 4)} \
-  | {f"tier{t}_members": f"tier {t}: members named wrongly %" for t in (2, 3, 4)} \
-  | {f"tier{t}_covered": f"tier {t}: member events covered %" for t in (1, 2, 3, 4)}  # fmt: skip
+NAMES: Final = (
+    {"top1": "top-1 %", "last_top1": "last-phase top-1 %", "ieer": "IEER %", "fnir5": "FNIR % at FPIR 5 %"}
+    | {"cllr_loss": "Cllr − minCllr", "min_cllr": "minCllr", "ece": "ECE", "worst_tenth": "worst tenth of homes %"}
+    | {"labels_right": "labels right %", "labels_covered": "events labelled %", "victim_top1": "victim's own top-1 %"}
+    | {"attack_top": "attacker taken for the victim %", "attack_tier2": "attacker named as the victim at tier 2 %"}
+    | {f"tier{tier}_guests": f"tier {tier}: guests answered as members %" for tier in (1, 2, 3, 4)}
+    | {f"tier{tier}_members": f"tier {tier}: members named wrongly %" for tier in (2, 3, 4)}
+    | {f"tier{tier}_covered": f"tier {tier}: member events covered %" for tier in (1, 2, 3, 4)}
+)
 AT_LEAST: Final = {"last_top1", "tier2_covered", "labels_right", "labels_covered"}  # of all others: at most
 LOOP_S: Final = 0.8  # of the machine that the cost is asked of
 COSTS: Final = {"enrolled": (40.0, 500.0), "cold": (60.0, 1000.0)}  # us an event, p99 of a step
@@ -43,6 +44,11 @@ class Miss(NamedTuple):
     what: str
     target: str
     found: Any
+
+    @property
+    def fine(self) -> bool:
+        """Whether it is told with three decimals."""
+        return "Cllr" in self.what or self.what == "ECE"
 
 
 def targets_of(scenario: str) -> dict[str, float]:
@@ -73,7 +79,7 @@ def _is_behind(name: str, value: float | None, target: float) -> bool:
 def behind(results: dict[str, Any]) -> list[Miss]:
     """Everything in the results of a whole run that is behind, world by world, then the rest."""
     found = [miss for scenario, world in results["worlds"].items() for miss in _of_world(scenario, world)]
-    return [*found, *_of_attack(results), *_of_microphone(results), *_of_cost(results.get("costs", {}))]
+    return [*found, *_of_attack(results), *_of_microphone(results), *_of_cost(results["costs"])]
 
 
 def _of_world(scenario: str, world: dict[str, Any]) -> Iterator[Miss]:
@@ -84,27 +90,34 @@ def _of_world(scenario: str, world: dict[str, Any]) -> Iterator[Miss]:
     for part, margin in [*world["margins"].items(), ("worst single world", world["single"]["margin"])]:
         if margin < STATIC_MARGIN:
             yield Miss(scenario, f"top-1 over static, {part}", f"≥ {STATIC_MARGIN:g}", margin)
-    if world["ours"]["worst_tenth"][0] <= world["static"]["worst_tenth"][0]:
-        yield Miss(scenario, NAMES["worst_tenth"], f"> static's {world['static']['worst_tenth'][0]:.1f}", world["ours"]["worst_tenth"])
+    ours, static = world["ours"]["worst_tenth"], world["static"]["worst_tenth"]
+    if ours[0] <= static[0]:
+        yield Miss(scenario, NAMES["worst_tenth"], f"> static's {static[0]:.1f}", ours)
     for pattern, figures in world["patterns"].items():
         if _is_behind("cllr_loss", figures["cllr_loss"][0], _cllr_loss_most(scenario)):
             yield Miss(scenario, f"Cllr − minCllr, {pattern}", f"≤ {_cllr_loss_most(scenario):g}", figures["cllr_loss"])
 
 
 def _of_attack(results: dict[str, Any]) -> Iterator[Miss]:
-    if (loss := results.get("victim_loss")) and loss[0] < VICTIM_LOSS:
-        yield Miss("poison", "the victim's top-1 against the same without the claims", f"≥ {VICTIM_LOSS:g}", loss)
+    if (loss := results["victim_loss"])[0] < VICTIM_LOSS:
+        yield Miss("poison", "what the claims change of the victim's top-1, points", f"≥ {VICTIM_LOSS:g}", loss)
 
 
 def _of_microphone(results: dict[str, Any]) -> Iterator[Miss]:
-    unknown = results.get("unknown_microphone")
-    if unknown and unknown["last_top1"][0] < UNKNOWN_MICROPHONE:
-        yield Miss("micswap", "last-phase top-1 %, microphone unknown to the pack", f"≥ {UNKNOWN_MICROPHONE:g}", unknown["last_top1"])
+    found = results["unknown_microphone"]["last_top1"]
+    if found[0] < UNKNOWN_MICROPHONE:
+        yield Miss("micswap", "last-phase top-1 %, unknown microphone", f"≥ {UNKNOWN_MICROPHONE:g}", found)
 
 
 def _of_cost(costs: dict[str, Any]) -> Iterator[Miss]:
-    for scenario, cost in costs.get("worlds", {}).items():
-        for name, what, most in zip(("us", "us_p99"), ("µs an event", "p99 of a step, µs"), COSTS[cost["kind"]], strict=True):
-            target = most * costs["loop_s"] / LOOP_S
+    names = {"us": "µs an event", "us_p99": "p99 of a step, µs"}
+    for scenario, cost in costs["worlds"].items():
+        for (name, what), target in zip(names.items(), cost_targets(cost["kind"], costs["loop_s"]), strict=True):
             if cost[name] > target:
                 yield Miss(scenario, what, f"≤ {target:.0f}", cost[name])
+
+
+def cost_targets(kind: str, loop_s: float) -> tuple[float, float]:
+    """Microseconds of an event and of the 99th percentile of steps, on a machine that takes so long for the loop."""
+    most, p99 = COSTS[kind]
+    return most * loop_s / LOOP_S, p99 * loop_s / LOOP_S

@@ -19,7 +19,8 @@ def tool(name: str) -> ModuleType:
     if not path.is_file():
         sys.exit(f"{path} is not here: set KITHKIN_SHARED to the folder with the tools and the data.")
     spec = importlib.util.spec_from_file_location(f"kithkin_tool_{name}", path)
-    assert spec and spec.loader, "a path that ends in .py has a loader"
+    assert spec is not None, "a path that ends in .py has a loader"
+    assert spec.loader is not None, "a path that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look for their module
     spec.loader.exec_module(module)

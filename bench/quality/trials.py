@@ -1,15 +1,9 @@
-"""Trials: a world of judged people, replayed with packs that were fitted on others, beside the recognisers of `baselines.py`.
+"""Trials: a world of judged people, replayed with packs that were fitted on others.
 
-Law: what does not depend on our code (the world, `static`, `oracle`) is made once for its settings and kept; our own
-answers are always made anew.
+Law: our own answers are always made anew, with packs fitted anew, by the code as it stands.
 """
 
 import collections
-import hashlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import tomllib
@@ -26,25 +20,11 @@ from stream.settings import Wiring
 
 from . import judged
 from .judged import Columns
-from .life_world import LIFE, write_life
 from .people import Side, fit_packs, write_half
 from .tools import SHARED, tool
+from .worlds import Trial, without_claims, world_of
 
-__all__ = ["Answers", "Settings", "Trial", "merged", "packs_for", "policy_for", "run", "world_of"]
-
-
-class Trial(NamedTuple):
-    """One world: a scenario with a seed, of one half of the people."""
-
-    scenario: str
-    seed: int
-    half: int
-    households: int
-
-    @property
-    def side(self) -> Side:
-        """Each seed splits the people in its own way."""
-        return Side(self.seed, self.half)
+__all__ = ["Answers", "Settings", "merged", "policy_for", "run"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +56,7 @@ def run(trial: Trial, settings: Settings) -> Answers:
     with tempfile.TemporaryDirectory() as temporary:
         out, log = Path(temporary), world / "log.jsonl"
         if settings.unclaimed:
-            log = _without_claims(world, out / "log.jsonl")
+            log = without_claims(world, out / "log.jsonl")
         began = time.process_time()
         done = replay(Replay([str(log)], out / "ours", policy, Wiring()))
         took = time.process_time() - began
@@ -84,18 +64,6 @@ def run(trial: Trial, settings: Settings) -> Answers:
         ours = judged.judge(world, out / "ours")
     columns = {"ours": ours} | {name: _kept(world / f"{name}.npz") for name in ("static", "oracle")}
     return Answers(columns, done.counts.records, took)
-
-
-def _without_claims(world: Path, target: Path) -> Path:
-    """The world's log without what is said about an attacker's events."""
-    score = tool("score")
-    attacks = {t["event_id"] for t in score.lines(world / "truth.jsonl") if t.get("claimed")}
-    with open(world / "log.jsonl") as log, open(target, "w") as quiet:
-        for line in log:
-            record = json.loads(line)
-            if record["topic"] != "feedback" or record["value"].get("event_id") not in attacks:
-                quiet.write(line)
-    return target
 
 
 def _check_answers(world: Path, out: Path) -> None:
@@ -107,41 +75,6 @@ def _check_answers(world: Path, out: Path) -> None:
     wrong = [event for event in wanted.keys() | found.keys() if wanted.get(event, 0) != found[event]]
     if wrong:
         raise AssertionError(f"{world}: {len(wrong)} recognitions have not exactly one revision 0, e.g. {min(wrong)}")
-
-
-def world_of(trial: Trial, cache_folder: Path) -> Path:
-    """The folder of the trial's world, with the judged answers of the baselines; made when it is not there."""
-    world = cache_folder / _source_key() / trial.side.name / f"{trial.scenario}-{trial.households}"
-    if (world / "oracle.npz").exists():
-        return world
-    world.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=world.parent) as temporary:
-        folder = Path(temporary)
-        people = write_half(SHARED / "data", folder / "people", trial.side)
-        made = folder / "world"
-        if trial.scenario == LIFE:
-            write_life(people, made, trial.seed, trial.households)
-        else:
-            sizes = ("--seed", trial.seed, "--households", trial.households)
-            command = [sys.executable, SHARED / "tools" / "world.py", trial.scenario, made, "--data", people, *sizes]
-            subprocess.run(list(map(str, command)), check=True, stdin=subprocess.DEVNULL)
-        for method in ("static", "oracle"):
-            tool("baselines").replay(method, made, made / method)
-            np.savez(made / f"{method}.npz", **judged.judge(made, made / method))  # type: ignore[arg-type]
-        if not world.exists():
-            os.rename(made, world)
-    return world
-
-
-@cache
-def _source_key() -> str:
-    """A name for all that a world and its baselines are made of."""
-    own = [Path(__file__).parent / name for name in ("people.py", "judged.py", "life_world.py")]
-    sources = [*sorted((SHARED / "tools").glob("*.py")), *sorted((SHARED / "data").glob("*.npz")), *own]
-    digest = hashlib.blake2b(digest_size=6)
-    for source in sources:
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
 
 
 def _kept(path: Path) -> Columns:

@@ -20,7 +20,8 @@ from .measures import attacked, believed, recognised
 from .people import FAR
 from .results import pooled, reported
 from .targets import SCENARIOS
-from .trials import Answers, Settings, Trial, run
+from .trials import Answers, Settings, run
+from .worlds import Trial
 
 __all__ = ["Plan", "ablation_table", "rounded", "trials_of", "whole"]
 
@@ -37,13 +38,11 @@ class Plan:
     draws: int = 300
     jobs: int = 2
     life_households: int = 4
-    ablation_seeds: int = 2  # the first ones
-    ablation_households: int = 30
 
     @property
     def smaller(self) -> "Plan":
-        """For ablations, of which there are many."""
-        return replace(self, seeds=self.seeds[: self.ablation_seeds], households=self.ablation_households)
+        """For a quick look, and for ablations, of which there are many."""
+        return replace(self, seeds=self.seeds[:2], households=min(self.households, 30))
 
 
 def trials_of(scenario: str, plan: Plan) -> list[Trial]:
@@ -67,7 +66,7 @@ def whole(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
         results["life"] = _lives(pool, plan)
         say("long lives")
         results["ablations"] = ablation_table(pool, plan.smaller, say)
-    return rounded(results)
+    return {key: rounded(value) for key, value in results.items()}
 
 
 def _start(pool: Executor, scenario: str, plan: Plan, settings: Settings) -> Tasks:
@@ -91,9 +90,9 @@ def _beside(poison: Tasks, unclaimed: Tasks, unknown: Tasks, draws: int) -> dict
 
 def _lives(pool: Executor, plan: Plan) -> dict[str, Any]:
     trials = trials_of(LIFE, replace(plan, seeds=plan.seeds[:2], households=plan.life_households))
-    worlds = [pool.submit(run, trial, plan.settings) for trial in trials]
+    worlds = _done([pool.submit(run, trial, plan.settings) for trial in trials])
     measured = [task.result() for task in [pool.submit(lived, trial, plan.settings) for trial in trials]]
-    return lives(_done(worlds), measured, plan.draws)
+    return pool.submit(lives, worlds, measured, plan.draws // 3).result()
 
 
 def ablation_table(pool: Executor, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..settings import Wiring
 from .kafka import Names, installed, librdkafka
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka import KafkaException
 
 __all__ = ["Announcer"]
 
@@ -46,6 +46,7 @@ class Announcer:
             "transactional.id": f"{wiring.prefix}{name}",
             "transaction.timeout.ms": int(wiring.kafka.transaction_timeout_s * 1_000),
             "partitioner": "murmur2_random",
+            "error_cb": lambda _: None,  # what is fatal is raised by the next call; librdkafka would raise it in any
         }
         self._producer = Producer(settings)
         try:
@@ -59,16 +60,11 @@ class Announcer:
 
         if not outputs:
             return
-        failed: list[KafkaError] = []
         try:
             self._producer.begin_transaction()
             for output in outputs:
-                topic = self._names.wire(output.topic)
-                self._producer.produce(topic, output.value, output.key, on_delivery=lambda e, _: failed.append(e) if e else None)
-            self._producer.flush(self._patience_s)
-            if failed:
-                raise KafkaException(failed[0])
-            self._producer.commit_transaction(self._patience_s)
+                self._producer.produce(self._names.wire(output.topic), output.value, output.key)
+            self._producer.commit_transaction(self._patience_s)  # fails if one of them was not delivered
         except (KafkaException, BufferError) as error:
             raise _ours(error) from error
 

@@ -100,7 +100,7 @@ def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> None:
         time.sleep(_NEWS_S / 50)
 
 
-def within(seconds: float, doing: Callable[[], None], late: str) -> None:
+def within(seconds: float, doing: Callable[[], object], late: str) -> None:
     """Do what a client gives no time-out, or does not keep it; who is left waiting in it ends with the process.
 
     Raises what `doing` raises, and BrokerError when it takes too long: what `late` says, within so many seconds.

@@ -5,7 +5,7 @@ Law: only what was published is shown; what it prints to a pipe is plain text; w
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..records import Alert
     from ..webhook import Webhook
 
-__all__ = ["alerts", "line_of"]
+__all__ = ["alerts", "line_of", "shown"]
 
 _STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 _RANKS: Final = {"high": 0, "medium": 1, "low": 2}
@@ -71,10 +71,10 @@ def alerts(
         hook = Webhook(webhook, f"kithkin/{wired.prefix}".rstrip("/")) if webhook else None
         refuse_missing(wired, ["drift-alerts"])
         console = Console(highlight=False)
-        with until_interrupted() if follow else nullcontext() as stop:
-            found = _posted(subscribe(wired, only, group, stop=stop), hook)
+        with until_interrupted() if follow else nullcontext() as stop, closing(subscribe(wired, only, group, stop=stop)) as told:
+            found = _posted(told, hook)
             if console.is_terminal and not as_json:
-                _show(found, console, live=follow)
+                shown(found, console, live=follow)
             else:
                 for alert in found:
                     typer.echo(alert.model_dump_json() if as_json else line_of(alert))
@@ -92,14 +92,14 @@ def _pairs(told: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _posted(found: "Iterator[Alert]", hook: "Webhook | None") -> "Iterator[Alert]":
-    for alert in found:
+def _posted(told: "Iterator[Alert]", hook: "Webhook | None") -> "Iterator[Alert]":
+    for alert in told:
         if hook is not None:
             hook.post(alert)
         yield alert
 
 
-def _show(found: "Iterator[Alert]", console: "Console", live: bool) -> None:
+def shown(found: "Iterator[Alert]", console: "Console", live: bool) -> None:
     """A table for eyes, that grows and changes as long as alerts come."""
     from rich.live import Live
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from .big import big
 from .drill import drill, plan
 from .faults import COORDINATOR_LOST, FAULTS
+from .fleet import FleetDrill, fleet_drill
 from .report import table
 from .sabotage import SABOTAGES, faults_against
 from .scale import scale
@@ -32,6 +33,7 @@ scenarios:
   sabotage     workers with one effect in the wrong order: the checker must find each of them out
   big          a day of backlog, 5,000 homes at once, a record of 900 KB
   scale        how much more two workers do than one
+  fleet        the fleet stage and a subscriber, killed 20 times at random while signals come
 Without a name: all of them. A seed gives the same plan and the same load again; when what strikes where is up to the machine.
 A scenario that failed keeps its folder, with the data and every log, and names it; the exit code is then 1.
 """
@@ -122,9 +124,16 @@ def _scale(scene: Scene, _: Asked) -> tuple[list[str], list[str]]:
     return scale(scene, events=40_000)
 
 
+def _fleet(scene: Scene, _: Asked) -> tuple[list[str], list[str]]:
+    if scene.broker != _BROKERS[0]:
+        return ["the fleet stage has one client, which was drilled already"], []
+    return fleet_drill(FleetDrill(scene.folder, seed=scene.seed))
+
+
 Scenario = Callable[[Scene, Asked], tuple[list[str], list[str]]]
 SCENARIOS: Final[dict[str, Scenario]] = {
     "storm": _storm, "coordinator": _coordinator, "sabotage": _sabotage, "big": _big, "scale": _scale,
+    "fleet": _fleet,
 }  # fmt: skip
 
 

@@ -1,0 +1,126 @@
+"""The command `python -m bench.quality`: how well it recognises people whom nobody has fitted on.
+
+    python -m bench.quality                                      everything, into docs/quality.md and docs/quality/
+    python -m bench.quality --quick [SCENARIO …] [--seeds 0,1] [--set learning.x=y] [--json FILE] [--against FILE]
+    python -m bench.quality --ablate [--json FILE]               what each part is worth
+
+Each seed splits the people of ../shared/data in two halves; each half in turn is judged, with packs fitted on the other.
+KITHKIN_SHARED names the folder with the tools and the data (default: ../shared beside the project).
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from . import quick
+from .page import page, with_summary
+from .plots import det_plot, reliability_plot
+from .results import compared
+from .targets import SCENARIOS
+from .trials import Settings, run
+from .whole import Plan, ablation_table, rounded, trials_of, whole
+
+__all__ = ["main", "write_docs"]
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def main() -> None:
+    args = _arguments()
+    settings = Settings(args.cache, tuple(args.set), args.without)
+    plan = Plan(settings, jobs=args.jobs)
+    plan = plan.smaller if args.quick or args.ablate else plan
+    plan = replace(plan, seeds=args.seeds or plan.seeds, households=args.households or plan.households)
+    if args.quick:
+        results = _quick(plan, args)
+    elif args.ablate:
+        results = _ablate(plan)
+    else:
+        results = whole(plan, _stopwatch())
+        write_docs(results, args.docs)
+    if args.json:
+        args.json.write_text(json.dumps(rounded(results), indent=1) + "\n")
+
+
+def _quick(plan: Plan, args: argparse.Namespace) -> dict[str, Any]:
+    before = json.loads(args.against.read_text())["scenarios"] if args.against else {}
+    found: dict[str, Any] = {}
+    print(quick.HEAD)
+    with ProcessPoolExecutor(plan.jobs, get_context("spawn")) as pool:
+        started = {s: [pool.submit(run, trial, plan.settings) for trial in trials_of(s, plan)] for s in args.scenarios}
+        for scenario, tasks in started.items():
+            found[scenario] = compared([task.result() for task in tasks])
+            print(quick.line(scenario, found[scenario]), flush=True)
+            if scenario in before:
+                print(quick.difference(found[scenario], before[scenario]), flush=True)
+    return {"seeds": list(plan.seeds), "households": plan.households, "set": args.set, "scenarios": found}
+
+
+def _ablate(plan: Plan) -> dict[str, Any]:
+    with ProcessPoolExecutor(plan.jobs, get_context("spawn")) as pool:
+        table = ablation_table(pool, plan, _stopwatch())
+    for part, scenarios in table.items():
+        print(part)
+        for scenario, figures in scenarios.items():
+            cells = [f"{name} {d:+.3f} ({low:+.3f} to {high:+.3f})" for name, (d, low, high) in figures.items()]
+            print(f"  {scenario:15s}", *cells, sep="  ")
+    return table
+
+
+def write_docs(results: dict[str, Any], docs: Path) -> None:
+    """Write the page, its plots, the figures that they tell, and the table of the README above the folder."""
+    folder = docs / "quality"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
+    (folder / "det.svg").write_text(det_plot(results["worlds"]), "utf-8")
+    (folder / "reliability.svg").write_text(reliability_plot(results["worlds"]), "utf-8")
+    (docs / "quality.md").write_text(page(results), "utf-8")
+    readme = docs.parent / "README.md"
+    if readme.exists():
+        readme.write_text(with_summary(readme.read_text("utf-8"), results["worlds"]), "utf-8")
+
+
+def _stopwatch() -> Any:
+    """Says what is done, and how many seconds it is since the beginning."""
+    began = time.monotonic()
+    return lambda what: print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _arguments() -> argparse.Namespace:
+    about = "How well people are recognised whom nobody has fitted on."
+    cli = argparse.ArgumentParser(prog="python -m bench.quality", description=about)
+    cli.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; default: all; only with --quick")
+    kind = cli.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="one line a scenario; two seeds, 30 homes")
+    kind.add_argument("--ablate", action="store_true", help="only what each part is worth")
+    cli.add_argument("--seeds", type=_numbers, help="comma list of the worlds' seeds (default: 0,1,2,3,4; quick and ablate: 0,1)")
+    cli.add_argument("--households", type=int, help="homes of a world (default: 40; quick and ablate: 30)")
+    cli.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    cli.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the policy, as TOML; may be repeated")
+    cli.add_argument("--without", default="", metavar="CONDITION", help="fit the packs without this recording condition")
+    cli.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    cli.add_argument("--against", type=Path, metavar="FILE", help="with --quick: the difference to an earlier --json")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", tempfile.gettempdir())) / "kithkin-quality"
+    cli.add_argument("--cache", type=Path, default=cache, help="where worlds are kept (default: %(default)s)")
+    cli.add_argument("--docs", type=Path, default=DOCS, help="where the page is written (default: the project's)")
+    args = cli.parse_args()
+    if unknown := set(args.scenarios) - set(SCENARIOS):
+        cli.error(f"there is no scenario {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    if args.scenarios and not args.quick:
+        cli.error("scenarios are chosen with --quick; the page tells of all")
+    if (args.set or args.without) and not (args.quick or args.ablate):
+        cli.error("--set and --without go with --quick or --ablate; the page tells of what is shipped")
+    args.scenarios = args.scenarios or SCENARIOS
+    return args

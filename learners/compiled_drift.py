@@ -1,0 +1,81 @@
+"""The detectors of `drift` as machine code (Numba), on states at float32: they count something at every event.
+
+Law: what the classes say, but for the last bits; tests/test_drift.py holds them to that. Each has one signature, is compiled once
+and kept beside this file.
+"""
+
+import math
+from typing import Any
+
+from numba import njit, types
+
+from .drift import (
+    CALM, CLIP, COSTS, DOUBT, EVIDENCE_MAX, GAINS, GREAT_COST, KEEP, LEARNT_MAX, LEVEL_SURE, RATE_SURE, RATE_WEIGHT, SHARES, STAKE_MAX, STEP,
+)  # fmt: skip
+
+__all__ = ["learn_rate", "learn_rise"]
+
+ONE_COST, TWO_COST = COSTS
+EQUAL = (1 / 3,) * 3
+_double, _state, _three = types.float64, types.Array(types.float32, 1, "C"), types.UniTuple(types.float64, 3)
+
+
+@njit(types.void(_state, types.int64, _three, _three, _double), cache=True, error_model="numpy")
+def _settle(state: Any, first: int, factors: Any, shares: Any, at: float) -> None:
+    """Pay out the bets, which stand in the state from `first` on behind `since` and `run`."""
+    before = evidence = new = 0.0
+    for k in range(3):
+        bet = float(state[first + 2 + k])
+        before += bet * shares[k]
+        bet = (bet * KEEP + 1) * factors[k]
+        evidence += bet * shares[k]
+        new += factors[k] * shares[k]
+        state[first + 2 + k] = min(bet, EVIDENCE_MAX)
+    run = float(state[first + 1]) * ((evidence - new) / (before * KEEP) if before > 0 else 1.0)
+    if run <= 1:
+        state[first], run = at, 1.0
+    state[first + 1] = min(run, EVIDENCE_MAX)
+
+
+@njit(_double(_state, types.int64, _three), cache=True, error_model="numpy")
+def _evidence(state: Any, first: int, shares: Any) -> float:
+    """The evidence of the bets as they stand in the state from `first` on."""
+    return float(state[first]) * shares[0] + float(state[first + 1]) * shares[1] + float(state[first + 2]) * shares[2]
+
+
+@njit(_double(_state, _double, _double, _double), cache=True, error_model="numpy")
+def learn_rise(state: Any, x: float, at: float, w: float) -> float:
+    """`drift.Rise.learn_one` on its state; returns the evidence."""
+    count, weight, mean, squares = float(state[0]), float(state[1]), float(state[2]), float(state[3])
+    evidence = _evidence(state, 6, EQUAL)
+    trust = 1.0 if count <= LEVEL_SURE else max(DOUBT / (DOUBT + evidence), LEVEL_SURE / count)
+    off = x - mean
+    unit = 0.0 if count < 2 else math.sqrt(squares / (count - 1) * (1 / w + 1 / weight))
+    if unit > 0:
+        nu, u = count - 1, off / unit
+        z = min((8 * nu + 1) / (8 * nu + 3) * math.sqrt(nu * math.log1p(u * u / nu)), CLIP)
+        up = math.exp(STEP * math.copysign(z, u))
+        _settle(state, 4, (ONE_COST * up, TWO_COST * up * up, GREAT_COST * up * up * up), EQUAL, at)
+        wide = unit * LEARNT_MAX * (1 + 20 / nu**2)
+        off = max(-wide, min(off, wide))
+    learnt = trust * w
+    share = learnt / (weight + learnt)
+    state[0], state[1], state[2], state[3] = count + trust, weight + learnt, mean + share * off, squares + weight * share * off * off
+    return _evidence(state, 6, EQUAL)
+
+
+@njit(_double(_state, _double, _double, _double, _double), cache=True, error_model="numpy")
+def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
+    """`drift.Rate.learn_one` on its state; returns the evidence."""
+    ones, weight = float(state[0]), float(state[1])
+    evidence = _evidence(state, 4, SHARES)
+    trust = 1.0 if weight <= RATE_SURE else max(DOUBT / (DOUBT + evidence), RATE_SURE / weight)
+    if weight >= CALM:
+        p = (rate * RATE_WEIGHT + ones) / (RATE_WEIGHT + weight)
+        lowest, highest, off = -STAKE_MAX / (1 - p), STAKE_MAX / p, x - p
+        one = 1 + max(lowest, min(w * GAINS[0] / (1 + p * GAINS[0]), highest)) * off
+        two = 1 + max(lowest, min(w * GAINS[1] / (1 + p * GAINS[1]), highest)) * off
+        three = 1 + max(lowest, min(w * GAINS[2] / (1 + p * GAINS[2]), highest)) * off
+        _settle(state, 2, (one, two, three), SHARES, at)
+    state[0], state[1] = ones + trust * w * x, weight + trust * w
+    return _evidence(state, 4, SHARES)

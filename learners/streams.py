@@ -1,0 +1,150 @@
+"""Streams of values by visit, each with its detector, small enough that a home can have dozens.
+
+Law: a stream's numbers are at float32 precision at any time, so that one which was kept and brought back goes on as one that was
+not. Machine code and classes give the same evidence, but for the last bits.
+"""
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from .drift import STARTS, Rate, Rise, VisitMean
+from .kernels import COMPILED
+from .plain import Floats
+
+if COMPILED:
+    from .compiled_drift import learn_rate, learn_rise
+else:
+
+    def learn_rise(state: Floats, x: float, at: float, w: float) -> float:
+        """`drift.Rise.learn_one` on its state; returns the evidence."""
+        detector = Rise.restored(state.tolist())
+        detector.learn_one(x, at, w)
+        state[:] = detector.state()
+        return _evidence(state, Rise.SHARES)
+
+    def learn_rate(state: Floats, x: float, at: float, w: float, rate: float) -> float:
+        """`drift.Rate.learn_one` on its state; returns the evidence."""
+        detector = Rate.restored(state.tolist(), rate)
+        detector.learn_one(x, at, w)
+        state[:] = detector.state()
+        return _evidence(state, Rate.SHARES)
+
+
+__all__ = ["RATE_E_MAX", "Rates", "Rises", "Stream"]
+
+RATE_E_MAX: Final = 100.0  # a rate learnt from little can be wildly sure of itself (docs/drift.md)
+VALUE_STEP: Final = 1 / 256  # of values, so that the sum of a visit is exact at float32
+VALUE_MAX: Final = 256.0
+_VISIT: Final = struct.Struct("<Iff")
+
+
+def _evidence(state: Floats, shares: Sequence[float]) -> float:
+    """Of a detector's three bets, which stand last in its state; summed in the order that machine code has."""
+    (one, two, three), (first, second, third) = state[-3:].tolist(), shares
+    return float(one * first + two * second + three * third)
+
+
+class Stream(ABC):
+    """Values of events about one thing, one value a visit, and the evidence that they changed: `e_value`."""
+
+    __slots__ = ("_numbers", "_visits", "e_value")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, evidence and what was learnt."""
+        self._visits = VisitMean()
+        self._place(self._first())
+
+    def learn_one(self, x: float, visit: int, at: int) -> None:
+        """Count a value of an event (number `at`) of a visit; it bears on the evidence when the next visit begins."""
+        done = self._visits.learn_one(round(max(-VALUE_MAX, min(x, VALUE_MAX)) / VALUE_STEP) * VALUE_STEP, visit)
+        if done is not None:
+            self.e_value = self._learn(done[0], at, done[1])
+
+    @property
+    @abstractmethod
+    def since(self) -> int:
+        """The number of the event since which something changed, if it did."""
+
+    @abstractmethod
+    def _first(self) -> Sequence[float]:
+        """The detector's state at the beginning."""
+
+    @abstractmethod
+    def _learn(self, x: float, at: int, w: float) -> float:
+        """Let the detector learn a value; the e-value after it."""
+
+    def _place(self, numbers: Sequence[float]) -> None:
+        self._numbers: Floats = np.array(numbers, np.float32)
+        self.e_value = self._weighed()
+
+    @abstractmethod
+    def _weighed(self) -> float:
+        """The e-value that the numbers stand for."""
+
+    def state(self) -> bytes:
+        """All there is to keep."""
+        return _VISIT.pack(*self._visits.state()) + self._numbers.astype("<f4").tobytes()
+
+    def load(self, state: bytes) -> None:
+        """Stand where `state` was taken; goes on exactly as that stream would."""
+        visit, total, events = _VISIT.unpack_from(state)
+        self._visits = VisitMean.restored((visit, total, int(events)))
+        self._place(np.frombuffer(state, "<f4", offset=_VISIT.size).tolist())
+
+
+class Rises(Stream):
+    """Real numbers that should not rise.
+
+    Examples
+    --------
+    >>> misfit = Rises()
+    >>> for n in range(400):
+    ...     misfit.learn_one(n * 37 % 101 / 50 + (n > 300), visit=n // 2, at=n)
+    >>> misfit.e_value > 50, 280 < misfit.since < 320
+    (True, True)
+    """
+
+    __slots__ = ()
+
+    @property
+    def since(self) -> int:
+        return int(self._numbers[4])
+
+    def _first(self) -> Sequence[float]:
+        return Rise().state()
+
+    def _learn(self, x: float, at: int, w: float) -> float:
+        return learn_rise(self._numbers, x, at, w) / STARTS
+
+    def _weighed(self) -> float:
+        return _evidence(self._numbers, Rise.SHARES) / STARTS
+
+
+class Rates(Stream):
+    """Shares, within 0 to 1, that should stay; begun at what is usual in a fleet. The e-value is at most RATE_E_MAX."""
+
+    __slots__ = ("rate",)
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        super().__init__()
+
+    @property
+    def since(self) -> int:
+        return int(self._numbers[2])
+
+    def _first(self) -> Sequence[float]:
+        return Rate().state()
+
+    def _learn(self, x: float, at: int, w: float) -> float:
+        return min(learn_rate(self._numbers, x, at, w, self.rate) / STARTS, RATE_E_MAX)
+
+    def _weighed(self) -> float:
+        return min(_evidence(self._numbers, Rate.SHARES) / STARTS, RATE_E_MAX)

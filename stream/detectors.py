@@ -1,0 +1,132 @@
+"""What watches a home for change: one small detector for each thing that could have changed, and what was last told of it.
+
+Law: bounded, at most BYTES_PER_PERSON for each person with what the home has in common; every number is at stored precision, so
+that a home that was written and read back goes on as the one that was not.
+
+What is watched is a *subject*, a kind and a name: a device, a person, somebody's phone or habits, a source of feedback, unknown
+voices. One value goes into a detector for each visit, which is what one device saw without a longer break.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from learners.shift import Shift
+from learners.streams import Rates, Rises, Stream
+
+from .policy import Policy
+from .records import Source
+
+__all__ = [
+    "BYTES_PER_PERSON", "EARS_PER_PERSON", "OF_PEOPLE", "Alarm", "DeviceWatch", "Ear", "PersonWatch", "Subject", "Told",
+    "Watch", "new_ear", "rate_of",
+]  # fmt: skip
+
+BYTES_PER_PERSON: Final = 512
+EARS_PER_PERSON: Final = 1  # encoders of devices that are watched: more would not fit into those bytes
+OF_PEOPLE: Final = frozenset({"person", "phone", "habit"})
+FLEET_RATES: Final = {"phone": 0.3, "habit": 0.4, "feedback": 0.1, "unknown_voices": 0.2}  # what is assumed of a home at first
+
+Subject = tuple[str, str]  # its kind, and what it is called: a person, a device, a source; "" of what the home has one of
+
+
+def rate_of(kind: str) -> Rates:
+    """A stream of shares, of a kind of subject."""
+    return Rates(FLEET_RATES[kind])
+
+
+@dataclass(slots=True)
+class Ear:
+    """One encoder on one device: where its vectors usually are, and whether they moved from there."""
+
+    shift: Shift
+    moved: Rises = field(default_factory=Rises)
+
+
+def new_ear(policy: Policy, encoder: str) -> Ear:
+    """An ear that has heard nothing."""
+    return Ear(Shift(policy.projection(encoder).between))
+
+
+@dataclass(slots=True)
+class DeviceWatch:
+    """A device: its visit going on (the number of the first event), when it last saw somebody (ms), and its ears by encoder."""
+
+    visit: int = 0
+    seen_at: int = 0
+    ears: dict[str, Ear] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PersonWatch:
+    """A person: how badly voice and face fit them, by encoder; whether their phone and their habits go with somebody else."""
+
+    misfit: dict[str, Rises] = field(default_factory=dict)
+    phone: Rates = field(default_factory=lambda: rate_of("phone"))
+    habit: Rates = field(default_factory=lambda: rate_of("habit"))
+
+
+class Told(NamedTuple):
+    """What was last said of a subject: nats, when (ms); and whether that was dealt with, so that less is not said soon."""
+
+    log_e_value: float
+    at: int
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class Alarm:
+    """Something changed: what it seems to be, since which event, and at which event it was noticed."""
+
+    subject: Subject
+    since: int
+    noticed: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """Everything that watches a home."""
+
+    devices: dict[str, DeviceWatch] = field(default_factory=dict)
+    people: dict[str, PersonWatch] = field(default_factory=dict)
+    unknown_voices: Rates = field(default_factory=lambda: rate_of("unknown_voices"))
+    feedback: dict[Source, Rates] = field(default_factory=dict)
+    told: dict[Subject, Told] = field(default_factory=dict)
+    alarm: Alarm | None = None
+
+    def streams(self, subject: Subject) -> Sequence[Stream]:
+        """The streams whose evidence is a subject's; none of one that is not watched."""
+        kind, name = subject
+        if kind == "device" and name in self.devices:
+            return [ear.moved for ear in self.devices[name].ears.values()]
+        if kind == "unknown_voices":
+            return [self.unknown_voices]
+        if kind == "feedback":
+            return list(self.feedback.values())
+        person = self.people.get(name)
+        if person is None or kind not in OF_PEOPLE:
+            return []
+        if kind == "person":
+            return list(person.misfit.values())
+        return [person.phone] if kind == "phone" else [person.habit]
+
+    def reset(self, subject: Subject) -> None:
+        """Begin anew with all that a change of the subject may have touched: of people and devices that is everything."""
+        of_one = {"phone", "habit", "feedback", "unknown_voices"}
+        subjects = [subject] if subject[0] in of_one else [
+            *(("device", name) for name in self.devices),
+            *((kind, name) for name in self.people for kind in ("person", "phone", "habit")), ("unknown_voices", ""),
+        ]  # fmt: skip
+        for each in subjects:
+            for stream in self.streams(each):
+                stream.reset()
+            if each[0] == "device":
+                for ear in self.devices[each[1]].ears.values():
+                    ear.shift.reset()
+
+    def forget_person(self, person_id: str) -> None:
+        """Watch a person no longer, and forget what was told of them."""
+        self.people.pop(person_id, None)
+        self.told = {(kind, name): told for (kind, name), told in self.told.items() if name != person_id or kind == "device"}
+        if self.alarm is not None and self.alarm.subject[1] == person_id and self.alarm.subject[0] != "device":
+            self.alarm = None

@@ -1,0 +1,60 @@
+"""Relapse: a profile that got worse by what it learnt goes back to what was enrolled.
+
+Law: a profile is judged only by recordings that everything else (phones, the other modality, habits) says are this person's,
+and only before it learns from them. Who never enrolled has nothing to go back to. What guided enrolment taught is never touched.
+
+Theory: at each such recording, enrolment alone bets against the whole profile: the ratio of what both foretold has a mean of at
+most 1 as long as the profile is right. The sum over all beginnings (Shiryaev and Roberts) grows by at most 1 a recording on
+average, so that by chance a profile goes back about once in RELAPSED_FROM such recordings, or less often.
+"""
+
+import math
+from typing import Final
+
+from learners.fusion import softmax
+from learners.prototypes import REST
+
+from .disbelief import signal_of
+from .evidence import Probe, Weighed
+from .household import RELAPSE_STEP, Person
+from .learning import recalibrate
+from .records import Output
+from .turn import Turn
+
+__all__ = ["RELAPSED_FROM", "judge_profiles"]
+
+EVERY: Final = 4  # events: to be judged at each would cost as much as the answer
+OWNED_MIN: Final = 0.9  # by everything but the recording itself
+BET_MAX: Final = 1.0  # nats that one recording may say
+RELAPSED_FROM: Final = 200.0  # evidence at which a profile goes back
+FORGOTTEN: Final = "what was learnt since enrolment is forgotten: enrolment alone foretold their recordings better"
+
+
+def judge_profiles(turn: Turn, probe: Probe, weighed: Weighed) -> None:
+    """Judge by a recording, before it is learnt from, whether its owner's profile is better than their enrolment alone."""
+    home = turn.home
+    for encoder, heard in probe.heard.items() if probe.number % EVERY == 0 else ():
+        llr = weighed.llr[turn.policy.encoders[encoder].modality]
+        blind = softmax([a - b for a, b in zip(weighed.logits, [0.0, *llr], strict=True)])
+        column = blind.index(max(blind)) - 1
+        if column < 0 or blind[column + 1] < OWNED_MIN or not home.panel.enrolled[column]:
+            continue
+        person, enrolled = home.people[column], {row.number for row in home.rows if row.enrolled}
+        enrolment = float(home.spaces[encoder].as_enrolled(column, enrolled).llr(heard, probe.day)[column])
+        if enrolment:  # 0: they enrolled with another encoder
+            bet = max(-BET_MAX, min(enrolment - llr[column], BET_MAX))
+            person.relapse = round((person.relapse + 1) * math.exp(bet) / RELAPSE_STEP) * RELAPSE_STEP
+        if person.relapse >= RELAPSED_FROM:
+            _go_back(turn, person, column)
+
+
+def _go_back(turn: Turn, person: Person, column: int) -> None:
+    """Forget what was learnt of a person since they enrolled, and say so."""
+    home, nats = turn.home, math.log(person.relapse)
+    for space in home.spaces.values():
+        space.forget_tail(column, REST)
+    person.calibration, person.relapse = None, 0.0
+    recalibrate(home)
+    turn.touch(person.person_id)
+    told = signal_of(turn, (None, person.person_id), nats, FORGOTTEN)
+    turn.outputs.append(Output("drift-signals", home.household_id, told))

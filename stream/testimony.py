@@ -1,0 +1,92 @@
+"""Testimony: what is said of an event, how far it counts there, and what it tells of who said it.
+
+Law: what a claim weighs is fixed when it comes, by how honest its source was held to be, and bounded: by the policy's nats for
+one claim, and for all claims that a source makes within a day of stream time. So a claim moves at most tanh(nats / 4) of
+its event, and a source at most a quarter of its daily nats of events. Guided enrolment alone is taken as it is.
+"""
+
+from learners.claims import claim_likelihood, claim_nats, weigh_claim
+from learners.fusion import quantise
+
+from .household import DAY_MS, Home
+from .ledger import Claim, Row, Shares, rank
+from .policy import Policy
+from .records import GUEST
+
+__all__ = ["count_claim", "floored", "heeded", "position", "shares_of", "teaches", "uncount_claim"]
+
+LEAST = 1 / 8192
+
+
+def shares_of(home: Home, row: Row, evidence: Shares) -> Shares:
+    """The evidence of an event and the claim that holds, together: guest, then every column."""
+    claim = heeded(home, row)
+    if claim is None:
+        return evidence
+    named = position(home, claim)
+    if claim.kind == "enrol":
+        return tuple([float(i == named) for i in range(len(evidence))])
+    if not claim.nats:
+        return evidence
+    return quantise(weigh_claim(floored(evidence), named, claim.nats, claim.kind == "reject"))
+
+
+def heeded(home: Home, row: Row) -> Claim | None:
+    """The claim that counts: the highest in rank of those that are not held out as part of a suspicious run."""
+    if not home.disbelief:
+        return row.holding
+    heard = [c for c in row.claims if not any(doubt.held and doubt.concerns(c) for doubt in home.disbelief)]
+    return max(heard, key=rank, default=None)
+
+
+def teaches(home: Home, row: Row) -> bool:
+    """Whether calibration may learn from an event: somebody said who it was who did not just repeat the answer."""
+    claim = heeded(home, row)
+    return claim is not None and claim.right is not None
+
+
+def position(home: Home, claim: Claim) -> int:
+    """Where the person that a claim names stands in a list of shares."""
+    if claim.person_id == GUEST:
+        return 0
+    column = home.column(claim.person_id)
+    assert column is not None, "claims about who was forgotten are forgotten with them"
+    return column + 1
+
+
+def floored(evidence: Shares) -> list[float]:
+    """Evidence is kept to 1/4096: what is below half a step is little, not impossible."""
+    return [max(p, LEAST) for p in evidence]
+
+
+def count_claim(home: Home, policy: Policy, row: Row, claim: Claim) -> None:
+    """Fix what a claim weighs, and let it tell how honest its source is, by what the sensors alone said of the event.
+
+    Who only repeats the answer tells nothing of their honesty: so do those whom it took for somebody else.
+    """
+    source, evidence = home.honesty[claim.source], floored(row.evidence)
+    named, says_no = position(home, claim), claim.kind == "reject"
+    honest, echo = source.predict_one(), not says_no and claim.person_id == row.first_named
+    nats = min(claim_nats(len(evidence), honest, says_no), _nats_max(home, policy, claim, echo))
+    claim.day = home.stream_time // DAY_MS
+    claim.nats = home.allowances[claim.source].spend(claim.day, nats, policy.claims.daily_nats[claim.source])
+    if not echo:
+        claim.right = source.learn_one(evidence, claim_likelihood(len(evidence), named, honest, says_no), named, says_no)
+
+
+def _nats_max(home: Home, policy: Policy, claim: Claim, echo: bool) -> float:
+    """What one claim may weigh: little where sensors know whom it names, less if it only repeats the answer."""
+    limits, column = policy.claims, home.column(claim.person_id)
+    if echo:
+        return limits.echo_nats
+    known = not home.unanchored if column is None else bool(home.people[column].enrolled)
+    return limits.nats_enrolled if known else limits.nats_max
+
+
+def uncount_claim(home: Home, claim: Claim) -> None:
+    """Take back what `count_claim` counted."""
+    if claim.right is not None:
+        home.honesty[claim.source].unlearn_one(claim.right)
+        claim.right = None
+    home.allowances[claim.source].give_back(claim.day, claim.nats)
+    claim.nats = 0.0

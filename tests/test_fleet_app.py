@@ -1,0 +1,110 @@
+"""The fleet stage on a real Kafka and Redis: it works, tells how it is, and can be killed."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from stream.brokers.announcer import Announcer
+from stream.brokers.kafka import producer, reader
+from stream.cluster.processes import Server, free_ports, until
+from stream.fleet_desk import encoded
+from stream.ports import Fenced
+from stream.records import Record
+from stream.settings import Wiring, toml_of
+
+from .conftest import Running, to_be_had
+from .drill.fleet import FleetDrill, fleet_drill
+from .fleet_signals import signal
+from .test_fleet import heard, quiet
+
+PATIENCE_S = 90.0
+
+
+@pytest.fixture
+def wiring(kafka: Running, redis_url: str, topics: Callable[..., str]) -> Wiring:
+    prefix = topics(2)
+    return Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=prefix, listen=f"127.0.0.1:{free_ports(1)[0]}")
+
+
+@contextmanager
+def stage(wiring: Wiring, folder: Path) -> Iterator[Server]:
+    (folder / "wiring.toml").write_text(toml_of(wiring))
+    command = [sys.executable, "-m", "stream.cli", "fleet", "--no-restart", "--wiring", str(folder / "wiring.toml")]
+    server = Server(command, folder / "fleet.log")
+    try:
+        yield server
+    finally:
+        server.stop(10)
+
+
+def ask(wiring: Wiring, path: str) -> tuple[int, str]:
+    try:
+        with urlopen(f"http://{wiring.listen}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def alerts(wiring: Wiring) -> list[dict[str, Any]]:
+    return [json.loads(record.value or b"{}") for record in reader(wiring, ["drift-alerts"])]
+
+
+def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wiring, tmp_path: Path) -> None:
+    told = [*quiet(), signal("h", 12.0, person_id="alice", kind="person", device_id=None), *quiet(4, hours=8)]
+    with stage(wiring, tmp_path) as server, producer(wiring) as sender:
+        for one in told:
+            sender.send(Record("drift-signals", 0, 0, 0, one.household_id.encode(), one.model_dump_json().encode()))
+        sender.send(Record("drift-signals", 0, 0, 0, b"h", b"rubbish"))
+        sender.flush()
+        assert until(lambda: not server.running or bool(alerts(wiring)), PATIENCE_S), server.last_words
+        (opened,) = alerts(wiring)
+        assert opened["suggested_action"] == "Re-enrol alice."
+
+        assert json.loads(ask(wiring, "/alerts")[1]) == [opened]
+        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == opened
+        assert ask(wiring, "/alerts/a-unknown")[0] == 404
+        assert ask(wiring, "/healthz") == (200, "ok\n")
+        assert 'kithkin_fleet_signals_total{outcome="unreadable"} 1.0' in ask(wiring, "/metrics")[1]
+        assert 'kithkin_fleet_alerts_standing{severity="medium"} 1.0' in ask(wiring, "/metrics")[1]
+
+        command = {"v": 1, "command_id": "c", "alert_id": opened["alert_id"], "kind": "acknowledge", "by": "ops"}
+        value = json.dumps(command | {"given_at": opened["updated_at"]}).encode()
+        sender.send(Record("drift-commands", 0, 0, 0, opened["alert_id"].encode(), value))
+        sender.flush()
+        assert until(lambda: len(alerts(wiring)) == 2, PATIENCE_S), server.last_words
+        assert alerts(wiring)[1] == opened | {"state": "updated", "revision": 1, "acknowledged_by": "ops"}
+        server.stop(10)
+        assert server.exit_code == 0, server.last_words
+
+
+def test_a_wrong_topic_prefix_is_the_operators_fault(wiring: Wiring, tmp_path: Path) -> None:
+    with stage(wiring.model_copy(update={"prefix": "nobody.made."}), tmp_path) as server:
+        assert until(lambda: not server.running, PATIENCE_S)
+        assert server.exit_code == 2
+        assert "nobody.made.drift-signals" in server.last_words
+
+
+def test_of_two_announcers_only_the_newer_is_heard(wiring: Wiring) -> None:
+    (said,) = map(encoded, heard([*quiet(), signal("h", 12.0)], until_hours=6)[1])
+    older = Announcer(wiring, "announcer")
+    newer = Announcer(wiring, "announcer")
+    with pytest.raises(Fenced):
+        older([said])
+    newer([said])
+    for one in (older, newer):
+        one.close()
+    assert [alert["state"] for alert in alerts(wiring)] == ["opened"]
+
+
+def test_killed_again_and_again_it_ends_as_if_nobody_had_touched_it(tmp_path: Path) -> None:
+    with to_be_had():
+        lines, complaints = fleet_drill(FleetDrill(tmp_path, kills=5, homes=200, days=30))
+    assert complaints == [], lines
