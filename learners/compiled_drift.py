@@ -12,12 +12,14 @@ from numba import njit, types
 from .drift import (
     CALM, CLIP, COSTS, DOUBT, EVIDENCE_MAX, GAINS, GREAT_COST, KEEP, LEARNT_MAX, LEVEL_SURE, RATE_SURE, RATE_WEIGHT, SHARES, STAKE_MAX, STEP,
 )  # fmt: skip
+from .plain import STEP as VECTOR_STEP
 
-__all__ = ["learn_rate", "learn_rise"]
+__all__ = ["learn_rate", "learn_rise", "stray"]
 
 ONE_COST, TWO_COST = COSTS
 EQUAL = (1 / 3,) * 3
 _double, _state, _three = types.float64, types.Array(types.float32, 1, "C"), types.UniTuple(types.float64, 3)
+_table, _codes, _places = types.Array(types.float32, 2, "C"), types.Array(types.int8, 2, "C"), types.Array(types.int64, 1, "C")
 
 
 @njit(types.void(_state, types.int64, _three, _three, _double), cache=True, error_model="numpy")
@@ -79,3 +81,21 @@ def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
         _settle(state, 2, (one, two, three), SHARES, at)
     state[0], state[1] = ones + trust * w * x, weight + trust * w
     return _evidence(state, 4, SHARES)
+
+
+@njit(_double(_state, _places, types.Tuple((_codes, _table)), types.int64, _state), cache=True, error_model="numpy")
+def stray(usual: Any, chosen: Any, kept: Any, person: int, vector: Any) -> float:
+    """See `stray.stray`."""
+    vectors, shares = kept
+    mass, total, square = 0.0, 0.0, 0.0
+    for i in range(len(shares)):
+        mass += shares[i, person]
+    scale = VECTOR_STEP / max(mass, VECTOR_STEP)
+    for k in range(len(chosen)):
+        lately = 0.0
+        for i in range(len(shares)):
+            lately += shares[i, person] * vectors[i, chosen[k]]
+        way = lately * scale - usual[k]
+        total += (vector[chosen[k]] - usual[k]) * way
+        square += way * way
+    return total / math.sqrt(square) if square > 0 else 0.0

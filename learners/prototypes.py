@@ -11,6 +11,7 @@ is folded into a tail of its owners and channel: one row that counts as many. An
 another the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns is told.
 """
 
+from bisect import bisect_left
 from collections.abc import Container, Sequence
 from copy import copy
 from typing import Final, NamedTuple
@@ -18,10 +19,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from . import kernels
-from .plain import STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Rows, Tails
+from .plain import STEP, STEPS_MAX, TAILS, Codes, Days, Floats, Known, Model, Rows, Tails
 from .projection import NOISE_STEP, Presented, Projection
 
-__all__ = ["ANCHOR", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
+__all__ = ["ANCHOR", "OFFSET_GAIN", "REST", "SHARE_STEP", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 ROWS_AT_FIRST: Final = 16
@@ -293,6 +294,11 @@ class SoftPrototypes:
         """(kept rows, people + kept rows): each kept row against all the others."""
         llr: Days = kernels.compare_kept(self._known)
         return llr
+
+    def kept_before(self, key: int) -> tuple[Codes, Floats]:
+        """Vectors (int8, in steps of STEP) and shares of the kept rows of before a key."""
+        used = bisect_left(self.keys, key)
+        return self._rows[0][:used], self._rows[-1][:used]
 
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""

@@ -34,9 +34,8 @@ else:
         return _evidence(state, Rate.SHARES)
 
 
-__all__ = ["RATE_E_MAX", "Rates", "Rises", "Stream"]
+__all__ = ["Rates", "Rises", "Stream"]
 
-RATE_E_MAX: Final = 100.0  # a rate learnt from little can be wildly sure of itself (docs/drift.md)
 VALUE_STEP: Final = 1 / 256  # of values, so that the sum of a visit is exact at float32
 VALUE_MAX: Final = 256.0
 _VISIT: Final = struct.Struct("<Iff")
@@ -61,11 +60,12 @@ class Stream(ABC):
         self._visits = VisitMean()
         self._place(self._first())
 
-    def learn_one(self, x: float, visit: int, at: int) -> None:
-        """Count a value of an event (number `at`) of a visit; it bears on the evidence when the next visit begins."""
+    def learn_one(self, x: float, visit: int, at: int) -> float:
+        """Count a value of an event (number `at`) of a visit; it bears on the evidence, which is returned, when the next begins."""
         done = self._visits.learn_one(round(max(-VALUE_MAX, min(x, VALUE_MAX)) / VALUE_STEP) * VALUE_STEP, visit)
         if done is not None:
             self.e_value = self._learn(done[0], at, done[1])
+        return self.e_value
 
     @property
     @abstractmethod
@@ -128,7 +128,7 @@ class Rises(Stream):
 
 
 class Rates(Stream):
-    """Shares, within 0 to 1, that should stay; begun at what is usual in a fleet. The e-value is at most RATE_E_MAX."""
+    """Shares, within 0 to 1, that should stay; begun at what is usual in a fleet."""
 
     __slots__ = ("rate",)
 
@@ -144,7 +144,7 @@ class Rates(Stream):
         return Rate().state()
 
     def _learn(self, x: float, at: int, w: float) -> float:
-        return min(learn_rate(self._numbers, x, at, w, self.rate) / STARTS, RATE_E_MAX)
+        return learn_rate(self._numbers, x, at, w, self.rate) / STARTS
 
     def _weighed(self) -> float:
-        return min(_evidence(self._numbers, Rate.SHARES) / STARTS, RATE_E_MAX)
+        return _evidence(self._numbers, Rate.SHARES) / STARTS

@@ -5,20 +5,21 @@ Law: watching decides nothing about who it was.
 
 from typing import Final
 
-from learners.streams import Rises
+from learners.plain import Floats
+from learners.stray import Stray
 
 from .detectors import EARS_PER_PERSON, DeviceWatch, Ear, PersonWatch, Watch, new_ear, rate_of
 from .drift_signals import tell
 from .evidence import Probe, Weighed
 from .household import DAY_MS, Home
 from .ledger import Claim, Row
-from .policy import Policy
 from .records import Recognition
-from .residuals import misfits, misfits_claimed, phone_against, unlike_habits
+from .residuals import attributed, claimed, phone_against, unlike_habits
 from .turn import Turn
 
 __all__ = ["watch_claim", "watch_event"]
 
+MINUTE_MS: Final = 60_000
 FEW_EARS_MIN: Final = 2
 DEVICES_MAX: Final = 16
 SILENT_MS: Final = 30 * DAY_MS  # a device that heard nothing for so long gives its place to another
@@ -26,53 +27,55 @@ SILENT_MS: Final = 30 * DAY_MS  # a device that heard nothing for so long gives 
 
 def watch_event(turn: Turn, value: Recognition, probe: Probe, weighed: Weighed) -> None:
     """Learn from an answered event what it says of change; tell what is to be told."""
-    home, policy = turn.home, turn.policy
+    home, drift, at = turn.home, turn.policy.drift, probe.number
     watch, names = home.watch, home.panel.names
     device = watch.devices.get(value.device_id) or _met(watch, value.device_id)
-    begins = value.observed_at - device.seen_at > policy.drift.visit_minutes * 60_000
+    begins = abs(value.observed_at - device.seen_at) > drift.visit_minutes * MINUTE_MS
     if begins:
-        device.visit = probe.number
-    device.seen_at = max(device.seen_at, value.observed_at)
-    loudest, sure = 0.0, policy.drift.sure
+        device.visit = at
+    device.seen_at, visit = max(device.seen_at, value.observed_at), device.visit
+    loudest = 0.0
     for encoder, heard in probe.raw.items():
-        ear = device.ears.get(encoder) or _admitted(home, policy, device, encoder)
+        ear = device.ears.get(encoder) or _admitted(turn, device, encoder)
         if ear is not None:
-            score = ear.shift.score_one(heard.vector)
-            if score is not None:
-                ear.moved.learn_one(score, device.visit, probe.number)
-                loudest = max(loudest, ear.moved.e_value)
-            if begins:
-                ear.shift.learn_one(heard.vector)
-    for modality, column, misfit in misfits(weighed, policy.drift.attribution, sure):
-        stream = _of_person(watch, names[column]).misfit.setdefault(modality, Rises())
-        stream.learn_one(misfit, device.visit, probe.number)
-        loudest = max(loudest, stream.e_value)
-    for column, against in phone_against(weighed, sure):
-        phone = _of_person(watch, names[column]).phone
-        phone.learn_one(against, device.visit, probe.number)
-        loudest = max(loudest, phone.e_value)
-    unlike = unlike_habits(weighed, sure)
+            loudest = max(loudest, ear.learn_one(heard.vector, visit, at))
+    for modality, column in attributed(weighed, drift.attribution, drift.sure):
+        encoder = next(e for e in probe.raw if turn.policy.encoders[e].modality == modality)
+        loudest = max(loudest, _stray(home, column, (encoder, probe.raw[encoder].vector), visit, at))
+    for column, against in phone_against(weighed, drift.sure):
+        loudest = max(loudest, _of_person(watch, names[column]).phone.learn_one(against, visit, at))
+    unlike = unlike_habits(weighed, drift.sure)
     if unlike is not None:
-        habit = _of_person(watch, names[unlike[0]]).habit
-        habit.learn_one(unlike[1], device.visit, probe.number)
-        loudest = max(loudest, habit.e_value)
+        loudest = max(loudest, _of_person(watch, names[unlike[0]]).habit.learn_one(unlike[1], visit, at))
     if probe.heard:
-        watch.unknown_voices.learn_one(min(weighed.posterior[0], 1.0), device.visit, probe.number)
-        loudest = max(loudest, watch.unknown_voices.e_value)
+        loudest = max(loudest, watch.unknown_voices.learn_one(min(weighed.posterior[0], 1.0), visit, at))
     tell(turn, value, loudest)
 
 
 def watch_claim(home: Home, row: Row, claim: Claim) -> None:
     """Learn what a claim about an event says: of its source, and of who it was."""
-    watch, names = home.watch, home.panel.names
     if claim.right is None or claim.kind == "enrol":
         return
-    if claim.source not in watch.feedback:
-        watch.feedback[claim.source] = rate_of("feedback")
-    watch.feedback[claim.source].learn_one(1 - claim.right, row.number, row.number)
-    for modality, column, misfit in misfits_claimed(row):
-        stream = _of_person(watch, names[column]).misfit.setdefault(modality, Rises())
-        stream.learn_one(misfit, row.number, row.number)
+    if claim.source not in home.watch.feedback:
+        home.watch.feedback[claim.source] = rate_of("feedback")
+    home.watch.feedback[claim.source].learn_one(1 - claim.right, row.number, row.number)
+    column = claimed(row)
+    if column is not None:
+        for encoder in row.encoders:
+            _stray(home, column, (encoder, home.spaces[encoder].vector(row.number)), row.number, row.number)
+
+
+def _stray(home: Home, column: int, recording: tuple[str, Floats], visit: int, at: int) -> float:
+    """Learn how far a recording by an encoder strays from the person whose it surely is; the evidence of that."""
+    encoder, vector = recording
+    person, kept = _of_person(home.watch, home.panel.names[column]), home.spaces[encoder].kept_before(visit)
+    if encoder not in person.places:
+        person.places[encoder] = Stray(len(vector))
+    place = person.places[encoder]
+    score = place.score_one(vector, kept, column)
+    if visit == at:
+        place.learn_one(vector)
+    return 0.0 if score is None else person.strays.learn_one(score, visit, at)
 
 
 def _of_person(watch: Watch, person_id: str) -> PersonWatch:
@@ -91,14 +94,15 @@ def _let_go(watch: Watch, device_id: str) -> None:
     watch.told.pop(("device", device_id), None)
 
 
-def _admitted(home: Home, policy: Policy, device: DeviceWatch, encoder: str) -> Ear | None:
+def _admitted(turn: Turn, device: DeviceWatch, encoder: str) -> Ear | None:
     """Watch one more encoder of a device, if there is room."""
-    watch = home.watch
+    home, watch = turn.home, turn.home.watch
     room = max(FEW_EARS_MIN, EARS_PER_PERSON * len(home.people))
-    silent = [name for name, other in watch.devices.items() if other.seen_at < home.stream_time - SILENT_MS and other is not device]
+    since = home.stream_time - SILENT_MS
+    silent = [name for name, other in watch.devices.items() if other.seen_at < since and other is not device]
     for name in silent:
         _let_go(watch, name)
     if sum(len(other.ears) for other in watch.devices.values()) >= room:
         return None
-    device.ears[encoder] = new_ear(policy, encoder)
+    device.ears[encoder] = new_ear(turn.policy, encoder)
     return device.ears[encoder]

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from learners.plain import Floats
 from learners.shift import Shift
+from learners.stray import Stray
 from learners.streams import Rates, Rises, Stream
 
 from .policy import Policy
@@ -42,6 +44,15 @@ class Ear:
     shift: Shift
     moved: Rises = field(default_factory=Rises)
 
+    def learn_one(self, vector: Floats, visit: int, at: int) -> float:
+        """Learn a vector of event `at`; the first of a visit moves what is known, all are scored by what was before. The evidence."""
+        score = self.shift.score_one(vector)
+        if score is not None:
+            self.moved.learn_one(score, visit, at)
+        if visit == at:
+            self.shift.learn_one(vector)
+        return self.moved.e_value
+
 
 def new_ear(policy: Policy, encoder: str) -> Ear:
     """An ear that has heard nothing."""
@@ -59,9 +70,10 @@ class DeviceWatch:
 
 @dataclass(slots=True)
 class PersonWatch:
-    """A person: how badly voice and face fit them, by encoder; whether their phone and their habits go with somebody else."""
+    """A person: where they usually are, by encoder, and how far they stray from there; how often phone and habits speak against them."""
 
-    misfit: dict[str, Rises] = field(default_factory=dict)
+    places: dict[str, Stray] = field(default_factory=dict)
+    strays: Rises = field(default_factory=Rises)
     phone: Rates = field(default_factory=lambda: rate_of("phone"))
     habit: Rates = field(default_factory=lambda: rate_of("habit"))
 
@@ -107,7 +119,7 @@ class Watch:
         if person is None or kind not in OF_PEOPLE:
             return []
         if kind == "person":
-            return list(person.misfit.values())
+            return [person.strays]
         return [person.phone] if kind == "phone" else [person.habit]
 
     def reset(self, subject: Subject) -> None:
@@ -123,6 +135,9 @@ class Watch:
             if each[0] == "device":
                 for ear in self.devices[each[1]].ears.values():
                     ear.shift.reset()
+            elif each[0] == "person":
+                for place in self.people[each[1]].places.values():
+                    place.reset()
 
     def forget_person(self, person_id: str) -> None:
         """Watch a person no longer, and forget what was told of them."""

@@ -23,6 +23,8 @@ __all__ = ["tell"]
 
 LOUD: Final = math.exp(NOTABLE)
 LEAST: Final = -30.0  # nats: of no evidence at all
+RATE_E_MAX: Final = 100.0  # told of a share: learnt from little, it can be wildly sure of itself (docs/drift.md)
+OF_SHARES: Final = frozenset({"phone", "habit", "feedback", "unknown_voices"})
 BELIEF_TOLD_MIN: Final = 0.001
 PATIENCE: Final = 3  # times as many events, until the device in question speaks again: its attributes are told with it
 
@@ -102,7 +104,7 @@ class _Word(NamedTuple):
 
 def _signal(turn: Turn, value: Recognition, subject: Subject, word: _Word) -> None:
     home, (kind, name), cause = turn.home, subject, turn.cause
-    nats = _nats(word.e_value)
+    nats = _nats(min(word.e_value, RATE_E_MAX) if kind in OF_SHARES else word.e_value)
     home.watch.told[subject] = Told(nats, turn.at, word.adapted is not None)
     of_device = kind == "device"
     fields = {

@@ -48,6 +48,7 @@ def forget_person(home: Home, column: int) -> None:
         row.remove_column(column)
     for space in home.spaces.values():
         space.remove_person(column)
+        space.offsets.clear()  # they were learnt beside what this person is like
     del home.presence.steps[column], home.people[column]
     home.known = None
     home.watch.forget_person(person_id)

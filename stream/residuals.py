@@ -12,7 +12,7 @@ from learners.fusion import softmax
 from .evidence import Weighed
 from .ledger import Row
 
-__all__ = ["Attribution", "misfits", "misfits_claimed", "phone_against", "unlike_habits"]
+__all__ = ["Attribution", "attributed", "claimed", "phone_against", "unlike_habits"]
 
 Attribution = Literal["others", "own"]  # who says whose an event was: everything but the sensor in question, or the whole answer
 CLAIMED_MIN: Final = 0.9  # of an event's shares, all claims considered: then feedback says who it was
@@ -20,22 +20,19 @@ PHONE_LLR_MIN: Final = 0.5  # nats: less is no word for its owner
 SURE_AT_ALL_MIN: Final = 0.5  # of an answer: where it is less, nothing but habits is not sure either, for they say little
 
 
-def misfits(weighed: Weighed, attribution: Attribution, sure: float) -> Iterator[tuple[str, int, float]]:
-    """(modality, column, how badly it fits that person) of voice and face, where who it was is at least so `sure`."""
+def attributed(weighed: Weighed, attribution: Attribution, sure: float) -> Iterator[tuple[str, int]]:
+    """(modality, column) of voice and face, where who it was is at least so `sure`."""
     for modality in ("voice", "face"):
         llr = weighed.llr.get(modality)
-        if llr is not None:
+        if llr is not None and (attribution == "others" or max(weighed.posterior) >= sure):
             column = _surely(_without(weighed, llr) if attribution == "others" else weighed.posterior, sure)
-            if column is not None and llr[column] != 0.0:
-                yield modality, column, -llr[column]
+            if column is not None:
+                yield modality, column
 
 
-def misfits_claimed(row: Row) -> Iterator[tuple[str, int, float]]:
-    """The same of an event that feedback speaks of. With both voice and face it was counted when it came."""
-    sensed = [m for m in ("voice", "face") if m in row.llr]
-    column = _surely(row.shares, CLAIMED_MIN)
-    if len(sensed) == 1 and column is not None and row.llr[sensed[0]][column] != 0.0:
-        yield sensed[0], column, -row.llr[sensed[0]][column]
+def claimed(row: Row) -> int | None:
+    """The column of who it was by feedback, of an event with but one of voice and face: with both it was attributed when it came."""
+    return _surely(row.shares, CLAIMED_MIN) if row.claims and ("voice" in row.llr) != ("face" in row.llr) else None
 
 
 def phone_against(weighed: Weighed, sure: float) -> Iterator[tuple[int, float]]:

@@ -69,7 +69,7 @@ def count_claim(home: Home, policy: Policy, row: Row, claim: Claim) -> None:
     honest, echo = source.predict_one(), not says_no and claim.person_id == row.first_named
     nats = min(claim_nats(len(evidence), honest, says_no), _nats_max(home, policy, claim, echo))
     claim.day = home.stream_time // DAY_MS
-    claim.nats = home.allowances[claim.source].spend(claim.day, nats, policy.claims.daily_nats[claim.source])
+    claim.nats = home.allowances[claim.source].spend(claim.day, nats, policy.claims.daily_nats.get(claim.source, policy.claims.nats_max))
     if not echo:
         claim.right = source.learn_one(evidence, claim_likelihood(len(evidence), named, honest, says_no), named, says_no)
 

@@ -6,7 +6,7 @@ Law: `decode_watch(encode_watch(watch))` goes on exactly as `watch` would.
 from typing import Any
 
 from learners.shift import Shift
-from learners.streams import Rises
+from learners.stray import Stray
 
 from .detectors import Alarm, DeviceWatch, Ear, PersonWatch, Told, Watch, rate_of
 from .policy import Policy
@@ -22,7 +22,7 @@ def encode_watch(watch: Watch) -> list[Any]:
     return [
         [[name, d.visit, d.seen_at, {e: [*ear.shift.state(), ear.moved.state()] for e, ear in d.ears.items()}]
          for name, d in watch.devices.items()],
-        [[name, {m: s.state() for m, s in p.misfit.items()}, p.phone.state(), p.habit.state()] for name, p in watch.people.items()],
+        [[name, {e: place.state() for e, place in p.places.items()}, p.strays.state(), p.phone.state(), p.habit.state()] for name, p in watch.people.items()],
         watch.unknown_voices.state(), {source: stream.state() for source, stream in watch.feedback.items()},
         [[*subject, *told] for subject, told in watch.told.items()],
         None if alarm is None else [*alarm.subject, alarm.since, alarm.noticed],
@@ -35,11 +35,12 @@ def decode_watch(kept: list[Any], policy: Policy) -> Watch:
     watch = Watch()
     for name, visit, seen_at, ears in devices:
         watch.devices[name] = DeviceWatch(visit, seen_at, {e: _ear(policy, e, *ear) for e, ear in ears.items() if e in policy.encoders})
-    for name, misfit, phone, habit in people:
+    for name, places, strays, phone, habit in people:
         person = watch.people[name] = PersonWatch()
-        for modality, state in misfit.items():
-            person.misfit[modality] = Rises()
-            person.misfit[modality].load(state)
+        for encoder, place in places.items():
+            if encoder in policy.encoders:
+                person.places[encoder] = Stray.restored(policy.projection(encoder).dimensions, *place)
+        person.strays.load(strays)
         person.phone.load(phone)
         person.habit.load(habit)
     if unknown_voices:

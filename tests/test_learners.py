@@ -26,7 +26,7 @@ from learners.phones import PhoneModel, PhoneReliability, StrangerPhones
 from learners.plain import COMPARED_MASS_MIN, LLR_MAX
 from learners.presence import Presence
 from learners.projection import STEP, Presented, Projection
-from learners.prototypes import ANCHOR, REST, SHARE_STEP, Forgetting, SoftPrototypes
+from learners.prototypes import ANCHOR, OFFSET_GAIN, REST, SHARE_STEP, Forgetting, SoftPrototypes
 from stream.packs import load_pack
 
 MODULES = sorted(path.stem for path in (Path(__file__).parent.parent / "learners").glob("[a-z]*.py"))
@@ -192,6 +192,50 @@ def test_one_recording_moves_a_full_tail_by_its_part_at_most(seed: int) -> None:
     space.fold(99, REST)
     (after,) = space.tails(0)
     assert np.abs(after.vector - before.vector).max() <= np.abs(far - before.vector).max() / (FORGETTING.tail_mass_max + 1) + 0.01
+
+
+# ---- a device's own offset
+
+
+def heard_by(rng: np.random.Generator, offset: float, recordings: int) -> SoftPrototypes:
+    """A space of four people well known from one device, and then heard by another that adds the same to everybody."""
+    space, people = SoftPrototypes(flat(40), 4, FORGETTING), rng.normal(0, 2, (4, 40))
+    for key in range(40):
+        space.add(key, at_step(people[key % 4] + rng.normal(0, 1, 40)), 0.0, np.eye(4)[key % 4].tolist())
+    for key in range(recordings):
+        heard = at_step(people[key % 4] + rng.normal(0, 1, 40) + offset)
+        space.learn_offset("hall", heard, 0.0, np.eye(4)[key % 4].tolist())
+    return space
+
+
+def at_step(x: np.ndarray) -> Presented:
+    return Presented((np.rint(x / STEP) * STEP).astype("f4"), 0, 1.0)
+
+
+@given(seed=seeds)
+def test_what_a_device_adds_to_everybody_is_taken_off_and_what_is_chance_is_not(seed: int) -> None:
+    rng, probe = np.random.default_rng(seed), at_step(np.ones(40))
+    moved, still = heard_by(rng, 1.0, 40), heard_by(rng, 0.0, 40)
+    taken = probe.vector - moved.aligned("hall", probe).vector
+    assert taken.mean() == pytest.approx(1.0, abs=0.35)
+    assert np.square(probe.vector - still.aligned("hall", probe).vector).mean() < 0.25
+    assert moved.aligned("kitchen", probe) is probe
+
+
+@given(seed=seeds)
+def test_one_recording_moves_a_devices_offset_by_its_gain_at_most(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    space, far = heard_by(rng, 0.0, 10), at_step(np.full(40, 7.9))
+    before = space.offsets["hall"].copy()
+    space.learn_offset("hall", far, 0.0, [1.0, 0.0, 0.0, 0.0])
+    assert np.abs(space.offsets["hall"] - before).max() <= OFFSET_GAIN * 16
+
+
+def test_the_devices_whose_offset_is_kept_are_the_latest() -> None:
+    space = heard_by(np.random.default_rng(0), 0.0, 1)
+    for device in "abcdef":
+        space.learn_offset(device, at_step(np.zeros(40)), 0.0, [1.0, 0.0, 0.0, 0.0])
+    assert list(space.offsets) == ["c", "d", "e", "f"]
 
 
 # ---- projection and fusion
