@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numba import njit, types
 
-from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Probe, Rows
+from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, OWNED_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Probe, Rows
 
 __all__ = ["compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
 
@@ -89,7 +89,8 @@ def _gather(known: Known, probe: Probe, weights: Floats, person: int, total: Any
     total[0] = 0
     for c in range(of_channels):
         found = np.float32(0)
-        total[1] = 0
+        for k in range(total.shape[1]):
+            total[1, k] = 0
         for tail in range(TAILS):
             i = (TAILS * person + tail) * of_channels + c
             if masses[i] > 0:
@@ -112,21 +113,31 @@ def _gather(known: Known, probe: Probe, weights: Floats, person: int, total: Any
     return mass
 
 
-@_compiled(_double, _probe, _vector, _float, _model)
-def _llr(probe: Probe, total: Floats, mass: Any, model: Model) -> Any:
+@_compiled(_tuple((_vector, _double)), _probe, _model)
+def _anybody(probe: Probe, model: Model) -> Any:
+    """1 / variance between people, and of anybody: distance and logarithm of the variance, together."""
+    between, vector, noise = model[0], probe[0], probe[3]
+    inverse, away, spread = np.empty(len(between), np.float32), 0.0, 1.0
+    for k in range(len(between)):
+        inverse[k] = 1 / between[k]
+        away += vector[k] * vector[k] / (between[k] + noise)
+        spread *= between[k] + noise
+    return inverse, away + np.log(spread)
+
+
+@_compiled(_double, _probe, _vector, _float, _tuple((_vector, _double)), _double)
+def _llr(probe: Probe, total: Floats, mass: Any, anybody: Any, temperature: float) -> Any:
     """Of one person, from the weighted sum and the mass of what is known of them."""
-    between, temperature, _, _, _, _ = model
     vector, _, _, noise = probe
-    away, anybody, spread = 0.0, 0.0, 1.0
+    inverse, distance = anybody
+    away, spread = 0.0, 1.0
     for k in range(len(vector)):
-        precision = 1 / between[k] + mass
-        variance = 1 / precision + noise
-        general = between[k] + noise
-        apart = total[k] / precision - vector[k]
+        spared = 1 / (inverse[k] + mass)
+        variance = spared + noise
+        apart = total[k] * spared - vector[k]
         away += apart * apart / variance
-        anybody += vector[k] * vector[k] / general
-        spread *= variance / general
-    return min(max(0.5 * temperature * (anybody - away - np.log(spread)), -LLR_MAX), LLR_MAX)
+        spread *= variance
+    return min(max(0.5 * temperature * (distance - away - np.log(spread)), -LLR_MAX), LLR_MAX)
 
 
 @_compiled(_vector, _known, _probe, _int)
@@ -143,19 +154,22 @@ def _weights(known: Known, probe: Probe, without: int) -> Any:
 def compare(known: Known, probe: Probe, without: int) -> Days:
     """See `plain.compare`."""
     _, (vectors, _, channels, _, shares), used, model = known
-    people, shift = shares.shape[1], model[3]
-    llr, weights, total = np.empty(people + used), _weights(known, probe, without), np.empty((2, len(probe[0])), np.float32)
+    people, shift, temperature, anybody = shares.shape[1], model[3], model[1], _anybody(probe, model)
+    llr, weights, total = np.zeros(people + used), _weights(known, probe, without), np.empty((2, len(probe[0])), np.float32)
     for person in range(people):
         mass = _gather(known, probe, weights, person, total)
-        llr[person] = _llr(probe, total[0], mass, model) if mass > COMPARED_MASS_MIN else 0.0
+        if mass > COMPARED_MASS_MIN:
+            llr[person] = _llr(probe, total[0], mass, anybody, temperature)
     for i in range(used):
-        llr[people + i] = 0.0
-        if i != without:
+        owned = np.float32(0)
+        for person in range(people):
+            owned += shares[i, person]
+        if i != without and owned < OWNED_MAX:
             weight = np.float32(weights[i] / (1 + weights[i] * shift[channels[i], probe[2]]))
             per_step = weight * np.float32(STEP)
             for k in range(total.shape[1]):
                 total[0, k] = per_step * np.float32(vectors[i, k])
-            llr[people + i] = _llr(probe, total[0], weight, model)
+            llr[people + i] = _llr(probe, total[0], weight, anybody, temperature)
     return llr
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .plain import Days, Floats
 
-__all__ = ["evidence_of_shift", "named"]
+__all__ = ["evidence_of_shift", "named_shares"]
 
 SHIFT_VARIANCE: Final = 0.5  # of a dimension, in units of that within a person
 POWER: Final = 0.3
@@ -37,7 +37,7 @@ def evidence_of_shift(residuals: Floats, weights: npt.ArrayLike) -> float:
     return POWER * 0.5 * float((total @ total) * SHIFT_VARIANCE / gain - len(total) * np.log(gain))
 
 
-def named(log_parts: Sequence[float]) -> list[float]:
+def named_shares(log_parts: Sequence[float]) -> list[float]:
     """What is believed of each cause, from the log of prior times evidence; nothing of nothing."""
     if not log_parts:
         return []

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Known",
+    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Known",
     "Model", "Probe", "Rows", "Tails", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack",
 ]  # fmt: skip
 
@@ -36,6 +36,7 @@ STEP: Final = 1 / 16  # of the within-person standard deviation: int8 then reach
 STEPS_MAX: Final = 127.0  # of a projected number, so that int8 keeps it
 LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
 COMPARED_MASS_MIN: Final = 1e-3  # a person with less evidence than this is not known in this space
+OWNED_MAX: Final = 0.75  # an event that people of the home own to more than this is no stranger's
 FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten instead
 
 
@@ -62,8 +63,9 @@ def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, uni
 def compare(known: Known, probe: Probe, without: int) -> Days:
     """(people + rows that count,) log-likelihood ratios, nats, of a probe: of each person, then of each row.
 
-    First each person against anybody, of unknown people 0; then, of each kept row, whoever made that one recording against
-    anybody. The row `without` is left out (-1: none): its place gets 0. What is of age t tells of its owners with weight
+    First each person against anybody, of unknown people 0; then, of each kept row that is a stranger's by a good part (owned by
+    people to less than OWNED_MAX), whoever made that one recording against anybody, of the others 0. The row `without` is left
+    out (-1: none): its place gets 0. What is of age t tells of its owners with weight
     share / (noise + min(per_day |t|, most)); all that is of one channel, M together, tells of another with 1 / (1 / M + shift),
     for a person moves between channels once and not once a recording.
     """
@@ -74,6 +76,7 @@ def compare(known: Known, probe: Probe, without: int) -> Days:
     total, mass = _gathered(vectors, channels, (shares.T * weight).astype(np.float32), shift[:, channel])
     alone: Floats = (weight / (1 + weight * shift[channels, channel]))[len(tails[1]) :].astype(np.float32)
     of_rows = _llr(probe, vectors[len(tails[1]) :] * alone[:, None], alone, model)
+    of_rows[shares[len(tails[1]) :].sum(1) >= OWNED_MAX] = 0
     return np.concatenate([_llr(probe, total, mass, model), of_rows])
 
 

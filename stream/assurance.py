@@ -23,6 +23,7 @@ __all__ = ["BUDGETS", "SENSORS", "learn_tiers", "tier_of"]
 SENSORS = ("voice", "face", "phone")
 BUDGETS: Final = {1: 0.1, 2: 0.05, 3: 0.01, 4: 0.001}  # of guests' events, from tier 2 on of members', that may be wrong
 AGREEING_MIN: Final = 2  # sensors, for tier 4
+DISPUTED_MAX: Final = 3.0  # nats: a liar can make a home that strict about somebody, and no stricter
 
 
 def tier_of(
@@ -30,7 +31,7 @@ def tier_of(
 ) -> tuple[int, str | None]:
     """(tier, the member named at tier 2 or above) of an answer at a time (ms)."""
     best = max(posterior, key=posterior.__getitem__)
-    sure = _log_odds(posterior[best])
+    sure = _log_odds(posterior[best]) - _disputed(home, best)
     if best == GUEST or sure < _asked(home, policy, 2):
         return int(_log_odds(1 - posterior[GUEST]) >= _asked(home, policy, 1)), None
     if sure < _asked(home, policy, 3):
@@ -42,6 +43,20 @@ def tier_of(
         return 3, best
     pin = home.people[column].last_pin_at
     return 5 if pin is not None and 0 <= at - pin <= policy.tiers.pin_minutes * 60_000 else 4, best
+
+
+def _disputed(home: Home, person_id: str) -> float:
+    """Nats by which kept claims that somebody was this person, against the sensors, may have raised their odds elsewhere."""
+    column = home.column(person_id)
+    if column is None:
+        return 0.0
+    against = [
+        claim.nats * (1 - row.evidence[column + 1])
+        for row in home.rows
+        for claim in row.claims
+        if claim.person_id == person_id and claim.kind != "reject" and claim.right is not None
+    ]
+    return min(sum(against), DISPUTED_MAX)
 
 
 def _asked(home: Home, policy: Policy, tier: int) -> float:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from learners.localise import named_shares
+
 from .detectors import Subject, Watch
 from .household import Home
 from .localisation import explained
@@ -17,7 +19,7 @@ __all__ = ["UNKNOWN", "believed", "e_value_of", "named", "parts_of", "since_of",
 
 MET: Final = {"device": 0.4, "person": 0.3, "phone": 0.1, "unknown_voices": 0.1, "habit": 0.05, "feedback": 0.05}
 MOVING: Final = ("device", "person")  # kinds that move recordings, so that the kept ones show which it was
-MET_BY_RECORDINGS: Final = {"device": 0.5, "person": 0.4, "encoder": 0.1}
+ENCODER_SHARE: Final = 0.25  # how often it is an encoder, against one device
 UNKNOWN: Final = ("unknown", "")
 NAMED_MIN: Final = 0.5
 
@@ -48,16 +50,16 @@ def since_of(watch: Watch, parts: Mapping[Subject, float]) -> int:
 
 
 def believed(home: Home, policy: Policy, parts: Mapping[Subject, float], since: int) -> dict[Subject, float]:
-    """What is believed of each cause, 0 to 1: what moved recordings is told apart by what the kept events show."""
-    moved = {subject: part for subject, part in parts.items() if subject[0] in MOVING}
+    """What is believed of each cause, 0 to 1: its part, and of those that move recordings also what the kept events show."""
+    moving = {subject: part for subject, part in parts.items() if subject[0] in MOVING}
     others = {subject: part for subject, part in parts.items() if subject[0] not in MOVING}
     nats = explained(home, policy, since)
-    if nats:
-        most = max(nats.values())
-        weights = {s: MET_BY_RECORDINGS[s[0]] * math.exp(x - most) for s, x in nats.items()}
-        share = sum(moved.values()) / sum(weights.values())
-        moved = {s: share * weight for s, weight in weights.items()}
-    together = moved | others
+    of_devices = sum([part for (kind, _), part in moving.items() if kind == "device"])
+    suspected = moving | {subject: ENCODER_SHARE * of_devices for subject in nats if subject[0] == "encoder"}
+    shown = {subject: math.log(part) + nats.get(subject, 0.0) for subject, part in suspected.items() if part > 0}
+    shares = named_shares(list(shown.values()))
+    whole = sum(moving.values())
+    together = others | {subject: whole * share for subject, share in zip(shown, shares, strict=True)}
     total = sum(together.values())
     return {s: part / total for s, part in together.items()} if total else {}
 

@@ -144,8 +144,10 @@ def weigh(home: Home, policy: Policy, probe: Probe) -> Weighed:
 
 def add_alike(alike: dict[int, float], keys: Sequence[int], llr: Sequence[float]) -> None:
     """Add one space's log-likelihood ratios of kept rows, each by itself, to those of other spaces."""
-    for key, x in zip(keys, llr, strict=True):
-        alike[key] = alike.get(key, 0.0) + x
+    found = dict(zip(keys, llr, strict=True))
+    for key in alike.keys() & found.keys():
+        found[key] += alike[key]
+    alike.update(found)
 
 
 def returning_llr(home: Home, policy: Policy, alike: Mapping[int, float], without: int = -1) -> float:

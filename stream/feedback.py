@@ -16,7 +16,7 @@ from .ledger import CLAIMS_MAX, Claim, Row, Waiting, contradict, rank
 from .memory import hashed
 from .publish import revise, tombstone
 from .records import GUEST, Confirm, Correct, Enrol, Erase, Feedback, Join, Leave, Phone, Reject, Retract
-from .testimony import count_claim, shares_of, uncount_claim
+from .testimony import count_claim, repeated, shares_of, uncount_claim
 from .turn import Outcome, Turn
 from .unnamed import names, of_the_same
 
@@ -180,7 +180,7 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
 def _name_the_same(turn: Turn, row: Row, claim: Claim) -> None:
     """Say of all events of an unnamed person what was said of one; of how honest its source is they tell nothing."""
     for other in of_the_same(turn.home, row):
-        other.claims = (Claim(claim.feedback_id, claim.source, "correct", claim.person_id, claim.given_at, nats=claim.nats),)
+        other.claims = (repeated(turn.home, turn.policy, claim),)
         _settle(turn, other)
 
 

@@ -30,7 +30,7 @@ __all__ = [
 DAY_MS: Final = 86_400_000
 NAMES_MAX: Final = 256  # beyond that those no longer in use are forgotten
 MEMBERSHIPS_MAX: Final = 4  # of one person: older ones can no longer be retracted
-RELAPSE_STEP: Final = 1 / 16
+RELAPSE_STEP: Final = 1 / 16  # of evidence that a profile got worse
 REGISTRATIONS_MAX: Final = 4  # of one phone: older ones can no longer be retracted
 
 TIERS: Final = 4  # the fifth is the fourth and a PIN
@@ -62,7 +62,7 @@ class Person:
     last_pin_at: int | None = None
     revision: int = 0  # of the next profile
     published_events: float = 0.0
-    relapse: float = 0.0  # evidence that their enrolment alone is the better profile, in steps of RELAPSE_STEP
+    relapse: dict[str, float] = field(default_factory=dict)  # by modality: evidence that enrolment alone is the better profile
     live: Recalibration = field(default_factory=Recalibration, repr=False)  # `calibration` and the ledger's claims; derived
 
     def calibrated(self) -> Recalibration:

@@ -179,27 +179,44 @@ def forget_row(home: Home, row: Row) -> None:
 
 
 def weigh_one(home: Home, policy: Policy) -> tuple[Row, Shares] | None:
-    """Re-infer the kept event that most needs it from what is known now; the event and its old shares, if they changed."""
-    row = max(home.rows, key=lambda row: _staleness(home, row), default=None)
-    if row is None or not _staleness(home, row):
+    """Re-infer the kept event that most needs it from what is known now; the event and its old shares, if they changed.
+
+    The one that is most open times the events since it was last inferred. For homes where everybody has enrolled.
+    """
+    stalest, most, now = None, 0.0, home.next_row
+    for row in home.rows:
+        if row.counted and row.encoders:
+            stale = (now - row.weighed) * (1 + SETTLED - max(row.evidence))
+            if stale > most:
+                stalest, most = row, stale
+    if stalest is None:
         return None
-    row.weighed, row.packed = home.next_row, None
-    logits = _base_logits(home, policy, [row])[0]
-    logits += _sensed(home, policy, [row], {encoder: home.spaces[encoder].llr_of(row.number)[None] for encoder in row.encoders}, 1.0)[0]
-    found = np.exp(logits - logits.max())
-    row.evidence = quantise((found / found.sum()).tolist())
-    shares, before = shares_of(home, row, row.evidence), row.shares
+    stalest.weighed, stalest.packed = now, None
+    stalest.evidence = _evidence_now(home, policy, stalest)
+    shares, before = shares_of(home, stalest, stalest.evidence), stalest.shares
     if shares == before:
         return None
-    reshare(home, row, shares)
-    if row.claims:
+    reshare(home, stalest, shares)
+    if stalest.claims:
         recalibrate(home)
-    return row, before
+    return stalest, before
 
 
-def _staleness(home: Home, row: Row) -> float:
-    """How much an event has to gain from being weighed again: how open it is, times the events since it was."""
-    return 0.0 if row.enrolled or not row.encoders else (home.next_row - row.weighed) * (1 - max(row.evidence) + SETTLED)
+def _evidence_now(home: Home, policy: Policy, row: Row) -> Shares:
+    """What sensors and prior say of a kept event, given all that is known beside it."""
+    people, parts = len(home.people), []
+    alike: dict[int, float] = {}
+    for encoder in row.encoders:
+        space = home.spaces[encoder]
+        found = space.llr_of(row.number).tolist()
+        parts.append(found[:people])
+        add_alike(alike, space.keys, found[people:])
+    guest, *prior = home.presence.log_prior([p.left_at is None or row.observed_at < p.left_at for p in home.people])
+    guest += returning_llr(home, policy, alike, row.number)
+    if row.sightings is not None:
+        parts.append(phone_llr(hear_then(home, policy, row.sightings, row.number), people))
+        guest += home.strangers.llr_one(row.stranger)
+    return quantise(softmax([guest, *map(sum, zip(prior, *parts, strict=True))]))
 
 
 def rebuild(home: Home, policy: Policy, heats: tuple[float, ...] = REBUILD_HEATS) -> dict[int, Shares]:

@@ -128,7 +128,7 @@ class Claims(_Table):
     nats_max: Positive = Field(5.0, description="the same where it names who did not: sensors know them from claims alone")
     echo_nats: Annotated[float, Field(ge=0)] = Field(0.5, description="the same where it only repeats the answer")
     daily_nats: dict[Source, Positive] = Field(
-        {"voice": 8.0, "app": 16.0, "pin": 16.0, "annotator": 200.0},
+        {"voice": 12.0, "app": 24.0, "pin": 24.0, "annotator": 200.0},
         description="log odds that all claims of a source may add within a day; they move at most a quarter as many events",
     )
     suspicious_from: Annotated[float, Field(gt=1)] = Field(

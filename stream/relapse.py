@@ -23,10 +23,10 @@ from .turn import Turn
 
 __all__ = ["RELAPSED_FROM", "judge_profiles"]
 
-EVERY: Final = 4  # events: to be judged at each would cost as much as the answer
+EVERY: Final = 2  # events: to be judged at each would cost as much as the answer
 OWNED_MIN: Final = 0.9  # by everything but the recording itself
 BET_MAX: Final = 1.0  # nats that one recording may say
-RELAPSED_FROM: Final = 200.0  # evidence at which a profile goes back
+RELAPSED_FROM: Final = 100.0  # evidence at which a profile goes back
 FORGOTTEN: Final = "what was learnt since enrolment is forgotten: enrolment alone foretold their recordings better"
 
 
@@ -34,27 +34,34 @@ def judge_profiles(turn: Turn, probe: Probe, weighed: Weighed) -> None:
     """Judge by a recording, before it is learnt from, whether its owner's profile is better than their enrolment alone."""
     home = turn.home
     for encoder, heard in probe.heard.items() if probe.number % EVERY == 0 else ():
-        llr = weighed.llr[turn.policy.encoders[encoder].modality]
+        modality, space = turn.policy.encoders[encoder].modality, home.spaces[encoder]
+        llr = weighed.llr[modality]
         blind = softmax([a - b for a, b in zip(weighed.logits, [0.0, *llr], strict=True)])
         column = blind.index(max(blind)) - 1
         if column < 0 or blind[column + 1] < OWNED_MIN or not home.panel.enrolled[column]:
             continue
-        person, enrolled = home.people[column], {row.number for row in home.rows if row.enrolled}
-        enrolment = float(home.spaces[encoder].as_enrolled(column, enrolled).llr(heard, probe.day)[column])
+        enrolled = {row.number for row in home.rows if row.enrolled}
+        enrolment = float(space.as_enrolled(column, enrolled).llr(heard, probe.day)[column])
         if enrolment:  # 0: they enrolled with another encoder
-            bet = max(-BET_MAX, min(enrolment - llr[column], BET_MAX))
-            person.relapse = round((person.relapse + 1) * math.exp(bet) / RELAPSE_STEP) * RELAPSE_STEP
-        if person.relapse >= RELAPSED_FROM:
-            _go_back(turn, person, column)
+            _bet(turn, home.people[column], modality, enrolment - llr[column])
 
 
-def _go_back(turn: Turn, person: Person, column: int) -> None:
-    """Forget what was learnt of a person since they enrolled, and say so."""
-    home, nats = turn.home, math.log(person.relapse)
-    for space in home.spaces.values():
-        space.forget_tail(column, REST)
-    person.calibration, person.relapse = None, 0.0
+def _bet(turn: Turn, person: Person, modality: str, nats: float) -> None:
+    """Let one recording speak for enrolment alone, or against it."""
+    evidence = (person.relapse.get(modality, 0.0) + 1) * math.exp(max(-BET_MAX, min(nats, BET_MAX)))
+    person.relapse[modality] = math.floor(evidence / RELAPSE_STEP) * RELAPSE_STEP
+    if evidence >= RELAPSED_FROM:
+        _go_back(turn, person, modality)
+
+
+def _go_back(turn: Turn, person: Person, modality: str) -> None:
+    """Forget what was learnt of a person's voice or face since they enrolled, and say so."""
+    home, column = turn.home, turn.home.people.index(person)
+    for encoder, space in home.spaces.items():
+        if turn.policy.encoders[encoder].modality == modality:
+            space.forget_tail(column, REST)
+    told = signal_of(turn, (None, person.person_id), math.log(person.relapse.pop(modality)), FORGOTTEN)
+    turn.outputs.append(Output("drift-signals", home.household_id, told))
+    person.calibration = None
     recalibrate(home)
     turn.touch(person.person_id)
-    told = signal_of(turn, (None, person.person_id), nats, FORGOTTEN)
-    turn.outputs.append(Output("drift-signals", home.household_id, told))

@@ -138,7 +138,7 @@ def _from_2(body: list[Any]) -> list[Any]:
         kept = sum(encoder in [body[5][number] for number in row[5]] for row in rows)
         spaces[encoder] = [len(masses) // TAILS, tails, means, vectors, bytes(kept), bytes(kept), [], 0]
     for person in body[6]:
-        person.append(0)
+        person.append({})
     for row in rows:
         row.insert(11, row[0])
         for claim in row[18]:
@@ -166,14 +166,14 @@ UPGRADES: Final[dict[int, Callable[[list[Any]], list[Any]]]] = {1: _from_1, 2: _
 def _encode_person(p: Person) -> list[Any]:
     memberships = [[m.joined_by, m.left_at, m.left_by] for m in p.memberships]
     return [p.person_id, p.joined_row, memberships, p.enrolled, p.calibration, p.events, p.last_seen_at, p.last_pin_at,
-            p.revision, p.published_events, round(p.relapse / RELAPSE_STEP)]  # fmt: skip
+            p.revision, p.published_events, {m: round(x / RELAPSE_STEP) for m, x in p.relapse.items() if x}]  # fmt: skip
 
 
 def _decode_person(kept: list[Any]) -> Person:
     person_id, joined_row, memberships, enrolled, calibration, *rest, relapse = kept
     known = None if calibration is None else (calibration[0], calibration[1], calibration[2])
     person = Person(person_id, joined_row, [Membership(*m) for m in memberships], enrolled, known, *rest)
-    person.relapse = relapse * RELAPSE_STEP
+    person.relapse = {modality: steps * RELAPSE_STEP for modality, steps in relapse.items()}
     return person
 
 

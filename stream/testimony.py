@@ -13,7 +13,7 @@ from .ledger import Claim, Row, Shares, rank
 from .policy import Policy
 from .records import GUEST
 
-__all__ = ["count_claim", "floored", "heeded", "position", "shares_of", "teaches", "uncount_claim"]
+__all__ = ["count_claim", "floored", "heeded", "position", "repeated", "shares_of", "teaches", "uncount_claim"]
 
 LEAST = 1 / 8192
 
@@ -68,10 +68,23 @@ def count_claim(home: Home, policy: Policy, row: Row, claim: Claim) -> None:
     named, says_no = position(home, claim), claim.kind == "reject"
     honest, echo = source.predict_one(), not says_no and claim.person_id == row.first_named
     nats = min(claim_nats(len(evidence), honest, says_no), _nats_max(home, policy, claim, echo))
-    claim.day = home.stream_time // DAY_MS
-    claim.nats = home.allowances[claim.source].spend(claim.day, nats, policy.claims.daily_nats.get(claim.source, policy.claims.nats_max))
+    _allow(home, policy, claim, nats)
     if not echo:
         claim.right = source.learn_one(evidence, claim_likelihood(len(evidence), named, honest, says_no), named, says_no)
+
+
+def repeated(home: Home, policy: Policy, claim: Claim) -> Claim:
+    """A claim as said of one more event of the same unnamed person: it weighs as much, and tells no more of its source."""
+    more = Claim(claim.feedback_id, claim.source, "correct", claim.person_id, claim.given_at)
+    _allow(home, policy, more, claim.nats)
+    return more
+
+
+def _allow(home: Home, policy: Policy, claim: Claim, nats: float) -> None:
+    """Let a claim weigh so many nats, as far as its source may still say something today."""
+    limits = policy.claims
+    claim.day = home.stream_time // DAY_MS
+    claim.nats = home.allowances[claim.source].spend(claim.day, nats, limits.daily_nats.get(claim.source, limits.nats_max))
 
 
 def _nats_max(home: Home, policy: Policy, claim: Claim, echo: bool) -> float:

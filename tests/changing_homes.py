@@ -20,7 +20,7 @@ __all__ = ["CAUSES", "DEVICES", "EVENTS", "ONSET", "Plan", "home_records"]
 
 CAUSES: Final = ("person", "device", "phone", "feedback", "firmware")
 DEVICES: Final = {"kitchen": ("2.1", True), "hall": ("2.1", True), "bedroom": ("1.7", False)}  # firmware; whether it sees
-EVENTS, ONSET = 600, 400  # of a home; the first event that is different
+EVENTS, ONSET = 900, 600  # of a home; the first event that is different
 VISITS_A_DAY: Final = 10
 SHIFT: Final = 0.8  # standard deviations within a person, of each dimension
 SEEN, SCANNED, HEARD_WITH_OWNER, HEARD_WITHOUT = 0.7, 0.95, 0.9, 0.4

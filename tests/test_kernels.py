@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from learners import kernels, plain
 from learners.fusion import quantise
-from learners.plain import COMPARED_MASS_MIN, LLR_MAX, STEP, TAILS, Known, Probe
+from learners.plain import COMPARED_MASS_MIN, LLR_MAX, OWNED_MAX, STEP, TAILS, Known, Probe
 from tests.worlds import Run, Shape, world
 
 NAMES = ("compare", "compare_kept", "drop", "expected", "fold", "project", "unpack")
@@ -96,7 +96,9 @@ def slow_llr_of(held: Held, probe: Probe, known: Known) -> float:
 def slow_llr(known: Known, probe: Probe, without: int = -1) -> list[float]:
     """Of people, then of rows."""
     people, rows = slow_held(known, probe[1], without)
-    return [slow_llr_of(held, probe, known) for held in people] + [slow_llr_of([row], probe, known) for row in rows]
+    strangers = [float(shares.sum()) < OWNED_MAX for shares in known[1][4][: len(rows)]]
+    alone = [slow_llr_of([row], probe, known) if own else 0.0 for row, own in zip(rows, strangers, strict=True)]
+    return [slow_llr_of(held, probe, known) for held in people] + alone
 
 
 @each_kind

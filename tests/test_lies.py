@@ -12,7 +12,6 @@ from learners.claims import NATS_STEP, Allowance, weigh_claim
 from learners.prototypes import ANCHOR, REST, SHARE_STEP
 from learners.suspicion import LIES, STAKE, surprise, suspicion
 from stream.ledger import Row
-from stream.policy import Policy
 from stream.records import GUEST
 from tests.worlds import DAY_MS, POLICY, VOICE, Run, Shape, Story, world
 
@@ -157,12 +156,17 @@ def test_taking_the_lies_back_ends_the_suspicion() -> None:
 
 
 def test_a_run_counts_again_when_the_sensors_come_to_agree() -> None:
-    story, _ = lied_to(who="anna with a cold")
-    assert any(doubt.held for doubt in story.home.disbelief)
-    heard = [story.see("anna with a cold") for _ in range(5)]
-    story.say("enrol", person_id="anna", event_ids=heard)
+    story = Story(("anna", "bert", "cora"), enrolled=False)
+    for person in ("anna", "bert"):
+        story.say("enrol", person_id=person, event_ids=[story.see(person) for _ in range(6)])
+    events = []
     for _ in range(6):
-        story.see("anna with a cold")
+        events.append(story.see("cora", phones=[]))
+        story.say("correct", event_id=events[-1], person_id="anna")
+    assert any(doubt.held for doubt in story.home.disbelief)
+    story.say("enrol", person_id="anna", event_ids=[story.see("cora") for _ in range(4)])
+    for _ in range(6):
+        story.see("cora")
     assert not any(doubt.held for doubt in story.home.disbelief)
 
 
@@ -184,19 +188,16 @@ def test_honest_corrections_are_never_a_suspicious_run() -> None:
 # ---- a profile that got worse
 
 
-def poisoned(recordings: int) -> Story:
-    """A home in whose folded past of Anna there are somebody else's recordings."""
-    story = Story(policy=Policy.model_validate({"learning": {"forgetting_per_day": 0.0}}))
+def a_home(poison: int) -> Story:
+    """A home in whose folded past of Anna there are so many recordings of somebody else."""
+    story = Story()
     story.say("phone", phone_id="ph-1", person_id="anna")
-    space = story.home.spaces[VOICE]
-    for number in range(recordings):
-        event = story.see("a guest", face=None)
-        row = story.home.row(event)
+    for _ in range(poison):
+        row = story.home.row(story.see("a guest", face=None))
         assert row is not None
-        space.share(row.number, [1.0, 0.0])
-        space.fold(row.number, REST)
+        story.home.spaces[VOICE].share(row.number, [1.0, 0.0])
+        story.home.spaces[VOICE].fold(row.number, REST)
         row.encoders = ()
-        assert number < recordings
     return story
 
 
@@ -205,22 +206,24 @@ def lives_on(story: Story, events: int) -> None:
         story.see("anna", phones=[{"phone_id": "ph-1", "rssi_dbm": -50.0}])
 
 
+def went_back(story: Story) -> list[Any]:
+    return [s for s in story.run.values("drift-signals") if "forgotten" in (s["adapted"] or "")]
+
+
 def test_a_profile_that_got_worse_goes_back_to_what_was_enrolled_and_says_so() -> None:
-    story = poisoned(16)
-    space = story.home.spaces[VOICE]
-    assert {tail.which for tail in space.tails(0)} >= {REST}
-    lives_on(story, 60)
-    told = [s for s in signals(story) if "forgotten" in (s["adapted"] or "")]
-    assert [(s["kind"], s["person_id"]) for s in told] == [("feedback", "anna")]
-    assert max((tail.mass for tail in space.tails(0) if tail.which == REST), default=0.0) < 60
-    assert any(tail.which == ANCHOR for tail in space.tails(0)) or any(row.enrolled for row in story.home.rows)
+    story = a_home(poison=16)
+    before = {tail.which: tail.mass for tail in story.home.spaces[VOICE].tails(0)}
+    lives_on(story, 12)
+    after = {tail.which: tail.mass for tail in story.home.spaces[VOICE].tails(0)}
+    assert [(s["kind"], s["person_id"]) for s in went_back(story)] == [("feedback", "anna")]
+    assert before == {ANCHOR: 6, REST: 16}
+    assert (after[ANCHOR], after.get(REST, 0) < 12) == (6, True)
 
 
 def test_a_sound_profile_never_goes_back() -> None:
-    story = poisoned(0)
+    story = a_home(poison=0)
     lives_on(story, 120)
-    assert [s for s in signals(story) if s["adapted"]] == []
-    assert story.home.people[0].relapse < 10
+    assert went_back(story) == []
 
 
 def test_allowances_of_a_day_are_kept_over_a_restart() -> None:
