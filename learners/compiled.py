@@ -26,7 +26,7 @@ _given_table: Final = types.Array(_float, 2, "C", readonly=True)
 _places: Final = types.Array(_int, 1, "C")
 _tails: Final = _tuple((_table, _vector, _days, _days))
 _rows: Final = _tuple((types.Array(types.int8, 2, "C"), _days, types.Array(types.int8, 1, "C"), _vector, _table))
-_model: Final = _tuple((_vector, _double, _vector, _table, _double, _double))
+_model: Final = _tuple((_vector, _double, _vector, _table, _double, _double, _vector, _double))
 _probe: Final = _tuple((_vector, _double, _int, _double))
 _known: Final = _tuple((_tails, _rows, _int, _model))
 _HALF_NORMAL_MIN: Final = np.float32(2.0**-14)
@@ -75,7 +75,7 @@ def project(vector: Floats, by_input: Floats, offset: Floats, means: Floats, uni
 @_compiled(_float, _double, _float, _model)
 def _weight(age: float, noise: float, model: Model) -> Any:
     """Of a whole recording."""
-    _, _, _, _, per_day, most = model
+    per_day, most = model[4], model[5]
     return np.float32(1 / (noise + min(per_day * abs(age), most)))
 
 
@@ -84,7 +84,7 @@ def _gather(known: Known, probe: Probe, weights: Floats, person: int, total: Any
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass. `weights`: of whole kept rows."""
     (means, masses, tail_times, _), (vectors, _, channels, _, shares), used, model = known
     _, day, channel, _ = probe
-    _, _, noise, shift, _, _ = model
+    noise, shift, centre, scale = model[2], model[3], model[6], np.float32(model[7])
     of_channels, mass, row = len(noise), np.float32(0), np.float32(0)
     total[0] = 0
     for c in range(of_channels):
@@ -106,10 +106,12 @@ def _gather(known: Known, probe: Probe, weights: Floats, person: int, total: Any
                 for k in range(total.shape[1]):
                     total[1, k] += per_step * np.float32(vectors[i, k])
         if found > 0:
-            scale = np.float32(1 / (1 + found * shift[c, channel]))
-            mass += found * scale
+            part = np.float32(1 / (1 + found * shift[c, channel]))
+            mass += found * part
             for k in range(total.shape[1]):
-                total[0, k] += total[1, k] * scale
+                total[0, k] += total[1, k] * part
+    for k in range(total.shape[1]):
+        total[0, k] = (total[0, k] - mass * centre[k]) * scale
     return mass
 
 
@@ -154,6 +156,8 @@ def _weights(known: Known, probe: Probe, without: int) -> Any:
 def compare(known: Known, probe: Probe, without: int) -> Days:
     """See `plain.compare`."""
     _, (vectors, _, channels, _, shares), used, model = known
+    centre, scale = model[6], np.float32(model[7])
+    probe = ((probe[0] - centre) * scale, probe[1], probe[2], probe[3])
     people, shift, temperature, anybody = shares.shape[1], model[3], model[1], _anybody(probe, model)
     llr, weights, total = np.zeros(people + used), _weights(known, probe, without), np.empty((2, len(probe[0])), np.float32)
     for person in range(people):
@@ -168,7 +172,7 @@ def compare(known: Known, probe: Probe, without: int) -> Days:
             weight = np.float32(weights[i] / (1 + weights[i] * shift[channels[i], probe[2]]))
             per_step = weight * np.float32(STEP)
             for k in range(total.shape[1]):
-                total[0, k] = per_step * np.float32(vectors[i, k])
+                total[0, k] = (per_step * np.float32(vectors[i, k]) - weight * centre[k]) * scale
             llr[people + i] = _llr(probe, total[0], weight, anybody, temperature)
     return llr
 

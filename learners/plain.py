@@ -27,7 +27,8 @@ Tails = tuple[Floats, Floats, Days, Days]
 Rows = tuple[Codes, Days, Codes, Floats, Floats]
 # Of people in general: variance between them (k,), temperature; of recordings: noise by channel (c,), variance of a person's move
 # between two channels (c, c), and how recordings age, per day and at most.
-Model = tuple[Floats, float, Floats, Floats, float, float]
+# Last, for what is compared: less a centre (k,), times a scale.
+Model = tuple[Floats, float, Floats, Floats, float, float, Floats, float]
 Probe = tuple[Floats, float, int, float]  # a recording to compare: vector (k,), day, channel, noise
 Known = tuple[Tails, Rows, int, Model]  # all that is known in one space; the number is how many rows count
 
@@ -70,8 +71,9 @@ def compare(known: Known, probe: Probe, without: int) -> Days:
     for a person moves between channels once and not once a recording.
     """
     tails, rows, used, model = known
-    vector, _, channel, noise = probe
-    _, _, _, shift, _, _ = model
+    vector, _, channel, _ = probe
+    shift, centre, scale = model[3], model[6], np.float32(model[7])
+    probe = (vector - centre) * scale, *probe[1:]
     vectors, channels, weight, shares = _weighed(known, probe, without)
     total, mass = _gathered(vectors, channels, (shares.T * weight).astype(np.float32), shift[:, channel])
     alone: Floats = (weight / (1 + weight * shift[channels, channel]))[len(tails[1]) :].astype(np.float32)
@@ -85,7 +87,7 @@ def expected(known: Known, probe: Probe, shares: Floats) -> tuple[Floats, float]
 
     Each person's mean counts by their share and by mass / (mass + 1): of somebody heard once half.
     """
-    _, _, _, (_, _, _, shift, _, _) = known
+    shift = known[3][3]
     vectors, channels, weight, owned = _weighed(known, probe, -1)
     total, mass = _gathered(vectors, channels, (owned.T * weight).astype(np.float32), shift[:, probe[2]])
     part = shares * (mass > COMPARED_MASS_MIN) / (mass + 1)
@@ -105,7 +107,8 @@ def compare_kept(known: Known) -> Days:
 
 def _weighed(known: Known, probe: Probe, without: int) -> tuple[Floats, Codes, Days, Floats]:
     """Tails and rows as one table: vectors, channels, weights of whole recordings, shares."""
-    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, (_, _, noise, _, per_day, most) = known
+    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, model = known
+    _, _, noise, _, per_day, most, centre, scale = model
     owned = np.zeros((len(masses), shares.shape[1]), np.float32)
     slots = np.arange(len(masses))
     owned[slots, slots // (TAILS * len(noise))] = masses
@@ -115,7 +118,7 @@ def _weighed(known: Known, probe: Probe, without: int) -> tuple[Floats, Codes, D
     if without >= 0:
         weight[len(masses) + without] = 0
     return (
-        np.concatenate([means, vectors[:used] * np.float32(STEP)]),
+        (np.concatenate([means, vectors[:used] * np.float32(STEP)]) - centre) * np.float32(scale),
         np.concatenate([of.astype(np.int8), channels[:used]]),
         weight,
         np.concatenate([owned, shares[:used]]),

@@ -23,7 +23,7 @@ from .plain import STEP, Floats
 __all__ = ["DIMENSIONS", "NOISE_STEP", "STEP", "Channels", "Floats", "Metric", "Presented", "Projection", "Quality"]
 
 DIMENSIONS: Final = 64  # 32 lose 1.5 to 4 points of top-1, more gain nothing
-GENERIC_TEMPERATURE: Final = 0.25
+GENERIC_TEMPERATURE: Final = 0.1
 NOISE_STEP: Final = 1 / 32  # of the variance within a person: a byte then reaches 8
 NOISE_STEPS_MAX: Final = 255
 
@@ -148,6 +148,8 @@ class Projection:
         What is known of kinds of recording; by default that there is one.
     quality
         What is known of good and bad recordings; by default that they are alike.
+    fitted
+        Whether centre and scale are those of people; if not, each home learns them from its own.
     """
 
     metric: Metric
@@ -157,6 +159,7 @@ class Projection:
     temperature: float
     channels: Channels = _UNTOLD
     quality: Quality = _OF_ANY_QUALITY
+    fitted: bool = True
 
     def __post_init__(self) -> None:
         if self.channels is _UNTOLD:
@@ -227,4 +230,4 @@ class Projection:
         wave = np.cos(np.pi / length * np.outer(np.arange(k), np.arange(length) + 0.5))
         wave /= np.linalg.norm(wave, axis=1, keepdims=True)
         between = np.full(k, 2.0, np.float32)
-        return cls(metric, (wave / within).astype(np.float32), np.zeros(length, np.float32), between, GENERIC_TEMPERATURE)
+        return cls(metric, (wave / within).astype(np.float32), np.zeros(length, np.float32), between, GENERIC_TEMPERATURE, fitted=False)

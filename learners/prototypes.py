@@ -26,6 +26,8 @@ __all__ = ["ANCHOR", "OFFSET_GAIN", "REST", "SHARE_STEP", "TAILS", "Forgetting",
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 ROWS_AT_FIRST: Final = 16
+LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
+SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 OFFSET_GAIN: Final = 0.15  # of one sure recording
 OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
 OFFSETS_MAX: Final = 4  # devices whose offset is kept
@@ -99,6 +101,7 @@ class SoftPrototypes:
         self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), np.zeros(0, np.float32), np.zeros((0, people), np.float32)
         self._model: Model = (
             projection.between, projection.temperature, channels.noise, channels.shift, forgetting.per_day, forgetting.most,
+            np.zeros(k, np.float32), 1.0,
         )  # fmt: skip
         self._reserve(ROWS_AT_FIRST)
 
@@ -109,7 +112,25 @@ class SoftPrototypes:
 
     @property
     def _known(self) -> Known:
-        return self._tails, self._rows, len(self.keys), self._model
+        model = self._model if self.projection.fitted else self._levelled()
+        return self._tails, self._rows, len(self.keys), model
+
+    def _levelled(self) -> Model:
+        """Centre, scale and spread of people as far as this home's own recordings tell them, where no pack does."""
+        (means, masses, _, _), (vectors, _, _, _, shares), used = self._tails, self._rows, len(self.keys)
+        between, temperature, *rest, _, _ = self._model
+        kept, owned = vectors[:used] * np.float32(STEP), shares[:used]
+        count = float(used + masses.sum())
+        if not count:
+            return self._model
+        centre = (kept.sum(0) + masses @ means) / np.float32(count)
+        mass = owned.sum(0)
+        places = (owned.T @ kept) / np.maximum(mass, 1e-3)[:, None]
+        apart = np.square(kept[:, None, :] - places).mean(2)  # (rows, people)
+        within = (LEVELS_PRIOR + float((apart * owned).sum())) / (LEVELS_PRIOR + float(np.maximum(mass - 1, 0).sum()))
+        total = (np.square(kept - centre).mean(1).sum() + masses @ np.square(means - centre).mean(1)) / count
+        spread = (LEVELS_PRIOR * float(between[0]) + count * max(float(total) / within - 1, SPREAD_MIN)) / (LEVELS_PRIOR + count)
+        return np.full_like(between, spread), temperature, *rest, centre.astype(np.float32), within**-0.5
 
     def _reserve(self, rows: int) -> None:
         """Make room for so many more rows, in the order of their keys."""
@@ -250,7 +271,7 @@ class SoftPrototypes:
         chance part (James and Stein 1961).
         """
         known = self.offsets.get(device)
-        if known is None:
+        if known is None or not self.projection.fitted:
             return heard
         square = float(known @ known)
         chance = OFFSET_CHANCE * len(known)

@@ -32,7 +32,7 @@ else:
 
 __all__ = ["DIMENSIONS", "Stray"]
 
-DIMENSIONS: Final = 24  # of a vector, evenly spread: a person changes in any of them
+DIMENSIONS: Final = 16  # of a vector, evenly spread: a person changes in any of them
 USUALLY: Final = 100  # recordings in the mean of what is usual
 SEEN_MIN: Final = 8  # before that nothing is usual
 LATELY_MIN: Final = 2.0  # recordings kept of a person

@@ -38,7 +38,8 @@ __all__ = ["Rates", "Rises", "Stream"]
 
 VALUE_STEP: Final = 1 / 256  # of values, so that the sum of a visit is exact at float32
 VALUE_MAX: Final = 256.0
-_VISIT: Final = struct.Struct("<Iff")
+VISIT_MAX: Final = 255  # events of a visit that count: more tell nothing new
+_VISIT: Final = struct.Struct("<IfB")
 
 
 def _evidence(state: Floats, shares: Sequence[float]) -> float:
@@ -62,6 +63,8 @@ class Stream(ABC):
 
     def learn_one(self, x: float, visit: int, at: int) -> float:
         """Count a value of an event (number `at`) of a visit; it bears on the evidence, which is returned, when the next begins."""
+        if self._visits.events >= VISIT_MAX and self._visits.visit == visit:
+            return self.e_value
         done = self._visits.learn_one(round(max(-VALUE_MAX, min(x, VALUE_MAX)) / VALUE_STEP) * VALUE_STEP, visit)
         if done is not None:
             self.e_value = self._learn(done[0], at, done[1])
@@ -90,12 +93,12 @@ class Stream(ABC):
 
     def state(self) -> bytes:
         """All there is to keep."""
-        return _VISIT.pack(*self._visits.state()) + self._numbers.astype("<f4").tobytes()
+        visit, total, events = self._visits.state()
+        return _VISIT.pack(visit, total, events) + self._numbers.astype("<f4").tobytes()
 
     def load(self, state: bytes) -> None:
         """Stand where `state` was taken; goes on exactly as that stream would."""
-        visit, total, events = _VISIT.unpack_from(state)
-        self._visits = VisitMean.restored((visit, total, int(events)))
+        self._visits = VisitMean.restored(_VISIT.unpack_from(state))
         self._place(np.frombuffer(state, "<f4", offset=_VISIT.size).tolist())
 
 

@@ -19,6 +19,7 @@ from .turn import Turn
 
 __all__ = ["watch_claim", "watch_event"]
 
+WATCHED_SOURCES: Final = ("voice", "app")  # anybody may speak there; annotators and a PIN outrank them
 MINUTE_MS: Final = 60_000
 FEW_EARS_MIN: Final = 2
 DEVICES_MAX: Final = 16
@@ -54,11 +55,12 @@ def watch_event(turn: Turn, value: Recognition, probe: Probe, weighed: Weighed) 
 
 def watch_claim(home: Home, row: Row, claim: Claim) -> None:
     """Learn what a claim about an event says: of its source, and of who it was."""
-    if claim.right is None or claim.kind == "enrol":
+    if claim.kind == "enrol":
         return
-    if claim.source not in home.watch.feedback:
-        home.watch.feedback[claim.source] = rate_of("feedback")
-    home.watch.feedback[claim.source].learn_one(1 - claim.right, row.number, row.number)
+    if claim.right is not None and claim.source in WATCHED_SOURCES:
+        if claim.source not in home.watch.feedback:
+            home.watch.feedback[claim.source] = rate_of("feedback")
+        home.watch.feedback[claim.source].learn_one(1 - claim.right, row.number, row.number)
     column = claimed(row)
     if column is not None:
         for encoder in row.encoders:

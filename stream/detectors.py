@@ -20,12 +20,13 @@ from .policy import Policy
 from .records import Source
 
 __all__ = [
-    "BYTES_PER_PERSON", "EARS_PER_PERSON", "OF_PEOPLE", "Alarm", "DeviceWatch", "Ear", "PersonWatch", "Subject", "Told",
+    "BYTES_PER_PERSON", "EARS_PER_PERSON", "OF_PEOPLE", "Alarm", "DeviceWatch", "Ear", "PersonWatch", "Subject", "TOLD_STEP", "Told",
     "Watch", "new_ear", "rate_of",
 ]  # fmt: skip
 
 BYTES_PER_PERSON: Final = 512
 EARS_PER_PERSON: Final = 1  # encoders of devices that are watched: more would not fit into those bytes
+TOLD_STEP: Final = 1 / 64  # nats
 OF_PEOPLE: Final = frozenset({"person", "phone", "habit"})
 FLEET_RATES: Final = {"phone": 0.3, "habit": 0.4, "feedback": 0.1, "unknown_voices": 0.2}  # what is assumed of a home at first
 
@@ -79,7 +80,7 @@ class PersonWatch:
 
 
 class Told(NamedTuple):
-    """What was last said of a subject: nats, when (ms); and whether that was dealt with, so that less is not said soon."""
+    """What was last said of a subject: nats (whole steps of TOLD_STEP), when (ms); and whether that was dealt with, so that less is not said soon."""
 
     log_e_value: float
     at: int

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from learners.drift import threshold
 
 from .adaptation import adapt
-from .detectors import OF_PEOPLE, Alarm, Subject, Told
+from .causes import believed, e_value_of, named, parts_of, since_of, subjects_of
+from .detectors import OF_PEOPLE, TOLD_STEP, Alarm, Subject, Told
 from .due import CENSUS_EVERY_MS, NOTABLE, is_due
 from .records import Output, Recognition, Signal, made
-from .causes import believed, e_value_of, named, parts_of, since_of, subjects_of
 from .turn import Turn
 
 __all__ = ["tell"]
@@ -127,5 +127,5 @@ def _by_kind(beliefs: Mapping[Subject, float]) -> dict[str, float]:
 
 
 def _nats(e_value: float) -> float:
-    """At float32 precision, as it is kept."""
-    return max(LEAST, round(math.log(e_value), 3)) if e_value > 0 else LEAST
+    """In whole steps, as it is kept."""
+    return max(LEAST, round(math.log(e_value) / TOLD_STEP) * TOLD_STEP) if e_value > 0 else LEAST

@@ -1,8 +1,8 @@
 """The fleet stage as a Faust app: an agent on `drift-signals`, one on `drift-commands`, a timer that decides, and web views.
 
 Law: agents only hand over, and never raise; all effects are in one turn, one after the other, and an error of any ends the
-process: the next one goes on from what was saved. A record is acknowledged some time after it was saved, so that a Redis that
-lost its latest writes finds in Kafka what it lost.
+process: the next one goes on from what was saved. A record is acknowledged some time after it was saved, by when a Redis that
+writes to its disk once a second has it there; what was acknowledged all the same and is not in the state is read again first.
 
 One process does the work of a fleet, since evidence is pooled over all homes; a second one takes over from the first. Faust's
 tables, its exactly-once and its concurrency are not used (they have open bugs that lose records). It reads what was not
@@ -11,19 +11,20 @@ committed, too: an aborted signal comes again with the same id, and is the same.
 
 import asyncio
 import logging
+import math
 import socket
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from .brokers.announcer import Announcer
 from .brokers.groups import committed, onlooker
-from .brokers.kafka import Names, address, partitions_of
+from .brokers.kafka import Names, address, partitions_of, records_of
 from .brokers.security import kafka_python_security
 from .endings import exit_code_of
 from .errors import ConfigError, RecoveryError
@@ -38,12 +39,14 @@ from .stores import open_store
 from .supervisor import leash_of_this_process
 from .watch import Heart, Watchdog, stopped_by_signals
 
-__all__ = ["Shift", "fleet"]
+__all__ = ["Shift", "fleet", "read_again"]
 
 _LOG = logging.getLogger(__name__)
 _TURN_S: Final = 0.25
 _ACKNOWLEDGED_AFTER_S: Final = 5.0  # a Redis that writes to its disk every second has it there by then
 _WAITING_MAX: Final = 2_000  # records between Faust and the desk
+_AT_ONCE: Final = 500
+_WAIT_S: Final = 0.2
 _SICK_S: Final = 60.0  # without a turn
 
 
@@ -58,7 +61,7 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
             announcer = ends.enter_context(closing(Announcer(wiring, f"{wiring.group}-fleet")))
             store = ends.enter_context(closing(open_store(store_of(own), own)))
             desk = Desk(store, announcer, policy.alerting)
-            _refuse_a_gap(own, desk)
+            read_again(own, desk)
             with tempfile.TemporaryDirectory() as folder:  # where Faust would keep tables
                 asyncio.run(Shift(own, desk, heart).serve(Path(folder)))
     except (Exception, KeyboardInterrupt) as error:
@@ -67,18 +70,46 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     return 0
 
 
-def _refuse_a_gap(wiring: Wiring, desk: Desk) -> None:
-    """Stop where the group has acknowledged more than the state has: signals in between would never be counted."""
-    with onlooker(wiring, "read_uncommitted") as client:
-        places = partitions_of(client, wiring, [SIGNALS, COMMANDS])
-        stands_at = committed(client, places, wiring.kafka.retries_s)
-    for (wire, partition), offset in stands_at.items():
-        topic = Names(wiring.prefix).ours(wire)
-        if offset > desk.next_offset(topic, partition):
-            raise RecoveryError(
-                f"the fleet's state stands at {desk.next_offset(topic, partition)} of {wire}[{partition}], but {offset} was "
-                f"acknowledged: restore a later copy of the store, or set the group {wiring.group} back to the earliest offsets"
-            )
+def read_again(wiring: Wiring, desk: Desk) -> None:
+    """Take what the group has acknowledged and the state does not have, because the store lost its latest writes.
+
+    Raises
+    ------
+    RecoveryError
+        It is no longer there.
+    BrokerError
+        The brokers do not answer.
+    """
+    names = Names(wiring.prefix)
+    with onlooker(wiring, "read_uncommitted") as client, _explained():
+        from confluent_kafka import TopicPartition
+
+        stands_at = committed(client, partitions_of(client, wiring, [SIGNALS, COMMANDS]), wiring.kafka.retries_s)
+        saved = {place: desk.next_offset(names.ours(place[0]), place[1]) for place in stands_at}
+        behind = {place: offset for place, offset in stands_at.items() if offset > saved[place]}
+        client.assign([TopicPartition(*place, saved[place]) for place in behind])
+        until_s = time.monotonic() + wiring.kafka.retries_s
+        while behind and time.monotonic() < until_s:
+            messages = client.consume(_AT_ONCE, _WAIT_S)
+            for record in records_of([message for message in messages if not message.error()], names):
+                desk.take(record)
+                if record.offset + 1 >= behind.get((names.wire(record.topic), record.partition), math.inf):
+                    del behind[names.wire(record.topic), record.partition]
+    for (wire, partition), offset in behind.items():
+        raise RecoveryError(
+            f"the fleet's state stands at {saved[wire, partition]} of {wire}[{partition}], {offset} was acknowledged, and what "
+            f"lies between cannot be read any more: restore a later copy of the store, or set the group {wiring.group} back to 0"
+        )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    from confluent_kafka import KafkaException
+
+    try:
+        yield
+    except KafkaException as error:
+        raise BrokerError(f"looking where the fleet's group stands: {error.args[0].str()}") from error
 
 
 class Shift:

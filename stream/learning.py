@@ -19,7 +19,7 @@ from .ledger import Row, Shares
 from .memory import hashed
 from .policy import Policy
 from .records import GUEST, Recognition
-from .testimony import heeded, shares_of, teaches, uncount_claim
+from .testimony import heeded, let_go, shares_of, teaches, uncount_claim
 
 __all__ = [
     "REBUILD_HEATS", "calibrate", "capacity", "fold", "forget_row", "keep", "rebuild", "recalibrate", "recount", "reshare",
@@ -148,6 +148,9 @@ def fold(home: Home, row: Row) -> None:
 
     Everybody's live calibration stays as it is: the lesson of this event was its first, and now stands in its base.
     """
+    if let_go(home, row):
+        reshare(home, row, shares_of(home, row, row.evidence))
+        recalibrate(home)
     if teaches(home, row):
         for column, person in enumerate(home.people):
             base = person.calibrated()

@@ -99,7 +99,7 @@ class Learning(_Table):
     forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.05, description="noise variance that a kept vector gains a day")
     forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
     tail_mass_max: Positive = Field(16.0, description="recordings' worth of the folded past of a person, at most")
-    unanchored_temper: Share = Field(0.6, description="what evidence of a person who never enrolled is multiplied by")
+    unanchored_temper: Share = Field(0.4, description="what evidence of a person who never enrolled is multiplied by")
     unnamed_llr_min: Positive = Field(3.0, description="nats from which two guests' events are taken to be of one unnamed person")
     new_guest_weight: Positive = Field(8.0, description="events' worth of guests being new, against one of those who were here")
     rebuild_growth: Annotated[float, Field(gt=1)] = Field(
@@ -124,7 +124,7 @@ class Priors(_Table):
 class Claims(_Table):
     """How far what people say is heeded, guided enrolment apart."""
 
-    nats_enrolled: Positive = Field(1.5, description="log odds that one claim may add where it names who enrolled, at most")
+    nats_enrolled: Positive = Field(2.0, description="log odds that one claim may add where it names who enrolled, at most")
     nats_max: Positive = Field(5.0, description="the same where it names who did not: sensors know them from claims alone")
     echo_nats: Annotated[float, Field(ge=0)] = Field(0.5, description="the same where it only repeats the answer")
     daily_nats: dict[Source, Positive] = Field(
@@ -139,9 +139,9 @@ class Claims(_Table):
 class Tiers(_Table):
     """The least probability of a tier (tier 1: that it is anybody of the home), and how far a home's own experience moves it."""
 
-    present: Share = Field(0.88, description="tier 1: it is anybody of the home")
-    personal: Share = Field(0.9, description="tier 2: it is this member")
-    private: Share = Field(0.993, description="tier 3")
+    present: Share = Field(0.9, description="tier 1: it is anybody of the home")
+    personal: Share = Field(0.93, description="tier 2: it is this member")
+    private: Share = Field(0.995, description="tier 3")
     purchase: Share = Field(0.9995, description="tier 4, where two sensors agree")
     budget_share: Share = Field(0.4, description="share of a tier's error budget that a home aims at; the rest is a margin")
     learning_rate: Annotated[float, Field(ge=0, le=4)] = Field(

@@ -5,6 +5,8 @@ one claim, and for all claims that a source makes within a day of stream time. S
 its event, and a source at most a quarter of its daily nats of events. Guided enrolment alone is taken as it is.
 """
 
+from typing import Final
+
 from learners.claims import claim_likelihood, claim_nats, weigh_claim
 from learners.fusion import quantise
 
@@ -13,9 +15,10 @@ from .ledger import Claim, Row, Shares, rank
 from .policy import Policy
 from .records import GUEST
 
-__all__ = ["count_claim", "floored", "heeded", "position", "repeated", "shares_of", "teaches", "uncount_claim"]
+__all__ = ["count_claim", "floored", "heeded", "let_go", "position", "repeated", "shares_of", "teaches", "uncount_claim"]
 
-LEAST = 1 / 8192
+LEAST: Final = 1 / 8192
+AGREED_MIN: Final = 0.5  # of an event: the sensors' share from which they agree with a claim
 
 
 def shares_of(home: Home, row: Row, evidence: Shares) -> Shares:
@@ -26,17 +29,37 @@ def shares_of(home: Home, row: Row, evidence: Shares) -> Shares:
     named = position(home, claim)
     if claim.kind == "enrol":
         return tuple([float(i == named) for i in range(len(evidence))])
-    if not claim.nats:
-        return evidence
     return quantise(weigh_claim(floored(evidence), named, claim.nats, claim.kind == "reject"))
 
 
 def heeded(home: Home, row: Row) -> Claim | None:
-    """The claim that counts: the highest in rank of those that are not held out as part of a suspicious run."""
-    if not home.disbelief:
-        return row.holding
-    heard = [c for c in row.claims if not any(doubt.held and doubt.concerns(c) for doubt in home.disbelief)]
+    """The claim that counts: the highest in rank of those that weigh anything and are not part of a run that is held out."""
+    if not row.claims:
+        return None
+    held = [doubt for doubt in home.disbelief if doubt.held]
+    heard = [c for c in row.claims if (c.nats or c.kind == "enrol") and not any(doubt.concerns(c) for doubt in held)]
     return max(heard, key=rank, default=None)
+
+
+def let_go(home: Home, row: Row) -> bool:
+    """Before an event is folded, which cannot be undone: claims that the sensors never came to agree with weigh nothing any more.
+
+    Only where the sensors know whom a claim names. Returns whether there were such claims.
+    """
+    gone = [c for c in row.claims if c.nats and _is_known(home, c) and not _agree(row.evidence[position(home, c)], c)]
+    for claim in gone:
+        claim.nats = 0.0
+    return bool(gone)
+
+
+def _agree(share: float, claim: Claim) -> bool:
+    return (share >= AGREED_MIN) != (claim.kind == "reject")
+
+
+def _is_known(home: Home, claim: Claim) -> bool:
+    """Whether sensors know whom a claim names without it: who enrolled, or guests where everybody did."""
+    column = home.column(claim.person_id)
+    return not home.unanchored if column is None else bool(home.people[column].enrolled)
 
 
 def teaches(home: Home, row: Row) -> bool:
@@ -89,11 +112,10 @@ def _allow(home: Home, policy: Policy, claim: Claim, nats: float) -> None:
 
 def _nats_max(home: Home, policy: Policy, claim: Claim, echo: bool) -> float:
     """What one claim may weigh: little where sensors know whom it names, less if it only repeats the answer."""
-    limits, column = policy.claims, home.column(claim.person_id)
+    limits = policy.claims
     if echo:
         return limits.echo_nats
-    known = not home.unanchored if column is None else bool(home.people[column].enrolled)
-    return limits.nats_enrolled if known else limits.nats_max
+    return limits.nats_enrolled if _is_known(home, claim) else limits.nats_max
 
 
 def uncount_claim(home: Home, claim: Claim) -> None:

@@ -4,23 +4,30 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from stream.brokers.announcer import Announcer
+from stream.brokers.groups import onlooker
 from stream.brokers.kafka import producer, reader
 from stream.cluster.processes import Server, free_ports, until
-from stream.fleet_desk import encoded
+from stream.errors import RecoveryError
+from stream.fleet_app import read_again
+from stream.fleet_desk import Desk, encoded
+from stream.policy import Policy
 from stream.ports import Fenced
 from stream.records import Record
-from stream.settings import Wiring, toml_of
+from stream.settings import KafkaWiring, Wiring, toml_of
+from stream.stores import MemoryStore
 
 from .conftest import Running, to_be_had
-from .drill.fleet import FleetDrill, fleet_drill
+from .drill.fleet import FleetDrill, differences, fleet_drill, missed_or_doubled, newest
 from .fleet_signals import signal
 from .test_fleet import heard, quiet
 
@@ -30,7 +37,8 @@ PATIENCE_S = 90.0
 @pytest.fixture
 def wiring(kafka: Running, redis_url: str, topics: Callable[..., str]) -> Wiring:
     prefix = topics(2)
-    return Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=prefix, listen=f"127.0.0.1:{free_ports(1)[0]}")
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    return Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=prefix, group=f"{prefix}g", listen=listen)
 
 
 @contextmanager
@@ -102,6 +110,50 @@ def test_of_two_announcers_only_the_newer_is_heard(wiring: Wiring) -> None:
     for one in (older, newer):
         one.close()
     assert [alert["state"] for alert in alerts(wiring)] == ["opened"]
+
+
+def test_what_was_acknowledged_and_lost_by_the_store_is_read_again(wiring: Wiring) -> None:
+    told = [signal(f"h-{number}", 1.0) for number in range(20)]
+    with producer(wiring) as sender:
+        for one in told:
+            sender.send(Record("drift-signals", 0, 0, 0, one.household_id.encode(), one.model_dump_json().encode()))
+    lie = list(reader(wiring, ["drift-signals"]))
+    ends = {partition: 1 + max(one.offset for one in lie if one.partition == partition) for partition in (0, 1)}
+    acknowledge(wiring, ends)
+    desk = Desk(MemoryStore(), lambda _: None, Policy().alerting)
+    for one in lie[:5]:
+        desk.take(one)
+    read_again(wiring, desk)
+    assert {partition: desk.next_offset("drift-signals", partition) for partition in ends} == ends
+    assert {household for household, _ in desk.fleet.waiting} == {one.household_id for one in told}
+
+
+def test_what_was_acknowledged_lost_and_deleted_is_told(wiring: Wiring) -> None:
+    acknowledge(wiring, {0: 7})
+    impatient = wiring.model_copy(update={"kafka": KafkaWiring(retries_s=2.0)})
+    with pytest.raises(RecoveryError, match="7 was acknowledged"):
+        read_again(impatient, Desk(MemoryStore(), lambda _: None, Policy().alerting))
+
+
+def acknowledge(wiring: Wiring, offsets: dict[int, int]) -> None:
+    with onlooker(wiring, "read_uncommitted") as client:
+        places = [TopicPartition(f"{wiring.prefix}drift-signals", *place) for place in offsets.items()]
+        client.commit(offsets=places, asynchronous=False)
+
+
+def test_the_drill_notices_what_is_lost_doubled_or_told_in_two_forms(tmp_path: Path) -> None:
+    _, told = heard([*quiet(), signal("h", 12.0), signal("i", 12.0)], until_hours=6)
+    right = [Record("drift-alerts", 0, 0, 0, one.key, one.value) for one in map(encoded, told)]
+    other = [replace(right[0], value=(right[0].value or b"").replace(b'"h"', b'"x"'))]
+    seen = tmp_path / "seen"
+    seen.write_text("".join(f"{alert.alert_id} 0\n" for alert in told))
+    expected = newest(right)
+    assert [*differences(right, right, expected), *missed_or_doubled(seen, right)] == []
+    assert len([*differences(right[:1], right, expected)]) == 1
+    assert len([*differences(right, right[1:], expected)]) == 1
+    assert len([*differences([*other, *right], right, expected)]) == 1
+    seen.write_text(f"{told[0].alert_id} 0\n" * 2)
+    assert len([*missed_or_doubled(seen, right)]) == 2
 
 
 def test_killed_again_and_again_it_ends_as_if_nobody_had_touched_it(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def space(seed: int, people: int, used: int) -> Known:
     channels, noises = rng.integers(0, CHANNELS, used + 3).astype("i1"), rng.uniform(0.3, 3, used + 3).astype("f4")
     tails = means, masses, rng.uniform(0, 20, slots), np.zeros(slots)
     between, noise, shift = (rng.uniform(0.5, 6, size).astype("f4") for size in (k, CHANNELS, (CHANNELS, CHANNELS)))
-    return tails, (vectors, times, channels, noises, shares), used, (between, 0.4, noise, shift, 0.2, 4.0)
+    return tails, (vectors, times, channels, noises, shares), used, (between, 0.4, noise, shift, 0.2, 4.0, rng.normal(0, 0.5, k).astype("f4"), 0.8)
 
 
 def probe_of(seed: int, channel: int) -> Probe:
@@ -57,7 +57,8 @@ Held = list[tuple[int, float, list[float]]]  # channel, weight and vector of wha
 
 def slow_held(known: Known, day: float, without: int) -> tuple[list[Held], Held]:
     """What tells of each person, and each row by itself."""
-    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, (_, _, noise, _, per_day, most) = known
+    (means, masses, tail_times, _), (vectors, times, channels, noises, shares), used, model = known
+    noise, per_day, most = model[2], model[4], model[5]
 
     def weight(noise: float, time: float) -> float:
         return 1 / (float(noise) + min(per_day * abs(float(time) - day), most))
@@ -84,9 +85,10 @@ def slow_sums(held: Held, channel: int, shift: Any) -> tuple[list[float], float]
 
 def slow_llr_of(held: Held, probe: Probe, known: Known) -> float:
     """The docstring of learners/prototypes.py, number by number."""
-    (vector, _, channel, noise), (between, temperature, _, shift, _, _) = probe, known[3]
+    (vector, _, channel, noise), (between, temperature, _, shift, _, _, centre, scale) = probe, known[3]
+    held = [(of, w, ((np.array(x) - centre) * scale).tolist()) for of, w, x in held]
     (total, mass), llr = slow_sums(held, channel, shift), 0.0
-    for x, b, t in zip(vector.tolist(), between.tolist(), total, strict=True):
+    for x, b, t in zip(((vector - centre) * scale).tolist(), between.tolist(), total, strict=True):
         precision = 1 / b + mass
         mean, variance = t / precision, 1 / precision + noise
         llr += 0.5 * (x * x / (b + noise) + math.log(b + noise) - (x - mean) ** 2 / variance - math.log(variance))
@@ -120,9 +122,9 @@ def test_what_is_expected_is_peoples_means_by_their_shares(kind: Any, seed: int,
     known, probe = space(seed, people, used), probe_of(seed, channel)
     shares = np.random.default_rng(seed).dirichlet(np.ones(people + 1))[1:].astype("f4")
     mean, sure = kind.expected(known, probe, shares)
-    total, parts = np.zeros(7), 0.0
+    total, parts, (*_, centre, scale) = np.zeros(7), 0.0, known[3]
     for held, share in zip(slow_held(known, probe[1], -1)[0], shares.tolist(), strict=True):
-        sums, mass = slow_sums(held, channel, known[3][3])
+        sums, mass = slow_sums([(of, w, ((np.array(x) - centre) * scale).tolist()) for of, w, x in held], channel, known[3][3])
         if mass > COMPARED_MASS_MIN:
             total, parts = total + share / (mass + 1) * np.array(sums), parts + share * mass / (mass + 1)
     assert sure == pytest.approx(parts, abs=1e-5)

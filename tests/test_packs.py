@@ -429,6 +429,12 @@ def test_fit_says_what_is_wrong_and_writes_nothing(flags: tuple[str, ...], sente
     assert [path.name for path in tmp_path.iterdir()] == ["r.npz"]
 
 
+def test_fit_says_where_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    flags = ("--encoder", VOICE, "--metric", "cosine", "--out", tmp_path / "file" / "pack.npz")
+    assert "a file that can be written" in plain(run("fit", npz(tmp_path / "r.npz"), *flags, code=2))
+
+
 def test_fit_does_not_write_over_its_recordings(tmp_path: Path) -> None:
     file = npz(tmp_path / "r.npz")
     before = file.read_bytes()

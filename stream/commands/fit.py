@@ -164,9 +164,12 @@ def _fit(recipe: "Recipe", labelled: "Labelled", out: Path) -> None:
             projection = fitted(labelled.recordings)
     except ValueError as error:
         raise _wrong("SOURCE", recipe.recordings, str(error), "more, or other, recordings") from None
-    write_pack(out, projection, f"kithkin fit {__version__}")
     beside = out.parent / f"{out.name.removesuffix('.npz')}.md"
-    beside.write_text(card(recipe, labelled, projection, judgement), "utf-8")
+    try:
+        write_pack(out, projection, f"kithkin fit {__version__}")
+        beside.write_text(card(recipe, labelled, projection, judgement), "utf-8")
+    except OSError as error:
+        raise _wrong("--out", str(out), error.strerror or "unwritable", "a file that can be written") from None
     console.print(_told(labelled, judgement))
     typer.echo(f"{out}\n{beside}")
     console.print(f'\nIn a policy beside it:\n[encoders."{recipe.encoder}"]\npack = "{out.name}"', markup=False)

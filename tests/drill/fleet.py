@@ -31,7 +31,7 @@ from stream.records import Command, Record, Signal
 from stream.settings import KafkaWiring, Wiring, toml_of
 from stream.topics import create
 
-__all__ = ["FleetDrill", "fleet_drill"]
+__all__ = ["FleetDrill", "differences", "fleet_drill", "missed_or_doubled", "newest"]
 
 ROOT: Final = Path(__file__).parent.parent.parent
 POLICY: Final = Alerting()
