@@ -79,6 +79,22 @@ def test_a_profile_with_a_days_lies_is_near_the_one_without(source: str, lies: i
     assert trusts[0] == trusts[1]
 
 
+def test_what_sensors_never_came_to_agree_with_leaves_nothing_behind() -> None:
+    """A lie weighs something as long as it can be taken back, and nothing from then on; so the folded past knows none of it."""
+    silent, lied = Story(), Story()
+    for story in (silent, lied):
+        event = story.see("a guest")
+        if story is lied:
+            story.say("correct", event_id=event, person_id="anna", source="annotator")
+            assert story.shares(event)["anna"] > 0
+        for _ in range(2 * POLICY.limits.rows_per_person):
+            story.see("bert")
+    for encoder, space in lied.home.spaces.items():
+        tails, expected = space.tails(0), silent.home.spaces[encoder].tails(0)
+        assert [(t.which, t.mass, t.vector.tolist()) for t in tails] == [(t.which, t.mass, t.vector.tolist()) for t in expected]
+    assert lied.home.people[0].calibration is None
+
+
 # ---- who only repeats the answer
 
 
