@@ -10,7 +10,21 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numba import njit, types
 
-from .plain import COMPARED_MASS_MIN, FOLDED_SHARE_MIN, LLR_MAX, OWNED_MAX, STEP, STEPS_MAX, TAILS, Days, Floats, Known, Model, Probe, Rows
+from .plain import (
+    COMPARED_MASS_MIN,
+    FOLDED_SHARE_MIN,
+    LLR_MAX,
+    OWNED_MAX,
+    STEP,
+    STEPS_MAX,
+    TAILS,
+    Days,
+    Floats,
+    Known,
+    Model,
+    Probe,
+    Rows,
+)
 
 __all__ = ["compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
 

@@ -1,28 +1,54 @@
 """The detectors of `drift` as machine code (Numba), on states at float32: they count something at every event.
 
-Law: what the classes say, but for the last bits; tests/test_drift.py holds them to that. Each has one signature, is compiled once
-and kept beside this file.
+Law: what the classes say, but for the last bits; tests/test_streams.py holds them to that. Each has one signature, is compiled
+once and kept beside this file.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 from numba import njit, types
 
 from .drift import (
-    CALM, CLIP, COSTS, DOUBT, EVIDENCE_MAX, GAINS, GREAT_COST, KEEP, LEARNT_MAX, LEVEL_SURE, RATE_SURE, RATE_WEIGHT, SHARES, STAKE_MAX, STEP,
+    CALM,
+    CLIP,
+    COSTS,
+    DOUBT,
+    EVIDENCE_MAX,
+    GAINS,
+    GREAT_COST,
+    KEEP,
+    LEARNT_MAX,
+    LEVEL_SURE,
+    RATE_SURE,
+    RATE_WEIGHT,
+    SHARES,
+    STAKE_MAX,
+    STEP,
 )  # fmt: skip
 from .plain import STEP as VECTOR_STEP
 
 __all__ = ["learn_rate", "learn_rise", "stray"]
 
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
 ONE_COST, TWO_COST = COSTS
-EQUAL = (1 / 3,) * 3
-_double, _state, _three = types.float64, types.Array(types.float32, 1, "C"), types.UniTuple(types.float64, 3)
-_table, _codes, _places = types.Array(types.float32, 2, "C"), types.Array(types.int8, 2, "C"), types.Array(types.int64, 1, "C")
+EQUAL: Final = (1 / 3,) * 3
+_double, _int = types.float64, types.int64
+_tuple: Final[Any] = types.Tuple
+_state: Final = types.Array(types.float32, 1, "C")
+_table: Final = types.Array(types.float32, 2, "C")
+_kept: Final = _tuple((types.Array(types.int8, 2, "C"), _table))
+_three: Final = _tuple((_double, _double, _double))
 
 
-@njit(types.void(_state, types.int64, _three, _three, _double), cache=True, error_model="numpy")
+def _compiled(result: Any, *arguments: Any) -> Callable[[Kernel], Kernel]:
+    """Compile for these types alone, or load what was compiled before."""
+    return cast(Callable[[Kernel], Kernel], njit(result(*arguments), cache=True, error_model="numpy"))
+
+
+@_compiled(types.void, _state, _int, _three, _three, _double)
 def _settle(state: Any, first: int, factors: Any, shares: Any, at: float) -> None:
     """Pay out the bets, which stand in the state from `first` on behind `since` and `run`."""
     before = evidence = new = 0.0
@@ -39,15 +65,15 @@ def _settle(state: Any, first: int, factors: Any, shares: Any, at: float) -> Non
     state[first + 1] = min(run, EVIDENCE_MAX)
 
 
-@njit(_double(_state, types.int64, _three), cache=True, error_model="numpy")
+@_compiled(_double, _state, _int, _three)
 def _evidence(state: Any, first: int, shares: Any) -> float:
     """The evidence of the bets as they stand in the state from `first` on."""
-    return float(state[first]) * shares[0] + float(state[first + 1]) * shares[1] + float(state[first + 2]) * shares[2]
+    return float(state[first] * shares[0] + state[first + 1] * shares[1] + state[first + 2] * shares[2])
 
 
-@njit(_double(_state, _double, _double, _double), cache=True, error_model="numpy")
+@_compiled(_double, _state, _double, _double, _double)
 def learn_rise(state: Any, x: float, at: float, w: float) -> float:
-    """`drift.Rise.learn_one` on its state; returns the evidence."""
+    """See `plain_drift.learn_rise`."""
     count, weight, mean, squares = float(state[0]), float(state[1]), float(state[2]), float(state[3])
     evidence = _evidence(state, 6, EQUAL)
     trust = 1.0 if count <= LEVEL_SURE else max(DOUBT / (DOUBT + evidence), LEVEL_SURE / count)
@@ -62,13 +88,14 @@ def learn_rise(state: Any, x: float, at: float, w: float) -> float:
         off = max(-wide, min(off, wide))
     learnt = trust * w
     share = learnt / (weight + learnt)
-    state[0], state[1], state[2], state[3] = count + trust, weight + learnt, mean + share * off, squares + weight * share * off * off
+    state[0], state[1] = count + trust, weight + learnt
+    state[2], state[3] = mean + share * off, squares + weight * share * off * off
     return _evidence(state, 6, EQUAL)
 
 
-@njit(_double(_state, _double, _double, _double, _double), cache=True, error_model="numpy")
+@_compiled(_double, _state, _double, _double, _double, _double)
 def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
-    """`drift.Rate.learn_one` on its state; returns the evidence."""
+    """See `plain_drift.learn_rate`."""
     ones, weight = float(state[0]), float(state[1])
     evidence = _evidence(state, 4, SHARES)
     trust = 1.0 if weight <= RATE_SURE else max(DOUBT / (DOUBT + evidence), RATE_SURE / weight)
@@ -83,9 +110,9 @@ def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
     return _evidence(state, 4, SHARES)
 
 
-@njit(_double(_state, _places, types.Tuple((_codes, _table)), types.int64, _state), cache=True, error_model="numpy")
+@_compiled(_double, _state, types.Array(_int, 1, "C"), _kept, _int, _state)
 def stray(usual: Any, chosen: Any, kept: Any, person: int, vector: Any) -> float:
-    """See `stray.stray`."""
+    """See `plain_drift.stray`."""
     vectors, shares = kept
     mass, total, square = 0.0, 0.0, 0.0
     for i in range(len(shares)):

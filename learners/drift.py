@@ -34,14 +34,14 @@ VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds
 LEVEL_SURE: Final = 50.0  # values that are learnt wholly, and from then on this part of all: a wrong first guess mends itself
 CLIP: Final = 2.5  # standard deviations: all that one value may say
 LEARNT_MAX: Final = 4.0  # standard deviations: beyond, a value moves level and scale no further
-STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step and by two, up and down (of Rise: by one to three, up)
+STEP: Final = 0.45  # standard deviations; bets of Level: on shifts by one step and by two, up and down; of Rise: one to three
 
 RATE_WEIGHT: Final = 10.0  # values' worth of the rate that is assumed at first
 RATE_SURE: Final = 30.0  # the same for Rate, of which there is less to learn: the more it learns, the later it notices
 CALM: Final = 20.0  # values before Rate bets: until then its level is the fleet's, which may not be this stream's
-RATIOS: Final = (2.5, 4.0, 0.4)  # bets of Rate: the odds multiplied by that
+RATIOS: Final = (3.0, 5.0, 0.4)  # bets of Rate: the odds multiplied by that
 GAINS: Final = tuple(ratio - 1 for ratio in RATIOS)
-SHARES: Final = (0.36, 0.36, 0.08)  # rises matter more; a fifth is held back, since a rate learnt from few ones is rough
+SHARES: Final = (0.3, 0.3, 0.06)  # rises matter more; a third is held back, since a rate learnt from few ones is rough
 STAKE_MAX: Final = 0.9  # of what a bet has: what one value may lose it
 
 VISIT_CORRELATION: Final = 0.3  # of two events of one visit, assumed

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats", "Known",
-    "Model", "Probe", "Rows", "Tails", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack",
+    "COMPARED_MASS_MIN", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "STEP", "STEPS_MAX", "TAILS", "Codes", "Days", "Floats",
+    "Known", "Model", "Probe", "Rows", "Tails", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project",
+    "unpack",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float32]
@@ -70,7 +71,7 @@ def compare(known: Known, probe: Probe, without: int) -> Days:
     share / (noise + min(per_day |t|, most)); all that is of one channel, M together, tells of another with 1 / (1 / M + shift),
     for a person moves between channels once and not once a recording.
     """
-    tails, rows, used, model = known
+    tails, _, _, model = known
     vector, _, channel, _ = probe
     shift, centre, scale = model[3], model[6], np.float32(model[7])
     probe = (vector - centre) * scale, *probe[1:]
@@ -176,10 +177,13 @@ def drop(rows: Rows, row: int, used: int) -> None:
         table[row : used - 1] = table[row + 1 : used].copy()
 
 
-def follow(vector: Floats, way: tuple[npt.NDArray[np.int64], Floats], means: Floats, heading: Floats, rates: tuple[float, float]) -> float:
-    """Move two `means` (2, n), of late and usual, towards the chosen and scaled (way: (n,) each) numbers of a vector, by `rates`;
-    they are kept at float16 precision. `heading` (n,) becomes the direction from the usual to the latest, to be multiplied with what
-    is chosen of a vector; returned is what the usual itself has there.
+def follow(
+    vector: Floats, way: tuple[npt.NDArray[np.int64], Floats], means: Floats, heading: Floats, rates: tuple[float, float]
+) -> float:
+    """Move two `means` (2, n), of late and usual, by `rates` towards some numbers of a vector; they are at float16 precision.
+
+    `way`: which numbers (n,), and what they are multiplied by (n,). `heading` (n,) becomes the direction from the usual to the
+    latest, to be multiplied with those numbers of any vector; returned is what the usual itself has there.
     """
     chosen, scale = way
     x = vector[chosen] * scale

@@ -121,7 +121,7 @@ _OF_ANY_QUALITY: Final = Quality.unknown()
 
 
 class Presented(NamedTuple):
-    """A recording as it is compared: its vector (k,), which channel it came through, and how noisy it is (variance a dimension)."""
+    """A recording as it is compared: its vector (k,), its channel, and how noisy it is (variance a dimension)."""
 
     vector: Floats
     channel: int
@@ -185,7 +185,7 @@ class Projection:
 
     @cached_property
     def fingerprint(self) -> int:
-        """32 bits of what vectors are projected by: those of two projections are compared with each other only if it is the same."""
+        """32 bits of what vectors are projected by: vectors are compared only where it is the same."""
         digest = hashlib.blake2b(self.metric.encode(), digest_size=4)
         for array in (self.matrix, self.mean, self.channels.mean, self.channels.weights, self.channels.bias):
             digest.update(array.tobytes())
@@ -230,4 +230,5 @@ class Projection:
         wave = np.cos(np.pi / length * np.outer(np.arange(k), np.arange(length) + 0.5))
         wave /= np.linalg.norm(wave, axis=1, keepdims=True)
         between = np.full(k, 2.0, np.float32)
-        return cls(metric, (wave / within).astype(np.float32), np.zeros(length, np.float32), between, GENERIC_TEMPERATURE, fitted=False)
+        matrix, nowhere = (wave / within).astype(np.float32), np.zeros(length, np.float32)
+        return cls(metric, matrix, nowhere, between, GENERIC_TEMPERATURE, fitted=False)

@@ -5,15 +5,15 @@ owners, takes back exactly what was learnt from it.
 
 Theory: two-covariance PLDA with forgetting and channels. A row i of noise n_i, seen |t| days from the probe, tells of person p
 with weight r_ip / (n_i + min(q |t|, q_max)); what is of one channel, M together, tells of a probe of another with weight
-1 / (1 / M + d), d the variance of a person's move between the two. The person's posterior mean is m with precision 1/between + the
-sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered. A row that must go
-is folded into a tail of its owners and channel: one row that counts as many. An *anchor* tail takes what was enrolled by hand,
-another the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns is told.
+1 / (1 / M + d), d the variance of a person's move between the two. The person's posterior mean is m with precision 1/between +
+the sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered. A row that
+must go is folded into a tail of its owners and channel: one row that counts as many. An *anchor* tail takes what was enrolled by
+hand, another the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns
+is told.
 """
 
 from bisect import bisect_left
 from collections.abc import Container, Sequence
-from copy import copy
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,11 +26,12 @@ __all__ = ["ANCHOR", "OFFSET_GAIN", "REST", "SHARE_STEP", "TAILS", "Forgetting",
 
 SHARE_STEP: Final = 1 / 4096  # shares of a row are whole multiples of it
 ROWS_AT_FIRST: Final = 16
+CHANNELS_MAX: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
 SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 OFFSET_GAIN: Final = 0.15  # of one sure recording
 OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
-OFFSETS_MAX: Final = 4  # devices whose offset is kept
+OFFSETS_MAX: Final = 2  # devices whose offset is kept
 ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
 
 
@@ -62,8 +63,8 @@ KeptTail = tuple[int, int, float, float, float]  # TAILS * column + which, chann
 class PrototypesState(NamedTuple):
     """How many people there are; the tails that there are, and their vectors (float16) as bytes; the kept rows in their order.
 
-    `vectors`: int8 in steps of STEP; `channels`, `noises` (in steps of NOISE_STEP): a byte each. Then devices and their offsets, and
-    what projection all this is of: under another it means nothing.
+    `vectors`: int8 in steps of STEP; `channels`, `noises` (in steps of NOISE_STEP): a byte each. Then devices and their
+    offsets, and what projection all this is of: under another it means nothing.
     """
 
     people: int
@@ -98,7 +99,8 @@ class SoftPrototypes:
         self._slots = TAILS * len(channels.names)  # of a person's tails
         k, tails = projection.dimensions, self._slots * people
         self._tails: Tails = np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails)
-        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), np.zeros(0, np.float32), np.zeros((0, people), np.float32)
+        none = np.zeros(0, np.float32)
+        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), none, np.zeros((0, people), np.float32)
         self._model: Model = (
             projection.between, projection.temperature, channels.noise, channels.shift, forgetting.per_day, forgetting.most,
             np.zeros(k, np.float32), 1.0,
@@ -222,6 +224,22 @@ class SoftPrototypes:
         mass_max = self.forgetting.tail_mass_max
         kernels.fold(self._known, self.keys.index(key), which, mass_max)
         self.keys.remove(key)
+        if which == REST:
+            self._forget_lightest()
+
+    @property
+    def _masses(self) -> Floats:
+        """(people, tails of one)."""
+        return self._tails[1].reshape(-1, self._slots)
+
+    def _forget_lightest(self) -> None:
+        """Of who has tails of more channels than are kept, beside what was enrolled by hand, forget the lightest."""
+        channels = self._slots // TAILS
+        for person, rest in enumerate(self._masses[:, channels:].tolist()):
+            there = [mass for mass in rest if mass]
+            if len(there) > CHANNELS_MAX:
+                for table in self._tails:
+                    table[self._slots * person + channels + rest.index(min(there))] = 0
 
     def forget_tail(self, person: int, which: int) -> None:
         """Unlearn what was folded of a person, enrolled by hand (ANCHOR) or not (REST)."""
@@ -251,17 +269,6 @@ class SoftPrototypes:
         vectors, times, channels, noises, shares = self._rows
         self._rows = vectors, times, channels, noises, np.ascontiguousarray(np.delete(shares, person, axis=1))
 
-    def as_enrolled(self, person: int, enrolled: Container[int]) -> "SoftPrototypes":
-        """The same to compare with, but of one person nothing is known but ANCHOR tails and the rows `enrolled`."""
-        before = copy(self)
-        means, masses, times, since = self._tails
-        first, shares = self._slots * person + REST * (self._slots // TAILS), self._rows[-1].copy()
-        masses = masses.copy()
-        masses[first : first + self._slots // TAILS] = 0
-        shares[[row for row, key in enumerate(self.keys) if key not in enrolled], person] = 0
-        before._tails, before._rows = (means, masses, times, since), (*self._rows[:-1], shares)
-        return before
-
     # ---- the device that heard it
 
     def aligned(self, device: str, heard: Presented) -> Presented:
@@ -280,6 +287,10 @@ class SoftPrototypes:
         steps = np.rint((heard.vector - np.float32(1 - chance / square) * known) * np.float32(1 / STEP))
         return heard._replace(vector=np.clip(steps, -STEPS_MAX, STEPS_MAX) * np.float32(STEP) + np.float32(0))
 
+    def set_offset(self, device: str, offset: Days) -> None:
+        """Take it as known what a device adds (k,)."""
+        self.offsets[device] = offset.astype(np.float16).astype(np.float32)
+
     def learn_offset(self, device: str, raw: Presented, time: float, shares: Sequence[float]) -> None:
         """Learn from a recording what its device adds, given who probably made it."""
         mean, sure = kernels.expected(self._known, (raw.vector, time, raw.channel, raw.noise), np.array(shares, np.float32))
@@ -295,13 +306,22 @@ class SoftPrototypes:
 
     def mass(self) -> Floats:
         """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        total: Floats = self._tails[1].reshape(-1, self._slots).sum(1) + self._rows[4][: len(self.keys)].sum(0)
+        total: Floats = self._masses.sum(1) + self._rows[4][: len(self.keys)].sum(0)
         return total
 
     def llr(self, heard: Presented, time: float) -> Days:
-        """(people + kept rows,) log-likelihood ratios, nats, of a recording against anybody: of each person, of each row alone."""
+        """(people + kept rows,) log-likelihood ratios, nats, of a recording: each person, and each row alone, against anybody."""
         llr: Days = kernels.compare(self._known, (heard.vector, time, heard.channel, heard.noise), -1)
         return llr
+
+    def llr_as_enrolled(self, heard: Presented, time: float, person: int, enrolled: Container[int]) -> float:
+        """A person's log-likelihood ratio, nats, as if nothing were known of them but ANCHOR tails and the rows `enrolled`."""
+        means, masses, times, since = self._tails
+        first, masses, shares = self._slots * person + REST * (self._slots // TAILS), masses.copy(), self._rows[-1].copy()
+        masses[first : first + self._slots // TAILS] = 0
+        shares[[row for row, key in enumerate(self.keys) if key not in enrolled], person] = 0
+        known = (means, masses, times, since), (*self._rows[:-1], shares), len(self.keys), self._model
+        return float(kernels.compare(known, (heard.vector, time, heard.channel, heard.noise), -1)[person])
 
     def llr_of(self, key: int) -> Days:
         """The same of a kept row against all the others; at its own place 0."""

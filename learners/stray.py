@@ -1,11 +1,11 @@
 """How far a person's recordings stray from where that person usually is, the way their latest ones went.
 
-Law: a recording is scored before it is learnt from, and against recordings of before its visit, so that as long as nothing changes
-its score varies about what it always was.
+Law: a recording is scored before it is learnt from, and against recordings of before its visit, so that as long as nothing
+changes its score varies about what it always was.
 
-Theory: as `shift`, of one person. Where they lately were is the mean of what is kept of them anyhow; only where they usually are has
-to be remembered. (A person's mated score will not do: a recogniser that learns fits a changed voice from its second recording
-on, and its score is bounded.)
+Theory: as `shift`, of one person. Where they lately were is the mean of what is kept of them anyhow; only where they usually
+are has to be remembered. (A person's mated score will not do: a recogniser that learns fits a changed voice from its second
+recording on, and its score is bounded.)
 """
 
 from functools import cache
@@ -14,21 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .kernels import COMPILED
-from .plain import STEP, Codes, Floats
-
-if COMPILED:
-    from .compiled_drift import stray
-else:
-
-    def stray(usual: Floats, chosen: npt.NDArray[np.int64], kept: tuple[Codes, Floats], person: int, vector: Floats) -> float:
-        """The score of a vector (k,), by `chosen` dimensions, given vectors (n, k) and shares (n, people) of what is `kept`."""
-        vectors, shares = kept
-        own = shares[:, person]
-        way = own @ vectors[:, chosen] * np.float32(STEP / max(float(own.sum()), STEP)) - usual
-        length = float(np.sqrt(way @ way))
-        return float((vector[chosen] - usual) @ way) / length if length else 0.0
-
+from . import kernels
+from .plain import Codes, Floats
 
 __all__ = ["DIMENSIONS", "Stray"]
 
@@ -60,7 +47,7 @@ class Stray:
         """How far a vector (k,) strays, `kept` being vectors and shares of what came before its visit; None: not known yet."""
         if self.seen < SEEN_MIN or float(kept[1][:, person].sum()) < LATELY_MIN:
             return None
-        return float(stray(self._usual, self._chosen, kept, person, vector))
+        return float(kernels.stray(self._usual, self._chosen, kept, person, vector))
 
     def learn_one(self, vector: Floats) -> None:
         """Count a vector in; of several that are alike (those of a visit) only one."""

@@ -12,27 +12,9 @@ from typing import Final
 import numpy as np
 
 from .drift import STARTS, Rate, Rise, VisitMean
-from .kernels import COMPILED
+from .kernels import learn_rate, learn_rise
 from .plain import Floats
-
-if COMPILED:
-    from .compiled_drift import learn_rate, learn_rise
-else:
-
-    def learn_rise(state: Floats, x: float, at: float, w: float) -> float:
-        """`drift.Rise.learn_one` on its state; returns the evidence."""
-        detector = Rise.restored(state.tolist())
-        detector.learn_one(x, at, w)
-        state[:] = detector.state()
-        return _evidence(state, Rise.SHARES)
-
-    def learn_rate(state: Floats, x: float, at: float, w: float, rate: float) -> float:
-        """`drift.Rate.learn_one` on its state; returns the evidence."""
-        detector = Rate.restored(state.tolist(), rate)
-        detector.learn_one(x, at, w)
-        state[:] = detector.state()
-        return _evidence(state, Rate.SHARES)
-
+from .plain_drift import evidence_of
 
 __all__ = ["Rates", "Rises", "Stream"]
 
@@ -42,16 +24,12 @@ VISIT_MAX: Final = 255  # events of a visit that count: more tell nothing new
 _VISIT: Final = struct.Struct("<IfB")
 
 
-def _evidence(state: Floats, shares: Sequence[float]) -> float:
-    """Of a detector's three bets, which stand last in its state; summed in the order that machine code has."""
-    (one, two, three), (first, second, third) = state[-3:].tolist(), shares
-    return float(one * first + two * second + three * third)
-
-
 class Stream(ABC):
     """Values of events about one thing, one value a visit, and the evidence that they changed: `e_value`."""
 
     __slots__ = ("_numbers", "_visits", "e_value")
+    _numbers: Floats
+    e_value: float
 
     def __init__(self) -> None:
         self.reset()
@@ -62,7 +40,7 @@ class Stream(ABC):
         self._place(self._first())
 
     def learn_one(self, x: float, visit: int, at: int) -> float:
-        """Count a value of an event (number `at`) of a visit; it bears on the evidence, which is returned, when the next begins."""
+        """Count a value of an event (number `at`) of a visit; when the next begins it bears on the e-value, which is returned."""
         if self._visits.events >= VISIT_MAX and self._visits.visit == visit:
             return self.e_value
         done = self._visits.learn_one(round(max(-VALUE_MAX, min(x, VALUE_MAX)) / VALUE_STEP) * VALUE_STEP, visit)
@@ -84,7 +62,7 @@ class Stream(ABC):
         """Let the detector learn a value; the e-value after it."""
 
     def _place(self, numbers: Sequence[float]) -> None:
-        self._numbers: Floats = np.array(numbers, np.float32)
+        self._numbers = np.array(numbers, np.float32)
         self.e_value = self._weighed()
 
     @abstractmethod
@@ -124,10 +102,10 @@ class Rises(Stream):
         return Rise().state()
 
     def _learn(self, x: float, at: int, w: float) -> float:
-        return learn_rise(self._numbers, x, at, w) / STARTS
+        return float(learn_rise(self._numbers, x, at, w)) / STARTS
 
     def _weighed(self) -> float:
-        return _evidence(self._numbers, Rise.SHARES) / STARTS
+        return evidence_of(self._numbers, Rise.SHARES) / STARTS
 
 
 class Rates(Stream):
@@ -147,7 +125,7 @@ class Rates(Stream):
         return Rate().state()
 
     def _learn(self, x: float, at: int, w: float) -> float:
-        return learn_rate(self._numbers, x, at, w, self.rate) / STARTS
+        return float(learn_rate(self._numbers, x, at, w, self.rate)) / STARTS
 
     def _weighed(self) -> float:
-        return _evidence(self._numbers, Rate.SHARES) / STARTS
+        return evidence_of(self._numbers, Rate.SHARES) / STARTS

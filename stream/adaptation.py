@@ -6,10 +6,9 @@ told in one sentence.
 
 from typing import Final
 
-import numpy as np
-
 from .detectors import Subject
 from .household import Home
+from .localisation import residuals_of
 from .policy import Policy
 from .turn import Turn
 
@@ -34,8 +33,16 @@ def adapt(turn: Turn, subject: Subject, since: int) -> str | None:
 
 
 def _device(home: Home, policy: Policy, device: str, since: int) -> str | None:
-    """What the device now adds to everybody is taken from what is kept since it changed, at once."""
-    return None
+    """What the device adds to everybody is from now on what it added since it changed."""
+    known = []
+    for encoder, space in home.spaces.items():
+        rows = [row for row in home.rows if row.number >= since and row.device_id == device and encoder in row.encoders]
+        if len(rows) >= ROWS_MIN:
+            residuals, owned = residuals_of(home, policy, encoder, rows)
+            weights = 1 - owned[:, 0]
+            space.set_offset(device, weights @ residuals / max(float(weights.sum()), 1.0))
+            known.append(encoder)
+    return f"what the device adds is set to what it added since ({', '.join(known)})" if known else None
 
 
 def _person(home: Home, person_id: str) -> str | None:

@@ -1,7 +1,7 @@
 """The cause of a change: what is believed of everything that is watched in a home, and which one is named.
 
-Law: a home's evidence is the mean over all it is watched for, weighed by how often each kind of cause is met a priori, so that its
-own mean is at most 1 as long as nothing changes. The largest part names the cause; less than half of the whole is "unknown".
+Law: a home's evidence is the mean over all it is watched for, weighed by how often each kind of cause is met a priori, so that
+its own mean is at most 1 as long as nothing changes. The largest part names the cause; less than half of the whole is "unknown".
 """
 
 import math

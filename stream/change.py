@@ -43,8 +43,9 @@ def watch_event(turn: Turn, value: Recognition, probe: Probe, weighed: Weighed) 
     for modality, column in attributed(weighed, drift.attribution, drift.sure):
         encoder = next(e for e in probe.raw if turn.policy.encoders[e].modality == modality)
         loudest = max(loudest, _stray(home, column, (encoder, probe.raw[encoder].vector), visit, at))
+    day = int(probe.day)  # one value a day: who leaves a phone behind does so for a day
     for column, against in phone_against(weighed, drift.sure):
-        loudest = max(loudest, _of_person(watch, names[column]).phone.learn_one(against, visit, at))
+        loudest = max(loudest, _of_person(watch, names[column]).phone.learn_one(against, day, at))
     unlike = unlike_habits(weighed, drift.sure)
     if unlike is not None:
         loudest = max(loudest, _of_person(watch, names[unlike[0]]).habit.learn_one(unlike[1], visit, at))

@@ -20,8 +20,8 @@ from .policy import Policy
 from .records import Source
 
 __all__ = [
-    "BYTES_PER_PERSON", "EARS_PER_PERSON", "OF_PEOPLE", "Alarm", "DeviceWatch", "Ear", "PersonWatch", "Subject", "TOLD_STEP", "Told",
-    "Watch", "new_ear", "rate_of",
+    "BYTES_PER_PERSON", "EARS_PER_PERSON", "OF_PEOPLE", "TOLD_STEP", "Alarm", "DeviceWatch", "Ear", "PersonWatch", "Subject",
+    "Told", "Watch", "new_ear", "rate_of",
 ]  # fmt: skip
 
 BYTES_PER_PERSON: Final = 512
@@ -46,7 +46,7 @@ class Ear:
     moved: Rises = field(default_factory=Rises)
 
     def learn_one(self, vector: Floats, visit: int, at: int) -> float:
-        """Learn a vector of event `at`; the first of a visit moves what is known, all are scored by what was before. The evidence."""
+        """Learn a vector of event `at`, the first of a visit or one more; the evidence that the device changed."""
         score = self.shift.score_one(vector)
         if score is not None:
             self.moved.learn_one(score, visit, at)
@@ -71,16 +71,26 @@ class DeviceWatch:
 
 @dataclass(slots=True)
 class PersonWatch:
-    """A person: where they usually are, by encoder, and how far they stray from there; how often phone and habits speak against them."""
+    """A person: where they usually are by encoder, how far they stray, how often their phone and habits speak against them."""
 
     places: dict[str, Stray] = field(default_factory=dict)
     strays: Rises = field(default_factory=Rises)
     phone: Rates = field(default_factory=lambda: rate_of("phone"))
     habit: Rates = field(default_factory=lambda: rate_of("habit"))
 
+    def reset(self) -> None:
+        """Begin anew."""
+        for place in self.places.values():
+            place.reset()
+        for stream in (self.strays, self.phone, self.habit):
+            stream.reset()
+
 
 class Told(NamedTuple):
-    """What was last said of a subject: nats (whole steps of TOLD_STEP), when (ms); and whether that was dealt with, so that less is not said soon."""
+    """What was last said of a subject: nats (whole steps of TOLD_STEP), and when (ms).
+
+    `settled`: it was dealt with, so that there is no more evidence; which is not told for a week, for others may share the cause.
+    """
 
     log_e_value: float
     at: int
@@ -125,24 +135,25 @@ class Watch:
 
     def reset(self, subject: Subject) -> None:
         """Begin anew with all that a change of the subject may have touched: of people and devices that is everything."""
-        of_one = {"phone", "habit", "feedback", "unknown_voices"}
-        subjects = [subject] if subject[0] in of_one else [
-            *(("device", name) for name in self.devices),
-            *((kind, name) for name in self.people for kind in ("person", "phone", "habit")), ("unknown_voices", ""),
-        ]  # fmt: skip
-        for each in subjects:
-            for stream in self.streams(each):
+        if subject[0] in ("phone", "habit", "feedback", "unknown_voices"):
+            for stream in self.streams(subject):
                 stream.reset()
-            if each[0] == "device":
-                for ear in self.devices[each[1]].ears.values():
-                    ear.shift.reset()
-            elif each[0] == "person":
-                for place in self.people[each[1]].places.values():
-                    place.reset()
+            return
+        self._reset_devices()
+        self.unknown_voices.reset()
+        for person in self.people.values():
+            person.reset()
+
+    def _reset_devices(self) -> None:
+        for device in self.devices.values():
+            for ear in device.ears.values():
+                ear.shift.reset()
+                ear.moved.reset()
 
     def forget_person(self, person_id: str) -> None:
-        """Watch a person no longer, and forget what was told of them."""
+        """Watch a person no longer, and forget what was told of them; devices are heard anew, for the person was part of it."""
         self.people.pop(person_id, None)
-        self.told = {(kind, name): told for (kind, name), told in self.told.items() if name != person_id or kind == "device"}
-        if self.alarm is not None and self.alarm.subject[1] == person_id and self.alarm.subject[0] != "device":
+        self.told = {subject: told for subject, told in self.told.items() if subject[0] == "device" or subject[1] != person_id}
+        self._reset_devices()
+        if self.alarm is not None and self.alarm.subject[0] != "device" and self.alarm.subject[1] == person_id:
             self.alarm = None

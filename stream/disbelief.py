@@ -7,7 +7,7 @@ nothing; what it taught is undone. Who only repeats the answer is not heard for 
 
 from typing import Final
 
-from learners.suspicion import Suspicion, surprise, suspicion
+from learners.suspicion import Suspicion, evidence_most, surprise, suspicion
 
 from .detectors import Told
 from .household import DAY_MS, Disbelief, Home
@@ -32,7 +32,7 @@ Runs = dict[tuple[Source | None, str | None], Suspicion]
 def review(turn: Turn) -> None:
     """Hold out the runs of claims that are suspicious now, let those count again that no longer are, and tell of both."""
     home, least = turn.home, turn.policy.claims.suspicious_from
-    if not home.disbelief and not any(row.claims for row in home.rows):
+    if not home.disbelief and evidence_most(sum([len(row.claims) for row in home.rows])) < least:
         return
     runs = _runs(home)
     known = {doubt.key for doubt in home.disbelief}

@@ -1,29 +1,30 @@
 """What a home tells the fleet of change: alarms, what caused them and what was done, and in calm that it is calm.
 
-Law: a home alarms when its evidence reaches what comes once in `false_alarm_events` by chance. It names one cause and says so, looks
-again when more events came, and only then, if the evidence stands, does something about it and watches anew. The same evidence is
-told under one name: when a cause gets another, the old one is taken back.
+Law: a home alarms when its evidence reaches what comes once in `false_alarm_events` by chance. It names one cause, and looks
+again when more events came, and only then, if the evidence stands, does something about it and watches anew. The same evidence
+is told under one name: when a cause gets another, the old one is taken back.
 """
 
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from learners.drift import threshold
 
 from .adaptation import adapt
-from .causes import believed, e_value_of, named, parts_of, since_of, subjects_of
-from .detectors import OF_PEOPLE, TOLD_STEP, Alarm, Subject, Told
-from .due import CENSUS_EVERY_MS, NOTABLE, is_due
+from .causes import UNKNOWN, believed, e_value_of, named, parts_of, since_of, subjects_of
+from .detectors import OF_PEOPLE, TOLD_STEP, Alarm, Subject, Told, Watch
+from .due import CENSUS_EVERY_MS, ERASED, NOTABLE, is_due
+from .memory import hashed
 from .records import Output, Recognition, Signal, made
 from .turn import Turn
 
-__all__ = ["tell"]
+__all__ = ["tell", "tell_erased"]
 
 LOUD: Final = math.exp(NOTABLE)
 LEAST: Final = -30.0  # nats: of no evidence at all
-RATE_E_MAX: Final = 100.0  # told of a share: learnt from little, it can be wildly sure of itself (docs/drift.md)
+RATE_E_MAX: Final = 10_000.0  # told of a share: learnt from little, it can be wildly sure of itself (docs/drift.md)
 OF_SHARES: Final = frozenset({"phone", "habit", "feedback", "unknown_voices"})
 BELIEF_TOLD_MIN: Final = 0.001
 PATIENCE: Final = 3  # times as many events, until the device in question speaks again: its attributes are told with it
@@ -35,21 +36,42 @@ def tell(turn: Turn, value: Recognition, loudest: float) -> None:
     `loudest`: the greatest e-value of what this event bears on.
     """
     watch, here = turn.home.watch, ("device", value.device_id)
-    standing = [subject for subject, told in watch.told.items() if told.log_e_value >= 0 and not told.settled]
-    if loudest < LOUD and not standing and watch.alarm is None:
+    if loudest < LOUD and watch.alarm is None and not _standing(turn):
         told = watch.told.get(here)
         if told is None or turn.at - told.at >= CENSUS_EVERY_MS:
             _say_if_due(turn, value, here, e_value_of(watch, here))
         return
-    if watch.alarm is not None and _may_decide(turn, value, watch.alarm):
-        _decide(turn, value, watch.alarm, parts_of(watch))
-        return
-    parts = parts_of(watch) if watch.alarm is None else {}
-    if parts:
+    parts = parts_of(watch)
+    if watch.alarm is None:
         _raise(turn, value, parts)
-    speaker = watch.alarm.subject if watch.alarm is not None else max(parts, key=parts.__getitem__)
-    for subject in dict.fromkeys([speaker, here, *standing]):
-        _say_if_due(turn, value, subject, e_value_of(watch, subject) if subject == speaker else 0.0)
+    elif _may_decide(turn, value, watch.alarm):
+        _decide(turn, value, watch.alarm, parts)
+        return
+    speaker = max(parts, key=parts.__getitem__) if watch.alarm is None else watch.alarm.subject
+    total = 0.0 if watch.alarm is None else sum(parts.values())
+    if _say_if_due(turn, value, speaker, _e_value_at_least(watch, speaker, total)):
+        _take_back(turn, value, speaker)
+    for subject in dict.fromkeys([here, *_standing(turn)]):
+        if subject != speaker:
+            _say_if_due(turn, value, subject, 0.0)
+
+
+def _standing(turn: Turn) -> list[Subject]:
+    """What was told as notable, and is to be followed: of what was dealt with, after a week."""
+    told, at = turn.home.watch.told, turn.at
+    return [s for s, t in told.items() if t.log_e_value >= 0 and (not t.settled or at - t.at >= CENSUS_EVERY_MS)]
+
+
+def _take_back(turn: Turn, value: Recognition, named: Subject) -> None:
+    """The same evidence is told under one name."""
+    for subject in _standing(turn):
+        if subject != named:
+            _signal(turn, value, subject, _Word(0.0))
+
+
+def _e_value_at_least(watch: Watch, subject: Subject, total: float) -> float:
+    """The evidence of a subject that was named for all there is: at least that of the home."""
+    return max(e_value_of(watch, subject), total)
 
 
 def _raise(turn: Turn, value: Recognition, parts: dict[Subject, float]) -> None:
@@ -58,8 +80,10 @@ def _raise(turn: Turn, value: Recognition, parts: dict[Subject, float]) -> None:
     if _nats(total) >= threshold(turn.policy.drift.false_alarm_events):
         since = since_of(home.watch, parts)
         beliefs = believed(home, turn.policy, parts, since)
-        home.watch.alarm = Alarm(named(beliefs), since, home.next_row)
-        _signal(turn, value, home.watch.alarm.subject, _Word(total, beliefs))
+        subject = named(beliefs)
+        home.watch.alarm = Alarm(subject, since, home.next_row)
+        _signal(turn, value, subject, _Word(_e_value_at_least(home.watch, subject, total), beliefs))
+        _take_back(turn, value, subject)
 
 
 def _may_decide(turn: Turn, value: Recognition, alarm: Alarm) -> bool:
@@ -76,22 +100,25 @@ def _decide(turn: Turn, value: Recognition, alarm: Alarm, parts: dict[Subject, f
     beliefs = believed(home, turn.policy, parts, alarm.since)
     subject = named(beliefs)
     stands = _nats(total) >= threshold(turn.policy.drift.false_alarm_events)
-    if not stands or subject != alarm.subject:
-        _signal(turn, value, alarm.subject, _Word(0.0))
+    _take_back(turn, value, subject if stands else UNKNOWN)
     if stands:
+        e_value = _e_value_at_least(home.watch, subject, total)
         done = adapt(turn, subject, alarm.since) if turn.policy.drift.adapting else None
         home.watch.reset(subject)
-        _signal(turn, value, subject, _Word(total, beliefs, done or "it is watched anew"))
+        _signal(turn, value, subject, _Word(e_value, beliefs, done or "it is watched anew"))
 
 
-def _say_if_due(turn: Turn, value: Recognition, subject: Subject, e_value: float) -> None:
+def _say_if_due(turn: Turn, value: Recognition, subject: Subject, e_value: float) -> bool:
+    """Say how a subject stands, if it is time to; whether it was."""
     told = turn.home.watch.told.get(subject)
     elapsed = turn.at - told.at if told else CENSUS_EVERY_MS
     if told is not None and told.settled and elapsed < CENSUS_EVERY_MS:
-        return
+        return False
     before = told.log_e_value if told else -math.inf
-    if is_due(_nats(e_value), before, elapsed, threshold(turn.policy.drift.false_alarm_events)):
+    due = is_due(_nats(e_value), before, elapsed, threshold(turn.policy.drift.false_alarm_events))
+    if due:
         _signal(turn, value, subject, _Word(e_value))
+    return due
 
 
 class _Word(NamedTuple):
@@ -102,20 +129,32 @@ class _Word(NamedTuple):
     adapted: str | None = None
 
 
+def tell_erased(turn: Turn, person_id: str | None) -> None:
+    """Ask the fleet to forget a person, or (None) the whole home."""
+    turn.outputs.append(_output(turn, {"person_id": person_id, "kind": ERASED, "log_e_value": LEAST}))
+
+
 def _signal(turn: Turn, value: Recognition, subject: Subject, word: _Word) -> None:
-    home, (kind, name), cause = turn.home, subject, turn.cause
+    watch, (kind, name) = turn.home.watch, subject
     nats = _nats(min(word.e_value, RATE_E_MAX) if kind in OF_SHARES else word.e_value)
-    home.watch.told[subject] = Told(nats, turn.at, word.adapted is not None)
-    of_device = kind == "device"
+    watch.told[subject] = Told(nats, turn.at, word.adapted is not None)
+    elsewhere = kind == "device" and name != value.device_id
+    turn.outputs.append(_output(turn, {
+        "person_id": name if kind in OF_PEOPLE else None, "device_id": name if kind == "device" else None,
+        "encoder": name if kind == "encoder" else None, "attributes": {} if elsewhere else dict(value.device or {}), "kind": kind,
+        "log_e_value": nats, "streams": len(subjects_of(watch)), "evidence": _by_kind(word.beliefs), "adapted": word.adapted,
+    }))  # fmt: skip
+
+
+def _output(turn: Turn, said: dict[str, Any]) -> Output:
+    """A signal; it is known by the record that caused it and by its place among what that record caused."""
+    household, cause = turn.home.household_id, turn.cause
+    number = hashed("event", f"{household} {cause.topic} {cause.partition} {cause.offset} {len(turn.outputs)}")
     fields = {
-        "v": 1, "signal_id": f"{home.household_id}:{cause.topic}:{cause.partition}:{cause.offset}:{len(turn.outputs)}",
-        "household_id": home.household_id, "person_id": name if kind in OF_PEOPLE else None,
-        "device_id": name if of_device else None, "encoder": name if kind == "encoder" else None,
-        "attributes": dict(value.device or {}) if not of_device or name == value.device_id else {},
-        "kind": kind, "log_e_value": nats, "observed_at": turn.at, "cause": cause,
-        "streams": len(subjects_of(home.watch)), "evidence": _by_kind(word.beliefs), "adapted": word.adapted,
+        "v": 1, "signal_id": f"s-{number:x}", "household_id": household, "person_id": None, "device_id": None, "encoder": None,
+        "attributes": {}, "observed_at": turn.at, "cause": cause, "streams": None, "evidence": {}, "adapted": None,
     }  # fmt: skip
-    turn.outputs.append(Output("drift-signals", home.household_id, made(Signal, fields)))
+    return Output("drift-signals", household, made(Signal, fields | said))
 
 
 def _by_kind(beliefs: Mapping[Subject, float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ Law: afterwards no byte of that person is in the state: not their name, their ph
 them. Only hashes of record ids stay, so that a repeated record is not taken for new.
 """
 
+from .drift_signals import tell_erased
 from .household import DAY_MS, Home
 from .learning import forget_row, recalibrate, recount
 from .ledger import Row
@@ -25,6 +26,7 @@ def erase_home(turn: Turn) -> None:
     for name in Home.__slots__:
         setattr(old, name, getattr(fresh, name))
     turn.touched.clear()
+    tell_erased(turn, None)
 
 
 def erase_person(turn: Turn, person_id: str) -> bool:
@@ -35,6 +37,7 @@ def erase_person(turn: Turn, person_id: str) -> bool:
     forget_person(turn.home, column)
     turn.touched.pop(person_id, None)
     tombstone(turn, person_id)
+    tell_erased(turn, person_id)
     return True
 
 

@@ -17,7 +17,10 @@ from .ledger import Sighting
 from .policy import Policy
 from .records import Recognition
 
-__all__ = ["LLR_STEP", "Probe", "Weighed", "look", "habit_of", "add_alike", "hear", "hear_then", "phone_llr", "returning_llr", "tempers", "weigh"]
+__all__ = [
+    "LLR_STEP", "Probe", "Weighed", "add_alike", "habit_of", "hear", "hear_then", "look", "phone_llr", "returning_llr", "tempers",
+    "weigh",
+]  # fmt: skip
 
 LLR_STEP: Final = 1 / 16  # nats: log-likelihood ratios as they are kept, in int8
 HOUR_BIN_MS: Final = 3 * 3_600_000
@@ -153,8 +156,8 @@ def add_alike(alike: dict[int, float], keys: Sequence[int], llr: Sequence[float]
 def returning_llr(home: Home, policy: Policy, alike: Mapping[int, float], without: int = -1) -> float:
     """Nats: a guest, who may be one of those who were here, against somebody never heard.
 
-    The Chinese restaurant process over guests' recordings but for one: log((θ + Σ g_j exp(llr_j)) / (θ + Σ g_j)), where g_j is the
-    guest share of a row.
+    The Chinese restaurant process over guests' recordings but for one: log((θ + Σ g_j exp(llr_j)) / (θ + Σ g_j)), where g_j is
+    the guest share of a row.
     """
     if not alike or home.unanchored:
         return 0.0

@@ -169,9 +169,9 @@ def _claim_row(turn: Turn, row: Row, claim: Claim) -> Outcome:
         _note_enrolment(home, claim)
     else:
         count_claim(home, turn.policy, row, claim)
-    watch_claim(home, row, claim)
     _note_pin(home, claim)
     _settle(turn, row, newest)
+    watch_claim(home, row, claim)
     if names(claim):
         _name_the_same(turn, row, claim)
     return outcome

@@ -24,7 +24,18 @@ person, device, encoder, phone, feedback, habit, unknown_voices, quarantine; oth
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from .due import ERASED, is_due
-from .fleet_cases import HOUR_MS, MONTH_MS, close, follow_home, follow_shared, obey_case, open_home, open_shared, scrub
+from .fleet_cases import (
+    HOUR_MS,
+    MONTH_MS,
+    close,
+    follow_home,
+    follow_shared,
+    leave_out,
+    obey_case,
+    open_home,
+    open_shared,
+    scrub,
+)
 from .fleet_evidence import OWN_KINDS, Groups, groups_of, picked_homes, shared_causes, weighed
 from .fleet_memory import DUPLICATE_MS, Case, Fleet, Subject, case_key
 from .household import DAY_MS
@@ -124,12 +135,14 @@ def _erase(fleet: Fleet, household: str, person_id: str | None) -> list[Alert]:
     ]
     for case in theirs:
         del fleet.cases[case.key]
-    home = fleet.homes.pop(household, [])
+    home, alerts = fleet.homes.pop(household, []), [scrub(case, fleet.decided_at) for case in theirs]
     if person_id is None:
         fleet.opened.pop(household, None)
+        named = [leave_out(case, household, fleet.decided_at) for case in fleet.cases.values()]
+        alerts += [alert for alert in named if alert is not None]
     elif kept := [subject for subject in home if subject.person_id != person_id]:
         fleet.homes[household] = kept
-    return [scrub(case, fleet.decided_at) for case in theirs]
+    return alerts
 
 
 def _decide(fleet: Fleet, policy: Alerting) -> list[Alert]:

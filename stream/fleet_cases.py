@@ -13,7 +13,9 @@ from .fleet_words import SEVERITIES, of_home, of_shared
 from .policy import Alerting
 from .records import Alert, Command
 
-__all__ = ["HOUR_MS", "MONTH_MS", "close", "follow_home", "follow_shared", "obey_case", "open_home", "open_shared", "scrub"]
+__all__ = [
+    "HOUR_MS", "MONTH_MS", "close", "follow_home", "follow_shared", "leave_out", "obey_case", "open_home", "open_shared", "scrub",
+]  # fmt: skip
 
 HOUR_MS: Final = 3_600_000
 MONTH_MS: Final = 30 * 24 * HOUR_MS
@@ -118,6 +120,14 @@ def scrub(case: Case, at: int) -> Alert:
         case, state="resolved", updated_at=at, household_id=None, person_id=None, device_id=None, members=[], attributes={},
         evidence={}, summary="Erased as asked for.", suggested_action="Nothing to do.",
     )  # fmt: skip
+
+
+def leave_out(case: Case, household_id: str, at: int) -> Alert | None:
+    """A shared cause without the name of a home that is to be forgotten; None: it does not name it."""
+    if household_id not in case.alert.members:
+        return None
+    members = [member for member in case.alert.members if member != household_id]
+    return _revise(case, updated_at=at, members=members, **({"state": "updated"} if case.standing else {}))
 
 
 def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:

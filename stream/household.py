@@ -23,8 +23,8 @@ from .policy import SOURCES, Policy
 from .records import GUEST, Source
 
 __all__ = [
-    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "RELAPSE_STEP", "TIERS", "CalibrationState", "Disbelief", "Folded", "Home", "Membership", "Panel",
-    "Person", "PhoneState", "Registration",
+    "DAY_MS", "MEMBERSHIPS_MAX", "NAMES_MAX", "RELAPSE_STEP", "TIERS", "CalibrationState", "Disbelief", "Folded", "Home",
+    "Membership", "Panel", "Person", "PhoneState", "Registration",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000

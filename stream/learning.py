@@ -146,7 +146,7 @@ def _calibrate(live: Recalibration, row: Row, column: int) -> None:
 def fold(home: Home, row: Row) -> None:
     """Let an event go into its owners' tails; what was claimed about it stays learnt.
 
-    Everybody's live calibration stays as it is: the lesson of this event was its first, and now stands in its base.
+    If it is the oldest, everybody's live calibration stays as it is: its lesson was their first, and now stands in their base.
     """
     if let_go(home, row):
         reshare(home, row, shares_of(home, row, row.evidence))
@@ -161,11 +161,14 @@ def fold(home: Home, row: Row) -> None:
         home.spaces[encoder].fold(row.number, which)
     for claim in row.claims:
         owners = [p.person_id for p, share in zip(home.people, row.shares[1:], strict=True) if share > FOLDED_SHARE_MIN]
-        learnt = owners if claim is heeded(home, row) else []  # of a claim that was outranked or held out there is nothing to take back
+        learnt = owners if claim is heeded(home, row) else []  # of others there is nothing to take back
         home.folded[hashed("feedback", claim.feedback_id)] = which, learnt
         while len(home.folded) > FOLDED_PER_PERSON * max(PEOPLE_MIN, len(home.people)):
             del home.folded[next(iter(home.folded))]
+    oldest = home.rows[0] is row
     home.rows.remove(row)
+    if not oldest:
+        recalibrate(home)
 
 
 def forget_row(home: Home, row: Row) -> None:
@@ -277,7 +280,7 @@ def _sensed(home: Home, policy: Policy, rows: list[Row], llr: Mapping[str, Days]
         total[there, 1:] += found[:, :people] * scale
         for i, of_rows in zip(there, found[:, people:].tolist(), strict=True):
             add_alike(alike[i], keys, of_rows)
-    total[:, 0] = [heat * returning_llr(home, policy, found_alike, row.number) for row, found_alike in zip(rows, alike, strict=True)]
+    total[:, 0] = [heat * returning_llr(home, policy, found, row.number) for row, found in zip(rows, alike, strict=True)]
     return total
 
 

@@ -4,14 +4,14 @@ Law: looking changes nothing. Whose a recording is, is asked of everything but i
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from learners.fusion import softmax
 from learners.localise import evidence_of_shift
-from learners.plain import Floats
+from learners.plain import Days, Floats
 from learners.prototypes import SoftPrototypes
 
 from .detectors import Subject
@@ -20,7 +20,7 @@ from .ledger import Row
 from .policy import Policy
 from .residuals import CLAIMED_MIN
 
-__all__ = ["explained"]
+__all__ = ["explained", "residuals_of"]
 
 ROWS_MIN: Final = 4  # fewer say nothing of who or what moved
 
@@ -28,21 +28,26 @@ ROWS_MIN: Final = 4  # fewer say nothing of who or what moved
 def explained(home: Home, policy: Policy, since: int) -> dict[Subject, float]:
     """Nats for each device, person and encoder that it is what moved since that event; of what too little is known, none."""
     found: dict[Subject, list[float]] = {}
-    for encoder, space in home.spaces.items():
+    for encoder in home.spaces:
         rows = [row for row in home.rows if row.number >= since and encoder in row.encoders]
-        if len(rows) < ROWS_MIN:
-            continue
-        owned = np.array([_owners(home, policy, row, encoder) for row in rows])
-        before = [row.number for row in home.rows if row.number < since and encoder in row.encoders]
-        means = np.stack([_place(space, column, before) for column in range(len(home.people))])
-        vectors = np.stack([space.vector(row.number) for row in rows])
-        residuals = (vectors - owned[:, 1:] @ means).astype(np.float32)
-        for subject, weights in _causes(home, rows, owned, encoder):
-            found.setdefault(subject, []).append(evidence_of_shift(residuals, weights))
+        if len(rows) >= ROWS_MIN:
+            residuals, owned = residuals_of(home, policy, encoder, rows)
+            for subject, weights in _causes(home, rows, owned, encoder):
+                found.setdefault(subject, []).append(evidence_of_shift(residuals, weights))
     return {subject: _of_some(nats) for subject, nats in found.items()}
 
 
-def _causes(home: Home, rows: list[Row], owned: "np.typing.NDArray[np.float64]", encoder: str) -> Iterator[tuple[Subject, "np.typing.NDArray[np.float64]"]]:
+def residuals_of(home: Home, policy: Policy, encoder: str, rows: Sequence[Row]) -> tuple[Floats, Days]:
+    """Of some of the last kept events: how far (n, k) each is from where its owners were, and (n, 1 + people) whose it is."""
+    space, first = home.spaces[encoder], rows[0].number
+    owned = np.array([_owners(home, policy, row, encoder) for row in rows])
+    before = [row.number for row in home.rows if row.number < first and encoder in row.encoders]
+    places = np.stack([_place(space, column, before) for column in range(len(home.people))])
+    vectors = np.stack([space.vector(row.number) for row in rows])
+    return (vectors - owned[:, 1:] @ places).astype(np.float32), owned
+
+
+def _causes(home: Home, rows: Sequence[Row], owned: Days, encoder: str) -> Iterator[tuple[Subject, Days]]:
     """Every cause, and how far each recording is its."""
     members = 1 - owned[:, 0]
     devices = sorted({row.device_id for row in rows})
@@ -75,11 +80,10 @@ def _place(space: SoftPrototypes, column: int, keys: list[int]) -> Floats:
     mean = space.mean(column, keys) if keys else None
     if mean is not None:
         kept.append(mean)
-    total, mass = np.zeros(space.projection.dimensions, np.float32), 0.0
+    total = np.zeros(space.projection.dimensions, np.float32)
     for vector, weight in kept:
         total += weight * vector
-        mass += weight
-    place: Floats = total / (mass + 1 / space.projection.between)
+    place: Floats = (total / (sum([weight for _, weight in kept]) + 1 / space.projection.between)).astype(np.float32)
     return place
 
 

@@ -56,7 +56,7 @@ class Limits(_Table):
     """Everything that grows has a limit."""
 
     rows_per_person: Annotated[int, Field(ge=4, le=32)] = Field(
-        8, description="kept events per member; 2 to 4 members' worth a home"
+        7, description="kept events per member; 2 to 4 members' worth a home"
     )
     ledger_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         60, description="events older than this are folded, feedback on them is expired"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from learners.projection import Floats
-from learners.prototypes import ANCHOR, REST, SHARE_STEP, SoftPrototypes, Tail
+from learners.prototypes import ANCHOR, REST, SHARE_STEP, SoftPrototypes
 
 from .evidence import HOUR_BIN_MS
 from .household import DAY_MS, Home

@@ -357,8 +357,8 @@ class Profile(_Output):
 class Signal(_Output):
     """Statistical evidence of change in one household, for the fleet stage; `stream/fleet.py` says when one is due.
 
-    `streams`: how many subjects the home is watched for, this one included. `evidence`: of an alarm, what is believed of each kind
-    of cause, 0 to 1. `adapted`: of a change that was confirmed, what was done about it.
+    `streams`: how many subjects the home is watched for, this one included. `evidence`: of an alarm, what is believed of each
+    kind of cause, 0 to 1. `adapted`: of a change that was confirmed, what was done about it.
     """
 
     v: Version = 1

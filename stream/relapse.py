@@ -41,7 +41,7 @@ def judge_profiles(turn: Turn, probe: Probe, weighed: Weighed) -> None:
         if column < 0 or blind[column + 1] < OWNED_MIN or not home.panel.enrolled[column]:
             continue
         enrolled = {row.number for row in home.rows if row.enrolled}
-        enrolment = float(space.as_enrolled(column, enrolled).llr(heard, probe.day)[column])
+        enrolment = space.llr_as_enrolled(heard, probe.day, column, enrolled)
         if enrolment:  # 0: they enrolled with another encoder
             _bet(turn, home.people[column], modality, enrolment - llr[column])
 

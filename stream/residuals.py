@@ -31,12 +31,12 @@ def attributed(weighed: Weighed, attribution: Attribution, sure: float) -> Itera
 
 
 def claimed(row: Row) -> int | None:
-    """The column of who it was by feedback, of an event with but one of voice and face: with both it was attributed when it came."""
+    """The column of who it was by feedback; of events with one of voice and face, for with both it was known when it came."""
     return _surely(row.shares, CLAIMED_MIN) if row.claims and ("voice" in row.llr) != ("face" in row.llr) else None
 
 
 def phone_against(weighed: Weighed, sure: float) -> Iterator[tuple[int, float]]:
-    """(column of its owner, 1 if it speaks against who it was) of each person's phones that have a say, where voice and face are sure.
+    """(owner's column, 1 if it speaks against who it was) of each person's phones that have a say, where voice and face are sure.
 
     A phone has a say when its owner is there, or when it is near and its owner is not; the latter speaks against it.
     """

@@ -224,8 +224,8 @@ def _encode_row(home: Home, row: Row) -> list[Any]:
     first = None if (row.first_tier, row.first_named) == (row.tier, row.named) else [row.first_tier, first_named]
     return [
         row.number, row.event_id, row.observed_at, number(row.device_id), activity, [number(e) for e in row.encoders], sightings,
-        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.unnamed, row.weighed, row.counted, row.tier, named, row.revision, label,
-        row.label_revision, [_encode_claim(c) for c in row.claims], first,
+        row.stranger, _steps(row.evidence, SHARE_STEP, "H"), shares, llr, row.unnamed, row.weighed, row.counted, row.tier,
+        named, row.revision, label, row.label_revision, [_encode_claim(c) for c in row.claims], first,
     ]  # fmt: skip
 
 
@@ -238,8 +238,8 @@ def _decode_row(kept: list[Any], names: list[str]) -> Row:
         number, event_id, observed_at, names[device], _named(names, activity), tuple([names[e] for e in encoders]),
         None if sightings is None else tuple([Sighting(names[i], rssi) for i, rssi in sightings]), stranger, known,
         known if shares is None else _unsteps(shares, SHARE_STEP, "H"),
-        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, unnamed, weighed, counted, tier, _named(names, named), revision,
-        _named(names, label), label_revision, tuple([_decode_claim(c) for c in claims]),
+        {names[m]: _unsteps(values, LLR_STEP, "b") for m, values in llr}, unnamed, weighed, counted, tier, _named(names, named),
+        revision, _named(names, label), label_revision, tuple([_decode_claim(c) for c in claims]),
         first_tier, _named(names, first_named),
     )  # fmt: skip
 

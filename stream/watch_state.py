@@ -26,7 +26,8 @@ def encode_watch(watch: Watch) -> list[Any]:
         encoders, [_encode_device(name, device, encoders) for name, device in watch.devices.items()],
         [_encode_person(name, person, encoders) for name, person in watch.people.items()],
         watch.unknown_voices.state(), {source: stream.state() for source, stream in watch.feedback.items()},
-        [[KINDS.index(kind), name, round(told.log_e_value / TOLD_STEP), told.at, told.settled] for (kind, name), told in watch.told.items()],
+        [[KINDS.index(kind), name, round(told.log_e_value / TOLD_STEP), told.at, told.settled]
+         for (kind, name), told in watch.told.items()],
         None if alarm is None else [KINDS.index(alarm.subject[0]), alarm.subject[1], alarm.since, alarm.noticed],
     ]  # fmt: skip
 
@@ -49,7 +50,7 @@ def decode_watch(kept: list[Any], policy: Policy) -> Watch:
         known = [(encoders[number], ear) for number, *ear in ears if encoders[number] in policy.encoders]
         watch.devices[name] = DeviceWatch(visit, seen_at, {encoder: _ear(policy, encoder, *ear) for encoder, ear in known})
     for name, *person in people:
-        watch.people[name] = _person(policy, encoders, *person)
+        watch.people[name] = _person(policy, encoders, person)
     if unknown_voices:
         watch.unknown_voices.load(unknown_voices)
     for source, state in feedback.items():
@@ -66,8 +67,8 @@ def _ear(policy: Policy, encoder: str, seen: int, means: bytes, moved: bytes) ->
     return ear
 
 
-def _person(policy: Policy, encoders: list[str], places: list[Any], strays: bytes, phone: bytes, habit: bytes) -> PersonWatch:
-    person = PersonWatch()
+def _person(policy: Policy, encoders: list[str], kept: list[Any]) -> PersonWatch:
+    person, (places, strays, phone, habit) = PersonWatch(), kept
     for number, seen, usual in places:
         if encoders[number] in policy.encoders:
             dimensions = policy.projection(encoders[number]).dimensions

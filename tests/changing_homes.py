@@ -2,8 +2,8 @@
 
 Law: a seed and a plan give the same records for ever, and the truth about a home stands beside them, never in them.
 
-Each home has three people and three devices: two see and hear, one only hears; all scan for phones. People come in visits of one to
-three events. Somebody who belongs to nobody comes now and then.
+Each home has three people and three devices: two see and hear, one only hears; all scan for phones. People come in visits of
+one to three events. Somebody who belongs to nobody comes now and then.
 """
 
 import base64
@@ -20,20 +20,21 @@ __all__ = ["CAUSES", "DEVICES", "EVENTS", "ONSET", "Plan", "home_records"]
 
 CAUSES: Final = ("person", "device", "phone", "feedback", "firmware")
 DEVICES: Final = {"kitchen": ("2.1", True), "hall": ("2.1", True), "bedroom": ("1.7", False)}  # firmware; whether it sees
-EVENTS, ONSET = 900, 600  # of a home; the first event that is different
+EVENTS, ONSET = 840, 560  # of a home; the first that is different
 VISITS_A_DAY: Final = 10
-SHIFT: Final = 0.8  # standard deviations within a person, of each dimension
+ACTIVITIES: Final = ("music.play", "light.on", "news.read")
+SHIFTS: Final = {"person": 1.2}  # standard deviations within a person, of each dimension; else SHIFT
+SHIFT: Final = 0.8
 SEEN, SCANNED, HEARD_WITH_OWNER, HEARD_WITHOUT = 0.7, 0.95, 0.9, 0.4
 GUESTS, TOLD = 0.1, 0.25  # share of visits that are guests'; of events that somebody speaks of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A home: its number, the cause of its change ("": nothing changes), and how great that is."""
+    """A home: its number, the cause of its change ("": nothing changes), and how many events it has."""
 
     number: int
     cause: str = ""
-    size: float = SHIFT
     events: int = EVENTS
     seed: int = 0
 
@@ -67,7 +68,8 @@ def home_records(plan: Plan) -> Iterator[Record]:
     """Everything that one home sends, in order."""
     rng = np.random.default_rng([plan.seed, plan.number])
     house = _House(plan, rng, Desk(), ("anna", "bert", "cora"))
-    shift = {e: plan.size * rng.standard_normal(POLICY.projection(e).dimensions) for e in (VOICE, FACE)}
+    size = SHIFTS.get(plan.cause, SHIFT)
+    shift = {e: size * rng.standard_normal(POLICY.projection(e).dimensions) for e in (VOICE, FACE)}
     yield from _opening(house)
     number, at = 0, START_MS + DAY_MS
     while number < plan.events:
@@ -87,7 +89,7 @@ def _opening(house: _House) -> Iterator[Record]:
         yield _said(house, at, "join", person_id=who)
         yield _said(house, at, "phone", phone_id=house.phones[who], person_id=who)
         events = [f"e-{house.seen + i}" for i in range(4)]
-        for i in range(4):
+        for _ in events:
             at += MINUTE_MS
             yield _record(house, who, "kitchen", at, {}, whole=True)
         yield _said(house, at, "enrol", person_id=who, event_ids=events)
@@ -131,9 +133,11 @@ def _record(house: _House, who: str, device: str, at: int, shift: dict[str, np.n
     event_id = f"e-{house.seen}"
     house.seen += 1
     house.desk.now = at
-    parts["activity"] = ("music.play", "light.on", "news.read")[house.people.index(who) if who in house.people and house.rng.random() < 0.6 else int(house.rng.integers(3))]
-    told = {"firmware": version, "model": "speaker" if not sees else "show"}
-    return house.desk.record("recognitions", recognition(house.plan.household_id, event_id, at, device, **parts) | {"device": told})
+    favourite = ACTIVITIES[house.people.index(who)] if who in house.people else ACTIVITIES[0]
+    parts["activity"] = favourite if house.rng.random() < 0.6 else str(house.rng.choice(ACTIVITIES))
+    told = {"firmware": version, "model": "show" if sees else "speaker"}
+    value = recognition(house.plan.household_id, event_id, at, device, **parts) | {"device": told}
+    return house.desk.record("recognitions", value)
 
 
 def _presented(house: _House, encoder: str, who: str, device: str, shift: dict[str, np.ndarray]) -> dict[str, Any]:

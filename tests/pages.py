@@ -76,7 +76,8 @@ def _settings(model: BaseModel) -> list[str]:
 def page_of_metrics() -> str:
     told = "What a worker shows on `/metrics` of its `listen` address. A counter's name ends in `_total` there, and it begins "
     told += "anew with each process. Beside these stand the process's own CPU, memory and files (`process_…`)."
-    return "\n".join(["# Metrics", "", told, "", *_metrics(METRICS), "", "## The fleet stage", "", *_metrics(FLEET_METRICS)]) + "\n"
+    page = ["# Metrics", "", told, "", *_metrics(METRICS), "", "## The fleet stage", "", *_metrics(FLEET_METRICS)]
+    return "\n".join(page) + "\n"
 
 
 def _metrics(metrics: Mapping[str, Metric]) -> list[str]:

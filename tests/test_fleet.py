@@ -282,6 +282,16 @@ def test_nothing_is_left_of_who_is_erased() -> None:
     assert [subject.kind for subject in fleet.homes["h"]] == ["device"]
 
 
+def test_nothing_is_left_of_a_home_that_is_erased() -> None:
+    fleet, _ = heard([*quiet(), *firmware(0.9, 6.0), signal("f-1", 12.0, kind="phone", person_id="bob")], until_hours=6)
+    erased = signal("f-1", 0.0, 7, kind="erased", person_id=None, device_id=None)
+    _, alerts = heard([erased], until_hours=12, fleet=fleet)
+    assert sorted(states(alerts)) == [("firmware", "updated"), ("phone", "resolved")]
+    assert not any('"f-1"' in alert.model_dump_json() for alert in alerts)
+    assert "f-1" not in fleet.homes | fleet.opened
+    assert not any("f-1" in case.alert.members for case in fleet.cases.values())
+
+
 # ---- shared causes
 
 

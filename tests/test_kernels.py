@@ -39,7 +39,8 @@ def space(seed: int, people: int, used: int) -> Known:
     channels, noises = rng.integers(0, CHANNELS, used + 3).astype("i1"), rng.uniform(0.3, 3, used + 3).astype("f4")
     tails = means, masses, rng.uniform(0, 20, slots), np.zeros(slots)
     between, noise, shift = (rng.uniform(0.5, 6, size).astype("f4") for size in (k, CHANNELS, (CHANNELS, CHANNELS)))
-    return tails, (vectors, times, channels, noises, shares), used, (between, 0.4, noise, shift, 0.2, 4.0, rng.normal(0, 0.5, k).astype("f4"), 0.8)
+    model = between, 0.4, noise, shift, 0.2, 4.0, rng.normal(0, 0.5, k).astype("f4"), 0.8
+    return tails, (vectors, times, channels, noises, shares), used, model
 
 
 def probe_of(seed: int, channel: int) -> Probe:

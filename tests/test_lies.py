@@ -13,6 +13,7 @@ from learners.prototypes import ANCHOR, REST, SHARE_STEP
 from learners.suspicion import LIES, STAKE, surprise, suspicion
 from stream.ledger import Row
 from stream.records import GUEST
+from stream.testimony import heeded
 from tests.worlds import DAY_MS, POLICY, VOICE, Run, Shape, Story, world
 
 seeds = st.integers(0, 2**32 - 1)
@@ -56,11 +57,13 @@ def test_an_allowance_is_never_overdrawn_and_gives_back_exactly(spent: list[tupl
 def test_no_source_moves_more_in_a_day_than_it_may(seed: int, enrolled: bool, odd: float) -> None:
     run, by_day = Run(), defaultdict(float)
     run.play_all(world(seed, Shape(homes=1, records=60, enrolled=enrolled, odd=odd, erasing=False)))
-    for row in run.homes["h-0"].rows:
-        holding = row.holding
-        if holding is not None and holding.kind != "enrol":
-            assert moved(row.shares, row.evidence) <= math.tanh(holding.nats / 4) + ROUNDED
-            by_day[holding.source, holding.day] += holding.nats
+    home = run.homes["h-0"]
+    for row in home.rows:
+        claim = heeded(home, row)
+        if claim is None or claim.kind != "enrol":
+            assert moved(row.shares, row.evidence) <= math.tanh((claim.nats if claim else 0.0) / 4) + ROUNDED
+        for said in row.claims:
+            by_day[said.source, said.day] += said.nats
     for (source, _), nats in by_day.items():
         assert nats <= POLICY.claims.daily_nats[source]
 

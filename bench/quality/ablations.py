@@ -6,7 +6,7 @@ Law: a part is judged on people that no pack was fitted on, against the whole re
 from typing import Any, Final
 
 from .bootstrap import differences
-from .measures import believed, recognised
+from .measures import believed, of_tier, recognised
 from .results import pooled
 from .trials import Answers
 
@@ -23,12 +23,21 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "how often each is met": ("priors.person_weight = 1e9",),
     "how many guests come": ("priors.guest_weight = 1e9",),
     "honesty of claims": ("priors.honesty_weight = 1e9",),
+    "bounds on claims": ("claims.nats_enrolled = 50.0", "claims.nats_max = 50.0", "claims.echo_nats = 50.0",
+                         "claims.daily_nats = {voice = 1e6, app = 1e6, pin = 1e6, annotator = 1e6}"),
+    "holding suspicious claims out": ("claims.suspicious_from = 1e300",),
+    "guests who return": ("learning.new_guest_weight = 1e9",),
+    "unnamed people": ("learning.unnamed_llr_min = 1e9",),
+    "habits": ("learning.habits_half_life_days = 0.001",),
+    "beginning anew after a change": ("drift.adapting = false",),
+    "thresholds that a home learns": ("tiers.learning_rate = 0.0",),
     "tempering of who never enrolled": ("learning.unanchored_temper = 0.999",),
     "weighing all anew": ("learning.rebuild_growth = 1e9",),
-}
+}  # fmt: skip
 SCENARIOS: Final = ("ageing", "micswap", "missing", "poison", "false_feedback", "guests", "newcomer", "cold")
 
 
 def ablated(whole: list[Answers], without: list[Answers], draws: int) -> dict[str, Any]:
     """What the part is worth in a scenario: figures with it less those without it, on the same homes."""
-    return differences(pooled(whole)["ours"], pooled(without)["ours"], lambda c: recognised(c) | believed(c), draws)
+    ours, less = pooled(whole)["ours"], pooled(without)["ours"]
+    return differences(ours, less, lambda c: recognised(c) | believed(c) | of_tier(c, 2), draws)

@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 
 from .judged import Columns, take
 
-__all__ = ["TIERS", "Figures", "attacked", "believed", "det", "measure", "recognised", "reliability", "top1"]
+__all__ = ["TIERS", "Figures", "attacked", "believed", "det", "measure", "of_tier", "recognised", "reliability", "top1"]
 
 Array = npt.NDArray[Any]
 Figures = dict[str, float]
@@ -27,7 +27,7 @@ def measure(c: Columns) -> Figures:
     figures = recognised(c) | believed(c) | {"worst_tenth": worst_tenth(c)}
     figures |= {"labels_right": 100 * _share(c["label"] == 1, labelled), "labels_covered": 100 * float(labelled.mean())}
     for tier in TIERS:
-        figures |= _of_tier(c, tier)
+        figures |= of_tier(c, tier)
     return figures | (attacked(c) if c["attack"].any() else {})
 
 
@@ -124,7 +124,7 @@ def reliability(c: Columns) -> list[tuple[float, float]]:
     return [(float(c["confidence"][rows].mean()), float(c["hit"][rows].mean())) for rows in _bins(c) if len(rows)]
 
 
-def _of_tier(c: Columns, tier: int) -> Figures:
+def of_tier(c: Columns, tier: int) -> Figures:
     """Guests and members that were wrongly answered at a tier or above, and members that were rightly (tier 1: at all)."""
     guest, reached = c["guest"], c["tier"] >= tier
     if tier == 1:

@@ -15,7 +15,7 @@ __all__ = ["page", "with_summary"]
 
 RECOGNITION: Final = ("last_top1", "ieer", "fnir5")
 BELIEF: Final = ("cllr_loss", "ece")
-WORTH: Final = {"last_top1": "+.1f", "ieer": "+.1f", "fnir5": "+.1f", "cllr_loss": "+.3f"}
+WORTH: Final = {"last_top1": "+.1f", "ieer": "+.1f", "fnir5": "+.1f", "cllr_loss": "+.3f", "tier2_covered": "+.1f"}
 
 Worlds = dict[str, Any]
 

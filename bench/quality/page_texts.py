@@ -124,8 +124,8 @@ PARTS = """
 ## What each part is worth
 
 Each part in turn was switched off by values of the policy. A figure is that of the whole less that without the part, on the
-same homes: a part helps where top-1 is above 0, and where the others are below. **Surely of use**: the 95 % interval over homes
-is on that side of 0; _surely harmful_: on the other. The worlds are smaller than above.
+same homes: a part helps where top-1 and what tier 2 covers are above 0, and where the others are below. **Surely of use**:
+the 95 % interval over homes is on that side of 0; _surely harmful_: on the other. The worlds are smaller than above.
 
 """
 
