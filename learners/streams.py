@@ -87,7 +87,7 @@ class Rises(Stream):
     --------
     >>> misfit = Rises()
     >>> for n in range(400):
-    ...     misfit.learn_one(n * 37 % 101 / 50 + (n > 300), visit=n // 2, at=n)
+    ...     _ = misfit.learn_one(n * 37 % 101 / 50 + (n > 300), visit=n // 2, at=n)
     >>> misfit.e_value > 50, 280 < misfit.since < 320
     (True, True)
     """
