@@ -205,13 +205,13 @@ def judge(outcome: Outcome, opened: list[Alert], homes: dict[str, Home], town: T
 def row(name: str, outcomes: Iterable[Outcome]) -> str:
     """A line of the table: means over runs, and the worst."""
     runs = list(outcomes)
-    opened = sum(run.opened for run in runs)
+    opened, changed = sum(run.opened for run in runs), sum(run.changed for run in runs)
     named = sum(run.named == ["=".join(GUILTY)] for run in runs)
     cells = [
         name,
         f"{np.mean([run.rate for run in runs]):.4f} (worst {max(run.rate for run in runs):.4f})",
         f"{sum(run.opened_falsely for run in runs) / max(opened, 1):.3f} of {opened:,}",
-        f"{sum(run.found for run in runs) / max(sum(run.changed for run in runs), 1):.0%}",
+        f"{sum(run.found for run in runs) / changed:.0%}" if changed else "–",
         f"{named}/{len(runs)}",
         f"{np.median([run.hours_to_name for run in runs]):.0f} h" if named else "–",
         f"{max(run.alone_before for run in runs):.1%}",

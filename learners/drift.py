@@ -26,7 +26,7 @@ __all__ = ["STARTS", "Level", "Rate", "Rise", "VisitMean", "threshold"]
 
 STARTS: Final = 1000.0  # values: beginnings of longer ago are forgotten; less dulls slow changes, more dulls e-values
 KEEP: Final = 1 - 1 / STARTS
-DOUBT: Final = 100.0  # evidence at which a value is learnt by half
+DOUBT: Final = 50.0  # evidence at which a value is learnt by half
 EVIDENCE_MAX: Final = 1e12  # of one bet: enough for any decision, far from what a float cannot hold, soon lost again
 OVERSHOOT: Final = 0.7  # evidence does not stop at a threshold but jumps over it: that much lower, it is as rare as asked for
 VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds

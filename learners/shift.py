@@ -18,7 +18,7 @@ from .plain import Floats
 __all__ = ["DIMENSIONS", "Shift"]
 
 DIMENSIONS: Final = 24  # of a vector: those where people differ least; fewer find a change later, more find it no sooner
-LATELY: Final = 20  # vectors in the mean of the latest
+LATELY: Final = 12  # vectors in the mean of the latest
 USUALLY: Final = 100  # and in that of what is usual
 
 

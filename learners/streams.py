@@ -49,6 +49,11 @@ class Stream(ABC):
         return self.e_value
 
     @property
+    def began(self) -> bool:
+        """Whether it has heard anything."""
+        return self._visits.visit > 0
+
+    @property
     @abstractmethod
     def since(self) -> int:
         """The number of the event since which something changed, if it did."""

@@ -31,9 +31,10 @@ def e_value_of(watch: Watch, subject: Subject) -> float:
 
 
 def subjects_of(watch: Watch) -> list[Subject]:
-    """All that is watched."""
+    """All that is watched and has shown anything yet; every device."""
     people = [(kind, name) for kind in ("person", "phone", "habit") for name in watch.people]
-    return [*(("device", name) for name in watch.devices), *people, ("unknown_voices", ""), ("feedback", "")]
+    shown = [s for s in [*people, ("unknown_voices", ""), ("feedback", "")] if any(stream.began for stream in watch.streams(s))]
+    return [*(("device", name) for name in watch.devices), *shown]
 
 
 def parts_of(watch: Watch) -> dict[Subject, float]:

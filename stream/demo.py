@@ -19,11 +19,13 @@ from rich.live import Live
 from .brokers import MemoryBroker, MemoryLog
 from .demo_scoreboard import Scoreboard
 from .demo_view import picture, plain_line, summary
+from .fleet import alerts_of
+from .fleet_desk import SIGNALS, encoded
 from .neighbourhood import PARTITIONS, Neighbourhood, neighbourhood
 from .neighbourhood_life import BEGIN_MS, DAY_MS, HOUR_MS
 from .policy import Policy
 from .ports import Encoded
-from .records import OUTPUT_TOPICS
+from .records import OUTPUT_TOPICS, Signal
 from .report import Run, report
 from .report_run import read
 from .stores import MemoryStore
@@ -67,7 +69,7 @@ def demo(task: Demo) -> Path:
     board, stage = Scoreboard(truths, BEGIN_MS + DAY_MS, DAY_MS), _Stage(street)
     show = _show_live if task.live and console.is_terminal else _show_lines
     show(console, stage, board, task.days)
-    page = report(Run(street.records, stage.outputs, truths, street.stories), task.out)
+    page = report(Run(street.records, stage.outputs + stage.alerts(), truths, street.stories), task.out)
     console.print(summary(board, time.perf_counter() - begun_s, len(street.records)))
     console.print(f"\nThe report, one file to open in any browser: [bold]{page}[/bold]", soft_wrap=True, highlight=False)
     if task.open_report:
@@ -98,6 +100,11 @@ class _Stage:
             self.outputs += published
             board.saw(read(Run(records, published)))
             yield (number + 1) * SLICE_MS
+
+    def alerts(self) -> list[Encoded]:
+        """What the fleet stage makes of all that the homes told of change."""
+        told = [Signal.model_validate_json(e.value or b"") for e in self.outputs if e.topic == SIGNALS]
+        return [encoded(alert) for alert in alerts_of(told, Policy().alerting)]
 
     def _published(self) -> list[Encoded]:
         """What became visible since the last look, per topic and partition in order."""

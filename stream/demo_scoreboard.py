@@ -35,6 +35,7 @@ class Scoreboard:
     revised: int = 0
     named_wrongly: int = 0
     said: int = 0
+    changes: int = 0  # alarms of homes
     labelled: set[EventKey] = field(default_factory=set)
     dead: Counter[str] = field(default_factory=Counter)  # by reason
     latest: dict[str, Answer] = field(default_factory=dict)  # by household
@@ -60,6 +61,7 @@ class Scoreboard:
             self.said += 1
             self.remarks.append(_remark(said, reading, before))
         self.labelled.update(reading.labels)
+        self.changes += sum(bool(s.get("evidence")) and not s.get("adapted") for told in reading.signals.values() for s in told)
         self.dead.update(value["reason"] for _, _, value in reading.dead)
 
     def is_right(self, answer: Answer) -> bool | None:

@@ -97,6 +97,7 @@ def _foot(board: Scoreboard) -> RenderableType:
             ("\nanswers ", "dim"), f"{board.answers:,}", ("   revised ", "dim"), f"{board.revised:,}",
             ("   said ", "dim"), f"{board.said:,}",
             ("   labels for free ", "dim"), f"{len(board.labelled):,}", ("   named wrongly ", "dim"), f"{board.named_wrongly:,}",
+            ("   changes noticed ", "dim"), f"{board.changes:,}",
             ("   dead letters ", "dim"), (dead, "red" if board.dead else ""),
         ),
         border_style="dim",
@@ -121,7 +122,8 @@ def summary(board: Scoreboard, seconds: float, records: int) -> Table:
         ("homes", f"{len(board.latest):,}"), ("records", f"{records:,}"), ("answers", f"{board.answers:,}"),
         ("right person first", f"{board.share_right:.1%}"), ("named wrongly", f"{board.named_wrongly:,}"),
         ("remarks of people", f"{board.said:,}"), ("answers revised", f"{board.revised:,}"),
-        ("labels for free", f"{len(board.labelled):,}"), ("dead letters", dead), ("time", f"{seconds:.1f} s"),
+        ("labels for free", f"{len(board.labelled):,}"), ("changes noticed", f"{board.changes:,}"),
+        ("dead letters", dead), ("time", f"{seconds:.1f} s"),
     ):  # fmt: skip
         table.add_row(name, value)
     return table

@@ -93,7 +93,7 @@ MICROPHONES: Final = {
     "near": _microphone(11, 0.05, 1.0),
     "far": _microphone(12, 0.25, 1.1),
     "door": _microphone(13, 0.25, 1.2),
-    "replacement": _microphone(14, 0.35, 1.1),
+    "replacement": _microphone(14, 1.5, 1.1),
 }  # the same in every home, as models from a factory are
 
 

@@ -3,7 +3,7 @@
 const DAY = 86400000;
 const TIER = ["unknown", "present", "personal", "private", "purchase", "protected"];
 const DASHES = ["", "5 3", "1 3"];
-const HAPPENED = {join: "joins", leave: "leaves", erase: "erased", phone: "phone", device: "device", enrol: "enrolled", "dead letter": "✕"};
+const HAPPENED = {join: "joins", leave: "leaves", erase: "erased", phone: "phone", device: "device", change: "noticed", enrol: "enrolled", "dead letter": "✕"};
 
 /* ---- words and numbers ---- */
 
@@ -137,7 +137,7 @@ function choose(index) {
     home.right === null ? "" : `Right in ${percent(home.right, 1)} of ${plural(home.judged, "answer")}.`,
     n ? `${plural(n, "event")} labelled without asking${known ? `, ${held} of them rightly` : ""}.` : "",
   ].filter(Boolean).join(" ");
-  for (const draw of [lanes, remarks, happened, drift, confusion]) draw(home);
+  for (const draw of [lanes, remarks, happened, changes, drift, confusion]) draw(home);
 }
 
 function told(f) {
@@ -263,6 +263,37 @@ function happened(home) {
   $("happened-note").textContent = "Joining, leaving, phones, devices" + (dead ? `, and ${plural(dead, "record")} that nobody could read.` : ".");
   $("happened").innerHTML = home.happenings.map(h => entry(h.t, h.text, h.kind, h.kind === "dead letter",
     h.others ? ` <span class="note">${plural(h.others, "answer")} revised</span>` : "")).join("");
+}
+
+function changes(home) {
+  const {lines, marks, alarm} = home.change, w = Math.max(280, $("change").clientWidth), h = 190, left = 44, right = 10;
+  $("change-card").hidden = !lines.length;
+  if (!lines.length) return;
+  const top = Math.max(alarm + 2, ...lines.flatMap(l => l.points.map(p => p[1]))), low = -3, points = [];
+  const x = t => left + share(t) * (w - left - right), y = v => 16 + (top - v) / (top - low) * (h - 46), parts = [calendar(x, 10, h - 28)];
+  for (const v of [0, 5, 10, 15, 20].filter(v => v < top)) {
+    parts.push(line(left, y(v), w - right, y(v), "var(--faint)"), text(left - 6, y(v) + 4, v, {"text-anchor": "end"}));
+  }
+  parts.push(line(left, y(alarm), w - right, y(alarm), "var(--bad)", {"stroke-dasharray": "4 4"}));
+  parts.push(text(w - right, y(alarm) - 5, "alarm", {"text-anchor": "end", style: "fill:var(--bad)"}));
+  lines.forEach((l, i) => {
+    const at = l.points.map(([t, v]) => [x(t), y(v)]);
+    parts.push(path(trail(at), `var(--p${i % 8})`));
+    l.points.forEach(([t, v], n) => {
+      parts.push(circle(...at[n], 2.2, {fill: `var(--p${i % 8})`}));
+      points.push({x: at[n][0], y: at[n][1], tip: () => `<b>${safe(l.name)}</b> · ${clock(t)}<br>evidence ${v <= low ? "none" : v.toFixed(1) + " nats"}`});
+    });
+  });
+  for (const m of marks) {
+    const fill = m.kind === "done" ? "var(--accent)" : "var(--bad)";
+    parts.push(line(x(m.t), 14, x(m.t), h - 28, fill, {opacity: .5}), triangle(x(m.t), 6, fill, fill));
+    points.push({x: x(m.t), y: 9, tip: () => `<b>${m.kind}</b> · ${clock(m.t)}<br>${safe(m.text)}`});
+  }
+  $("change-note").textContent = marks.length ? marks.map(m => `${clock(m.t)}: ${m.text}.`).join(" ").replaceAll("..", ".")
+    : "Notable for a while, and never enough for an alarm.";
+  const key = lines.map((l, i) => `<span><span class="dot" style="background:var(--p${i % 8})"></span>${safe(l.name)}</span>`);
+  $("change").innerHTML = svg(w, h, parts.join(""), "evidence of change over time") + `<div class="key">${key.join("")}</div>`;
+  nearest($("change"), points);
 }
 
 function drift(home) {

@@ -75,6 +75,8 @@ class Reading:
     profiles: dict[tuple[str, str], list[tuple[int, dict[str, Any] | None]]] = field(default_factory=lambda: defaultdict(list))
     labels: dict[EventKey, dict[str, Any]] = field(default_factory=dict)
     dead: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)  # household_id, ms, value
+    signals: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))  # of drift, by household
+    alerts: list[dict[str, Any]] = field(default_factory=list)  # every revision of each, in order
 
     @property
     def households(self) -> list[str]:
@@ -102,6 +104,10 @@ def read(run: Run) -> Reading:
             out.profiles[household_id, person_id].append((encoded.timestamp, value))
         elif encoded.topic == "labels" and value is not None:
             out.labels[value["household_id"], value["event_id"]] = value
+        elif encoded.topic == "drift-signals" and value is not None:
+            out.signals[value["household_id"]].append(value)
+        elif encoded.topic == "drift-alerts" and value is not None:
+            out.alerts.append(value)
         elif encoded.topic == "dead-letters" and value is not None:
             unusable.add((value["topic"], value["partition"], value["offset"]))
             out.dead.append((key, encoded.timestamp, value))

@@ -17,6 +17,7 @@ from stream.policy import Policy
 from stream.ports import Encoded
 from stream.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record
 from stream.report import Run, report
+from stream.report_change import change
 from stream.report_drift import drift
 from stream.report_measures import Judged, calibration, confusion, tiers
 from stream.report_run import read
@@ -181,3 +182,29 @@ def test_a_profile_published_very_often_is_thinned_and_keeps_its_last() -> None:
     told = drift("ada", [(t, profile([[1, 0]], [1], t)) for t in range(1000)])
     assert len(told["points"]) <= 60
     assert told["points"][-1]["t"] == 999
+
+
+def signal(hours: int, nats: float, **more: Any) -> dict[str, Any]:
+    told = {"kind": "device", "person_id": None, "device_id": "kitchen", "encoder": None, "log_e_value": nats}
+    return told | {"observed_at": BEGIN_MS + hours * 3_600_000, "evidence": {}, "adapted": None} | more
+
+
+def test_evidence_of_change_is_a_line_with_its_alarm_and_what_was_done() -> None:
+    told = [
+        signal(0, -30.0), signal(1, 2.0), signal(2, 5.0, evidence={"device": 0.97, "person": 0.03}),
+        signal(9, 8.0, evidence={"device": 1.0}, adapted="it is watched anew"), signal(9, -30.0, device_id="hall"),
+    ]  # fmt: skip
+    drawn = change(told, [{"updated_at": BEGIN_MS + 4 * 3_600_000, "state": "opened", "summary": "The kitchen changed."}])
+    [line] = drawn["lines"]  # of the hall there never was any evidence
+    assert line["name"] == "the kitchen device"
+    assert [nats for _, nats in line["points"]] == [-3, 2, 5, 8]
+    assert [mark["kind"] for mark in drawn["marks"]] == ["alarm", "alert", "done"]
+    assert [mark["text"] for mark in drawn["marks"]] == [
+        "the kitchen device changed (97% sure)", "alert opened: The kitchen changed.",
+        "it was the kitchen device (100% sure): it is watched anew",
+    ]  # fmt: skip
+    assert 3 < drawn["alarm"] < 5
+
+
+def test_a_home_in_which_nothing_was_notable_has_no_lines() -> None:
+    assert change([signal(0, -30.0), signal(5, -0.5)], [])["lines"] == change([], [])["lines"] == []
