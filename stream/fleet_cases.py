@@ -2,7 +2,8 @@
 
 Law: every change of an alert is a new revision of it, and nothing else is. An alert opens on strong evidence and resolves
 only when there is less than none (an e-value below 1), so that it does not flicker in between; then it rests for a while.
-An acknowledged alert says no more until it ends.
+An acknowledged alert says no more until it ends. After its end it is revised only to forget somebody: its state and its time
+stay as they were.
 """
 
 from typing import Any, Final, Literal
@@ -74,7 +75,7 @@ def follow_home(fleet: Fleet, case: Case) -> Alert | None:
     if subject.log_e_value < 0:
         return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
     if subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted") and not case.alert.acknowledged_by:
-        return _revise(case, state="updated", updated_at=fleet.decided_at, evidence=_told(subject))
+        return _revise(case, fleet.decided_at, state="updated", evidence=_told(subject))
     return None
 
 
@@ -94,31 +95,30 @@ def follow_shared(fleet: Fleet, case: Case, shared: Shared, policy: Alerting) ->
     case.members = len(shared.members)
     evidence = {**alert.evidence, **_counted(shared)}
     members = shared.members[: policy.members_listed]
-    return _revise(case, state="updated", updated_at=at, **words._asdict(), members=members, evidence=evidence)
+    return _revise(case, at, state="updated", **words._asdict(), members=members, evidence=evidence)
 
 
 def close(case: Case, state: Literal["resolved", "expired"], at: int, **evidence: Any) -> Alert:
     """The last revision of an alert, with what is now known."""
-    return _revise(case, state=state, updated_at=at, evidence={**case.alert.evidence, **evidence})
+    return _revise(case, at, state=state, evidence={**case.alert.evidence, **evidence})
 
 
-def obey_case(case: Case, command: Command) -> Alert | None:
+def obey_case(case: Case, command: Command, at: int) -> Alert | None:
     """What an operator wants of an alert; None: it is so already."""
-    at = max(command.given_at, case.alert.updated_at)
     if not case.standing:
         return None
     if command.kind == "resolve":
         return close(case, "resolved", at, resolved_by=command.by)
     if case.alert.acknowledged_by is not None:
         return None
-    return _revise(case, state="updated", updated_at=at, acknowledged_by=command.by)
+    return _revise(case, at, state="updated", acknowledged_by=command.by)
 
 
 def scrub(case: Case, at: int) -> Alert:
     """The last revision of an alert about somebody who is to be forgotten: nothing in it says who that was."""
-    return _revise(
-        case, state="resolved", updated_at=at, household_id=None, person_id=None, device_id=None, members=[], attributes={},
-        evidence={}, summary="Erased as asked for.", suggested_action="Nothing to do.",
+    return _forget(
+        case, at, "resolved", household_id=None, person_id=None, device_id=None, members=[], attributes={}, evidence={},
+        summary="Erased as asked for.", suggested_action="Nothing to do.",
     )  # fmt: skip
 
 
@@ -126,8 +126,12 @@ def leave_out(case: Case, household_id: str, at: int) -> Alert | None:
     """A shared cause without the name of a home that is to be forgotten; None: it does not name it."""
     if household_id not in case.alert.members:
         return None
-    members = [member for member in case.alert.members if member != household_id]
-    return _revise(case, updated_at=at, members=members, **({"state": "updated"} if case.standing else {}))
+    return _forget(case, at, "updated", members=[member for member in case.alert.members if member != household_id])
+
+
+def _forget(case: Case, at: int, state: Literal["updated", "resolved"], **changed: Any) -> Alert:
+    """Take something out of an alert; that is news only of one that stands."""
+    return _revise(case, at, state=state, **changed) if case.standing else _revise(case, case.alert.updated_at, **changed)
 
 
 def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
@@ -135,8 +139,11 @@ def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
     return alert
 
 
-def _revise(case: Case, **changed: Any) -> Alert:
-    case.alert = case.alert.model_copy(update={**changed, "revision": case.alert.revision + 1})
+def _revise(case: Case, at: int, **changed: Any) -> Alert:
+    """Time never goes back in an alert: what an operator says may be later than the next decision."""
+    before = case.alert
+    told = {**changed, "updated_at": max(at, before.updated_at), "revision": before.revision + 1}
+    case.alert = before.model_copy(update=told)
     return case.alert
 
 

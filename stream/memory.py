@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
-__all__ = ["Generation", "Kind", "SeenIds", "hashed", "hashed_sender"]
+__all__ = ["HASH_BYTES", "Generation", "Kind", "SeenIds", "hashed", "hashed_sender"]
 
 Kind = Literal["event", "feedback", "sender"]
 
 HASH_BYTES: Final = 6
-PER_PERSON: Final = 32  # ids of a generation for every person of the home
+PER_PERSON: Final = 28  # ids of a generation for every person of the home
 PEOPLE_MIN: Final = 2
 SENDERS_MAX: Final = 16  # with a floor of their own
 SENDERS_CACHED: Final = 4096

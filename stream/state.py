@@ -25,7 +25,7 @@ from .evidence import LLR_STEP
 from .household import DAY_MS, RELAPSE_STEP, TIERS, Disbelief, Home, Membership, Person, PhoneState, Registration
 from .learning import recalibrate
 from .ledger import Claim, Names, Row, Sighting, Waiting
-from .memory import Generation, SeenIds
+from .memory import HASH_BYTES, Generation, SeenIds
 from .policy import Policy
 from .watch_state import NOTHING_WATCHED, decode_watch, encode_watch
 
@@ -147,7 +147,9 @@ def _from_2(body: list[Any]) -> list[Any]:
         row.append(None)
     for _, claim in body[9]:
         _claim_from_2(claim, len(body[6]) + 1)
-    return [3, *body[1:11], spaces, *body[12:], [[0, 0] for _ in range(TIERS)], {}, [], NOTHING_WATCHED]
+    young, old, floors, floor_of_others = body[12]
+    seen = [*([packed, _pack_times(until)] for packed, until in (young, old)), _pack_times(floors), floor_of_others]
+    return [3, *body[1:11], spaces, seen, *body[13:], [[0, 0] for _ in range(TIERS)], {}, [], NOTHING_WATCHED]
 
 
 def _claim_from_2(claim: list[Any], people: int) -> None:
@@ -263,12 +265,23 @@ def _decode_space(home: Home, policy: Policy, encoder: str, kept: PrototypesStat
 
 
 def _encode_seen(seen: SeenIds) -> list[Any]:
-    generations = [[bytes(g.packed), g.until] for g in (seen.young, seen.old)]
-    return [*generations, seen.floors, seen.floor_of_others]
+    generations = [[bytes(g.packed), _pack_times(g.until)] for g in (seen.young, seen.old)]
+    return [*generations, _pack_times(seen.floors), seen.floor_of_others]
 
 
 def _decode_seen(kept: list[Any]) -> SeenIds:
-    return SeenIds(Generation.unpacked(*kept[0]), Generation.unpacked(*kept[1]), kept[2], kept[3])
+    young, old = (Generation.unpacked(packed, _unpack_times(until)) for packed, until in kept[:2])
+    return SeenIds(young, old, _unpack_times(kept[2]), kept[3])
+
+
+def _pack_times(times: dict[int, int]) -> bytes:
+    """Hashes of senders and times (ms), each in as many bytes as a hash has."""
+    return b"".join([number.to_bytes(HASH_BYTES, "big") for pair in times.items() for number in pair])
+
+
+def _unpack_times(packed: bytes) -> dict[int, int]:
+    numbers = [int.from_bytes(packed[i : i + HASH_BYTES], "big") for i in range(0, len(packed), HASH_BYTES)]
+    return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _encode_presence(home: Home) -> list[Any]:
