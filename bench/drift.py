@@ -1,6 +1,6 @@
 """How soon a change is noticed, and how often one is seen that is none: our detectors beside River's, as one table.
 
-    python bench/drift.py [--seeds 200] [--years 300] [--quick] [--only NAME …] [--markdown FILE] [--tune]
+    python -m bench.drift [--seeds 200] [--years 300] [--quick] [--only NAME …] [--markdown FILE] [--tune]
 
 A stream is a history without change, then a change; a cell is the delay in events, median / 90 % of all streams (not found
 within 1,000: ∞), and the share found within 500. A home-year is 7,300 events from a cold start without any change; in

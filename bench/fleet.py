@@ -202,8 +202,8 @@ def judge(outcome: Outcome, opened: list[Alert], homes: dict[str, Home], town: T
     return alone
 
 
-def row(name: str, outcomes: Iterable[Outcome]) -> str:
-    """A line of the table: means over runs, and the worst."""
+def row(name: str, outcomes: Iterable[Outcome], of_firmware: bool) -> str:
+    """A line of the table: means over runs, and the worst; `of_firmware`: one is at fault."""
     runs = list(outcomes)
     opened, changed = sum(run.opened for run in runs), sum(run.changed for run in runs)
     named = sum(run.named == ["=".join(GUILTY)] for run in runs)
@@ -212,9 +212,9 @@ def row(name: str, outcomes: Iterable[Outcome]) -> str:
         f"{np.mean([run.rate for run in runs]):.4f} (worst {max(run.rate for run in runs):.4f})",
         f"{sum(run.opened_falsely for run in runs) / max(opened, 1):.3f} of {opened:,}",
         f"{sum(run.found for run in runs) / changed:.0%}" if changed else "–",
-        f"{named}/{len(runs)}",
+        f"{named}/{len(runs)}" if of_firmware else "–",
         f"{np.median([run.hours_to_name for run in runs]):.0f} h" if named else "–",
-        f"{max(run.alone_before for run in runs):.1%}",
+        f"{max(run.alone_before for run in runs):.1%}" if of_firmware else "–",
         str(sum(len(run.innocent_groups) for run in runs)),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -224,6 +224,7 @@ TOWNS: list[tuple[str, float, dict[str, Any]]] = [  # name, share of the seeds, 
     ("1 % alone, 10 % by a firmware", 1.0, {}),
     ("nothing changes", 0.2, {"changed_alone": 0.0, "guilty": 0.0}),
     ("all in streets, 1 % alone", 0.2, {"dependent": 1.0, "guilty": 0.0}),
+    ("all in streets, 1 % alone, 10 % by a firmware", 0.2, {"dependent": 1.0}),
 ]
 HEAD = [
     "homes", "false per decision", "false of all opened", "single changes found", "firmware named, once", "after",
@@ -239,7 +240,8 @@ def main() -> None:
     print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
     for name, seeds, more in TOWNS:
         runs = range(math.ceil(seeds * given.seeds))
-        print(row(name, (simulate(Town(homes=given.homes, seed=seed, **more)) for seed in runs)), flush=True)
+        outcomes = (simulate(Town(homes=given.homes, seed=seed, **more)) for seed in runs)
+        print(row(name, outcomes, of_firmware=more.get("guilty", Town.guilty) > 0), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The detectors of `drift` as machine code (Numba), on states at float32: they count something at every event.
 
 Law: what the classes say, but for the last bits; tests/test_streams.py holds them to that. Each has one signature, is compiled
-once and kept beside this file.
+once and kept beside this file, as long as its text stays: CONSTANTS changes the text when a number that is compiled in changes.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
+import numpy as np
 from numba import njit, types
 
 from .drift import (
@@ -28,11 +29,13 @@ from .drift import (
     STEP,
 )  # fmt: skip
 from .plain import STEP as VECTOR_STEP
+from .plain_drift import LATELY_MIN, SHARE_MIN
 
-__all__ = ["learn_rate", "learn_rise", "stray"]
+__all__ = ["CONSTANTS", "beside", "learn_rate", "learn_rise", "stray"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+CONSTANTS: Final = 0x59cfc726  # the checksum of all numbers that are compiled in
 ONE_COST, TWO_COST = COSTS
 EQUAL: Final = (1 / 3,) * 3
 _double, _int = types.float64, types.int64
@@ -40,6 +43,7 @@ _tuple: Final[Any] = types.Tuple
 _state: Final = types.Array(types.float32, 1, "C")
 _table: Final = types.Array(types.float32, 2, "C")
 _kept: Final = _tuple((types.Array(types.int8, 2, "C"), _table))
+_given: Final[Any] = types.Array(types.float32, 1, "C", readonly=True)
 _three: Final = _tuple((_double, _double, _double))
 
 
@@ -97,7 +101,7 @@ def learn_rise(state: Any, x: float, at: float, w: float) -> float:
 def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
     """See `plain_drift.learn_rate`."""
     ones, weight = float(state[0]), float(state[1])
-    evidence = _evidence(state, 4, SHARES)
+    evidence = state[4] * SHARES[0] + state[5] * SHARES[1]  # of a rise
     trust = 1.0 if weight <= RATE_SURE else max(DOUBT / (DOUBT + evidence), RATE_SURE / weight)
     if weight >= CALM:
         p = (rate * RATE_WEIGHT + ones) / (RATE_WEIGHT + weight)
@@ -110,6 +114,32 @@ def learn_rate(state: Any, x: float, at: float, w: float, rate: float) -> float:
     return _evidence(state, 4, SHARES)
 
 
+@_compiled(_state, _state, _state, _kept, _tuple((_table, _state)), _given)
+def beside(vector: Any, shares: Any, kept: Any, tails: Any, between: Any) -> Any:
+    """See `plain_drift.beside`."""
+    (vectors, owned), (means, masses) = kept, tails
+    left, total = vector.copy(), np.empty_like(vector)
+    for person in range(len(shares)):
+        if shares[person] < SHARE_MIN:
+            continue
+        mass, slots = np.float32(0), len(masses) // len(shares)
+        total[:] = 0
+        for i in range(slots * person, slots * (person + 1)):
+            if masses[i] > 0:
+                mass += masses[i]
+                for k in range(len(total)):
+                    total[k] += masses[i] * means[i, k]
+        for i in range(len(owned)):
+            if owned[i, person] > 0:
+                mass += owned[i, person]
+                step = owned[i, person] * np.float32(VECTOR_STEP)
+                for k in range(len(total)):
+                    total[k] += step * vectors[i, k]
+        for k in range(len(total)):
+            left[k] -= shares[person] * total[k] / (mass + np.float32(1) / between[k])
+    return left
+
+
 @_compiled(_double, _state, types.Array(_int, 1, "C"), _kept, _int, _state)
 def stray(usual: Any, chosen: Any, kept: Any, person: int, vector: Any) -> float:
     """See `plain_drift.stray`."""
@@ -117,7 +147,9 @@ def stray(usual: Any, chosen: Any, kept: Any, person: int, vector: Any) -> float
     mass, total, square = 0.0, 0.0, 0.0
     for i in range(len(shares)):
         mass += shares[i, person]
-    scale = VECTOR_STEP / max(mass, VECTOR_STEP)
+    if mass < LATELY_MIN:
+        return math.nan
+    scale = VECTOR_STEP / mass
     for k in range(len(chosen)):
         lately = 0.0
         for i in range(len(shares)):

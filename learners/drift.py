@@ -26,9 +26,9 @@ __all__ = ["STARTS", "Level", "Rate", "Rise", "VisitMean", "threshold"]
 
 STARTS: Final = 1000.0  # values: beginnings of longer ago are forgotten; less dulls slow changes, more dulls e-values
 KEEP: Final = 1 - 1 / STARTS
-DOUBT: Final = 50.0  # evidence at which a value is learnt by half
+DOUBT: Final = 40.0  # evidence at which a value is learnt by half: more notices a rate later, less alarms wrongly more often
 EVIDENCE_MAX: Final = 1e12  # of one bet: enough for any decision, far from what a float cannot hold, soon lost again
-OVERSHOOT: Final = 0.7  # evidence does not stop at a threshold but jumps over it: that much lower, it is as rare as asked for
+OVERSHOOT: Final = 0.75  # evidence does not stop at a threshold but jumps over it: that much lower, it is as rare as asked for
 VALUE_MAX: Final = 1e100  # what squares to a number that a float still holds
 
 LEVEL_SURE: Final = 50.0  # values that are learnt wholly, and from then on this part of all: a wrong first guess mends itself
@@ -40,6 +40,7 @@ RATE_WEIGHT: Final = 10.0  # values' worth of the rate that is assumed at first
 RATE_SURE: Final = 30.0  # the same for Rate, of which there is less to learn: the more it learns, the later it notices
 CALM: Final = 20.0  # values before Rate bets: until then its level is the fleet's, which may not be this stream's
 RATIOS: Final = (3.0, 5.0, 0.4)  # bets of Rate: the odds multiplied by that
+RISES: Final = 2  # bets of Rate on a rise. Only these raise doubt: who doubts a fall, too, never forgets a rise that was passing
 GAINS: Final = tuple(ratio - 1 for ratio in RATIOS)
 SHARES: Final = (0.3, 0.3, 0.06)  # rises matter more; a third is held back, since a rate learnt from few ones is rough
 STAKE_MAX: Final = 0.9  # of what a bet has: what one value may lose it
@@ -50,10 +51,10 @@ VISIT_CORRELATION: Final = 0.3  # of two events of one visit, assumed
 def threshold(values_between_false_alarms: float) -> float:
     """The `log_e_value` at which to alarm, for at most one false alarm in so many values of a stream.
 
-    Promised for 0.7 of that (E[M] grows by at most 1 a value), measured to hold for all of it (docs/drift.md).
+    Promised for 0.75 of that (E[M] grows by at most 1 a value), measured to hold for all of it (docs/drift.md).
 
     >>> round(threshold(73_000), 2)
-    3.93
+    4.0
     """
     return math.log(OVERSHOOT * values_between_false_alarms / STARTS)
 
@@ -104,7 +105,7 @@ class _Detector:
         self._run *= (evidence - new) / (self._evidence * KEEP) if self._evidence else 1.0
         if self._run <= 1:
             self._run, self.since = 1.0, at
-        if evidence > EVIDENCE_MAX:
+        if max(bets) > EVIDENCE_MAX:
             self._run = min(self._run, EVIDENCE_MAX)
             bets = [min(bet, EVIDENCE_MAX) for bet in bets]
             evidence = _weighed(bets, self.SHARES)
@@ -113,12 +114,13 @@ class _Detector:
     def _stakes(self) -> tuple[float, ...]:
         return (self.since, self._run, *self._bets)
 
-    def _trust(self, learnt: float) -> float:
+    def _trust(self, learnt: float, evidence: float) -> float:
         """By how much to learn the next value, after so many, as one of the old kind: 1 without evidence, then less."""
-        return 1.0 if learnt <= self.SURE else max(DOUBT / (DOUBT + self._evidence), self.SURE / learnt)
+        return 1.0 if learnt <= self.SURE else max(DOUBT / (DOUBT + evidence), self.SURE / learnt)
 
 
 def _weighed(bets: Sequence[float], shares: Sequence[float]) -> float:
+    """The sum of bets by their shares; of fewer bets only their own."""
     return float(sum(map(operator.mul, bets, shares)))
 
 
@@ -174,7 +176,7 @@ class Level(_Detector):
             How many independent values this one is the mean of; at least 1 (see `VisitMean`).
         """
         off = _checked(x) - self.mean
-        trust = self._trust(self.count)
+        trust = self._trust(self.count, self._evidence)
         unit = self._unit(w)
         if unit:
             self._settle(self._factors(off / unit), at)
@@ -286,7 +288,7 @@ class Rate(_Detector):
         """Bet on a value, then learn it; parameters as of `Level`, but that `x` is within 0 to 1 (else ValueError)."""
         if not 0 <= x <= 1:
             raise ValueError(f"a detector of rates was given {x}: values are shares, within 0 to 1")
-        trust = self._trust(self.weight)
+        trust = self._trust(self.weight, _weighed(self._bets[:RISES], SHARES))
         if self.weight >= CALM:
             self._settle(self._factors(x, w), at)
         self.ones += trust * w * x

@@ -9,8 +9,8 @@ from typing import Final
 from . import plain, plain_drift
 
 __all__ = [
-    "COMPILED", "compare", "compare_kept", "drop", "expected", "fold", "follow", "learn_rate", "learn_rise", "project", "stray",
-    "unpack",
+    "COMPILED", "beside", "compare", "compare_kept", "drop", "expected", "fold", "follow", "learn_rate", "learn_rise", "project",
+    "stray", "unpack",
 ]  # fmt: skip
 
 
@@ -31,4 +31,4 @@ COMPILED: Final = _kernels is not plain
 compare, compare_kept, drop, expected, fold, follow, project, unpack = (
     getattr(_kernels, name) for name in ("compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack")
 )
-learn_rate, learn_rise, stray = (getattr(_of_drift, name) for name in ("learn_rate", "learn_rise", "stray"))
+beside, learn_rate, learn_rise, stray = (getattr(_of_drift, name) for name in ("beside", "learn_rate", "learn_rise", "stray"))

@@ -341,6 +341,12 @@ class SoftPrototypes:
         used = bisect_left(self.keys, key)
         return self._rows[0][:used], self._rows[-1][:used]
 
+    def beside(self, vector: Floats, shares: Sequence[float], key: int) -> Floats:
+        """What a vector (k,) has beside the places of those who made it, by their shares, as they were known before a key."""
+        between, (means, masses, _, _) = self._model[0], self._tails
+        left: Floats = kernels.beside(vector, np.array(shares, np.float32), self.kept_before(key), (means, masses), between)
+        return left
+
     def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
         """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
         rows = [self.keys.index(key) for key in keys]

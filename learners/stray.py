@@ -9,6 +9,7 @@ recording on, and its score is bounded.)
 """
 
 from functools import cache
+from math import isnan
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,6 @@ __all__ = ["DIMENSIONS", "Stray"]
 DIMENSIONS: Final = 16  # of a vector, evenly spread: a person changes in any of them
 USUALLY: Final = 100  # recordings in the mean of what is usual
 SEEN_MIN: Final = 8  # before that nothing is usual
-LATELY_MIN: Final = 2.0  # recordings kept of a person
 
 
 @cache
@@ -45,9 +45,10 @@ class Stray:
 
     def score_one(self, vector: Floats, kept: tuple[Codes, Floats], person: int) -> float | None:
         """How far a vector (k,) strays, `kept` being vectors and shares of what came before its visit; None: not known yet."""
-        if self.seen < SEEN_MIN or float(kept[1][:, person].sum()) < LATELY_MIN:
+        if self.seen < SEEN_MIN:
             return None
-        return float(kernels.stray(self._usual, self._chosen, kept, person, vector))
+        score = kernels.stray(self._usual, self._chosen, kept, person, vector)
+        return None if isnan(score) else score
 
     def learn_one(self, vector: Floats) -> None:
         """Count a vector in; of several that are alike (those of a visit) only one."""

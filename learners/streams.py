@@ -4,6 +4,7 @@ Law: a stream's numbers are at float32 precision at any time, so that one which 
 not. Machine code and classes give the same evidence, but for the last bits.
 """
 
+import math
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -43,7 +44,9 @@ class Stream(ABC):
         """Count a value of an event (number `at`) of a visit; when the next begins it bears on the e-value, which is returned."""
         if self._visits.events >= VISIT_MAX and self._visits.visit == visit:
             return self.e_value
-        done = self._visits.learn_one(round(max(-VALUE_MAX, min(x, VALUE_MAX)) / VALUE_STEP) * VALUE_STEP, visit)
+        if not -VALUE_MAX < x < VALUE_MAX:
+            x = math.copysign(VALUE_MAX, x)
+        done = self._visits.learn_one(round(x / VALUE_STEP) * VALUE_STEP, visit)
         if done is not None:
             self.e_value = self._learn(done[0], at, done[1])
         return self.e_value

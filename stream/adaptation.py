@@ -42,7 +42,7 @@ def _device(home: Home, policy: Policy, device: str, since: int) -> str | None:
             weights = 1 - owned[:, 0]
             space.set_offset(device, weights @ residuals / max(float(weights.sum()), 1.0))
             known.append(encoder)
-    return f"what the device adds is set to what it added since ({', '.join(known)})" if known else None
+    return f"its offset is measured anew, from what came since ({', '.join(known)})" if known else None
 
 
 def _person(home: Home, person_id: str) -> str | None:

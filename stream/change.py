@@ -39,10 +39,12 @@ def watch_event(turn: Turn, value: Recognition, probe: Probe, weighed: Weighed) 
     for encoder, heard in probe.raw.items():
         ear = device.ears.get(encoder) or _admitted(turn, device, encoder)
         if ear is not None:
-            loudest = max(loudest, ear.learn_one(heard.vector, visit, at))
-    for modality, column in attributed(weighed, drift.attribution, drift.sure):
-        encoder = next(e for e in probe.raw if turn.policy.encoders[e].modality == modality)
-        loudest = max(loudest, _stray(home, column, (encoder, probe.raw[encoder].vector), visit, at))
+            # Whoever spoke, a device adds the same: somebody who is alone for a week must not look like another microphone.
+            beside = home.spaces[encoder].beside(heard.vector, weighed.posterior[1:], visit)
+            loudest = max(loudest, ear.learn_one(beside, visit, at))
+        whose = attributed(weighed, turn.policy.encoders[encoder].modality, drift.attribution, drift.sure)
+        if whose is not None:
+            loudest = max(loudest, _stray(home, whose, (encoder, heard.vector), visit, at))
     day = int(probe.day)  # one value a day: who leaves a phone behind does so for a day
     for column, against in phone_against(weighed, drift.sure):
         loudest = max(loudest, _of_person(watch, names[column]).phone.learn_one(against, day, at))

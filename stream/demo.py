@@ -18,14 +18,14 @@ from rich.live import Live
 
 from .brokers import MemoryBroker, MemoryLog
 from .demo_scoreboard import Scoreboard
-from .demo_view import picture, plain_line, summary
+from .demo_view import news_line, picture, plain_line, summary
 from .fleet import alerts_of
 from .fleet_desk import SIGNALS, encoded
 from .neighbourhood import PARTITIONS, Neighbourhood, neighbourhood
 from .neighbourhood_life import BEGIN_MS, DAY_MS, HOUR_MS
 from .policy import Policy
 from .ports import Encoded
-from .records import OUTPUT_TOPICS, Signal
+from .records import OUTPUT_TOPICS, Alert, Signal
 from .report import Run, report
 from .report_run import read
 from .stores import MemoryStore
@@ -69,8 +69,11 @@ def demo(task: Demo) -> Path:
     board, stage = Scoreboard(truths, BEGIN_MS + DAY_MS, DAY_MS), _Stage(street)
     show = _show_live if task.live and console.is_terminal else _show_lines
     show(console, stage, board, task.days)
-    page = report(Run(street.records, stage.outputs + stage.alerts(), truths, street.stories), task.out)
+    alerts = stage.alerts()
+    page = report(Run(street.records, stage.outputs + [encoded(alert) for alert in alerts], truths, street.stories), task.out)
     console.print(summary(board, time.perf_counter() - begun_s, len(street.records)))
+    for alert in (a for a in alerts if a.state == "opened"):
+        console.print(f"\n[bold red]Alert:[/bold red] {alert.summary} {alert.suggested_action}", soft_wrap=True, highlight=False)
     console.print(f"\nThe report, one file to open in any browser: [bold]{page}[/bold]", soft_wrap=True, highlight=False)
     if task.open_report:
         webbrowser.open(page.resolve().as_uri())
@@ -101,10 +104,10 @@ class _Stage:
             board.saw(read(Run(records, published)))
             yield (number + 1) * SLICE_MS
 
-    def alerts(self) -> list[Encoded]:
+    def alerts(self) -> list[Alert]:
         """What the fleet stage makes of all that the homes told of change."""
         told = [Signal.model_validate_json(e.value or b"") for e in self.outputs if e.topic == SIGNALS]
-        return [encoded(alert) for alert in alerts_of(told, Policy().alerting)]
+        return list(alerts_of(told, Policy().alerting))
 
     def _published(self) -> list[Encoded]:
         """What became visible since the last look, per topic and partition in order."""
@@ -121,6 +124,8 @@ def _show_lines(console: Console, stage: _Stage, board: Scoreboard, days: int) -
     said = 0
     for now_ms in stage.play(board):
         day = (now_ms - board.begin_ms) // board.day_ms
+        while board.news:
+            console.print(news_line(day + 1, days, board.news.popleft()), highlight=False)
         if day // 7 > said:
             said = day // 7
             console.print(plain_line(board, day, days), highlight=False)

@@ -6,8 +6,9 @@ Law: it sees only what any consumer of the topics sees, plus the truth to mark a
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from .report_change import kind_of, subject_of
 from .report_run import Answer, EventKey, Reading, Said, in_words
 
 __all__ = ["Remark", "Scoreboard"]
@@ -16,7 +17,7 @@ REMARKS_MAX: Final = 40  # the latest ones; no terminal shows more
 
 
 class Remark(NamedTuple):
-    """A piece of feedback and what became of it, in words."""
+    """A piece of feedback, or a change that a home noticed, and what became of it, in words."""
 
     household_id: str
     source: str
@@ -38,6 +39,7 @@ class Scoreboard:
     changes: int = 0  # alarms of homes
     labelled: set[EventKey] = field(default_factory=set)
     dead: Counter[str] = field(default_factory=Counter)  # by reason
+    news: deque[str] = field(default_factory=lambda: deque(maxlen=REMARKS_MAX))  # alarms that nobody took out yet, as a line each
     latest: dict[str, Answer] = field(default_factory=dict)  # by household
     remarks: deque[Remark] = field(default_factory=lambda: deque(maxlen=REMARKS_MAX))
     right: Counter[str] = field(default_factory=Counter)  # by household
@@ -61,13 +63,24 @@ class Scoreboard:
             self.said += 1
             self.remarks.append(_remark(said, reading, before))
         self.labelled.update(reading.labels)
-        self.changes += sum(bool(s.get("evidence")) and not s.get("adapted") for told in reading.signals.values() for s in told)
+        for household_id, told in reading.signals.items():
+            for signal in told:
+                self._noticed(household_id, signal)
         self.dead.update(value["reason"] for _, _, value in reading.dead)
 
     def is_right(self, answer: Answer) -> bool | None:
         """Whether an answer put the right person first; None when nobody knows."""
         truth = self.truths.get(answer.key)
         return None if truth is None else answer.best == truth
+
+    def _noticed(self, household_id: str, signal: Mapping[str, Any]) -> None:
+        kind, subject = kind_of(signal), subject_of(signal)
+        if kind == "alarm":
+            self.changes += 1
+            self.news.append(f"{household_id}: something changed: {subject}")
+            self.remarks.append(Remark(household_id, "home", f"changed: {subject}", "alarm"))
+        elif kind == "done":
+            self.remarks.append(Remark(household_id, "home", f"{subject}: {signal['adapted']}", "adapted"))
 
     def _answered(self, answer: Answer) -> None:
         self._known[answer.key] = answer

@@ -16,7 +16,7 @@ from rich.text import Text
 from .demo_scoreboard import Scoreboard
 from .records import GUEST
 
-__all__ = ["picture", "plain_line", "summary"]
+__all__ = ["news_line", "picture", "plain_line", "summary"]
 
 TIER_STYLES: Final = ("dim", "cyan", "blue", "green", "bold green", "bold green")
 TIER_NAMES: Final = ("unknown", "present", "personal", "private", "purchase", "protected")
@@ -82,7 +82,7 @@ def _remarks(board: Scoreboard, rows: int, *, wide: bool) -> RenderableType:
     for remark in list(board.remarks)[-rows:]:
         outcome = Text(remark.outcome, "dim" if remark.outcome == "noted" else "yellow")
         table.add_row(f"{remark.household_id} {remark.source}" if wide else remark.household_id, remark.words, outcome)
-    return Panel(table, title="what people say, and what it changes", title_align="left", border_style="dim")
+    return Panel(table, title="what is said and noticed, and what it changes", title_align="left", border_style="dim")
 
 
 def _foot(board: Scoreboard) -> RenderableType:
@@ -110,6 +110,11 @@ def plain_line(board: Scoreboard, day: int, days: int) -> str:
         f"day {day:3d} of {days}: {board.answers:6,} answers, {board.share_right:6.1%} right first, "
         f"{board.said:4,} remarks, {board.revised:4,} revised"
     )
+
+
+def news_line(day: int, days: int, news: str) -> str:
+    """A change that a home noticed, between the lines of progress."""
+    return f"day {day:3d} of {days}: {news}"
 
 
 def summary(board: Scoreboard, seconds: float, records: int) -> Table:

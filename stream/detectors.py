@@ -40,13 +40,13 @@ def rate_of(kind: str) -> Rates:
 
 @dataclass(slots=True)
 class Ear:
-    """One encoder on one device: where its vectors usually are, and whether they moved from there."""
+    """One encoder on one device: what its vectors usually have beside those who made them, and whether that moved."""
 
     shift: Shift
     moved: Rises = field(default_factory=Rises)
 
     def learn_one(self, vector: Floats, visit: int, at: int) -> float:
-        """Learn a vector of event `at`, the first of a visit or one more; the evidence that the device changed."""
+        """Learn what event `at`, the first of a visit or one more, has beside its people; the evidence of a change."""
         score = self.shift.score_one(vector)
         if score is not None:
             self.moved.learn_one(score, visit, at)

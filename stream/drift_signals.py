@@ -104,8 +104,8 @@ def _decide(turn: Turn, value: Recognition, alarm: Alarm, parts: dict[Subject, f
     if stands:
         e_value = _e_value_at_least(home.watch, subject, total)
         done = adapt(turn, subject, alarm.since) if turn.policy.drift.adapting else None
-        home.watch.reset(subject)
         _signal(turn, value, subject, _Word(e_value, beliefs, done or "it is watched anew"))
+        home.watch.reset(subject)
 
 
 def _say_if_due(turn: Turn, value: Recognition, subject: Subject, e_value: float) -> bool:

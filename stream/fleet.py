@@ -95,7 +95,7 @@ def advance(fleet: Fleet, now: int, policy: Alerting) -> list[Alert]:
 def obey(fleet: Fleet, command: Command) -> list[Alert]:
     """Do at once what an operator says of an alert. Of an alert that is unknown or closed, nothing can be said.
 
-    An operator's clock may be ahead of event time, in a replay by years; it does not make an alert younger than the newest signal.
+    Their clock may be ahead of event time; that makes no alert younger than the newest signal.
     """
     case = next((case for case in fleet.cases.values() if case.alert.alert_id == command.alert_id), None)
     alert = None if case is None else obey_case(case, command, min(command.given_at, fleet.stream_time))

@@ -121,6 +121,7 @@ class Shift:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(_WAITING_MAX)
         self._saved: deque[tuple[float, list[Any]]] = deque()  # when, and events that are not acknowledged yet
         self._turned_s = time.monotonic()
+        self._lag = 0
         self.app: Any = None
 
     async def serve(self, folder: Path) -> None:
@@ -154,7 +155,9 @@ class Shift:
             signal = self._desk.take(self._record(event.message))
             if signal is not None:
                 self._tide.saw(signal, event.message.partition)
-        self._desk.decide(self._tide.reached(await self._sounded(), self._desk.fleet.stream_time, now_s))
+        sounding = await self._sounded()
+        self._lag = sounding.lag
+        self._desk.decide(self._tide.reached(sounding, self._desk.fleet.stream_time, now_s))
         await asyncio.to_thread(self._desk.settle)
         self._saved.append((now_s, events))
         while self._saved and self._saved[0][0] <= now_s - _ACKNOWLEDGED_AFTER_S:
@@ -210,6 +213,7 @@ class Shift:
             yield Sample("kithkin_fleet_signals", fleet.counts.get(what, 0), (what,))
         yield Sample("kithkin_fleet_decisions", fleet.counts.get("decision", 0))
         yield Sample("kithkin_fleet_withheld", fleet.counts.get("withheld", 0))
+        yield Sample("kithkin_fleet_lag", self._lag)
         yield Sample("kithkin_fleet_homes", len(fleet.homes))
         standing = [case.alert.severity for case in fleet.cases.values() if case.standing]
         for severity in ("low", "medium", "high"):
@@ -220,6 +224,7 @@ class Shift:
 def _app(wiring: Wiring, folder: Path) -> Any:
     """A Faust app that consumes and shows, and makes no topics."""
     try:
+        import cramjam  # noqa: F401  # without it Faust reads nothing that was compressed with lz4
         import faust
     except ImportError as error:
         raise ConfigError("fleet", error.name, "not installed", "installed: pip install kithkin[fleet]") from error

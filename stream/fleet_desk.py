@@ -129,6 +129,11 @@ class Sounding(NamedTuple):
     ends: Mapping[int, int]
     taken: Mapping[int, int]
 
+    @property
+    def lag(self) -> int:
+        """Records of signals that were not fetched yet."""
+        return sum(max(0, end - self.fetched[partition]) for partition, end in self.ends.items())
+
 
 class Tide:
     """Up to which event time all signals are known, over partitions that are not read at the same pace.

@@ -135,6 +135,7 @@ class Panel(NamedTuple):
     enrolled: list[bool]
     calibrated: list[tuple[int, Recalibration]]  # of whom claims have taught something
     phones: list[tuple[str, int, PhoneReliability]]  # registered to somebody of the home: id, column, trust
+    unanchored: bool  # whether somebody present never enrolled
 
 
 @dataclass(slots=True)
@@ -184,6 +185,7 @@ class Home:
                 list(columns), [p.present for p in self.people], [bool(p.enrolled) for p in self.people],
                 [(column, p.live) for column, p in enumerate(self.people) if p.live.learnt],
                 [(i, columns[r.person_id], r.reliability) for i, r in latest if r.person_id in columns],
+                any(p.present and not p.enrolled for p in self.people),
             )  # fmt: skip
         return self.known
 
@@ -202,7 +204,7 @@ class Home:
     @property
     def unanchored(self) -> bool:
         """Whether somebody of the household never enrolled, so that kept events are weighed anew now and then."""
-        return any(here and not enrolled for here, enrolled in zip(self.panel.present, self.panel.enrolled, strict=True))
+        return self.panel.unanchored
 
     def row(self, event_id: str) -> Row | None:
         """The ledger's row of an event."""

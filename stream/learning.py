@@ -151,7 +151,8 @@ def fold(home: Home, row: Row) -> None:
     if let_go(home, row):
         reshare(home, row, shares_of(home, row, row.evidence))
         recalibrate(home)
-    if teaches(home, row):
+    taught = teaches(home, row)
+    if taught:
         for column, person in enumerate(home.people):
             base = person.calibrated()
             _calibrate(base, row, column)
@@ -167,7 +168,7 @@ def fold(home: Home, row: Row) -> None:
             del home.folded[next(iter(home.folded))]
     oldest = home.rows[0] is row
     home.rows.remove(row)
-    if not oldest:
+    if taught and not oldest:
         recalibrate(home)
 
 

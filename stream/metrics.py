@@ -66,6 +66,7 @@ FLEET_METRICS: Final[Mapping[str, Metric]] = {
     "kithkin_fleet_signals": Metric("counter", "Signals, by what became of them: taken, duplicate, late, …", ("outcome",)),
     "kithkin_fleet_decisions": Metric("counter", "Decisions made, one for each window of event time."),
     "kithkin_fleet_withheld": Metric("counter", "Alerts not opened, because their household had its share of the month."),
+    "kithkin_fleet_lag": Metric("gauge", "Signals not fetched yet."),
     "kithkin_fleet_homes": Metric("gauge", "Homes that spoke within the policy's memory."),
     "kithkin_fleet_alerts_standing": Metric("gauge", "Alerts that are open.", ("severity",)),
     "kithkin_fleet_decided_at_seconds": Metric("gauge", "Event time of the latest decision, seconds since the Unix epoch."),

@@ -3,7 +3,9 @@
 const DAY = 86400000;
 const TIER = ["unknown", "present", "personal", "private", "purchase", "protected"];
 const DASHES = ["", "5 3", "1 3"];
-const HAPPENED = {join: "joins", leave: "leaves", erase: "erased", phone: "phone", device: "device", change: "noticed", enrol: "enrolled", "dead letter": "✕"};
+const HAPPENED = {join: "joins", leave: "leaves", erase: "erased", phone: "phone", device: "device", done: "adapted", enrol: "enrolled", "dead letter": "✕",
+  "alert updated": "updated", "alert resolved": "resolved", "alert expired": "expired"};
+const BAD = ["dead letter", "alarm", "alert"];
 
 /* ---- words and numbers ---- */
 
@@ -103,10 +105,12 @@ function sparkline(home) {
     "right answers by day", {preserveAspectRatio: "none", style: "width:100%"});
 }
 
+const alerted = home => home.change.marks.some(mark => mark.kind === "alert");
+
 function street() {
   $("street").innerHTML = run.homes.map((home, i) => `<button class="house" data-home="${i}">
     <header>${houseIcon(home)}<b>${safe(home.id)}</b><i>${home.right === null ? "" : percent(home.right)}</i></header>
-    <p>${safe(home.story)}</p>${home.judged ? sparkline(home) : ""}</button>`).join("");
+    <p>${alerted(home) ? '<span class="tag bad">alert</span> ' : ""}${safe(home.story)}</p>${home.judged ? sparkline(home) : ""}</button>`).join("");
   $("choice").innerHTML = run.homes.map((home, i) => `<option value="${i}">${safe(home.id)}</option>`).join("");
   $("choice").onchange = event => pick(+event.target.value);
   $("street").onclick = event => {
@@ -119,7 +123,9 @@ function street() {
 
 /* ---- one home ---- */
 
-let chosen = Math.max(0, run.homes.findIndex(home => "#" + home.id === location.hash));
+/* The home that was asked for, else the first of which there is an alert. */
+const asked = run.homes.findIndex(home => "#" + home.id === location.hash);
+let chosen = Math.max(0, asked < 0 ? run.homes.findIndex(alerted) : asked);
 
 function pick(index) {
   history.replaceState(null, "", "#" + run.homes[index].id);
@@ -157,14 +163,22 @@ function toldOfEvent(home, [t, lane, best, pBest, p, tier, isNamed, revised, see
   ].filter(Boolean).join("<br>");
 }
 
-/* Happenings whose words would lie on each other, in one group. */
+/* What happened, in groups so far apart that the words over them do not lie on each other. */
+const LETTER = 6.2;  // pixels, about
+const wide = group => group.words.join(", ").length * LETTER;
 function together(happenings, x) {
   const groups = [];
   for (const h of happenings) {
-    const last = groups.at(-1);
-    last && x(h.t) - x(last[0].t) < 24 ? last.push(h) : groups.push([h]);
+    const word = HAPPENED[h.kind] || h.kind, last = groups.at(-1);
+    if (!last || x(h.t) > last.x + wide(last) + LETTER) groups.push({x: x(h.t), all: [h], words: [word]});
+    else if (last.all.push(h) && !last.words.includes(word)) last.words.push(word);
   }
   return groups;
+}
+
+/* The words of a group, beginning at its place or ending with the plot. */
+function label(group, y, right, fill) {
+  return text(Math.max(0, Math.min(group.x - 3, right - wide(group))), y, safe(group.words.join(", ")), {style: `fill:var(--${fill})`});
 }
 
 function lanes(home) {
@@ -195,11 +209,10 @@ function lanes(home) {
 
   const later = home.happenings.filter(h => h.t > run.begin + 1.5 * DAY);  // the first evening would fill the margin
   for (const group of together(later, x)) {
-    const cx = x(group[0].t), bad = group.every(h => h.kind === "dead letter");
-    const label = [...new Set(group.map(h => HAPPENED[h.kind] || safe(h.kind)))].join(", ");
+    const cx = group.x, bad = group.all.every(h => h.kind === "dead letter");
     parts.push(line(cx, top - 8, cx, bottom - gap, "var(--soft)", {"stroke-dasharray": "3 3", opacity: bad ? .25 : .7}));
-    parts.push(text(cx, top - 12, label, {"text-anchor": "middle", style: `fill:var(--${bad ? "bad" : "ink"})`}));
-    points.push({x: cx, y: top - 14, tip: () => group.map(h => `${clock(h.t)}: ${safe(h.text)}`).join("<br>")});
+    parts.push(label(group, top - 12, w, bad ? "bad" : "ink"));
+    points.push({x: cx, y: top - 14, tip: () => group.all.map(h => `${clock(h.t)}: ${safe(h.text)}`).join("<br>")});
   }
 
   for (const f of home.feedback) {
@@ -260,41 +273,45 @@ function remarks(home) {
 
 function happened(home) {
   const dead = home.happenings.filter(h => h.kind === "dead letter").length;
-  $("happened-note").textContent = "Joining, leaving, phones, devices" + (dead ? `, and ${plural(dead, "record")} that nobody could read.` : ".");
-  $("happened").innerHTML = home.happenings.map(h => entry(h.t, h.text, h.kind, h.kind === "dead letter",
+  $("happened-note").textContent = "Joining, leaving, phones, devices, what was noticed" + (dead ? `, and ${plural(dead, "record")} that nobody could read.` : ".");
+  $("happened").innerHTML = home.happenings.map(h => entry(h.t, h.text, h.kind, BAD.includes(h.kind),
     h.others ? ` <span class="note">${plural(h.others, "answer")} revised</span>` : "")).join("");
 }
 
 function changes(home) {
-  const {lines, marks, alarm} = home.change, w = Math.max(280, $("change").clientWidth), h = 190, left = 44, right = 10;
+  const {lines, marks, alarm} = home.change, w = Math.max(280, $("change").clientWidth), h = 210, left = 52, right = 10, floor = h - 28;
   $("change-card").hidden = !lines.length;
   if (!lines.length) return;
   const top = Math.max(alarm + 2, ...lines.flatMap(l => l.points.map(p => p[1]))), low = -3, points = [];
-  const x = t => left + share(t) * (w - left - right), y = v => 16 + (top - v) / (top - low) * (h - 46), parts = [calendar(x, 10, h - 28)];
-  for (const v of [0, 5, 10, 15, 20].filter(v => v < top)) {
-    parts.push(line(left, y(v), w - right, y(v), "var(--faint)"), text(left - 6, y(v) + 4, v, {"text-anchor": "end"}));
+  const x = t => left + share(t) * (w - left - right), y = v => 30 + (top - v) / (top - low) * (floor - 30), parts = [calendar(x, 24, floor)];
+  for (let times = 1; Math.log(times) < top; times *= 10) {
+    const at = y(Math.log(times));
+    parts.push(line(left, at, w - right, at, "var(--faint)"), text(left - 6, at + 4, factor(times), {"text-anchor": "end"}));
   }
   parts.push(line(left, y(alarm), w - right, y(alarm), "var(--bad)", {"stroke-dasharray": "4 4"}));
-  parts.push(text(w - right, y(alarm) - 5, "alarm", {"text-anchor": "end", style: "fill:var(--bad)"}));
+  parts.push(text(left + 4, y(alarm) - 5, "alarm", {style: "fill:var(--bad)"}));
+  for (const m of marks) parts.push(line(x(m.t), 24, x(m.t), floor, ofMark(m), {opacity: .5}));
+  for (const group of together(marks, x)) {
+    parts.push(label(group, 16, w, "ink"));
+    points.push({x: group.x, y: 14, tip: () => group.all.map(m => `${clock(m.t)}: ${safe(m.text)}`).join("<br>")});
+  }
   lines.forEach((l, i) => {
-    const at = l.points.map(([t, v]) => [x(t), y(v)]);
-    parts.push(path(trail(at), `var(--p${i % 8})`));
+    const at = l.points.map(([t, v]) => [x(t), y(v)]), fill = `var(--p${i % 8})`;
+    parts.push(path(trail(at), fill));
     l.points.forEach(([t, v], n) => {
-      parts.push(circle(...at[n], 2.2, {fill: `var(--p${i % 8})`}));
-      points.push({x: at[n][0], y: at[n][1], tip: () => `<b>${safe(l.name)}</b> · ${clock(t)}<br>evidence ${v <= low ? "none" : v.toFixed(1) + " nats"}`});
+      parts.push(circle(...at[n], 2.4, {fill}));
+      points.push({x: at[n][0], y: at[n][1], tip: () => `<b>${safe(l.name)}</b> · ${clock(t)}<br>${v < 0 ? "no evidence of change" : `evidence: ${factor(Math.exp(v))}`}`});
     });
   });
-  for (const m of marks) {
-    const fill = m.kind === "done" ? "var(--accent)" : "var(--bad)";
-    parts.push(line(x(m.t), 14, x(m.t), h - 28, fill, {opacity: .5}), triangle(x(m.t), 6, fill, fill));
-    points.push({x: x(m.t), y: 9, tip: () => `<b>${m.kind}</b> · ${clock(m.t)}<br>${safe(m.text)}`});
-  }
-  $("change-note").textContent = marks.length ? marks.map(m => `${clock(m.t)}: ${m.text}.`).join(" ").replaceAll("..", ".")
-    : "Notable for a while, and never enough for an alarm.";
   const key = lines.map((l, i) => `<span><span class="dot" style="background:var(--p${i % 8})"></span>${safe(l.name)}</span>`);
   $("change").innerHTML = svg(w, h, parts.join(""), "evidence of change over time") + `<div class="key">${key.join("")}</div>`;
+  $("change-marks").innerHTML = marks.map(m => entry(m.t, m.text, HAPPENED[m.kind] || m.kind, BAD.includes(m.kind), "")).join("")
+    || '<li class="note">Notable for a while, and never enough for an alarm.</li>';
   nearest($("change"), points);
 }
+
+const factor = times => `${Math.round(times).toLocaleString("en")} ×`;
+const ofMark = mark => BAD.includes(mark.kind) ? "var(--bad)" : "var(--accent)";
 
 function drift(home) {
   const w = Math.max(280, $("drift").clientWidth), row = 78, tall = row - 26, left = 84, gap = 60, right = 34, narrow = w < 520;

@@ -51,7 +51,7 @@ def _payload(run: Run, reading: Reading, answers: list[Judged]) -> dict[str, Any
     homes = [home(household, reading, run, of_home[household]) for household in reading.households]
     return {
         "begin": begin_ms, "end": end_ms, "judged": bool(answers), "homes": homes,
-        "headline": _headline(homes, answers), "lead": _lead(homes, answers),
+        "headline": _headline(homes, answers), "lead": f"{_lead(homes, answers)} {_alerted(reading)}".strip(),
         "tiles": _tiles(reading, homes, answers), "calibration": calibration(answers), "tiers": tiers(answers) if answers else [],
         "days": days(answers, begin_ms),
     }  # fmt: skip
@@ -97,8 +97,18 @@ def _lead(homes: Sequence[dict[str, Any]], answers: Sequence[Judged]) -> str:
     if answers:
         parts.append(f"{_count(lies, 'claim')} {'was' if lies == 1 else 'were'} not true.")
         hardest = min((h for h in homes if h["judged"]), key=lambda h: h["right"])
-        parts.append(f"The hardest home was {hardest['id']}: {hardest['story'] or 'right in ' + _of_hundred(hardest['right'])}")
+        why = hardest["story"] or f"right in {_of_hundred(hardest['right'])}."
+        parts.append(f"The hardest home was {hardest['id']}: {why}")
     return " ".join(parts)
+
+
+def _alerted(reading: Reading) -> str:
+    """What people were alerted to, if they were."""
+    opened = [a["summary"] for a in reading.alerts if a["state"] == "opened"]
+    if not opened:
+        return ""
+    raised = "An alert was raised:" if len(opened) == 1 else f"{len(opened)} alerts were raised; the first:"
+    return f"{raised} {opened[0]}"
 
 
 def _tiles(reading: Reading, homes: Sequence[dict[str, Any]], answers: Sequence[Judged]) -> list[dict[str, str]]:
@@ -114,11 +124,14 @@ def _tiles(reading: Reading, homes: Sequence[dict[str, Any]], answers: Sequence[
             _tile(_percent(share_right(guests)), "guests seen as guests", f"of {_count(len(guests), 'guest event')}"),
             _tile(_percent(wrong / len(answers)), "named wrongly", "somebody was named (level 2 or above) and it was not them"),
         ]
+    alarms = sum(mark["kind"] == "alarm" for h in homes for mark in h["change"]["marks"])
+    alerts = _count(len({a["alert_id"] for a in reading.alerts}), "alert")
     known, true = sum(h["labels"]["known"] for h in homes), sum(h["labels"]["true"] for h in homes)
     told = f"{_percent(true / known)} of them true" if known else "events labelled without asking"
     return [
         *tiles,
         _tile(f"{len(reading.labels):,}", "labels for free", told),
+        _tile(f"{alarms:,}", "changes noticed", f"{alerts} to the people who look after homes"),
         _tile(f"{len(reading.dead):,}", "unreadable records", "kept as dead letters with the reason"),
     ]
 
@@ -130,5 +143,3 @@ def _tile(value: str, name: str, note: str) -> dict[str, str]:
 def _percent(share: float) -> str:
     """A share in %, with a second decimal where one would round it away."""
     return "–" if math.isnan(share) else f"{100 * share:.{2 if 0 < share < 0.01 else 1}f} %"
-
-

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .records import GUEST
-from .report_change import change, noticed
+from .report_change import change
 from .report_drift import drift
 from .report_measures import Judged, confusion, share_right
 from .report_run import Answer, EventKey, Reading, Run, Said, in_words
@@ -33,18 +33,19 @@ def home(household_id: str, reading: Reading, run: Run, answers: Sequence[Judged
     people = _people(household_id, reading)
     cut = _Cut(household_id, reading, people, run.truths)
     feedback = [_change(cut, said) for said in reading.said.values() if said.household_id == household_id]
+    changed = change(reading.signals.get(household_id, []), [a for a in reading.alerts if household_id in a["members"]])
+    noticed = [_happening(mark["t"], mark["kind"], mark["text"]) for mark in changed["marks"]]
     return {
         "id": household_id, "story": run.stories.get(household_id, ""), "people": people,
         "right": None if not answers else share_right(answers), "judged": len(answers),
         "events": _events(cut), "feedback": [f for f in feedback if f["event"]],
         "happenings": sorted(
-            [f for f in feedback if not f["event"]] + _dead(cut) + _devices(cut) + _changes(cut), key=lambda h: h["t"]
+            [f for f in feedback if not f["event"]] + _dead(cut) + _devices(cut) + noticed, key=lambda h: h["t"]
         ),
         "confusion": confusion(answers, people) if answers else [],
         "profiles": [drift(person, reading.profiles[household_id, person]) for person in people
                      if (household_id, person) in reading.profiles],
-        "labels": _labels(cut),
-        "change": change(reading.signals.get(household_id, []), [a for a in reading.alerts if household_id in a["members"]]),
+        "labels": _labels(cut), "change": changed,
     }  # fmt: skip
 
 
@@ -151,12 +152,6 @@ def _devices(cut: _Cut) -> list[dict[str, Any]]:
             out.append(_happening(value["observed_at"], "device", f"{device}: " + ", ".join(changed)))
             known[device] = now
     return out
-
-
-def _changes(cut: _Cut) -> list[dict[str, Any]]:
-    """What the home noticed to have changed, and what it did about it."""
-    own = [s for s in cut.reading.signals.get(cut.household_id, []) if s.get("evidence") or s.get("adapted")]
-    return [_happening(s["observed_at"], "change", noticed(s)) for s in own]
 
 
 def _labels(cut: _Cut) -> dict[str, int]:

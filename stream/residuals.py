@@ -5,6 +5,8 @@ them, a phone with its owner where voice and face are; so a person's voice that 
 """
 
 from collections.abc import Iterator, Sequence
+from math import exp
+from operator import sub
 from typing import Final, Literal
 
 from learners.fusion import softmax
@@ -20,14 +22,12 @@ PHONE_LLR_MIN: Final = 0.5  # nats: less is no word for its owner
 SURE_AT_ALL_MIN: Final = 0.5  # of an answer: where it is less, nothing but habits is not sure either, for they say little
 
 
-def attributed(weighed: Weighed, attribution: Attribution, sure: float) -> Iterator[tuple[str, int]]:
-    """(modality, column) of voice and face, where who it was is at least so `sure`."""
-    for modality in ("voice", "face"):
-        llr = weighed.llr.get(modality)
-        if llr is not None and (attribution == "others" or max(weighed.posterior) >= sure):
-            column = _surely(_without(weighed, llr) if attribution == "others" else weighed.posterior, sure)
-            if column is not None:
-                yield modality, column
+def attributed(weighed: Weighed, modality: str, attribution: Attribution, sure: float) -> int | None:
+    """The column of whose voice or face it was, where that is at least so `sure`."""
+    llr = weighed.llr.get(modality)
+    if llr is None:
+        return None
+    return _surely(weighed.posterior, sure) if attribution == "own" else _surely_without(weighed, llr, sure)
 
 
 def claimed(row: Row) -> int | None:
@@ -42,7 +42,7 @@ def phone_against(weighed: Weighed, sure: float) -> Iterator[tuple[int, float]]:
     """
     if weighed.phones and ("voice" in weighed.llr or "face" in weighed.llr):
         llr = weighed.llr["phone"]
-        blind = _without(weighed, llr, weighed.stranger_llr)
+        blind = softmax(_without(weighed, llr, weighed.stranger_llr))
         near: dict[int, float] = {}
         for column, of_phone, _ in weighed.phones:
             near[column] = max(of_phone, near.get(column, of_phone))
@@ -59,14 +59,23 @@ def unlike_habits(weighed: Weighed, sure: float) -> tuple[int, float] | None:
     llr = weighed.llr.get("habit")
     if llr is None or max(weighed.posterior) < SURE_AT_ALL_MIN:
         return None
-    column = _surely(_without(weighed, llr), sure)
+    column = _surely_without(weighed, llr, sure)
     return None if column is None else (column, float(llr[column] < 0))
 
 
 def _without(weighed: Weighed, llr: Sequence[float], of_guest: float = 0.0) -> list[float]:
-    """The posterior that all but one sensor make."""
-    logits = weighed.logits
-    return softmax([logits[0] - of_guest, *[a - b for a, b in zip(logits[1:], llr, strict=True)]])
+    """The logits that all but one sensor make."""
+    guest, *members = weighed.logits
+    return [guest - of_guest, *map(sub, members, llr)]
+
+
+def _surely_without(weighed: Weighed, llr: Sequence[float], sure: float) -> int | None:
+    """`_surely` of the posterior that all but one sensor make, of which only the greatest is needed."""
+    logits = _without(weighed, llr)
+    most = max(logits)
+    if logits[0] == most or sure * sum([exp(x - most) for x in logits]) > 1:
+        return None
+    return logits.index(most) - 1
 
 
 def _surely(posterior: Sequence[float], sure: float) -> int | None:

@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from itertools import islice
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from typer.testing import CliRunner
 from stream.alerts import Only, subscribe
 from stream.brokers.kafka import producer
 from stream.cli import app
+from stream.cluster.processes import until
 from stream.commands.alerts import line_of, shown
 from stream.errors import ConfigError
 from stream.fleet import Fleet
@@ -28,7 +32,7 @@ from .conftest import ROOT, Running
 from .fleet_signals import signal
 from .test_fleet import firmware, heard, quiet
 
-SINGLE, SHARED = "h", "firmware"
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +155,45 @@ def test_as_json_every_state_is_a_line(wiring: Wiring, published: list[Alert]) -
     assert [Alert.model_validate_json(line) for line in run(wiring, "--json").stdout.splitlines()] == published
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--cause", "device"], [0, 2]),
+        (["--severity", "high"], [1, 3]),
+        (["--household", "h", "--severity", "medium"], [0, 2]),
+        (["--since", "2025-11-21T18:00"], [2, 3]),
+        (["--since", "1m"], []),
+    ],
+    ids=lambda told: " ".join(map(str, told)),
+)
+def test_of_all_changes_those_that_were_asked_for_are_told(
+    flags: list[str], expected: list[int], wiring: Wiring, published: list[Alert]
+) -> None:
+    publish(wiring, published)
+    assert run(wiring, *flags).stdout.splitlines() == [line_of(published[number]) for number in expected]
+
+
+def test_changes_are_followed_as_they_come(wiring: Wiring, published: list[Alert], tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    follow = [sys.executable, "-m", "stream.cli", "alerts", "--follow", "--json"]
+    with said.open("w") as output:
+        process = subprocess.Popen([*follow, "--broker", wiring.broker, "--prefix", wiring.prefix], stdout=output)
+    try:
+        for number, alert in enumerate(published, 1):
+            publish(wiring, [alert])
+            assert until(lambda count=number: said.read_text().count("\n") == count, PATIENCE_S)
+    finally:
+        process.send_signal(SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+    assert [Alert.model_validate_json(line) for line in said.read_text().splitlines()] == published
+
+
+def test_a_severity_that_there_is_not_is_refused(wiring: Wiring) -> None:
+    told = run(wiring, "--severity", "grave")
+    assert told.exit_code == 2
+    assert "low, medium or high" in told.stderr
+
+
 def test_an_attribute_without_a_value_is_refused(wiring: Wiring) -> None:
     told = run(wiring, "--attribute", "firmware")
     assert told.exit_code == 2
@@ -163,6 +206,15 @@ def test_a_terminal_has_the_newest_state_of_each_what_stands_first(published: li
     text = console.export_text()
     assert text.index("Roll back firmware 2.1.") < text.index("resolved")
     assert "opened" not in text
+
+
+def test_a_live_table_has_the_colour_of_severity_and_changes_with_each_alert(published: list[Alert]) -> None:
+    console = Console(width=160, force_terminal=True, color_system="truecolor", file=StringIO())
+    shown(iter(published[:2]), console, live=True)
+    drawn = console.file.getvalue()
+    assert f"\x1b[33m{published[0].summary}" in drawn
+    assert f"\x1b[1;31m{published[1].summary}" in drawn
+    assert drawn.count(published[0].summary) >= 2
 
 
 # ---- the webhook

@@ -11,7 +11,7 @@ from stream.demo_scoreboard import Scoreboard
 from stream.demo_view import picture, plain_line
 from stream.neighbourhood_life import BEGIN_MS, DAY_MS
 from stream.ports import Encoded
-from stream.records import Cause, Correct, Identity, Record
+from stream.records import Cause, Correct, Identity, Record, Signal
 from stream.report_run import Run, read
 
 NOON_MS = BEGIN_MS + DAY_MS + DAY_MS // 2
@@ -25,6 +25,19 @@ def answer(event_id: str, posterior: dict[str, float], tier: int = 0, revision: 
         cause=Cause(topic="feedback" if revision else "recognitions", partition=0, offset=0),
     )  # fmt: skip
     return Encoded("identities", 0, NOON_MS, b"h", value.model_dump_json().encode())
+
+
+def noticing() -> Scoreboard:
+    """A scoreboard that saw a home alarm, and do something about it."""
+    board = Scoreboard({}, BEGIN_MS, DAY_MS)
+    for adapted in (None, "its offset is measured anew"):
+        value = Signal(
+            signal_id="s", household_id="h", person_id=None, device_id="kitchen", encoder=None, attributes={}, kind="device",
+            log_e_value=7.0, observed_at=NOON_MS, evidence={"device": 0.97}, adapted=adapted,
+            cause=Cause(topic="recognitions", partition=0, offset=0),
+        )  # fmt: skip
+        board.saw(read(Run(outputs=[Encoded("drift-signals", 0, NOON_MS, b"h", value.model_dump_json().encode())])))
+    return board
 
 
 def corrected() -> Scoreboard:
@@ -71,6 +84,15 @@ def test_the_scoreboard_judges_first_answers_only() -> None:
 def test_a_remark_tells_what_became_of_it() -> None:
     [remark] = corrected().remarks
     assert (remark.source, remark.words, remark.outcome) == ("app", "e-2 was ada", "bob → ada 96% → 80%")
+
+
+def test_a_change_is_counted_once_and_told_with_what_was_done() -> None:
+    board = noticing()
+    assert (board.changes, list(board.news)) == (1, ["h: something changed: the kitchen device"])
+    assert [(remark.words, remark.outcome) for remark in board.remarks] == [
+        ("changed: the kitchen device", "alarm"),
+        ("the kitchen device: its offset is measured anew", "adapted"),
+    ]
 
 
 @pytest.mark.parametrize("size", [ConsoleDimensions(60, 15), ConsoleDimensions(80, 24), ConsoleDimensions(200, 60)])

@@ -101,7 +101,7 @@ def test_the_evidence_about_a_level_is_as_its_definition_says(values: list[tuple
 def test_the_evidence_about_a_rate_is_as_its_definition_says(values: list[tuple[float, float]]) -> None:
     detector, factors, evidence, ones, weight = Rate(0.1, 5.0), [], 0.0, 0.5, 5.0
     for x, w in values:
-        p, trust = ones / weight, plain_trust(30, weight - 5, evidence)
+        p, trust = ones / weight, plain_trust(30, weight - 5, plain_evidence(factors, (*SHARES[:2], 0.0)))
         if weight - 5 >= 20:
             stakes = []
             for gain in GAINS:
@@ -330,9 +330,13 @@ def test_a_level_that_never_varies_is_no_evidence() -> None:
 
 @kinds
 def test_evidence_has_a_limit_and_goes_when_the_change_does(make: type) -> None:
-    detector = told(make(), [*stream(make, 1, 300), *stream(make, 2, 80, 0.9)])
-    assert ALARM < detector.log_e_value <= math.log(EVIDENCE_MAX / STARTS)
-    assert told(detector, stream(make, 3, 2500)).log_e_value < ALARM
+    back = 0
+    for seed in range(1, 81, 4):
+        detector = told(make(), [*stream(make, seed, 300), *stream(make, seed + 1, 80, 0.9)])
+        assert ALARM < detector.log_e_value <= math.log(EVIDENCE_MAX / STARTS)
+        assert told(detector, stream(make, seed + 2, 400)).log_e_value < ALARM
+        back += told(detector, stream(make, seed + 3, 600)).log_e_value >= ALARM
+    assert back <= 2  # of twenty: the old level was not unlearnt
 
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, -math.inf, 1e200])

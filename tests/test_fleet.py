@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.fleet import Town, simulate
@@ -15,6 +15,7 @@ from learners.false_discovery import SHARES, e_bh, log_e_value_of_group
 from stream.fleet import Fleet, advance, alerts_of, fleet_step, is_due, obey, take
 from stream.fleet_cases import HOUR_MS, MONTH_MS
 from stream.fleet_memory import DUPLICATE_MS, decode_fleet, encode_fleet
+from stream.household import DAY_MS
 from stream.policy import Alerting
 from stream.records import Alert, Command, Signal
 from stream.state import UnknownState
@@ -96,26 +97,51 @@ def test_a_fleet_that_was_saved_after_every_signal_goes_on_as_one_that_was_not(t
     assert kept == saved
 
 
-@given(signals)
-def test_of_an_alert_every_state_is_a_new_revision_and_the_last_is_an_end(told: list[Signal]) -> None:
-    alerts = list(alerts_of(told, POLICY))
+EXPIRED_THEN_ERASED = [
+    signal("h-0", -30.0),
+    signal("h-0", 4.0, kind="person", person_id="alice", device_id=None),
+    signal("h-0", -30.0, 342, kind="erased", person_id="alice", device_id=None),
+]
+words = st.tuples(st.integers(0, 80), st.sampled_from(["acknowledge", "resolve"]), st.integers(-100, 100), st.integers(0, 9))
+
+
+@given(signals, st.lists(words, max_size=10))
+@example(EXPIRED_THEN_ERASED, [])
+def test_of_an_alert_every_state_is_a_new_revision_until_its_end_and_then_it_is_only_emptied(
+    told: list[Signal], ordered: list[tuple[int, str, int, int]]
+) -> None:
+    fleet, alerts = Fleet(), list[Alert]()
+    for number, one in enumerate(sorted(told, key=lambda one: one.observed_at)):
+        alerts += fleet_step(fleet, one, POLICY)
+        for after, kind, days, which in ordered:
+            if after == number and alerts:
+                about = alerts[which % len(alerts)]
+                alerts += obey(fleet, command(about, kind, given_at=about.updated_at + days * DAY_MS))
+    alerts += advance(fleet, fleet.stream_time + 60 * DAY_MS, POLICY)
     seen: dict[str, Alert] = {}
     for alert in alerts:
         before = seen.get(alert.alert_id)
         if before is None:
             assert (alert.state, alert.revision) == ("opened", 0)
         else:
-            assert before.state in ("opened", "updated")
             assert alert.revision == before.revision + 1
             assert alert.updated_at >= before.updated_at
+            assert before.state in ("opened", "updated") or is_emptied(before, alert)
         seen[alert.alert_id] = alert
+    assert all(alert.state in ("resolved", "expired") for alert in seen.values())
+
+
+def is_emptied(before: Alert, alert: Alert) -> bool:
+    """Whether a home is named no more, and it ended as and when it did before."""
+    same = (alert.state, alert.updated_at) == (before.state, before.updated_at)
+    return same and len(alert.members) < len(before.members)
 
 
 @given(signals)
 def test_no_household_has_more_alerts_in_a_month_than_the_policy_allows(told: list[Signal]) -> None:
     policy = POLICY.model_copy(update={"household_alerts_max": 2, "cooldown_days": 0, "group_homes_min": 1000})
     opened = defaultdict(list)
-    for alert in alerts_of(told, policy):
+    for alert in alerts_of(never_erased(told), policy):  # of a home that was, it is not remembered how many it had
         if alert.state == "opened":
             opened[alert.household_id].append(alert.opened_at)
     for times in opened.values():
@@ -124,16 +150,20 @@ def test_no_household_has_more_alerts_in_a_month_than_the_policy_allows(told: li
 
 @given(signals)
 def test_a_home_of_a_shared_cause_is_not_alerted_singly_for_it(told: list[Signal]) -> None:
-    shared: set[str] = set()
-    of_firmware = {one.household_id for one in told if one.attributes.get("firmware") == "2.1"}
+    told, guilty = sorted(never_erased(told), key=lambda one: (one.observed_at, one.signal_id)), set[str]()
     for alert in alerts_of(told, POLICY):
-        if alert.household_id is None and alert.state == "opened":
-            shared |= of_firmware if alert.attributes == {"firmware": "2.1"} else set()
-        if alert.household_id is None and alert.state in ("resolved", "expired"):
-            shared = set()
-        if alert.state == "opened" and alert.cause_kind != "feedback" and alert.household_id in shared:
-            newest = [one for one in told if one.household_id == alert.household_id and one.observed_at < alert.opened_at]
-            assert not any(one.attributes.get("firmware") == "2.1" for one in newest[-1:])
+        if alert.household_id is None:
+            (firmware,) = alert.attributes.values()
+            (guilty.discard if alert.state in ("resolved", "expired") else guilty.add)(firmware)
+        elif alert.state == "opened" and alert.cause_kind != "feedback":
+            known = range(alert.opened_at - POLICY.memory_days * DAY_MS, alert.opened_at)
+            devices = [one for one in told if one.household_id == alert.household_id and one.kind == "device"]
+            newest = [one.attributes["firmware"] for one in devices if one.observed_at in known][-1:]
+            assert guilty.isdisjoint(newest)
+
+
+def never_erased(told: list[Signal]) -> list[Signal]:
+    return [one for one in told if one.kind != "erased"]
 
 
 def test_bytes_that_are_no_fleet_are_refused() -> None:
@@ -292,6 +322,17 @@ def test_nothing_is_left_of_a_home_that_is_erased() -> None:
     assert not any("f-1" in case.alert.members for case in fleet.cases.values())
 
 
+def test_an_alert_that_ended_stays_as_it_ended_when_a_home_it_names_is_erased() -> None:
+    fleet, (opened,) = heard([*quiet(), *firmware(0.9, 6.0)], until_hours=6)
+    (ended,) = obey(fleet, command(opened, "resolve"))
+    erased = signal("f-1", 0.0, 50, kind="erased", device_id=None)
+    _, (after,) = heard([erased], until_hours=60, fleet=fleet)
+    assert (after.state, after.updated_at, after.revision) == (ended.state, ended.updated_at, ended.revision + 1)
+    assert ("f-1" in ended.members, "f-1" in after.members) == (True, False)
+    _, again = heard(firmware(0.9, 9.0, hours=24 * 3), until_hours=24 * 4, fleet=fleet)
+    assert states(again) == [("firmware", "opened")]
+
+
 # ---- shared causes
 
 
@@ -345,6 +386,17 @@ def test_a_shared_cause_is_updated_when_it_grew_at_most_once_a_day_and_resolved_
     assert states(back) == [("firmware", "resolved")]
 
 
+def test_a_shared_cause_that_becomes_graver_is_told_though_it_did_not_grow_by_half() -> None:
+    fleet, opened = heard([*quiet(360), *firmware(20 / 60, 6.0)], until_hours=6)
+    _, graver = heard(firmware(24 / 60, 6.0, hours=25), until_hours=36, fleet=fleet)
+    assert [(alert.state, alert.severity) for alert in opened + graver] == [("opened", "medium"), ("updated", "high")]
+
+
+def test_a_shared_cause_of_which_nobody_speaks_any_more_expires() -> None:
+    fleet, _ = heard([*quiet(), *firmware(0.9, 6.0)], until_hours=6)
+    assert states(heard([], until_hours=24 * 15, fleet=fleet)[1]) == [("firmware", "expired")]
+
+
 # ---- commands
 
 
@@ -379,6 +431,13 @@ def test_a_command_that_comes_again_or_of_an_unknown_alert_does_nothing() -> Non
     assert obey(fleet, command(alert, "resolve")) == []
     assert obey(fleet, command(alert, "resolve", alert_id="a-unknown")) == []
     assert fleet.counts["ignored"] == 3
+
+
+def test_a_clock_that_is_ahead_makes_no_alert_rest_longer() -> None:
+    fleet, (alert,) = heard([*quiet(), signal("h", 9.0)], until_hours=6)
+    (over,) = obey(fleet, command(alert, "resolve", given_at=alert.updated_at + 900 * DAY_MS))
+    _, again = heard([signal("h", 9.0, 24 * 4)], until_hours=24 * 4 + 6, fleet=fleet)
+    assert (over.updated_at, states(again)) == (alert.updated_at, [("device", "opened")])
 
 
 # ---- when a home has to speak

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from stream.brokers.announcer import Announcer
 from stream.brokers.groups import onlooker
@@ -61,6 +61,13 @@ def ask(wiring: Wiring, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def metrics(wiring: Wiring) -> str:
+    try:
+        return ask(wiring, "/metrics")[1]
+    except OSError:  # it does not listen yet
+        return ""
+
+
 def alerts(wiring: Wiring) -> list[dict[str, Any]]:
     return [json.loads(record.value or b"{}") for record in reader(wiring, ["drift-alerts"])]
 
@@ -91,6 +98,21 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
         assert alerts(wiring)[1] == opened | {"state": "updated", "revision": 1, "acknowledged_by": "ops"}
         server.stop(10)
         assert server.exit_code == 0, server.last_words
+
+
+def test_what_a_worker_says_compressed_and_in_a_transaction_is_read_to_its_end(wiring: Wiring, tmp_path: Path) -> None:
+    """Five hundred at once, for librdkafka compresses only what gets smaller by it; a commit's marker is no lag."""
+    brokers = wiring.broker.removeprefix("confluent://")
+    worker = Producer({"bootstrap.servers": brokers, "transactional.id": f"{wiring.prefix}worker", "compression.type": "lz4"})
+    worker.init_transactions(PATIENCE_S)
+    worker.begin_transaction()
+    for number in range(500):
+        worker.produce(f"{wiring.prefix}drift-signals", signal(f"h-{number}", -30.0).model_dump_json(), partition=number % 2)
+    worker.commit_transaction(PATIENCE_S)
+
+    with stage(wiring, tmp_path) as server:
+        all_of_it = ('kithkin_fleet_signals_total{outcome="taken"} 500.0', "kithkin_fleet_lag 0.0")
+        assert until(lambda: all(line in metrics(wiring) for line in all_of_it), PATIENCE_S), server.last_words
 
 
 def test_a_wrong_topic_prefix_is_the_operators_fault(wiring: Wiring, tmp_path: Path) -> None:

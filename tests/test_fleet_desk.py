@@ -1,5 +1,6 @@
 """The fleet stage at work: whatever dies in between, what is published is what nobody's death would have changed."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.fleet import Fleet, advance, grace_ms, take
+from stream.fleet_cases import HOUR_MS
 from stream.fleet_desk import COMMANDS, SIGNALS, Desk, Sounding, Tide, encoded
 from stream.fleet_replay import write_alerts
 from stream.logs import encode_line
 from stream.policy import Alerting, Policy
 from stream.ports import Encoded, Fenced, Offsets, StateStore
 from stream.records import Record, Signal
+from stream.replay import Replay, replay
+from stream.settings import Wiring
 from stream.stores import MemoryStore, open_store
 
+from .changing_homes import Plan, home_records
 from .fleet_signals import BEGIN_MS, signal, signals
+from .recorded import line_of, write_log
 
 POLICY = Alerting()
 FAR_MS = BEGIN_MS + 60 * 86_400_000
@@ -227,3 +233,20 @@ def test_a_replay_has_the_alerts_of_its_signals(tmp_path: Path) -> None:
     assert b'"household_id":"h"' in written
     assert write_alerts(tmp_path, Policy()) == 1
     assert (tmp_path / "drift-alerts.jsonl").read_bytes() == written
+
+
+def test_a_replay_and_a_desk_say_the_same_of_a_home_whose_device_changed(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.jsonl", tuple(map(line_of, home_records(Plan(0, "device", events=680)))))
+    replay(Replay([log], tmp_path / "out", Policy(), Wiring(store="memory:")))
+    written = [json.loads(line)["value"] for line in (tmp_path / "out/drift-alerts.jsonl").read_bytes().splitlines()]
+    assert [(alert["state"], alert["device_id"]) for alert in written] == [("opened", "kitchen"), ("updated", "kitchen")]
+    assert "adapted" in written[1]["evidence"]
+
+    said = list[Encoded]()
+    desk = Desk(MemoryStore(), said.extend, POLICY)
+    for number, line in enumerate((tmp_path / "out/drift-signals.jsonl").read_bytes().splitlines()):
+        desk.take(record(json.dumps(json.loads(line)["value"]).encode(), number))
+        desk.decide(desk.fleet.stream_time)
+    desk.decide(desk.fleet.stream_time + POLICY.decision_hours * HOUR_MS + grace_ms(POLICY))
+    desk.settle()
+    assert [json.loads(one.value or b"") for one in said] == written

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from stream.codec import dead_letter, decode, encode_output
+from stream.fleet import alerts_of
+from stream.fleet_desk import encoded
 from stream.household import Home
 from stream.neighbourhood import Neighbourhood, neighbourhood
 from stream.policy import Policy
 from stream.ports import Encoded
-from stream.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record
+from stream.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record, Signal
 from stream.report import Run, report
 from stream.report_change import change
 from stream.report_drift import drift
@@ -184,6 +186,11 @@ def test_a_profile_published_very_often_is_thinned_and_keeps_its_last() -> None:
     assert told["points"][-1]["t"] == 999
 
 
+ALERT = {
+    "updated_at": BEGIN_MS + 4 * 3_600_000, "state": "opened", "summary": "The kitchen changed.", "suggested_action": "Look.",
+}  # fmt: skip
+
+
 def signal(hours: int, nats: float, **more: Any) -> dict[str, Any]:
     told = {"kind": "device", "person_id": None, "device_id": "kitchen", "encoder": None, "log_e_value": nats}
     return told | {"observed_at": BEGIN_MS + hours * 3_600_000, "evidence": {}, "adapted": None} | more
@@ -194,16 +201,53 @@ def test_evidence_of_change_is_a_line_with_its_alarm_and_what_was_done() -> None
         signal(0, -30.0), signal(1, 2.0), signal(2, 5.0, evidence={"device": 0.97, "person": 0.03}),
         signal(9, 8.0, evidence={"device": 1.0}, adapted="it is watched anew"), signal(9, -30.0, device_id="hall"),
     ]  # fmt: skip
-    drawn = change(told, [{"updated_at": BEGIN_MS + 4 * 3_600_000, "state": "opened", "summary": "The kitchen changed."}])
+    drawn = change(told, [ALERT])
     [line] = drawn["lines"]  # of the hall there never was any evidence
     assert line["name"] == "the kitchen device"
-    assert [nats for _, nats in line["points"]] == [-3, 2, 5, 8]
+    assert [nats for _, nats in line["points"]] == [-3, 2, 5, 8, -3]  # once it was dealt with, the home watches anew
     assert [mark["kind"] for mark in drawn["marks"]] == ["alarm", "alert", "done"]
     assert [mark["text"] for mark in drawn["marks"]] == [
-        "the kitchen device changed (97% sure)", "alert opened: The kitchen changed.",
-        "it was the kitchen device (100% sure): it is watched anew",
+        "something changed: the kitchen device, 97% sure", "The kitchen changed. Look.",
+        "it was the kitchen device, more than 99% sure: it is watched anew",
     ]  # fmt: skip
     assert 3 < drawn["alarm"] < 5
+
+
+def test_an_alert_says_what_to_do_once() -> None:
+    marks = change([], [ALERT, ALERT | {"state": "resolved"}])["marks"]
+    assert [(m["kind"], m["text"]) for m in marks] == [
+        ("alert", "The kitchen changed. Look."), ("alert resolved", "The kitchen changed."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("whose", "words"),
+    [
+        ({"person_id": "ada"}, "claims about ada: held out"),
+        ({"attributes": {"source": "app"}}, "claims by app: held out"),
+        ({}, "what is said of answers: held out"),
+    ],
+)
+def test_claims_that_are_held_out_are_told_with_whose_they_are(whose: dict[str, Any], words: str) -> None:
+    told = signal(0, 3.0, kind="feedback", adapted="held out", **whose)
+    [mark] = change([told], [])["marks"]
+    assert (mark["kind"], mark["text"]) == ("done", words)
+
+
+def test_the_page_of_a_home_with_a_new_microphone_shows_alarm_cause_alert_and_what_was_done(tmp_path: Path) -> None:
+    street = neighbourhood(homes=4, days=42, seed=0)
+    outputs = serial(street)
+    told = [Signal.model_validate_json(e.value or b"") for e in outputs if e.topic == "drift-signals"]
+    run = Run(street.records, outputs + [encoded(alert) for alert in alerts_of(told, Policy().alerting)])
+    page = payload(report(run, tmp_path / "r.html"))
+    *quiet, changed = page["homes"]
+    assert not any(mark["kind"] == "alarm" for home in quiet for mark in home["change"]["marks"])
+    marks = changed["change"]["marks"]
+    assert {mark["kind"] for mark in marks} >= {"alarm", "done", "alert", "alert resolved"}
+    assert all("the kitchen device" in mark["text"] for mark in marks)
+    replaced = min(h["t"] for h in changed["happenings"] if h["kind"] == "device")
+    assert replaced < marks[0]["t"] < replaced + 7 * DAY_MS
+    assert "kitchen device of linden-04" in page["lead"]
 
 
 def test_a_home_in_which_nothing_was_notable_has_no_lines() -> None:

@@ -1,6 +1,7 @@
 """Streams, shifts and strays against their laws: as the classes of `drift`, kept and brought back, blind to what stays."""
 
 import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from learners import plain, plain_drift
 from learners.drift import EVIDENCE_MAX, Rate, Rise, threshold
 from learners.localise import evidence_of_shift, named_shares
 from learners.shift import LATELY, Shift
-from learners.stray import LATELY_MIN, SEEN_MIN, Stray
+from learners.stray import SEEN_MIN, Stray
 from learners.streams import VISIT_MAX, Rates, Rises, Stream
 
 compiled: Any = pytest.importorskip("learners.compiled_drift", reason="Numba is not installed here: there is one kind.")
@@ -62,6 +63,15 @@ def test_a_rate_on_bare_numbers_is_the_class(kind: Any, seed: int, moved: float,
         detector.load(state.tolist())
 
 
+def test_machine_code_that_was_kept_is_of_these_constants() -> None:
+    """Numba keeps code by the text of its file alone: with other constants that text has to be another."""
+    names = sorted(name for name, number in vars(compiled).items() if name.isupper() and isinstance(number, float | tuple))
+    assert len(names) >= 15
+    told = [(name, np.round(getattr(compiled, name), 9).tolist()) for name in names]
+    checksum = zlib.crc32(repr(told).encode())
+    assert checksum == compiled.CONSTANTS, f"set CONSTANTS to {checksum:#x}"
+
+
 @both_kinds
 def test_evidence_on_bare_numbers_has_the_limit_of_the_class(kind: Any) -> None:
     state = np.array(Rise().state(), "f4")
@@ -77,7 +87,29 @@ def test_both_kinds_see_the_same_stray(seed: int, people: int, kept: int) -> Non
     usual, vector = rng.normal(0, 1, 6).astype("f4"), rng.normal(0, 1, 20).astype("f4")
     rows = rng.integers(-40, 40, (kept, 20)).astype("i1"), rng.random((kept, people)).astype("f4")
     one, other = (kind.stray(usual, chosen, rows, people - 1, vector) for kind in (plain_drift, compiled))
-    assert one == pytest.approx(other, abs=1e-4)
+    assert one == pytest.approx(other, abs=1e-4, nan_ok=True)
+
+
+@given(seed=seeds, people=st.integers(0, 4), kept=st.integers(0, 9))
+def test_both_kinds_leave_the_same_beside_those_who_made_it(seed: int, people: int, kept: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-40, 40, (kept, 20)).astype("i1"), rng.random((kept, people)).astype("f4")
+    tails = rng.normal(0, 1, (2 * people, 20)).astype("f4"), rng.integers(0, 3, 2 * people).astype("f4")
+    vector, between, shares = rng.normal(0, 1, 20).astype("f4"), rng.uniform(0.2, 4, 20).astype("f4"), rng.random(people)
+    one, other = (kind.beside(vector, shares.astype("f4"), rows, tails, between) for kind in (plain_drift, compiled))
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@both_kinds
+def test_what_a_device_adds_is_the_same_whoever_speaks(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    places, added = rng.normal(0, 2, (2, 20)), rng.normal(0, 1, 20)
+    whose, between = np.eye(2, dtype="f4")[np.arange(100) % 2], np.full(20, 4, "f4")
+    rows = np.rint((whose @ places + 0.3 * rng.normal(0, 1, (100, 20))) * 16).clip(-127, 127).astype("i1"), whose
+    none = np.zeros((4, 20), "f4"), np.zeros(4, "f4")
+    for place, shares in zip(places, np.eye(2, dtype="f4"), strict=True):
+        left = kind.beside((place + added).astype("f4"), shares, rows, none, between)
+        np.testing.assert_allclose(left, added, atol=0.3)
 
 
 @given(seed=seeds, seen=st.integers(1, 30))
@@ -185,7 +217,7 @@ def test_a_stray_is_told_once_there_is_something_usual_and_something_lately() ->
         assert (place.score_one(vector, kept, 0) is None) == (seen < SEEN_MIN)
         place.learn_one(vector)
     assert place.score_one(changed[9], (kept[0][:1], kept[1][:1]), 0) is None  # fewer than LATELY_MIN are kept
-    assert LATELY_MIN > 1
+    assert plain_drift.LATELY_MIN > 1
     strayed, stayed = (place.score_one(x, kept, 0) for x in (changed[9], usual[9]))
     assert None not in (strayed, stayed)
     assert strayed > stayed + 3

@@ -66,7 +66,7 @@ def alerts(
         from ..webhook import Webhook
 
         begin_ms = 0 if since is None else moment_ms(since, time.time())
-        only = Only(frozenset(cause or ()), frozenset(severity or ()), household, _pairs(attribute or []), begin_ms)
+        only = Only(frozenset(cause or ()), _severities(severity or []), household, _pairs(attribute or []), begin_ms)
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         hook = Webhook(webhook, f"kithkin/{wired.prefix}".rstrip("/")) if webhook else None
         refuse_missing(wired, ["drift-alerts"])
@@ -78,6 +78,15 @@ def alerts(
             else:
                 for alert in found:
                     typer.echo(alert.model_dump_json() if as_json else line_of(alert))
+
+
+def _severities(told: list[str]) -> frozenset[str]:
+    from ..errors import ConfigError
+
+    for severity in told:
+        if severity not in _RANKS:
+            raise ConfigError("severity", severity, "--severity", "low, medium or high")
+    return frozenset(told)
 
 
 def _pairs(told: list[str]) -> dict[str, str]:

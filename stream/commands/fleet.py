@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .connection import wiring_in_force
 from .faults import faults_explained
 from .options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
 
@@ -36,11 +37,13 @@ def fleet(
 
     One process does it for all homes, since what they have in common is found only together. A second one takes over from the
     first.
+
+    Without --wiring, --broker or KITHKIN_BROKER: of the cluster of a running "kithkin up", else of 127.0.0.1:9092.
     """
     with faults_explained():
-        from ..settings import load_policy, load_wiring
+        from ..settings import load_policy
 
-        wired = load_wiring(wiring, broker=broker, store=store, prefix=prefix, group=group, listen=listen)
+        wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group, listen=listen)
         chosen = load_policy(policy)
         if restart:
             from ..log_lines import log_to

@@ -49,7 +49,8 @@ def up(
 
     Ctrl-C ends all of it. What was learnt and published stays in DIR, and the next start goes on from there.
 
-    While it runs, feed, identities, status, inspect and doctor find it by themselves; one with --dir by --wiring DIR/wiring.toml.
+    While it runs, the commands that look at a cluster, feed it or raise alerts find it by themselves; one with --dir by --wiring
+    DIR/wiring.toml.
     """
     with faults_explained():
         from rich.console import Console
@@ -126,6 +127,9 @@ def _how_to_use(cluster: "LocalCluster") -> str:
         "and in a third, a simulated neighbourhood, or your own log:\n"
         f"  [cyan]kithkin feed --simulate 12 --rate 50{elsewhere}[/]\n"
         f"  [cyan]kithkin feed recorded.jsonl.gz{elsewhere}[/]\n"
+        'What changed in the homes (it needs the extra "fleet"):\n'
+        f"  [cyan]kithkin fleet{elsewhere}[/]\n"
+        f"  [cyan]kithkin alerts --follow{elsewhere}[/]\n"
         "How the worker is:\n"
         f"  [cyan]kithkin status{elsewhere}[/]\n"
     )
