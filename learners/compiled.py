@@ -2,6 +2,7 @@
 
 Law: the order of every sum is written here and no compiler may change it (no fast-math), so that one log gives the same bytes on
 every machine that runs these. Each has one signature, is compiled once and kept beside this file; nothing compiles later.
+Numba keeps it as long as this text stays: CONSTANTS changes the text when a number that is compiled in changes.
 """
 
 from collections.abc import Callable
@@ -26,10 +27,11 @@ from .plain import (
     Rows,
 )
 
-__all__ = ["compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
+__all__ = ["CONSTANTS", "compare", "compare_kept", "drop", "expected", "fold", "follow", "project", "unpack"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+CONSTANTS: Final = 0x2221941d  # the checksum of all numbers that are compiled in
 _float, _double, _int, _bool = types.float32, types.float64, types.int64, types.boolean
 _tuple: Final[Any] = types.Tuple
 _vector: Final = types.Array(_float, 1, "C")

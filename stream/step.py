@@ -27,7 +27,7 @@ from .unnamed import exemplars, tie
 
 __all__ = ["OUTCOMES", "STEP_VERSION", "Event", "Outcome", "Step", "step"]
 
-STEP_VERSION: Final = 2  # raised whenever the same log gives other outputs or states
+STEP_VERSION: Final = 3  # raised whenever the same log gives other outputs or states
 REBUILD_EVENTS_MIN: Final = 2  # the least number of events between two rebuilds
 
 

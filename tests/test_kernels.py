@@ -1,10 +1,12 @@
 """The kernels: each against its formula, number by number, and machine code against NumPy, one by one and over whole worlds."""
 
+import importlib
 import json
 import math
 import os
 import subprocess
 import sys
+import zlib
 from typing import Any
 from unittest.mock import patch
 
@@ -25,6 +27,17 @@ each_kind = pytest.mark.parametrize("kind", [plain, compiled], ids=["plain", "co
 seeds = st.integers(0, 2**32 - 1)
 sizes = {"seed": seeds, "people": st.integers(1, 4), "used": st.integers(0, 20)}
 CHANNELS = 3
+
+
+@pytest.mark.parametrize("module", ["compiled", "compiled_drift"])
+def test_machine_code_that_was_kept_is_of_these_constants(module: str) -> None:
+    """Numba keeps code by the text of its file alone: with other constants that text has to be another."""
+    code = importlib.import_module(f"learners.{module}")
+    names = sorted(name for name, number in vars(code).items() if name.isupper() and isinstance(number, int | float | tuple))
+    names.remove("CONSTANTS")
+    assert len(names) >= 7
+    checksum = zlib.crc32(repr([(name, np.round(getattr(code, name), 9).tolist()) for name in names]).encode())
+    assert checksum == code.CONSTANTS, f"set CONSTANTS to {checksum:#x}"
 
 
 def space(seed: int, people: int, used: int) -> Known:
