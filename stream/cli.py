@@ -22,6 +22,7 @@ from .commands.identities import identities
 from .commands.inspect import inspect
 from .commands.interruption import until_interrupted
 from .commands.options import PolicyFile, WiringFile
+from .commands.report import report
 from .commands.status import status
 from .commands.topics import topics
 from .commands.up import up
@@ -68,6 +69,11 @@ app.command(
     "  [cyan]kithkin inspect h-042 --store run.db --person alice[/]   of a replay, and one person only\n\n"
     "  [cyan]kithkin inspect h-042 --json | jq .ledger[0][/]   the latest event, for machines",
 )(inspect)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin report run --open[/]   of `kithkin replay monday.jsonl.gz --out run`\n\n"
+    "  [cyan]kithkin report run --household h-042 --out h-042.html[/]",
+)(report)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin up[/]   then, in other terminals, what it tells\n\n"

@@ -52,7 +52,7 @@ _encode_text = msgspec.json.Encoder().encode
 
 
 class LogReader:
-    """The input records of one or several log files, in arrival order.
+    """The records of one or several log files, in arrival order.
 
     Lines of one file are given in the order they stand in; several files are merged by (timestamp, topic, partition, offset).
 
@@ -60,16 +60,18 @@ class LogReader:
     ----------
     names
         Paths, or `-` for standard input. Gzip is known by its content, not by the name.
+    topics
+        Which may stand in them: those of inputs, unless others are named.
 
     Raises
     ------
     InvalidLog
-        At once when a file cannot be opened; while iterating when a line is no record of an input topic, or when the offsets
+        At once when a file cannot be opened; while iterating when a line is no record of these topics, or when the offsets
         of a topic's partition do not rise (the files overlap or are of different streams).
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], topics: Sequence[str] = INPUT_TOPICS) -> None:
+        self._names, self._topics = names, topics
         self._raws: list[BufferedReader] = []
         try:
             for name in names:
@@ -86,7 +88,7 @@ class LogReader:
         return sum(raw.tell() for raw in self._raws if raw.seekable())
 
     def __iter__(self) -> Iterator[Record]:
-        logs = [_records(name, raw) for name, raw in zip(self._names, self._raws, strict=True)]
+        logs = [_records(name, raw, self._topics) for name, raw in zip(self._names, self._raws, strict=True)]
         return _rising(logs[0] if len(logs) == 1 else heapq.merge(*logs, key=_arrival))
 
     def close(self) -> None:
@@ -133,13 +135,13 @@ def _open(name: str) -> BufferedReader:
         raise InvalidLog(f"{name}: cannot be opened ({error.strerror})") from None
 
 
-def _records(name: str, raw: BufferedReader) -> Iterator[Record]:
+def _records(name: str, raw: BufferedReader, topics: Sequence[str]) -> Iterator[Record]:
     number = 0
     try:
         for line in _lines(raw):
             number += 1
             if not line.isspace():
-                yield _record(line)
+                yield _record(line, topics)
     except (InvalidLog, zlib.error, EOFError, OSError) as error:
         place = f"{name}, line {number}" if isinstance(error, InvalidLog) else f"{name}, after line {number}"
         raise InvalidLog(f"{place}: {error}") from None
@@ -155,13 +157,13 @@ def _lines(raw: BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _record(raw: bytes) -> Record:
+def _record(raw: bytes, topics: Sequence[str]) -> Record:
     try:
         line = _decode_line(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         line = _decode_around_value(raw, error)
-    if line.topic not in INPUT_TOPICS:
-        raise InvalidLog(f"the topic is {line.topic!r}, which is no input: it should be one of {', '.join(INPUT_TOPICS)}")
+    if line.topic not in topics:
+        raise InvalidLog(f"the topic is {line.topic!r}, where it should be {' or '.join(topics)}")
     return Record(line.topic, line.partition, line.offset, line.timestamp, _line_key(line), _value(line))
 
 

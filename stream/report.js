@@ -446,7 +446,7 @@ function draw() {
 $("headline").textContent = run.headline;
 $("lead").textContent = run.lead;
 $("tiles").innerHTML = run.tiles.map(t => `<div><b>${safe(t.value)}</b><span>${safe(t.name)}</span><small>${safe(t.note)}</small></div>`).join("");
-$("quality-part").hidden = !run.judged;
+$("quality-part").hidden = $("homes-note").hidden = !run.judged;
 $("street-part").hidden = $("home-part").hidden = !run.homes.length;
 document.title = "kithkin: " + run.headline;
 street();

@@ -32,7 +32,7 @@ class Run:
     """
 
     inputs: Sequence[Record] = ()
-    outputs: Sequence[Encoded] = ()
+    outputs: Sequence[Encoded | Record] = ()
     truths: Mapping[EventKey, str] = field(default_factory=dict)
     stories: Mapping[str, str] = field(default_factory=dict)
 

@@ -94,7 +94,7 @@ def test_fields_nobody_knows_and_empty_lines_are_passed_over(tmp_path: Path) -> 
         (HEAD.replace(b"12", b"-1") + b',"value":{}}', "`int` >= 0"),
         (HEAD.replace(b"12", b"1.5") + b',"value":{}}', "expected `int`"),
         (HEAD.replace(b'"partition":0,', b"") + b',"value":{}}', "missing required field `partition`"),
-        (HEAD.replace(b"recognitions", b"identities") + b',"value":{}}', "'identities', which is no input"),
+        (HEAD.replace(b"recognitions", b"identities") + b',"value":{}}', "'identities', where it should be"),
         (b"\xff\xfe", "not a record of a log"),
     ],
 )
