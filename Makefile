@@ -70,7 +70,7 @@ drill: $(READY) ## strike real workers on a real Kafka and Redis, about 15 minut
 packs: $(READY) ## fit the packs of the package anew, and their cards, from SHARED=../shared
 	@for recipe in learners/packs/*.toml; do $(BIN)/kithkin fit $$recipe --data $(SHARED)/data || exit; done
 
-quality: $(READY) ## how well it recognises people not fitted on, into docs/quality.md; about 30 minutes; SHARED=../shared
+quality: $(READY) ## how well it recognises people not fitted on, into docs/quality.md; about 15 minutes; SHARED=../shared
 	@KITHKIN_SHARED=$(SHARED) $(BIN)/python -m bench.quality
 
 bench: $(READY) ## how fast and how small it is

@@ -1,4 +1,4 @@
-"""What issue 5 asks of recognition, and where a run is behind it.
+"""What is asked of recognition, and where a run is behind it.
 
 Law: a figure is held against its target as it stands, not by the end of its interval that flatters.
 """
