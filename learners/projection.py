@@ -23,7 +23,7 @@ from .plain import STEP, Floats
 __all__ = ["DIMENSIONS", "NOISE_STEP", "STEP", "Channels", "Floats", "Metric", "Presented", "Projection", "Quality"]
 
 DIMENSIONS: Final = 64  # 32 lose 1.5 to 4 points of top-1, more gain nothing
-GENERIC_TEMPERATURE: Final = 0.1
+GENERIC_TEMPERATURE: Final = 0.3
 NOISE_STEP: Final = 1 / 32  # of the variance within a person: a byte then reaches 8
 NOISE_STEPS_MAX: Final = 255
 

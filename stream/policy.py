@@ -112,8 +112,8 @@ class Priors(_Table):
     """What is assumed of a home before it is known."""
 
     guest_share: Share = Field(0.2, description="share of events that are guests'")
-    guest_weight: Positive = Field(10.0, description="events' worth of that assumption")
-    person_weight: Positive = Field(8.0, description="events' worth of everybody being met as often")
+    guest_weight: Positive = Field(40.0, description="events' worth of that assumption")
+    person_weight: Positive = Field(30.0, description="events' worth of everybody being met as often")
     presence_events_max: Positive = Field(400.0, description="beyond so many events the older count half")
     honesty: dict[Source, Share] = Field(
         {"app": 0.9, "voice": 0.8, "pin": 0.95, "annotator": 0.98}, description="how often a source's claims are right, at first"

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from stream.codec import decode, encode_home
-from stream.household import Home
+from stream.household import DAY_MS, Home
+from stream.memory import hashed
 from stream.policy import Policy
 from stream.records import Correct, Recognition
 from stream.step import Event, step
@@ -24,7 +25,7 @@ from .worlds import Trial, world_of
 __all__ = ["lives", "lived"]
 
 YEARS: Final = 3
-RETRACTED: Final = 20  # claims of the first days that are taken back at the end, of each home
+RETRACTED: Final = 20  # claims that are taken back at the end, of each home
 
 
 def lives(worlds: list[Answers], measured: list[dict[str, Any]], draws: int) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def lived(trial: Trial, settings: Settings) -> dict[str, Any]:
     events = decoded(world_of(trial, settings.cache) / "log.jsonl", policy)
     homes: dict[str, Home] = {}
     years = [_year([events[i] for i in some], homes, policy) for some in np.array_split(np.arange(len(events)), YEARS)]
-    return {"years": years, "retracted_percent": _retracted(events, homes, policy)} | _erased(events[-1], homes, policy)
+    return {"years": years} | _retracted(events, homes, policy) | _erased(events[-1], homes, policy)
 
 
 def _year(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figures:
@@ -65,14 +66,18 @@ def _year(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figure
     }
 
 
-def _retracted(events: list[Event], homes: dict[str, Home], policy: Policy) -> float:
-    """% of the first claims about events of each home whose retraction is still applied."""
+def _retracted(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figures:
+    """Of the oldest remembered claims on events that have left the ledger: days since, and the % whose retraction is applied."""
     outcomes: Counter[str] = Counter()
+    days = []
     for name, home in homes.items():
-        claims = [e.value.feedback_id for e in events if isinstance(e.value, Correct) and e.value.household_id == name]
-        for claim in claims[:RETRACTED]:
-            outcomes.update(step(home, _said(events[-1], name, f"r-{claim}", kind="retract", retracts=claim), policy).outcomes)
-    return 100 * outcomes["used"] / sum(outcomes.values())
+        said = [e.value for e in events if isinstance(e.value, Correct) and e.value.household_id == name]
+        folded = [claim for claim in said if hashed("feedback", claim.feedback_id) in home.folded]
+        days += [(home.stream_time - claim.given_at) / DAY_MS for claim in folded[:1]]
+        for claim in folded[:RETRACTED]:
+            undo = _said(events[-1], name, f"r-{claim.feedback_id}", kind="retract", retracts=claim.feedback_id)
+            outcomes.update(step(home, undo, policy).outcomes)
+    return {"retracted_percent": 100 * outcomes["used"] / sum(outcomes.values()), "retracted_days": float(np.mean(days))}
 
 
 def _erased(last: Event, homes: dict[str, Home], policy: Policy) -> Figures:

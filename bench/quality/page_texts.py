@@ -106,9 +106,11 @@ recording comes twice: each is turned out of two of the same speaker. Voice and 
 """
 
 LIFE_AFTER = """
-At the end the first claims about events were taken back: {retracted_percent:.0f} % of those retractions were applied, the
-others came too late. Erasing one member took a home from {bytes_before:,.0f} to {bytes_after:,.0f} bytes;
-{still_named_percent:.0f} % of the homes still knew the name.
+Of claims about events that have left the ledger a home remembers eight a person; at the end the oldest of them was
+{retracted_days:.0f} days old, and {retracted_percent:.0f} % of their retractions were applied. Of older ones hardly a
+trace is left: what is folded of a person is worth sixteen recordings at most, and each that comes pushes out a part.
+Erasing one member took a home from {bytes_before:,.0f} to {bytes_after:,.0f} bytes; {still_named_percent:.0f} % of the
+homes still knew the name.
 """
 
 COST = """
