@@ -191,6 +191,11 @@ class Sea:
         return (reached - BEGIN_MS) // 3_600_000 if reached else -1
 
 
+def test_the_lag_is_what_no_partition_fetched_yet() -> None:
+    assert Sounding({0: 5, 1: 9}, {0: 7, 1: 19}, {}).lag == 12
+    assert Sounding({0: 8}, {0: 7}, {}).lag == 0  # fetched since its end was asked
+
+
 def test_nothing_is_known_before_all_partitions_were_fetched_to_their_ends() -> None:
     sea = Sea()
     assert sea.turn([5, 0], [5, 9], [5, 0], (0, 50)) == -1

@@ -58,6 +58,16 @@ def test_one_claim_names_the_whole_past_of_an_unnamed_person_and_its_retraction_
     assert [row for row in story.home.rows if row.claims and not row.enrolled] == []
 
 
+def test_guests_are_known_again_once_who_never_enrolled_has_left() -> None:
+    story, events = visited(2)
+    story.say("join", person_id="cora")
+    assert story.home.unanchored
+    story.say("leave", person_id="cora")
+    assert not story.home.unanchored
+    again = story.see("gast-1")
+    assert unnamed(story.home, [again]) == unnamed(story.home, events["gast-1"][-1:]) != {None}
+
+
 def test_what_names_a_guest_says_nothing_of_how_honest_its_source_is_but_once() -> None:
     story, events = visited()
     story.say("join", person_id="cora")
