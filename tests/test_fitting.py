@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learners.fitting import fit, folds_of
+from learners.plain import Floats
 from learners.projection import Channels, Projection
+from learners.prototypes import Forgetting, SoftPrototypes
 from learners.recordings import Recordings, unit
 from learners.trials import Trials, best_temperature, cllr, equal_error_rate, min_cllr, plain_trials_of, presented, trials_of
 from stream.fitting import judge
@@ -271,3 +273,30 @@ def test_ratios_that_are_too_sure_are_cooled_to_what_they_are_worth() -> None:
     found = trials((4 * mated).tolist(), (4 * non_mated).tolist())
     assert best_temperature(found) == pytest.approx(0.25, rel=0.05)
     assert cllr(np.zeros(4), np.array([True, False, True, False])) == 1
+
+
+# ---- without a fit
+
+
+def test_an_encoder_without_a_pack_is_believed_where_people_are_plainly_apart() -> None:
+    """Directions with much in common, as of people; nine recordings of three of them, then one more of each and of a guest."""
+    projection, rng = Projection.generic("cosine", 256, 0.05), np.random.default_rng(0)
+
+    def near(middle: Floats, apart: float) -> Floats:
+        away = rng.normal(size=256)
+        vector = middle + apart * away / np.linalg.norm(away)
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    margins, guests = [], []
+    for _ in range(40):
+        common = near(np.zeros(256, np.float32), 1.0)
+        *members, guest = [near(common, 0.8) for _ in range(4)]
+        space = SoftPrototypes(projection, 3, Forgetting(0.05, 4.0, 16.0))
+        for key in range(9):
+            space.add(key, projection.project(near(members[key % 3], 0.5)), 0.0, np.eye(3)[key % 3].tolist())
+        for number, member in enumerate(members):
+            own, *others = np.roll(space.llr(projection.project(near(member, 0.5)), 0.0)[:3], -number)
+            margins.append(own - max(others))
+        guests.append(max(space.llr(projection.project(near(guest, 0.5)), 0.0)[:3]))
+    assert np.median(margins) > 5  # nats
+    assert np.median(guests) < -1

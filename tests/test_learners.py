@@ -23,7 +23,7 @@ from learners.fusion import quantise, softmax
 from learners.habits import LLR_MAX as HABIT_LLR_MAX
 from learners.habits import SMOOTHING, TEMPERATURE, Habits
 from learners.phones import PhoneModel, PhoneReliability, StrangerPhones
-from learners.plain import COMPARED_MASS_MIN, LLR_MAX, Floats
+from learners.plain import COMPARED_MASS_MIN, LLR_MAX
 from learners.presence import Presence
 from learners.projection import STEP, Metric, Presented, Projection
 from learners.prototypes import ANCHOR, OFFSET_GAIN, REST, SHARE_STEP, Forgetting, SoftPrototypes
@@ -252,30 +252,6 @@ def test_a_projected_vector_is_whole_steps_that_a_byte_can_keep(seed: int, pack:
         assert np.abs(projection.project(4 * vector).vector / STEP - steps).max() <= 1
         back = projection.restore(projection.project(vector).vector)
         assert back @ back == pytest.approx(1, abs=1e-4)
-
-
-def test_an_encoder_without_a_pack_is_believed_where_people_are_plainly_apart() -> None:
-    """Directions with much in common, as of people; nine recordings of three of them, then one more of each and of a guest."""
-    projection, rng = Projection.generic("cosine", 256, 0.05), np.random.default_rng(0)
-
-    def near(middle: Floats, apart: float) -> Floats:
-        away = rng.normal(size=256)
-        vector = middle + apart * away / np.linalg.norm(away)
-        return np.asarray(vector / np.linalg.norm(vector), np.float32)
-
-    margins, guests = [], []
-    for _ in range(40):
-        common = near(np.zeros(256, np.float32), 1.0)
-        *members, guest = [near(common, 0.8) for _ in range(4)]
-        space = SoftPrototypes(projection, 3, Forgetting(0.05, 4.0, 16.0))
-        for key in range(9):
-            space.add(key, projection.project(near(members[key % 3], 0.5)), 0.0, np.eye(3)[key % 3].tolist())
-        for number, member in enumerate(members):
-            own, *others = np.roll(space.llr(projection.project(near(member, 0.5)), 0.0)[:3], -number)
-            margins.append(own - max(others))
-        guests.append(max(space.llr(projection.project(near(guest, 0.5)), 0.0)[:3]))
-    assert np.median(margins) > 5  # nats
-    assert np.median(guests) < -1
 
 
 @given(st.lists(st.floats(-700, 700), min_size=1, max_size=20))
