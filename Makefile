@@ -62,7 +62,7 @@ layers: $(READY) ## who may import whom (import-linter)
 	@$(BIN)/lint-imports
 
 simulate: $(READY) ## 1,000 histories full of faults; SEED=17 starts elsewhere, a failure prints its seed
-	@$(BIN)/python -m tests.simulator --histories 1000 --seed $(SEED)
+	@$(BIN)/python -m tests.support.simulator --histories 1000 --seed $(SEED)
 
 drill: $(READY) ## strike real workers on a real Kafka and Redis, about 15 minutes; DRILL="storm --broker kafka" for a part
 	@$(BIN)/python -m tests.drill $(DRILL)

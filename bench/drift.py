@@ -27,7 +27,7 @@ from river import drift
 from river.drift import kswin
 from scipy import stats
 
-from learners.drift import Level, Rate, VisitMean, threshold
+from learners.drift.edetectors import Level, Rate, VisitMean, threshold
 
 __all__ = ["CHANGES", "METHODS", "Change", "Method", "delays", "false_alarms", "main", "stream"]
 

@@ -4,8 +4,8 @@ On real voices (`change` and `steady` of ../shared/tools/world.py): how many hom
 soon, whether the cause is named rightly, false alarms in home-years without change, and what adapting does to answers. Packs are
 fitted on other people, and without the new microphone's channel unless --without says otherwise.
 
-With --own: homes of synthetic people (tests/changing_homes.py) in which one person, device, phone, source of feedback or firmware
-changes; the cause named against the true one, with attribution by other sensors and by the answer itself.
+With --own: homes of synthetic people (tests/support/changing_homes.py) in which one person, device, phone, source of feedback or
+firmware changes; the cause named against the true one, with attribution by other sensors and by the answer itself.
 """
 
 import argparse
@@ -20,15 +20,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 
 import numpy as np
 
-from bench.quality.people import FAR
-from bench.quality.trials import Settings, Trial, policy_for, world_of
-from stream.codec import decode
-from stream.household import Home
-from stream.logs import LogReader
-from stream.policy import Policy
-from stream.records import GUEST, InvalidRecord, Record
-from stream.step import Event, step
-from tests.changing_homes import CAUSES, Plan, home_records
+from stream.brokers.log_files import LogReader
+from stream.contract.codec import decode
+from stream.contract.policy import Policy
+from stream.contract.records import GUEST, Event, InvalidRecord, Record
+from stream.home.state.home import Home
+from stream.home.step import step
+from tests.support.changing_homes import CAUSES, Plan, home_records
+
+from .quality.people import FAR
+from .quality.trials import Settings, Trial, policy_for, world_of
 
 __all__ = ["Heard", "main", "play"]
 

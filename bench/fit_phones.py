@@ -30,7 +30,7 @@ def main() -> None:
     cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     cli.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
     slope, even = fit_phones(cli.parse_args().data)
-    print(f"phones.slope_per_db = {slope:.3f}, phones.rssi_even_dbm = {even:.1f}: put them into stream/policy.py")
+    print(f"phones.slope_per_db = {slope:.3f}, phones.rssi_even_dbm = {even:.1f}: put them into stream/contract/policy.py")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python bench/fleet.py`: false alerts in a fleet of simulated homes, and how soon a bad firmware is named.
 
-Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift.py`, speak when `is_due` says so,
-and the fleet stage that runs live hears them; nothing is decided here.
+Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift/edetectors.py`, speak
+when `is_due` says so, and the fleet stage that runs live hears them; nothing is decided here.
 
 In every home a device and a person are watched. Some homes change by themselves, at any time; in those with one firmware the
 device changes when that comes. Streets of homes hear the same noise, so that their evidence is far from independent.
@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from learners.drift import Level, threshold
-from stream.fleet import Fleet, fleet_step, is_due
-from stream.policy import Alerting
-from stream.records import Alert, Cause, Signal
+from learners.drift.edetectors import Level, threshold
+from stream.contract.policy import Alerting
+from stream.contract.records import Alert, Cause, Signal
+from stream.fleet.state import Fleet
+from stream.fleet.step import fleet_step
+from stream.home.drift.signals import is_due
 
 __all__ = ["Outcome", "Town", "simulate"]
 

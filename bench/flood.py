@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from stream.logs import encode_line
-from stream.neighbourhood import PARTITIONS, partition_of
-from stream.ports import Encoded
+from stream.brokers.log_files import encode_line
+from stream.contract.ports import Encoded
+from stream.offline.simulation.records import PARTITIONS, partition_of
 
 __all__ = ["write_flood"]
 

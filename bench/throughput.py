@@ -79,15 +79,16 @@ def commanded(log: Path, out: Path, store: str) -> tuple[float, float]:
 
 def timed_run(log: Path, out: Path, store_name: str) -> tuple[dict[str, float], list[bytes]]:
     """Seconds by part (and in all, as `total`) of a run in this process, and the states that it leaves."""
-    from stream import batch
-    from stream.brokers.log import LogBroker, LogProgress
-    from stream.garbage import seldom_collected
-    from stream.logs import LogReader
-    from stream.policy import Policy
-    from stream.settings import Wiring
-    from stream.step import step
+    from stream.brokers.files import LogBroker, LogProgress
+    from stream.brokers.log_files import LogReader
+    from stream.contract.policy import Policy
+    from stream.contract.settings import Wiring
+    from stream.home.step import step
+    from stream.runtime.worker import batch
+    from stream.runtime.worker.batch import as_arrived
+    from stream.runtime.worker.garbage import seldom_collected
+    from stream.runtime.worker.worker import Worker, WorkerLimits
     from stream.stores import open_store
-    from stream.worker import Worker, WorkerLimits, as_arrived
 
     watch, wiring = Stopwatch(), Wiring()
     limits = WorkerLimits(
@@ -112,8 +113,8 @@ def timed_run(log: Path, out: Path, store_name: str) -> tuple[dict[str, float], 
 
 def weigh(states: list[bytes]) -> Weight:
     """Bytes a person of those states; resident: what Python allocates for the same homes live, after they were saved once."""
-    from stream.codec import decode_home, encode_home
-    from stream.policy import Policy
+    from stream.contract.policy import Policy
+    from stream.home.codec import decode_home, encode_home
 
     policy = Policy()
     people = [sum(person.present for person in decode_home(raw, policy).people) for raw in states]

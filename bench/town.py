@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stream.neighbourhood import PARTITIONS, partition_of
-from stream.neighbourhood_people import FACE, MICROPHONES, VOICE, Space
+from stream.offline.simulation.people import FACE, MICROPHONES, VOICE, Space
+from stream.offline.simulation.records import PARTITIONS, partition_of
 
 __all__ = ["Household", "write_town"]
 

@@ -13,13 +13,12 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
 
-from stream.cluster.kafka import Kafka
-from stream.cluster.processes import NotHere
-from stream.cluster.redis import Redis
-from stream.settings import Wiring
-from stream.topics import create
-
-from .one_cluster import Run, kafka_of, redis_of
+from stream.contract.settings import Wiring
+from stream.ops.local_cluster.kafka import Kafka
+from stream.ops.local_cluster.processes import NotHere
+from stream.ops.local_cluster.redis import Redis
+from stream.ops.topics import create
+from tests.support.one_cluster import Run, kafka_of, redis_of
 
 # As in `stream`, for tests that import NumPy before it: one thread, else small matrices are slow and last bits may differ.
 for library in ("OPENBLAS", "OMP", "MKL"):

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from stream import __version__
-from stream.brokers.kafka import reader
-from stream.cluster.java import Java, java_of_kafka
-from stream.cluster.processes import Server, free_ports, until
-from stream.cluster.redis import redis_program
-from stream.settings import Wiring
+from stream.brokers.kafka.topics import reader
+from stream.contract.settings import Wiring
+from stream.ops.local_cluster.java import Java, java_of_kafka
+from stream.ops.local_cluster.processes import Server, free_ports, until
+from stream.ops.local_cluster.redis import redis_program
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
@@ -214,7 +214,7 @@ def ignored(path: str) -> bool:
 def test_the_builder_gets_what_is_copied_and_no_more() -> None:
     copied = [source for name, rest in stages()[0] if name == "COPY" for source in rest.split()[:-1]]
     assert [source for source in copied if not (ROOT / source).exists() or ignored(source)] == []
-    assert ignored("stream/cluster/__pycache__/java.pyc")
+    assert ignored("stream/ops/local_cluster/__pycache__/java.pyc")
     offered = {path.name for path in ROOT.iterdir() if not ignored(path.name)}
     assert offered == set(copied)
 
@@ -258,5 +258,6 @@ def test_the_steps_that_install_it_do_install_it(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
 
     assert says(f"{target}/bin/kithkin", "--version") == f"kithkin {__version__}"
-    used = "import confluent_kafka, crc32c, kafka, numba, prometheus_client, redis, stream.live; print(stream.live.__file__)"
+    used = "import confluent_kafka, crc32c, kafka, numba, prometheus_client, redis; from stream.runtime.worker import live; "
+    used += "print(live.__file__)"
     assert Path(says(f"{target}/bin/python", "-c", used)).is_relative_to(target)

@@ -14,11 +14,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("stream/**/*.py"), *ROOT.glob("learners/**/*.py")])
+FOLDERS = sorted({path.parent for path in MODULES})
 CODE = sorted([*MODULES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py")])
 
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 PARAMETERS_MAX = 5
+ROOMS_MAX = 9
+FOLDER_MODULES_MAX = 10
+PACKAGE_EXPORTS_MAX = 8
 NAMES_OF_NOTHING = {"base", "common", "data", "helper", "helpers", "info", "manager", "misc", "util", "utils"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -55,7 +59,7 @@ def lines_of_code(path: Path) -> int:
 
 def is_command(path: Path, function: Function) -> bool:
     """Typer turns every parameter into a flag, so a command has as many as it has flags."""
-    if path.parent.name == "commands" and not function.name.startswith("_"):
+    if "cli" in path.relative_to(ROOT).parts and not function.name.startswith("_"):
         return True
     names = {ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list}
     return any(name.endswith((".command", ".callback")) for name in names)
@@ -100,15 +104,6 @@ def test_a_name_says_what_a_module_is_of(path: Path) -> None:
     assert words & NAMES_OF_NOTHING == set()
 
 
-def contracts() -> list[dict[str, list[str]]]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-
-
-def layers() -> list[list[str]]:
-    """Modules of each layer, from the top."""
-    return [re.findall(r"[\w.]+", layer) for layer in contracts()[0]["layers"]]
-
-
 def test_a_module_imports_only_what_its_layer_allows() -> None:
     # A process of its own, for it would switch off the loggers of this one.
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"]
@@ -116,15 +111,27 @@ def test_a_module_imports_only_what_its_layer_allows() -> None:
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_every_module_has_its_place_in_the_layers() -> None:
-    written = {".".join(name_of(path).split(".")[:2]) for path in ROOT.glob("stream/**/*.py")} - {"stream"}
-    assert written - {module for layer in layers() for module in layer} == set()
+def test_of_the_contract_only_what_asks_the_environment_is_not_held_to_purity() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    pure = set(next(contract for contract in contracts if contract["type"] == "forbidden")["source_modules"])
+    modules = {name_of(path) for path in ROOT.glob("stream/contract/[a-z]*.py")}
+    assert pure - modules == {"learners", "stream.home", "stream.fleet"}
+    assert modules - pure == {"stream.contract.credentials", "stream.contract.settings"}
 
 
-def test_everything_from_the_codec_down_is_held_to_purity() -> None:
-    order = layers()
-    codec = next(i for i, layer in enumerate(order) if "stream.codec" in layer)
-    assert {module for layer in order[codec:] for module in layer} == set(contracts()[1]["source_modules"])
+def test_there_are_at_most_nine_rooms() -> None:
+    entries = {path.name for path in ROOT.glob("stream/*") if path.name not in ("__init__.py", "__pycache__")}
+    assert len(entries) <= ROOMS_MAX, entries
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_has_at_most_ten_modules(folder: Path) -> None:
+    assert len(list(folder.glob("[a-z]*.py"))) <= FOLDER_MODULES_MAX
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_package_says_what_it_is_for_and_exports_at_most_eight_names(folder: Path) -> None:
+    assert len(importlib.import_module(name_of(folder / "__init__.py")).__all__) <= PACKAGE_EXPORTS_MAX
 
 
 def files_of_ours() -> list[Path]:

@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from learners.kernels import COMPILED
-from stream.codec import decode
-from stream.garbage import seldom_collected
-from stream.household import Home
-from stream.logs import LogReader
-from stream.policy import Policy
-from stream.records import InvalidRecord, Recognition
-from stream.step import Event, step
+from learners.kernels.choice import COMPILED
+from stream.brokers.log_files import LogReader
+from stream.contract.codec import decode
+from stream.contract.policy import Policy
+from stream.contract.records import Event, InvalidRecord, Recognition
+from stream.home.state.home import Home
+from stream.home.step import step
+from stream.runtime.worker.garbage import seldom_collected
 
 from .measures import Figures
 from .trials import Settings, policy_for

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from stream.codec import decode, encode_home
-from stream.household import DAY_MS, Home
-from stream.memory import hashed
-from stream.policy import Policy
-from stream.records import Correct, Recognition
-from stream.step import Event, step
+from stream.contract.codec import decode
+from stream.contract.policy import Policy
+from stream.contract.records import Correct, Event, Recognition
+from stream.contract.units import DAY_MS
+from stream.home.codec import encode_home
+from stream.home.state.home import Home
+from stream.home.state.seen import hashed
+from stream.home.step import step
 
 from .bootstrap import intervals
 from .costs import decoded, stepped

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from learners.fitting import fit
-from stream.fitting import Choice, load_recipe, read_recordings
-from stream.packs import PACKS, write_pack
+from learners.fit.fitting import fit
+from stream.contract.packs import PACKS, write_pack
+from stream.offline.fit import Choice, load_recipe, read_recordings
 
 __all__ = ["FAR", "VOICE", "FACE", "Side", "fit_packs", "half_of", "write_half"]
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stream.policy import Policy
-from stream.replay import Replay, replay
-from stream.settings import Wiring
+from stream.contract.policy import Policy
+from stream.contract.settings import Wiring
+from stream.offline.replay.replay import Replay, replay
 
 from . import judged
 from .judged import Columns

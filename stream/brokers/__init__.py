@@ -1,12 +1,13 @@
 """Brokers of records: where inputs come from and outputs go, atomically with the offsets.
 
-Law: every broker passes `tests/conformance_broker.py`. A client library is imported only by who asks for it.
+Law: every broker passes `tests/brokers/conformance_broker.py`. A client library is imported only by who asks for it.
 """
 
-from ..ports import Broker
-from ..settings import Wiring
+from stream.contract.ports import Broker
+from stream.contract.settings import Wiring
+
 from .faults import Crash, Fault, Faults
-from .kafka import address, installed
+from .kafka.topics import address, installed
 from .memory import MemoryBroker, MemoryLog
 
 __all__ = ["Crash", "Fault", "Faults", "MemoryBroker", "MemoryLog", "open_broker"]
@@ -25,9 +26,9 @@ def open_broker(wiring: Wiring) -> Broker:
     scheme, _ = address(wiring)
     with installed():
         if scheme == "confluent":
-            from .confluent import confluent_broker
+            from .kafka.confluent import confluent_broker
 
             return confluent_broker(wiring)
-        from .kafka_python import kafka_python_broker
+        from .kafka.kafka_python import kafka_python_broker
 
         return kafka_python_broker(wiring)

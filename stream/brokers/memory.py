@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
-from ..errors import RecoveryError
-from ..ports import Batch, BrokerError, Encoded, Fenced, Offsets, Transaction
-from ..records import INPUT_TOPICS, Journal, Position, Record
+from stream.contract.errors import RecoveryError
+from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, Offsets, Transaction
+from stream.contract.records import INPUT_TOPICS, Journal, Position, Record
+
 from .faults import Faults
 
 __all__ = ["MemoryBroker", "MemoryLog"]

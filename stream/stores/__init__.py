@@ -1,13 +1,14 @@
 """Stores of states: where the homes stand between events, with the offsets they stand at.
 
-Law: every store passes `tests/conformance_store.py`; which one is behind a worker changes nothing but where bytes lie.
+Law: every store passes `tests/stores/conformance_store.py`; which one is behind a worker changes nothing but where bytes lie.
 """
 
-from ..errors import ConfigError
-from ..ports import StateStore
-from ..settings import Wiring
+from stream.contract.errors import ConfigError
+from stream.contract.ports import StateStore
+from stream.contract.settings import Wiring
+
 from .memory import MemoryStore
-from .redis_url import REDIS_FORMS, is_redis, without_secrets
+from .redis.url import REDIS_FORMS, is_redis, without_secrets
 from .sqlite import SqliteStore
 
 __all__ = ["MemoryStore", "SqliteStore", "open_store", "without_secrets"]
@@ -43,7 +44,7 @@ def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
 
 def _redis_store(url: str, wiring: Wiring) -> StateStore:
     try:
-        from .redis import RedisStore
+        from .redis.store import RedisStore
     except ModuleNotFoundError:
         right = 'a file, or Redis with its client installed: "kithkin[cluster]"'
         raise ConfigError("store", without_secrets(url), "the store to open", right) from None

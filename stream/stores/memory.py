@@ -6,8 +6,9 @@ Law: what a save gave is read back; what a save refused has changed nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..ports import Claimed, Offsets
-from .rules import is_household, is_news
+from stream.contract.ports import Claimed, Offsets
+
+from .fencing import is_household, is_news
 
 __all__ = ["MemoryStore"]
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from ..ports import Claimed, Offsets, StoreError
-from .rules import is_household, is_news
+from stream.contract.ports import Claimed, Offsets, StoreError
+
+from .fencing import is_household, is_news
 
 __all__ = ["SqliteStore"]
 

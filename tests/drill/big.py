@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from stream.cluster.processes import until
-from stream.neighbourhood_life import BEGIN_MS
-from tests.histories import Sent
+from stream.offline.simulation.behaviour import BEGIN_MS
+from stream.ops.local_cluster.processes import until
+from tests.support.histories import Sent
 
 from .costs import memory_mib_max
 from .site import CREW, Scene, Site, opened

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stream.records import Record
+from stream.contract.records import Record
 
 from .evidence import INPUTS, OUTPUTS, Evidence, Seen
 from .serial import Serial

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-from stream.supervisor import (
+from stream.runtime.supervision.supervisor import (
     EXIT_BEYOND_REPAIR,
     EXIT_FAILED,
     EXIT_FENCED,

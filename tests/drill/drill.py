@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream.cluster.processes import until
+from stream.ops.local_cluster.processes import until
 
 from .faults import COORDINATOR_LOST, FAULTS, FaultMissed
 from .points import POINTS

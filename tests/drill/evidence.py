@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLev
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from redis import Redis
 
-from stream.cluster.processes import until
+from stream.ops.local_cluster.processes import until
 
 __all__ = ["INPUTS", "OUTPUTS", "Evidence", "Seen", "States"]
 

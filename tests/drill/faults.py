@@ -13,7 +13,7 @@ from typing import Final
 
 from redis import Redis
 
-from stream.cluster.processes import until
+from stream.ops.local_cluster.processes import until
 
 from .points import POINTS, Order
 from .site import CREW, SESSION_S, Site

@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from bench.fleet import Town, settled, told
-from stream.brokers.kafka import producer, reader
-from stream.cluster.kafka import Kafka
-from stream.cluster.processes import Server, until
-from stream.cluster.redis import Redis
-from stream.fleet import Fleet, advance, grace_ms, obey, take
-from stream.fleet_cases import HOUR_MS
-from stream.fleet_desk import ALERTS, COMMANDS, SIGNALS, encoded
-from stream.policy import Alerting
-from stream.records import Command, Record, Signal
-from stream.settings import KafkaWiring, Wiring, toml_of
-from stream.topics import create
+from stream.brokers.kafka.topics import producer, reader
+from stream.contract.policy import Alerting
+from stream.contract.records import Command, Record, Signal
+from stream.contract.settings import KafkaWiring, Wiring, toml_of
+from stream.contract.units import HOUR_MS
+from stream.fleet.state import Fleet
+from stream.fleet.step import advance, grace_ms, obey, take
+from stream.ops.local_cluster.kafka import Kafka
+from stream.ops.local_cluster.processes import Server, until
+from stream.ops.local_cluster.redis import Redis
+from stream.ops.topics import create
+from stream.runtime.fleet.processor import ALERTS, COMMANDS, SIGNALS, encoded
 
 __all__ = ["FleetDrill", "differences", "fleet_drill", "missed_or_doubled", "newest"]
 

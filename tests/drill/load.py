@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from stream.cluster.processes import until
-from stream.neighbourhood import neighbourhood
-from tests.histories import Sent, history
+from stream.offline.simulation.records import neighbourhood
+from stream.ops.local_cluster.processes import until
+from tests.support.histories import Sent, history
 
 __all__ = ["Feeder", "load"]
 

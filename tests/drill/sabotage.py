@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from stream.cluster.processes import until
+from stream.ops.local_cluster.processes import until
 
 from .points import At, PointedBroker, PointedStore
 

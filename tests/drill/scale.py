@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from stream.cluster.processes import until
-from stream.settings import KafkaWiring
+from stream.contract.settings import KafkaWiring
+from stream.ops.local_cluster.processes import until
 
 from .costs import busy_s, cpu_s
 from .site import CREW, Scene, Site, opened

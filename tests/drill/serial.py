@@ -6,12 +6,13 @@ worker's are decoded anew after every fault; so that both agree says also that a
 
 from collections.abc import Sequence
 
-from stream.codec import dead_letter, decode, encode_home, encode_output
-from stream.household import Home
-from stream.policy import Policy
-from stream.ports import Encoded
-from stream.records import InvalidRecord, Output, Record
-from stream.step import step
+from stream.contract.codec import decode, encode_output
+from stream.contract.policy import Policy
+from stream.contract.ports import Encoded
+from stream.contract.records import InvalidRecord, Output, Record, dead_letter
+from stream.home.codec import encode_home
+from stream.home.state.home import Home
+from stream.home.step import step
 
 __all__ = ["Serial"]
 

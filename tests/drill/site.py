@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from stream.cluster.kafka import Kafka
-from stream.cluster.processes import until
-from stream.cluster.redis import Redis
-from stream.settings import KafkaWiring, RedisWiring, Wiring, toml_of
-from stream.topics import create
+from stream.contract.settings import KafkaWiring, RedisWiring, Wiring, toml_of
+from stream.ops.local_cluster.kafka import Kafka
+from stream.ops.local_cluster.processes import until
+from stream.ops.local_cluster.redis import Redis
+from stream.ops.topics import create
 
 from .checker import Checker
 from .crew import Crew, prepare

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from stream.alerts import subscribe
-from stream.settings import load_wiring
+from stream.contract.settings import load_wiring
+from stream.runtime.fleet.subscribe import subscribe
 
 __all__: list[str] = []
 

@@ -1,6 +1,6 @@
 """The drilled worker: the process that `kithkin worker` starts, with points in its ports.
 
-Law: it runs `stream.live` as it is. Only what opens the ports is exchanged, and the client's class of producers.
+Law: it runs `stream.runtime.worker.live` as it is. Only what opens the ports is exchanged, and the client's class of producers.
 """
 
 import importlib
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stream import live
-from stream.brokers.cluster import Membership
-from stream.brokers.kafka import address
-from stream.policy import Policy
-from stream.settings import Wiring, load_wiring
+from stream.brokers.kafka.cluster import Membership
+from stream.brokers.kafka.topics import address
+from stream.contract.policy import Policy
+from stream.contract.settings import Wiring, load_wiring
+from stream.runtime.worker import live
 
 from .points import At, Orders, pointed_producer, pointed_revocation
 from .sabotage import sabotaged
@@ -24,8 +24,8 @@ from .sabotage import sabotaged
 __all__ = ["Hired", "be_worker"]
 
 _CLIENTS = {  # module, its class of producers, and that one's method for a record
-    "confluent": ("stream.brokers.confluent", "Producer", "produce"),
-    "kafka": ("stream.brokers.kafka_python", "KafkaProducer", "send"),
+    "confluent": ("stream.brokers.kafka.confluent", "Producer", "produce"),
+    "kafka": ("stream.brokers.kafka.kafka_python", "KafkaProducer", "send"),
 }
 for _module, _, _ in _CLIENTS.values():  # before the fork, so that a worker starts at once
     importlib.import_module(_module)

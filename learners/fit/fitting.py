@@ -1,0 +1,245 @@
+"""Fitting a fleet pack: labelled recordings of many people in, a projection with its channels out.
+
+Law: the same recordings give the same bytes; who is not among them leaves no trace; and every scale (noise, shift, spread of
+people, temperature) is measured on people whom the directions were not fitted on.
+
+Theory: two covariances, within a person and between people, diagonalised together (Ioffe 2006). Few people cannot tell a
+covariance, so each is shrunk: that within a person towards a sphere; that between people towards the covariance of all
+recordings, for where an encoder puts anything at all is where it was trained to tell people apart. Other people's mean voices
+(a cohort) count as a tenth of a person each (supervised adaptation, after Garcia-Romero and McCree 2014). The channel of a
+vector is told by Fisher's linear discriminant.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..recognition.projection import DIMENSIONS, Channels, Projection, Quality
+from .recordings import Codes, Flags, Numbers, Recordings
+from .trials import Trials, best_temperature, presented, trials_of
+
+__all__ = ["FOLDS", "PEOPLE_MIN", "check", "fit", "folds_of"]
+
+SHRINK_WITHIN: Final = 0.5
+ALTERED_SHARE: Final = 0.3  # of that within a person: more, and other channels are told worse; less, and altered people are
+SHRINK_CLASSIFIER: Final = 0.9
+PRIOR_PEOPLE: Final = 100.0  # people's worth of the covariance of all recordings, as a prior of that between people
+COHORT_WEIGHT: Final = 0.1  # people's worth of a cohort's person, of whom one channel and often one day is known
+FOLDS: Final = 5
+PEOPLE_MIN: Final = 6  # with at least two takes each: fewer cannot be held out by twos
+QUALITY_BINS: Final = 6
+QUALITY_MIN: Final = 120  # recordings of known quality: 20 a bin
+
+def folds_of(people: Codes, folds: int = FOLDS) -> list[Codes]:
+    """Everybody in one of so many groups, or fewer so that each has two people: in turn, by their numbers."""
+    everybody = np.unique(people)
+    number = max(1, min(folds, len(everybody) // 2))
+    return [everybody[i::number] for i in range(number)]
+
+
+def fit(recordings: Recordings) -> Projection:
+    """A fleet pack of an encoder.
+
+    Raises
+    ------
+    ValueError
+        Telling what there is too little of, or what is wrong with the vectors.
+    """
+    check(recordings, PEOPLE_MIN)
+    held = [
+        (_directions(recordings.only(~np.isin(recordings.people, fold))), recordings.only(np.isin(recordings.people, fold)))
+        for fold in folds_of(recordings.people)
+    ]
+    scales = _scales(held)
+    scaled = [(_scaled(directions, scales), judged) for directions, judged in held]
+    quality = _quality_law(scaled)
+    final = replace(_scaled(_directions(recordings), scales), quality=quality)
+    found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
+    return replace(final, temperature=best_temperature(Trials.joined(found)))
+
+
+def check(recordings: Recordings, people_min: int) -> None:
+    """Raise ValueError when the vectors are wrong, or fewer people than that have two takes, or a channel has hardly any."""
+    if not np.isfinite(recordings.vectors).all() or not np.isfinite(recordings.cohort).all():
+        raise ValueError("there are vectors with NaN or infinite numbers")
+    takes = np.unique(np.stack([recordings.people, recordings.takes])[:, ~recordings.altered], axis=1)
+    able = int((np.unique(takes[0], return_counts=True)[1] >= 2).sum())
+    if able < people_min:
+        of = len(np.unique(recordings.people))
+        raise ValueError(f"of {of} people {able} have two recordings or more; at least {people_min} are needed")
+    if np.ptp(recordings.vectors, axis=0).max() == 0:
+        raise ValueError("all vectors are the same")
+    for channel, name in enumerate(recordings.names):
+        heard = len(np.unique(recordings.people[(recordings.channels == channel) & ~recordings.altered]))
+        if heard < people_min // 2:
+            raise ValueError(f"the channel {name!r} has recordings of {heard} people; at least {people_min // 2} are needed")
+
+
+# ---- directions
+
+
+def _directions(recordings: Recordings) -> Projection:
+    """Where people differ most against how one person varies; in units of the latter, whatever they are worth."""
+    means = _channel_means(recordings)
+    moved = recordings.vectors - means[recordings.channels]
+    people, who = np.unique(recordings.people, return_inverse=True)
+    places = np.array([moved[(who == i) & ~recordings.altered].mean(0) for i in range(len(people))])
+    within, own = _within(moved - places[who], recordings.altered), _covariance(places - places.mean(0))
+    cohort = recordings.cohort - recordings.cohort.mean(0) if len(recordings.cohort) else recordings.cohort
+    between = len(people) * _levelled(own) + PRIOR_PEOPLE * _levelled(within + own)
+    if len(cohort):
+        between += COHORT_WEIGHT * len(cohort) * _levelled(_covariance(cohort))
+    values, axes = np.linalg.eigh(_shrunk(within, SHRINK_WITHIN))
+    whiten = axes / np.sqrt(values)
+    spread, turn = np.linalg.eigh(whiten.T @ between @ whiten)
+    best = np.argsort(-spread)[:DIMENSIONS]
+    matrix = (whiten @ turn[:, best]).T
+    matrix *= np.sign(matrix[np.arange(len(matrix)), np.abs(matrix).argmax(1)])[:, None]  # eigenvectors have no sign
+    weights, bias = _classifier(moved[~recordings.altered], means)
+    number = len(recordings.names)
+    channels = Channels(
+        recordings.names, _single((means - means[0]) @ matrix.T), _single(np.ones(number)), _single(np.zeros((number, number))),
+        _single(weights), _single(bias),
+    )  # fmt: skip
+    return Projection(recordings.metric, _single(matrix), _single(means[0]), _single(spread[best]), 1.0, channels)
+
+
+def _within(residuals: Numbers, altered: Flags) -> Numbers:
+    """How one person varies: from recording to recording, and a little as if they changed."""
+    plain = _covariance(residuals[~altered])
+    if not altered.any():
+        return plain
+    return (1 - ALTERED_SHARE) * plain + ALTERED_SHARE * _covariance(residuals[altered])
+
+
+def _channel_means(recordings: Recordings) -> Numbers:
+    """(C, d): in each channel the mean of people's means."""
+    means = []
+    for channel in range(len(recordings.names)):
+        here = (recordings.channels == channel) & ~recordings.altered
+        vectors, people = recordings.vectors[here], recordings.people[here]
+        means.append(np.mean([vectors[people == person].mean(0) for person in np.unique(people)], axis=0))
+    return np.array(means)
+
+
+def _classifier(residuals: Numbers, means: Numbers) -> tuple[Numbers, Numbers]:
+    """(C, d) and (C,): Fisher's discriminant for channels that are equally likely."""
+    middle = means.mean(0)
+    weights = np.linalg.solve(_shrunk(_covariance(residuals), SHRINK_CLASSIFIER), (means - middle).T).T
+    return weights, -0.5 * ((means + middle) * weights).sum(1)
+
+
+def _covariance(rows: Numbers) -> Numbers:
+    result: Numbers = rows.T @ rows / len(rows)
+    return result
+
+
+def _levelled(matrix: Numbers) -> Numbers:
+    """The same shape with a mean variance of 1."""
+    result: Numbers = matrix * (len(matrix) / np.trace(matrix))
+    return result
+
+
+def _shrunk(matrix: Numbers, share: float) -> Numbers:
+    result: Numbers = (1 - share) * matrix + share * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    return result
+
+
+def _single(numbers: Numbers) -> npt.NDArray[np.float32]:
+    return numbers.astype(np.float32)
+
+
+# ---- scales, of people held out
+
+Held = tuple[Projection, Recordings]  # directions, and people whom they were not fitted on
+
+
+@dataclass(frozen=True, eq=False)
+class _Scales:
+    """Mean variances a dimension: noise (C,), shift (C, C); and what the fitted spread of people is to be multiplied by."""
+
+    noise: Numbers
+    shift: Numbers
+    spread: float
+
+
+def _scales(held: list[Held]) -> _Scales:
+    """From the squares between pairs: one person's hold twice the noise and the shift, two people's their spread too."""
+    channels = len(held[0][1].names)
+    apart, pairs = np.zeros((channels, channels)), np.zeros((channels, channels))
+    of_two, number, fitted = 0.0, 0.0, 0.0
+    for directions, judged in held:
+        plain = judged.only(~judged.altered)
+        x, channel = presented(directions, plain.vectors)
+        for distances, kind in _own_pairs(plain, x, channel):
+            np.add.at(apart, kind, distances)
+            np.add.at(pairs, kind, 1.0)
+        ordinary = channel == 0
+        total, count = _strangers(x[ordinary], plain.people[ordinary])
+        of_two, number, fitted = of_two + total, number + count, fitted + count * float(directions.between.mean())
+    if pairs[0, 0] == 0 or number == 0:
+        raise ValueError("no person has two recordings in the ordinary channel")
+    apart /= np.maximum(pairs, 1)
+    noise = np.where(np.diag(pairs) > 0, np.diag(apart) / 2, apart[0, 0] / 2)
+    shift = np.where(pairs > 0, np.maximum(apart - noise[:, None] - noise, 0), 0) * (1 - np.eye(channels))
+    spread = max(of_two / number / 2 - noise[0], noise[0] / 16)  # people do differ, if little
+    return _Scales(noise, shift, spread * number / fitted)
+
+
+def _own_pairs(recordings: Recordings, x: Numbers, channel: Codes) -> Iterator[tuple[Numbers, tuple[Codes, Codes]]]:
+    """Of each person: mean square per dimension between two takes, both ways round, and the channels of the two."""
+    for person in np.unique(recordings.people):
+        own = recordings.people == person
+        one, other = np.nonzero(recordings.takes[own][:, None] != recordings.takes[own])
+        yield np.square(x[own][one] - x[own][other]).mean(-1), (channel[own][one], channel[own][other])
+
+
+def _strangers(x: Numbers, people: Codes) -> tuple[float, float]:
+    """Sum over the pairs of two different people of the mean square per dimension between them, and how many pairs."""
+
+    def all_pairs(rows: Numbers) -> tuple[float, float]:
+        total = len(rows) * np.square(rows).sum() - np.square(rows.sum(0)).sum()
+        return float(total) / x.shape[1], len(rows) * (len(rows) - 1) / 2
+
+    total, count = all_pairs(x)
+    for person in np.unique(people):
+        own, number = all_pairs(x[people == person])
+        total, count = total - own, count - number
+    return total, count
+
+
+def _scaled(directions: Projection, scales: _Scales) -> Projection:
+    """The space in units of the noise of an ordinary recording, with everything measured in them."""
+    one, channels = scales.noise[0], directions.channels
+    root, noise, shift = np.float32(np.sqrt(one)), _single(scales.noise / one), _single(scales.shift / one)
+    channels = replace(channels, mean=channels.mean / root, noise=noise, shift=shift)
+    between = _single(directions.between.astype(np.float64) * scales.spread / one)
+    return replace(directions, matrix=directions.matrix / root, between=between, channels=channels)
+
+
+def _quality_law(held: list[Held]) -> Quality:
+    """How much noisier a recording is than others of its channel, by its quality; in bins of as many recordings each."""
+    qualities, noises = [np.zeros(0)], [np.zeros(0)]
+    for directions, judged in held:
+        plain = judged.only(~judged.altered & np.isfinite(judged.quality))
+        x, channel = presented(directions, plain.vectors)
+        noise = directions.channels.noise.astype(np.float64)
+        for person in np.unique(plain.people):
+            own = plain.people == person
+            comparable = (channel[own][:, None] == channel[own]) & (plain.takes[own][:, None] != plain.takes[own])
+            some = comparable.any(1)
+            apart = np.square(x[own][:, None] - x[own]).mean(-1)
+            mean = (apart * comparable).sum(1)[some] / comparable.sum(1)[some]
+            qualities.append(plain.quality[own][some])
+            noises.append(mean / noise[channel[own][some]] - 1)
+    quality, relative = np.concatenate(qualities), np.concatenate(noises)
+    if len(quality) < QUALITY_MIN:
+        return Quality.unknown()
+    bins = np.array_split(np.argsort(quality, kind="stable"), QUALITY_BINS)
+    knots = np.array([np.median(quality[chosen]) for chosen in bins])
+    distinct = np.flatnonzero(np.diff(knots, prepend=-np.inf) > 0)
+    levels = np.array([relative[chosen].mean() for chosen in bins])[distinct]
+    return Quality(held[0][1].quality_name, _single(knots[distinct]), _single(np.maximum(levels, 0.1)))

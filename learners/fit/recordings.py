@@ -1,0 +1,73 @@
+"""Labelled recordings of many people: what a fleet pack is fitted on, and judged by.
+
+Law: nothing here is learnt.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..recognition.projection import Metric
+
+__all__ = ["Codes", "Flags", "Numbers", "Recordings", "unit"]
+
+Numbers = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """Labelled vectors of one encoder.
+
+    Parameters
+    ----------
+    metric
+        How the encoder's vectors are compared; for `cosine` they must be of unit length (`unit`).
+    vectors
+        (n, d).
+    people
+        (n,): whose each is, as any whole number.
+    channels, names
+        (n,): which of the channels `names` each came through; 0 is the ordinary one.
+    takes
+        (n,): recordings of one take are one utterance or picture through several channels, and never compared.
+    altered
+        (n,): the person was made to sound or look another way. Tells how people vary, and nothing of channels.
+    quality, quality_name
+        (n,): a number told with each recording, NaN where it was not, and what the number is called; "": none is.
+    cohort
+        (m, d): mean vectors of other people, of whom nothing more is known.
+    """
+
+    metric: Metric
+    vectors: Numbers
+    people: Codes
+    channels: Codes
+    names: tuple[str, ...]
+    takes: Codes
+    altered: Flags
+    quality: Numbers
+    quality_name: str
+    cohort: Numbers
+
+    @classmethod
+    def plain(cls, metric: Metric, vectors: Numbers, people: Codes) -> Self:
+        """Recordings of one channel, each a take of its own, without quality and cohort."""
+        n, d = vectors.shape
+        none = np.zeros(n, np.int64)
+        unknown, nobody = np.full(n, np.nan), np.zeros((0, d))
+        return cls(metric, vectors, people, none, ("clean",), np.arange(n), none > 0, unknown, "", nobody)
+
+    def only(self, chosen: Flags) -> Self:
+        """Those chosen (n,); names and cohort stay."""
+        parts = {key: getattr(self, key)[chosen] for key in ("vectors", "people", "channels", "takes", "altered", "quality")}
+        return replace(self, **parts)
+
+
+def unit(vectors: Numbers) -> Numbers:
+    """(…, d) -> the same directions, of length 1."""
+    result: Numbers = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return result

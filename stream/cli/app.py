@@ -1,0 +1,273 @@
+"""The command line: `kithkin`.
+
+Law: what an operator did wrong is one clear message and exit code 2; what failed is 1; an interruption is 130; a traceback
+is a defect of ours. Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+"""
+
+import difflib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from stream import __version__
+
+from .faults import EXIT_INTERRUPTED, faults_explained
+from .interruption import until_interrupted
+from .live.alerts import alerts
+from .live.doctor import doctor
+from .live.feed import feed
+from .live.fleet import fleet
+from .live.identities import identities
+from .live.status import status
+from .live.topics import topics
+from .live.up import up
+from .live.worker import worker
+from .offline.fit import fit
+from .offline.inspect import inspect
+from .offline.report import report
+from .options import PolicyFile, WiringFile
+
+if TYPE_CHECKING:
+    from stream.offline.replay.replay import Replay, Summary
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="kithkin",
+    help="Learns, continuously and from real life, who is who in a household.",
+    epilog="Start here:\n\n"
+    "  [cyan]kithkin demo[/]   a simulated neighbourhood, live, and a report to look at\n\n"
+    "  [cyan]kithkin replay recorded.jsonl.gz --out run[/]   the same worker on your own records\n\n"
+    "Each command tells more: [cyan]kithkin replay --help[/]",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin worker[/]   as configs/wiring.toml stands for the defaults: Kafka and Redis on this machine\n\n"
+    "  [cyan]kithkin worker --wiring wiring.toml --workers 2[/]   two processes under one supervisor\n\n"
+    "  [cyan]kithkin worker --broker confluent://kafka:9092 --store redis://redis:6379/0 --no-restart[/]   in a container",
+)(worker)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin fleet --listen 127.0.0.1:8090[/]   then look at /alerts there\n\n"
+    "  [cyan]kithkin fleet --broker confluent://kafka:9092 --store redis://redis:6379/0 --no-restart[/]   in a container",
+)(fleet)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin status[/]   once\n\n"
+    "  [cyan]kithkin status --follow[/]   live, until Ctrl-C\n\n"
+    "  [cyan]kithkin status --json | jq .lag[/]   records left to do",
+)(status)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin inspect h-042[/]   of the workers' Redis\n\n"
+    "  [cyan]kithkin inspect h-042 --store run.db --person alice[/]   of a replay, and one person only\n\n"
+    "  [cyan]kithkin inspect h-042 --json | jq .ledger[0][/]   the latest event, for machines",
+)(inspect)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin report run --open[/]   of `kithkin replay monday.jsonl.gz --out run`\n\n"
+    "  [cyan]kithkin report run --household h-042 --out h-042.html[/]",
+)(report)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin up[/]   then, in other terminals, what it tells\n\n"
+    "  [cyan]kithkin up --dir playground --workers 2 --kafka-port 9092[/]",
+)(up)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin feed monday.jsonl.gz --rate 500[/]\n\n"
+    "  [cyan]kithkin feed monday.jsonl.gz --speed 60[/]   a recorded hour a minute\n\n"
+    "  [cyan]kithkin feed --simulate 12 --days 7[/]   without any log",
+)(feed)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin identities --follow[/]   as they come\n\n"
+    "  [cyan]kithkin identities --since 10m --household h-042[/]\n\n"
+    "  [cyan]kithkin identities --json | jq .value.person_id[/]",
+)(identities)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin alerts --follow[/]   a live table\n\n"
+    "  [cyan]kithkin alerts --severity high --json | jq .summary[/]\n\n"
+    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted",
+)(alerts)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin doctor[/]   a table; exit code 1 when something is wrong\n\n"
+    "  [cyan]kithkin doctor --wiring wiring.toml --json[/]",
+)(doctor)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin fit recordings.npz --encoder ecapa-2 --metric cosine --out ecapa-2.npz[/]\n\n"
+    "  [cyan]kithkin fit recordings.npz --encoder ecapa-2 --metric cosine --without ada,ben[/]   as if these were not there\n\n"
+    "  [cyan]kithkin fit --log monday.jsonl.gz tuesday.jsonl.gz --encoder ecapa-2 --metric cosine[/]   without any recordings\n\n"
+    "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
+)(fit)
+app.add_typer(topics, name="topics")
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kithkin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def kithkin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Learns, continuously and from real life, who is who in a household."""
+
+
+@app.command(
+    "replay",
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin replay monday.jsonl.gz tuesday.jsonl.gz --out run[/]\n\n"
+    "  [cyan]kithkin replay year.jsonl --out run --store run.db[/]   can be interrupted, and goes on\n\n"
+    "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
+    "  [cyan]zcat *.gz | kithkin replay - --out what-if --policy stricter.toml[/]",
+)
+def replay_command(
+    logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Log files (JSON Lines, or gzipped); -: standard input.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
+    policy: PolicyFile = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="FILE.db", help="Keep the states in this file, so that an interrupted replay can go on."),
+    ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
+    ] = None,
+    wiring: WiringFile = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
+) -> None:
+    """Run recorded logs through the worker that runs live.
+
+    Lines of one file apply in the order they stand in; several files are merged by their timestamps.
+
+    The same logs and policy give the same outputs, so a change of the policy shows its own effect.
+
+    With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
+    """
+    with faults_explained():
+        from stream.contract.settings import load_policy, load_wiring
+        from stream.offline.replay.replay import Replay
+
+        _replay(Replay(logs, out, load_policy(policy), load_wiring(wiring, store=store), origin, fresh))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin demo[/]\n\n"
+    "  [cyan]kithkin demo --homes 3 --days 60 --seed 7 --open[/]   three homes for two months, then open the report",
+)
+def demo(
+    homes: Annotated[int, typer.Option(min=1, max=99, help="Households to simulate.")] = 12,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Simulated days.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another neighbourhood; the same seed is the same.")] = 0,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The report: one HTML file.")] = Path("kithkin-demo.html"),
+    live: Annotated[bool, typer.Option(help="Show it live, if this is a terminal.")] = True,
+    open_report: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = False,
+) -> None:
+    """Watch a simulated neighbourhood being learnt, and read the report.
+
+    Children grow, guests come, phones are left behind and feedback is sometimes wrong.
+
+    Everything runs through the worker that runs live; nothing is needed but this program.
+    """
+    with faults_explained():
+        from stream.offline.demo.demo import Demo
+        from stream.offline.demo.demo import demo as run_demo
+
+        run_demo(Demo(homes, days, seed, out, live, open_report))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin policy > policy.toml[/]   a copy to change\n\n"
+    "  [cyan]kithkin policy --policy policy.toml[/]   check it, and see what holds",
+)
+def policy(policy: PolicyFile = None) -> None:
+    """Print the policy that holds, as TOML with every setting explained.
+
+    The policy is all that can change an output. Its policy_id stands on every identity and profile made under it.
+    """
+    with faults_explained():
+        from stream.contract.settings import load_policy, toml_of
+
+        effective = load_policy(policy)
+        typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin schema[/]   all records, in one object by topic\n\n"
+    "  [cyan]kithkin schema recognitions[/]   what a device must send",
+)
+def schema(
+    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, such as recognitions; else all.")] = None,
+) -> None:
+    """Print the JSON Schema of the records that cross the border."""
+    with faults_explained():
+        from stream.contract.errors import ConfigError
+        from stream.contract.records import MODELS
+
+        if record is not None and record not in MODELS:
+            near = difflib.get_close_matches(record, MODELS, n=1)
+            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(MODELS)}")
+        shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
+        typer.echo(json.dumps(shown, indent=2))
+
+
+def _schema(topic: str) -> dict[str, Any]:
+    """What an input must hold, and what an output does hold (where a default is always written)."""
+    from pydantic import TypeAdapter
+
+    from stream.contract.records import INPUT_TOPICS, MODELS
+
+    model = MODELS[topic]
+    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
+    mode: Literal["validation", "serialization"] = "validation" if topic in INPUT_TOPICS else "serialization"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema(mode=mode)}
+
+
+def _replay(task: "Replay") -> None:
+    from rich.console import Console
+
+    from stream.offline.replay.replay import replay
+
+    from .summary import summary_table, watched
+
+    with until_interrupted() as stop, watched(Console(stderr=True)) as watch:
+        summary = replay(task, stop, watch)
+    Console(highlight=False).print(summary_table(summary))
+    if not summary.finished:
+        typer.echo(_how_to_go_on(task, summary), err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _how_to_go_on(task: "Replay", summary: "Summary") -> str:
+    done = summary.records_before + summary.counts.records
+    told = f"\nInterrupted after {done:,} events; what stands in {task.out} is whole lines. Give the same command again "
+    if task.lasting:
+        return told + ("without --fresh to go on from there." if task.fresh else "to go on from there.")
+    return told + "to begin anew: the states were in memory. With --store FILE.db a replay goes on where it stood."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Which cluster a command speaks to, and whether it is there.
+
+Law: a command that looks at a cluster or feeds it takes what its flags and KITHKIN_* say; when none of them says where the
+brokers or the states are, a running `kithkin up`; and when there is none, the defaults.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stream.contract.settings import Wiring
+
+__all__ = ["client_logs_silenced", "refuse_missing", "wiring_in_force"]
+
+
+def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
+    """The wiring of a command that looks at a cluster or feeds it; `flags` as for `load_wiring`. Raises ConfigError."""
+    from stream.contract.settings import load_wiring
+    from stream.ops.local_cluster.place import Place, default_folder
+
+    told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
+    if wiring is None and not told:
+        place = Place(default_folder())
+        wiring = place.wiring_file if place.running else None
+    return load_wiring(wiring, **flags)
+
+
+def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
+    """Look whether the brokers answer and have these topics, before a client tries for half a minute.
+
+    Raises
+    ------
+    BrokerError
+        Nobody answers, or refuses us.
+    ConfigError
+        A topic is missing.
+    """
+    from stream.brokers.kafka.topics import partitions_of
+    from stream.ops.topics import TIMEOUT_S, administration
+
+    client_logs_silenced()
+    with administration(wiring) as admin:
+        partitions_of(admin, wiring, topics, TIMEOUT_S)
+
+
+def client_logs_silenced() -> None:
+    """Let no client of Kafka write on the terminal: what matters of it becomes an error of the command."""
+    logging.getLogger("stream.brokers").setLevel(logging.CRITICAL)

@@ -1,0 +1,47 @@
+"""Whose fault it is, as an exit code and one message.
+
+Law: what an operator did wrong is 2, what failed is 1, an interruption is 130; a traceback is a defect of ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import typer
+
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OPERATOR", "faults_explained"]
+
+EXIT_FAILED: Final = 1
+EXIT_OPERATOR: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+@contextmanager
+def faults_explained() -> Iterator[None]:
+    """Turn whose fault it is into an exit code and one message."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (ValueError, RuntimeError) as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        typer.secho(f"kithkin: {error}", fg="red", err=True)
+        raise typer.Exit(code) from None
+
+
+def _exit_code(error: Exception) -> int | None:
+    """None: a fault that nobody foresaw, whose traceback is worth more than a sentence."""
+    from stream.brokers.log_files import InvalidLog
+    from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters
+    from stream.contract.ports import BrokerError, Fenced, StoreError
+    from stream.ops.local_cluster.processes import ClusterError
+    from stream.runtime.fleet.webhook import DeliveryError
+
+    if isinstance(error, (ConfigError, InvalidLog)):
+        return EXIT_OPERATOR
+    if isinstance(error, (BrokerError, ClusterError, DeliveryError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
+        return EXIT_FAILED
+    return None

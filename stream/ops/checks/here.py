@@ -1,0 +1,85 @@
+"""What a worker needs of this machine: its Python, its libraries, its limits, and a policy that can be read.
+
+Law: nothing here asks the network.
+"""
+
+import platform
+import resource
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from stream.brokers.kafka.topics import address
+from stream.contract.errors import ConfigError
+from stream.contract.settings import Wiring, load_policy
+from stream.stores.redis.url import is_redis
+
+from .check import Check, judged
+
+__all__ = ["here_checks"]
+
+Version = tuple[int, ...]
+
+_PYTHON_MIN: Final = (3, 11)
+_FILES_MIN: Final = 1024  # a connection for each broker of a large cluster, and room
+_CONFLUENT: Final = ("confluent-kafka", (2, 12), (3,))
+_KAFKA_PYTHON: Final = ("kafka-python", (3, 0, 11), (3, 1))  # earlier: partitions starve after a rebalance
+_REDIS: Final = ("redis", (6,), None)
+
+
+def here_checks(wiring: Wiring, store: str, policy: Path | None) -> Iterator[Check]:
+    """Checks of this machine. Raises ConfigError when the broker's URL cannot be."""
+    yield judged("Python", platform.python_version(), failed="" if sys.version_info >= _PYTHON_MIN else "3.11 or newer")
+    yield from _libraries(wiring, store)
+    yield _open_files()
+    yield _policy(policy)
+
+
+def _libraries(wiring: Wiring, store: str) -> Iterator[Check]:
+    yield _library(*_CONFLUENT)  # also with kafka://, for what is asked outside of a group
+    if address(wiring)[0] == "kafka":
+        yield _library(*_KAFKA_PYTHON)
+        crc32c = _installed("crc32c")
+        right = 'the package crc32c, without which consuming is seven times slower: pip install "kithkin[cluster]"'
+        yield judged("crc32c", _shown(crc32c), warning="" if crc32c else right)
+    if is_redis(store):
+        yield _library(*_REDIS)
+
+
+def _library(name: str, least: Version, below: Version | None) -> Check:
+    found = _installed(name)
+    fits = found is not None and found >= least and (below is None or found < below)
+    right = f"{_dotted(least)} or newer" + (f", older than {_dotted(below)}" if below else "")
+    return judged(name, _shown(found), failed="" if fits else f'{right}: pip install "kithkin[cluster]"')
+
+
+def _installed(name: str) -> Version | None:
+    try:
+        return tuple(int(part) for part in version(name).split(".")[:3] if part.isdecimal())
+    except PackageNotFoundError:
+        return None
+
+
+def _shown(found: Version | None) -> str:
+    return _dotted(found) if found else "not installed"
+
+
+def _dotted(numbers: Version) -> str:
+    return ".".join(map(str, numbers))
+
+
+def _open_files() -> Check:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft == resource.RLIM_INFINITY or soft >= _FILES_MIN
+    found = "no limit" if soft == resource.RLIM_INFINITY else f"at most {soft:,}"
+    return judged("open files", found, warning="" if enough else f"{_FILES_MIN:,} or more (ulimit -n)")
+
+
+def _policy(path: Path | None) -> Check:
+    try:
+        policy = load_policy(path)
+    except ConfigError as error:
+        return judged("policy", f"{error.key} = {error.value!r} ({error.source})", failed=error.right)
+    return judged("policy", f"{path or 'the defaults'}, policy_id {policy.policy_id}")

@@ -1,0 +1,113 @@
+"""Alerts as CloudEvents over HTTP: each change is posted, and posted again until it is taken.
+
+Law: whoever answers 2xx has it. What cannot pass by itself (an address that does not exist, a request that is refused) is not
+tried again; what can, is, at growing intervals. The id is the same each time, so that a receiver knows what it had.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from stream.contract.errors import ConfigError
+from stream.contract.records import Alert
+
+__all__ = ["DeliveryError", "Patience", "Webhook", "cloud_event"]
+
+_PASSING: Final = frozenset({408, 425, 429})  # and everything from 500 on
+
+
+class DeliveryError(RuntimeError):
+    """The receiver did not take an alert; it was not dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try: pauses double from the first to the longest, each shortened at random by up to half."""
+
+    attempts: int = 8
+    pause_s: float = 0.5
+    pause_s_max: float = 30.0
+    timeout_s: float = 10.0
+
+    def pause_after(self, attempt: int) -> float:
+        """Before the next attempt, after so many that failed."""
+        return min(self.pause_s_max, self.pause_s * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+
+
+def cloud_event(alert: Alert, source: str) -> dict[str, Any]:
+    """An alert's state as a CloudEvent 1.0 in structured mode.
+
+    `id` and `source` together name the state of the alert for ever; `time` is event time.
+    """
+    return {
+        "specversion": "1.0",
+        "id": f"{alert.alert_id}/{alert.revision}",
+        "source": source,
+        "type": f"kithkin.drift.alert.{alert.state}",
+        "subject": alert.alert_id,
+        "time": datetime.fromtimestamp(alert.updated_at / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": alert.model_dump(mode="json"),
+    }
+
+
+class Webhook:
+    """Where alerts are posted to.
+
+    Parameters
+    ----------
+    url
+        http:// or https://.
+    source
+        Of the CloudEvents: who speaks.
+    patience
+        How often, and how long to wait in between.
+    sleep
+        Waits, in seconds.
+
+    Raises
+    ------
+    ConfigError
+        The URL is none to post to.
+    """
+
+    def __init__(
+        self, url: str, source: str, patience: Patience = Patience(), sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts")
+        self._url, self._name = url, f"{parts.scheme}://{parts.hostname}{parts.path}"
+        self._source, self._patience, self._sleep = source, patience, sleep
+
+    def post(self, alert: Alert) -> None:
+        """Have the receiver take a state of an alert. Raises DeliveryError when it does not, after all attempts."""
+        body = json.dumps(cloud_event(alert, self._source)).encode()
+        for attempt in range(1, self._patience.attempts + 1):
+            why, passes = self._attempt(body)
+            if why is None:
+                return
+            if not passes or attempt == self._patience.attempts:
+                tried = f"after {attempt} attempts" if attempt > 1 else "at once"
+                raise DeliveryError(f"{self._name} did not take {alert.alert_id}/{alert.revision} ({tried}): {why}")
+            self._sleep(self._patience.pause_after(attempt))
+
+    def _attempt(self, body: bytes) -> tuple[str | None, bool]:
+        """Why it was not taken (None: it was), and whether that may pass."""
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": "kithkin"}
+        try:
+            with urlopen(Request(self._url, body, headers, method="POST"), timeout=self._patience.timeout_s):
+                return None, False
+        except HTTPError as error:
+            with error:
+                return f"HTTP {error.code} {error.reason}", error.code >= 500 or error.code in _PASSING
+        except (OSError, HTTPException) as error:
+            return str(error) or type(error).__name__, True

@@ -1,0 +1,183 @@
+"""One partition's part of a batch, made: what is to be published and saved, before anything of it is visible.
+
+Law: what is made is a function of the homes, the records and the quarantine. The first run and a recovery make the same of the
+same journalled batch; only what is done with it differs.
+
+An exception of the core on one household quarantines that household: its state stays as it was before the batch, and its
+records of this batch and of later ones go to `dead-letters` with the reason `quarantined`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+from stream.contract.codec import decode, encode_output
+from stream.contract.policy import Policy
+from stream.contract.ports import Encoded
+from stream.contract.records import DeadLetter, Event, InvalidRecord, Record, dead_letter
+from stream.home.codec import encode_home
+from stream.home.state.home import Home
+from stream.home.step import Step
+
+from .home_cache import Residents
+from .quarantine import Quarantine
+
+__all__ = ["Made", "Maker", "Ordering", "Owned", "Stepping", "as_arrived", "by_content"]
+
+_LOG = logging.getLogger(__name__)
+
+Ordering = Callable[[Sequence[Record]], Sequence[Record]]
+Stepping = Callable[[Home, Event, Policy], Step]
+
+
+def by_content(records: Sequence[Record]) -> Sequence[Record]:
+    """Order of a live batch: by what the records say (timestamp, topic, offset), not by how the poll mixed the topics."""
+    return sorted(records, key=attrgetter("timestamp", "topic", "offset"))
+
+
+def as_arrived(records: Sequence[Record]) -> Sequence[Record]:
+    """Order of a replayed log: the lines of a file apply as they stand. The broker must `fetch` in that order too."""
+    return records
+
+
+@dataclass(slots=True)
+class Owned:
+    """A partition while it is ours: the epoch of our claim and the next offsets on both topics."""
+
+    partition: int
+    epoch: int
+    offsets: dict[str, int]
+    quarantine: Quarantine
+
+
+@dataclass(slots=True)
+class Made:
+    """What one partition's part of a batch came to; nothing of it is visible or saved yet."""
+
+    offsets: dict[str, int]
+    outputs: list[Encoded] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
+    quarantine: bytes | None = None  # set when it changed
+    outcomes: list[str] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)  # per record: why it is a dead letter, or None
+
+
+class _Answer(NamedTuple):
+    """What the core made of one event."""
+
+    outputs: Sequence[Encoded]
+    outcomes: Sequence[str]
+    refusal: str | None  # the reason, when the core gave the record to `dead-letters` itself
+
+
+class Maker:
+    """Applies records of one partition to the homes of their households.
+
+    Parameters
+    ----------
+    residents
+        The homes; they are changed in place, so that after a failure they are of no more use.
+    policy
+        Given to the core.
+    ordering
+        The order within a batch.
+    stepping
+        The core.
+    """
+
+    def __init__(self, residents: Residents, policy: Policy, ordering: Ordering, stepping: Stepping) -> None:
+        self._residents, self._policy, self._ordering, self._step = residents, policy, ordering, stepping
+
+    def make(self, owned: Owned, records: Sequence[Record]) -> Made:
+        """What becomes of these records; of `owned`, only the quarantine changes."""
+        made = Made(dict(owned.offsets))
+        for record in records:
+            made.offsets[record.topic] = record.offset + 1
+        ordered = self._ordering(records)
+        events = [self._read(record) for record in ordered]
+        quarantined = owned.quarantine.households
+        before = len(quarantined)
+        households = dict.fromkeys(event.value.household_id for event in events if isinstance(event, Event))
+        wanted = [household for household in households if household not in quarantined]
+        self._residents.bring(owned.partition, wanted, owned.offsets)
+
+        answers = [self._answer(owned, event) for event in events]
+        for household in households:
+            if household not in quarantined:
+                self._encode(owned, household, made)
+        for record, event, answer in zip(ordered, events, answers, strict=True):
+            self._settle(owned, made, record, event, answer)
+        if len(quarantined) > before:
+            made.quarantine = owned.quarantine.encode()
+        return made
+
+    def _read(self, record: Record) -> Event | InvalidRecord:
+        try:
+            return decode(record, self._policy)
+        except InvalidRecord as invalid:
+            return invalid
+
+    def _answer(self, owned: Owned, event: Event | InvalidRecord) -> _Answer | None:
+        """Outputs and outcomes of one event; None if it has none because it is unreadable or its household quarantined."""
+        if isinstance(event, InvalidRecord):
+            return None
+        household = event.value.household_id
+        if household in owned.quarantine.households:
+            return None
+        try:
+            stepped = self._step(self._residents.home(owned.partition, household), event, self._policy)
+            encoded = [encode_output(output, owned.partition, event.record.timestamp) for output in stepped.outputs]
+            refusal = next((output.value.reason for output in stepped.outputs if isinstance(output.value, DeadLetter)), None)
+            return _Answer(encoded, stepped.outcomes, refusal)
+        except BaseException as error:  # a panic of a native learner is not an Exception
+            self._isolate(owned, household, f"at {_place(event.record)}", error)
+            return None
+
+    def _encode(self, owned: Owned, household: str, made: Made) -> None:
+        """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
+        try:
+            made.states[household] = encode_home(self._residents.home(owned.partition, household))
+        except BaseException as error:
+            self._isolate(owned, household, "encoding its state", error)
+
+    def _isolate(self, owned: Owned, household: str, where: str, error: BaseException) -> None:
+        """Quarantine a household, unless the error is of the process and not of the household."""
+        if not _of_the_core(error):
+            raise error
+        told = {"partition": owned.partition}  # and not whose home it is: that stands in the dead letters
+        _LOG.error("a household is quarantined: the core failed %s", where, exc_info=error, extra=told)
+        owned.quarantine.households[household] = f"{type(error).__name__} {where}"
+        self._residents.drop(owned.partition, household)
+
+    def _settle(
+        self,
+        owned: Owned,
+        made: Made,
+        record: Record,
+        event: Event | InvalidRecord,
+        answer: _Answer | None,
+    ) -> None:
+        """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
+        if isinstance(event, InvalidRecord):
+            reason, detail = event.reason, event.detail
+        elif event.value.household_id in owned.quarantine.households:
+            reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
+        else:
+            assert answer is not None, "an event of a household in good standing has an answer"
+            made.outputs.extend(answer.outputs)
+            made.outcomes.extend(answer.outcomes)
+            made.reasons.append(answer.refusal)
+            return
+        made.outputs.append(encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp))
+        made.reasons.append(reason)
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}[{record.partition}]@{record.offset}"
+
+
+def _of_the_core(error: BaseException) -> bool:
+    """Whether an error says something about a household, and would come again. Lack of memory, or a wish to stop, does not."""
+    return (isinstance(error, Exception) and not isinstance(error, MemoryError)) or type(error).__name__ == "PanicException"

@@ -1,0 +1,286 @@
+"""The worker: polls, steps, publishes, saves. It carries everything and decides nothing.
+
+Law: the outputs and states equal a serial run of the journalled batches, wherever this process stops. A batch becomes
+visible in one transaction (outputs, journal, offsets) and only then are its states saved with the offsets they stand at;
+a worker that finds states behind the outputs applies exactly the journalled batches again and publishes nothing of them.
+Any error ends the worker: recovery, at the next assignment, is the only error path.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from stream.contract.errors import RecoveryError, TooManyDeadLetters
+from stream.contract.policy import Policy
+from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
+from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.home.step import STEP_VERSION, step
+
+from .batch import Made, Maker, Ordering, Owned, Stepping, by_content
+from .home_cache import Residents
+from .quarantine import QUARANTINE, Quarantine
+
+__all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much a worker takes at once, and when it gives up. None of it changes what a journalled batch gives."""
+
+    records_max: int = 1_000  # of one poll: what is lost at most when a process dies in the middle
+    poll_timeout_s: float = 0.02  # sets the latency at low rates
+    resident_bytes_max: int = 128 * 2**20  # encoded; live objects weigh a small multiple
+    dead_letters_window: int = 1_000  # latest records among which dead letters are counted
+    dead_letters_min: int = 200  # so many before the share is looked at: a quiet topic may well begin with rubbish
+    dead_letters_share_max: float = 0.5
+    ordering: Ordering = by_content
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a worker has done since it started, and what it holds. Batches applied again count only as `recoveries`."""
+
+    batches: int = 0
+    records: int = 0  # polled and published: events and dead letters
+    events: int = 0  # records that are no dead letters
+    recoveries: int = 0  # journalled batches of one partition applied again
+    rebalances: int = 0  # changes of what is assigned
+    households_new: int = 0  # homes begun because the store had no state of them
+    households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
+    outcomes: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
+    outputs: Counter[str] = field(default_factory=Counter)  # by topic
+    resident_homes: int = 0  # in memory now
+    resident_bytes: int = 0  # what they weigh at rest
+    quarantined: int = 0  # households of the assigned partitions that are left out now
+
+
+class Progress(NamedTuple):
+    """What one `run_once` did: `records` published in it, partitions now owned, and whether the log has ended."""
+
+    records: int
+    partitions: frozenset[int]
+    ended: bool
+
+
+class Worker:
+    """Applies the records of the assigned partitions to the homes of their households.
+
+    Parameters
+    ----------
+    broker, store
+        The two ports. The worker closes neither.
+    policy
+        Given to the core; its hash is stamped on the journal.
+    limits
+        Sizes and bounds, and the order within a batch.
+    stepping
+        The core. Anything but `step` is for tests of what happens when it fails.
+
+    Notes
+    -----
+    An exception of the core on one household quarantines that household: its state stays as it was before the batch, and
+    its records of this batch and of later ones go to `dead-letters` with the reason `quarantined`. A quarantine ends when
+    the partition is assigned anew, for instance because a corrected version was deployed. The dead letters hold what was
+    left out meanwhile, which may be an erasure: they are to be sent to the input topics again.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: StateStore,
+        policy: Policy,
+        limits: WorkerLimits = WorkerLimits(),
+        stepping: Stepping = step,
+    ) -> None:
+        self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
+        self._owned: dict[int, Owned] = {}
+        self._residents = Residents(store, policy, limits.resident_bytes_max)
+        self._maker = Maker(self._residents, policy, limits.ordering, stepping)
+        self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
+        self._failed = False
+        self._counts = Counts()
+
+    @property
+    def counts(self) -> Counts:
+        """What was done so far; the same object each time, kept up to date."""
+        counts, residents = self._counts, self._residents
+        counts.households_new, counts.households_loaded = residents.homes_new, residents.homes_loaded
+        counts.resident_homes, counts.resident_bytes = len(residents), residents.size_bytes
+        counts.quarantined = sum(len(owned.quarantine.households) for owned in self._owned.values())
+        return counts
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Work until the log has ended or `stop()` says so, which is asked between batches. Raises as `run_once`."""
+        while not stop() and not self.run_once().ended:
+            pass
+
+    def run_once(self) -> Progress:
+        """Poll once and bring all effects of it about.
+
+        Raises
+        ------
+        Fenced, BrokerError, StoreError
+            From the ports.
+        RecoveryError
+            An assigned partition cannot be recovered.
+        TooManyDeadLetters
+            The share of dead letters is past the limit; the batch was not published.
+
+        After any exception this worker is of no more use, since its homes may be ahead of what was published: make a new one.
+        """
+        assert not self._failed, "this worker has failed before: its homes may be ahead of the log, so a new one must recover"
+        try:
+            batch = self._broker.poll(self._limits.records_max, self._limits.poll_timeout_s)
+            if batch.assigned or batch.revoked:
+                self._reassign(batch)
+            records = self._apply(batch.records) if batch.records else 0
+        except BaseException:
+            self._failed = True
+            raise
+        return Progress(records, frozenset(self._owned), batch.ended)
+
+    # Assignment and recovery
+
+    def _reassign(self, batch: Batch) -> None:
+        self._counts.rebalances += 1
+        self._residents.clear()
+        for partition in batch.revoked:
+            self._owned.pop(partition, None)
+        for partition in sorted(batch.assigned):
+            self._owned[partition] = self._claim(partition)
+
+    def _claim(self, partition: int) -> Owned:
+        """Take a partition over and bring its states to where its outputs stand."""
+        epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
+        owned = Owned(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        committed = on_both(self._broker.committed(partition))
+        if owned.offsets != committed:
+            self._recover(owned, committed)
+        self._broker.seek(partition, owned.offsets)
+        _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
+        return owned
+
+    def _recover(self, owned: Owned, committed: dict[str, int]) -> None:
+        """Apply the journalled batches that the states lack.
+
+        Batches that another version of the core or another policy had made are applied by this one: a warning tells it. To
+        stop instead would make every upgrade after a crash a repair by hand, and what comes next is made by this version
+        anyhow. The price: the states of those batches may differ from what was published of them.
+        """
+        partition = owned.partition
+        if any(owned.offsets[topic] > committed[topic] for topic in INPUT_TOPICS):
+            raise RecoveryError(
+                f"partition {partition}: the states stand at {owned.offsets}, ahead of the committed offsets {committed}; "
+                "the store belongs to another log or the group's offsets were reset: restore the store or the offsets"
+            )
+        stored = self._store.load(partition, [QUARANTINE]).get(QUARANTINE)
+        if stored is not None:
+            owned.quarantine = Quarantine.decode(stored)
+        made_by: set[tuple[int, str]] = set()
+        for entry in self._broker.journal(partition, owned.offsets):
+            if on_both(entry.offsets_from) != owned.offsets:
+                raise RecoveryError(
+                    f"partition {partition}: the states stand at {owned.offsets}, the journal goes on at {entry.offsets_from}; "
+                    "batches between them are missing: restore a later copy of the store"
+                )
+            self._apply_again(owned, entry)
+            made_by.add((entry.step_version, entry.policy_id))
+        if owned.offsets != committed:
+            raise RecoveryError(
+                f"partition {partition}: the journal ends at {owned.offsets} but {committed} is committed; "
+                "its last batches are missing: restore a later copy of the store"
+            )
+        for version, policy_id in sorted(made_by - {(STEP_VERSION, self._policy.policy_id)}):
+            _LOG.warning(
+                "batches that version %d of the core made with policy %s were applied again by version %d with policy %s",
+                *(version, policy_id, STEP_VERSION, self._policy.policy_id),
+                extra={"partition": partition},
+            )
+        owned.quarantine = Quarantine(owned.epoch)
+
+    def _apply_again(self, owned: Owned, entry: Journal) -> None:
+        """One journalled batch: its states are saved, its outputs were published long ago."""
+        if entry.epoch != owned.quarantine.epoch:
+            owned.quarantine = Quarantine(entry.epoch)
+        records = self._broker.fetch(owned.partition, entry.offsets_from, entry.offsets_to)
+        if len(records) != entry.count:
+            raise RecoveryError(
+                f"partition {owned.partition}: the batch from {entry.offsets_from} to {entry.offsets_to} had {entry.count} "
+                f"records, of which the broker still has {len(records)}: restore a later copy of the store"
+            )
+        self._save(owned, self._maker.make(owned, records))
+        self._residents.trim()
+        self._counts.recoveries += 1
+
+    # One batch
+
+    def _apply(self, records: Sequence[Record]) -> int:
+        parts = self._parts(records)
+        if not parts:
+            return 0
+        made = {partition: self._maker.make(self._owned[partition], part) for partition, part in parts.items()}
+        self._refuse_draining(made)
+        journal = [self._entry(self._owned[partition], one) for partition, one in made.items()]
+        outputs = [output for one in made.values() for output in one.outputs]
+        self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in made.items()}))
+        for partition, one in made.items():
+            self._save(self._owned[partition], one)
+        self._residents.trim()
+        self._count(made)
+        return sum(entry.count for entry in journal)
+
+    def _parts(self, records: Sequence[Record]) -> dict[int, list[Record]]:
+        """The records by partition, without those that a broker gives again although they were published."""
+        parts: dict[int, list[Record]] = {partition: [] for partition in sorted(self._owned)}
+        for record in records:
+            assert record.partition in parts, f"the broker gave {record.position}, whose partition is not assigned to this worker"
+            if record.offset >= self._owned[record.partition].offsets[record.topic]:
+                parts[record.partition].append(record)
+        return {partition: part for partition, part in parts.items() if part}
+
+    def _save(self, owned: Owned, made: Made) -> None:
+        states = made.states if made.quarantine is None else {**made.states, QUARANTINE: made.quarantine}
+        self._store.save(owned.partition, owned.epoch, owned.offsets, made.offsets, states)
+        self._residents.used(owned.partition, made.states)
+        owned.offsets = made.offsets
+
+    def _entry(self, owned: Owned, made: Made) -> Journal:
+        return Journal(
+            partition=owned.partition,
+            offsets_from=owned.offsets,
+            offsets_to=made.offsets,
+            count=len(made.reasons),
+            epoch=owned.epoch,
+            step_version=STEP_VERSION,
+            policy_id=self._policy.policy_id,
+        )
+
+    # Counting
+
+    def _refuse_draining(self, made: dict[int, Made]) -> None:
+        """Stop before publishing when too many of the latest records are dead letters."""
+        for one in made.values():
+            self._latest_dead.extend(reason is not None for reason in one.reasons)
+        dead, latest = sum(self._latest_dead), len(self._latest_dead)
+        if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
+            reasons = Counter(reason for one in made.values() for reason in one.reasons if reason is not None)
+            raise TooManyDeadLetters(
+                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with {dict(reasons)}. "
+                "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
+            )
+
+    def _count(self, made: dict[int, Made]) -> None:
+        counts = self._counts
+        counts.batches += 1
+        for one in made.values():
+            dead = [reason for reason in one.reasons if reason is not None]
+            counts.records += len(one.reasons)
+            counts.events += len(one.reasons) - len(dead)
+            counts.outcomes.update(one.outcomes)
+            counts.dead_letters.update(dead)
+            counts.outputs.update(output.topic for output in one.outputs)

@@ -1,0 +1,96 @@
+"""Settings: read back as written, and every mistake named with its key, its place and what would be right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy
+from stream.contract.settings import Wiring, load_policy, load_wiring, toml_of
+
+
+def a_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_policy_is_the_default_one(root: Path) -> None:
+    documented = load_policy(root / "configs" / "policy.toml")
+    assert documented == Policy()
+    assert documented.policy_id == Policy().policy_id
+
+
+def test_the_documented_wiring_is_the_default_one(root: Path) -> None:
+    assert load_wiring(root / "configs" / "wiring.toml").model_dump() == Wiring().model_dump()
+
+
+@pytest.mark.parametrize(("name", "settings"), [("policy", Policy()), ("wiring", Wiring())])
+def test_the_documented_files_explain_every_setting_as_the_code_does(
+    name: str, settings: BaseModel, root: Path, golden: Callable[[Path, bytes], None]
+) -> None:
+    golden(root / "configs" / f"{name}.toml", toml_of(settings).encode())
+
+
+def test_a_changed_number_is_another_policy(tmp_path: Path) -> None:
+    changed = load_policy(a_file(tmp_path, "[priors]\nguest_share = 0.125\n"))
+    assert changed.priors.guest_share == 0.125
+    assert changed.policy_id != Policy().policy_id
+    assert load_policy(a_file(tmp_path, toml_of(changed))) == changed
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "right"),
+    [
+        ("[priors]\nguest_shar = 0.1\n", "priors.guest_shar", 0.1, "priors.guest_share, the nearest known key"),
+        ("[prior]\nx = 1\n", "prior", {"x": 1}, "priors, the nearest known key"),
+        ("[priors]\nguest_share = 1.5\n", "priors.guest_share", 1.5, "less than 1"),
+        ("zzz = 1\n", "zzz", 1, f"one of {', '.join(Policy.model_fields)}"),
+        ('[encoders.own]\nmodality = "voice"\n', "encoders.own.length", None, "given, for it has no default"),
+    ],
+    ids=["a key in a table", "a table", "a value out of bounds", "nothing like it", "a value that is needed"],
+)
+def test_a_mistake_in_the_policy_is_named_with_what_would_be_right(
+    tmp_path: Path, text: str, key: str, value: object, right: str
+) -> None:
+    path = a_file(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        load_policy(path)
+    assert str(raised.value) == f"{key} = {value!r} ({path}) cannot be: it should be {right}"
+
+
+def test_a_policy_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^policy = '.*' \(Expected '='.*\) cannot be: it should be a TOML file$"):
+        load_policy(a_file(tmp_path, "not toml"))
+
+
+def test_flags_override_variables_override_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = a_file(tmp_path, 'store = "file.db"\nbatch_records_max = 1\nresident_bytes_max = 1\n')
+    monkeypatch.setenv("KITHKIN_STORE", "variable.db")
+    monkeypatch.setenv("KITHKIN_BATCH_RECORDS_MAX", "2")
+    wired = load_wiring(path, store="flag.db", batch_records_max=None)
+    assert (wired.store, wired.batch_records_max, wired.resident_bytes_max) == ("flag.db", 2, 1)
+
+
+def test_a_mistake_in_the_wiring_names_who_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = a_file(tmp_path, "batch_records_max = 0\n")
+    with pytest.raises(ConfigError, match=r"settings\.toml\) cannot be: it should be greater than 0"):
+        load_wiring(path)
+    with pytest.raises(ConfigError, match=r"^batch_records_max = 0 \(--batch-records-max\)"):
+        load_wiring(None, batch_records_max=0)
+    monkeypatch.setenv("KITHKIN_BATCH_RECORDS_MAX", "many")
+    with pytest.raises(ConfigError, match=r"^batch_records_max = 'many' \(KITHKIN_BATCH_RECORDS_MAX\)"):
+        load_wiring(None)
+
+
+def test_a_policy_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml' \(No such file or directory\)"):
+        load_policy(tmp_path / "none.toml")
+
+
+def test_a_mistyped_password_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"redis\.pasword = '…'.*redis\.password") as raised:
+        load_wiring(a_file(tmp_path, '[redis]\npasword = "hunter2"\n'))
+    assert "hunter2" not in str(raised.value)
