@@ -20,6 +20,7 @@ import numpy.typing as npt
 from learners.drift.edetectors import Level, threshold
 from stream.contract.policy import Alerting
 from stream.contract.records import Alert, Cause, Signal
+from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.state import Fleet
 from stream.fleet.step import fleet_step
 from stream.home.drift.signals import is_due
@@ -27,7 +28,6 @@ from stream.home.drift.signals import is_due
 __all__ = ["Outcome", "Town", "simulate"]
 
 BEGIN_MS = 1_763_683_200_000
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SLOT_MS = 6 * HOUR_MS
 VISITS = 4  # of a subject in a slot
 ALARM = threshold(73_000)

@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stream.contract.units import DAY_MS, MINUTE_MS
 from stream.offline.simulation.people import FACE, MICROPHONES, VOICE, Space
 from stream.offline.simulation.records import PARTITIONS, partition_of
 
 __all__ = ["Household", "write_town"]
 
 BEGIN_MS = 1_762_128_000_000
-DAY_MS = 86_400_000
 DAYS = 30  # over which the events are spread
 PEOPLE = (2, 3, 4, 5)  # in a home, each as often
 ENROLMENTS = 3  # recognitions of each member on the first evening, named by guided enrolment
 GUESTS, FACES, PHONES, TOLD, TOLD_WRONGLY = 0.1, 0.3, 0.8, 0.05, 0.1  # shares: of events; of members' events; of what is said
-TOLD_AFTER_MS = 60_000
+TOLD_AFTER_MS = MINUTE_MS
 ACTIVITIES = ("music.play", "lights.off", "timer.set", "news.play", "list.add", "call.start")
 HEARD_BY = {"kitchen": "near", "living-room": "far", "hall": "door"}
 
@@ -125,5 +125,5 @@ def seen(home: Household, event_id: str, at_ms: int, who: int | None, rng: np.ra
 
 
 def packed(space: Space, rng: np.random.Generator, place: np.ndarray, noise: float, shift: np.ndarray | float = 0.0) -> str:
-    vector = space.presented(rng, place, noise, shift)
+    vector = space.present(rng, place, noise, shift)
     return base64.b64encode(vector.astype("<f2").tobytes()).decode()

@@ -7,7 +7,7 @@ from stream.contract.ports import Broker
 from stream.contract.settings import Wiring
 
 from .faults import Crash, Fault, Faults
-from .kafka.topics import address, installed
+from .kafka.topics import address, require_client
 from .memory import MemoryBroker, MemoryLog
 
 __all__ = ["Crash", "Fault", "Faults", "MemoryBroker", "MemoryLog", "open_broker"]
@@ -24,7 +24,7 @@ def open_broker(wiring: Wiring) -> Broker:
         The brokers do not answer, or refuse us.
     """
     scheme, _ = address(wiring)
-    with installed():
+    with require_client():
         if scheme == "confluent":
             from .kafka.confluent import confluent_broker
 

@@ -91,7 +91,7 @@ class LogBroker:
         self._files = {topic: _open(out / f"{topic}.jsonl") for topic in _TOPICS}
         try:
             self._lock()
-            self._cut()
+            self._truncate()
             self._again = self._skip()  # the last committed batch, in case that the store had not saved it
             self._commit(progress)
         except BaseException:
@@ -147,7 +147,7 @@ class LogBroker:
         """Append the outputs of the latest batch, then commit them. Raises BrokerError when the directory cannot be written."""
         lines: defaultdict[str, list[bytes]] = defaultdict(list)
         outputs = {topic: dict(partitions) for topic, partitions in self._progress.outputs.items()}
-        for output in (*transaction.outputs, *map(self._journalled, transaction.journal)):
+        for output in (*transaction.outputs, *map(self._journal_line, transaction.journal)):
             partitions = outputs.setdefault(output.topic, {})
             offset = partitions.get(output.partition, 0)
             partitions[output.partition] = offset + 1
@@ -162,7 +162,7 @@ class LogBroker:
     def close(self) -> None:
         """Leave whole lines behind: a transaction that did not get through is taken away."""
         with contextlib.suppress(OSError, ConfigError):
-            self._cut()
+            self._truncate()
         self._release()
 
     def _release(self) -> None:
@@ -175,7 +175,7 @@ class LogBroker:
         except BlockingIOError:
             raise ConfigError("out", str(self._out), "where another replay writes now", "another directory") from None
 
-    def _cut(self) -> None:
+    def _truncate(self) -> None:
         """Take away what was never committed."""
         for topic, file in self._files.items():
             size, written = self._progress.sizes.get(topic, 0), os.fstat(file.fileno()).st_size
@@ -216,7 +216,7 @@ class LogBroker:
             journal=[entry.model_dump() for entry in transaction.journal],
         )
 
-    def _journalled(self, entry: Journal) -> Encoded:
+    def _journal_line(self, entry: Journal) -> Encoded:
         return Encoded("journal", entry.partition, self._timestamp, None, entry.model_dump_json().encode())
 
     def _commit(self, progress: LogProgress) -> None:

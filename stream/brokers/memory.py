@@ -153,7 +153,7 @@ class MemoryBroker:
         if not self._log.is_member(self.member):
             self.member = self._log.join()
         if self._generation != self._log.generation:
-            return self._reassigned()
+            return self._reassign()
         streams = [self._log.arrivals(*stream, start, records_max) for stream, start in self._positions.items()]
         if self._faults.strike("hold_back"):
             held_back = INPUT_TOPICS[self._faults.choose(len(INPUT_TOPICS))]
@@ -210,7 +210,7 @@ class MemoryBroker:
     def close(self) -> None:
         self._log.evict(self.member)
 
-    def _reassigned(self) -> Batch:
+    def _reassign(self) -> Batch:
         revoked, self._assigned = self._assigned, self._log.assignment(self.member)
         self._generation = self._log.generation
         self._positions = {}

@@ -251,9 +251,9 @@ def _replay(task: "Replay") -> None:
 
     from stream.offline.replay.replay import replay
 
-    from .summary import summary_table, watched
+    from .summary import showing, summary_table
 
-    with until_interrupted() as stop, watched(Console(stderr=True)) as watch:
+    with until_interrupted() as stop, showing(Console(stderr=True)) as watch:
         summary = replay(task, stop, watch)
     Console(highlight=False).print(summary_table(summary))
     if not summary.finished:

@@ -15,7 +15,7 @@ from rich.text import Text
 from stream.home.step import OUTCOMES
 from stream.offline.replay.replay import Sofar, Summary
 
-__all__ = ["summary_table", "watched"]
+__all__ = ["summary_table", "showing"]
 
 Row = tuple[str, str]
 
@@ -42,7 +42,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def watched(console: Console) -> Iterator[Callable[[Sofar], None]]:
+def showing(console: Console) -> Iterator[Callable[[Sofar], None]]:
     """A progress bar for `replay(watch=…)`; quiet when the console is no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.fields[records]:,} events"), BarColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -66,16 +66,16 @@ def summary_table(summary: Summary) -> Table:
 
 def _groups(summary: Summary) -> Iterator[tuple[str, list[Row]]]:
     counts, weight = summary.counts, summary.weight
-    yield "Read", _counted([("records now", counts.records), ("records by the command before", summary.records_before)])
-    yield "Happened", _counted((_MEANINGS.get(word, word), counts.outcomes[word]) for word in OUTCOMES)
-    yield "Dead letters, by reason", _counted(counts.dead_letters.most_common())
-    yield "Written", _counted(counts.outputs.most_common())
-    yield "States", _counted([("households", weight.households), ("people", weight.people)]) + _weights(summary)
+    yield "Read", _count_rows([("records now", counts.records), ("records by the command before", summary.records_before)])
+    yield "Happened", _count_rows((_MEANINGS.get(word, word), counts.outcomes[word]) for word in OUTCOMES)
+    yield "Dead letters, by reason", _count_rows(counts.dead_letters.most_common())
+    yield "Written", _count_rows(counts.outputs.most_common())
+    yield "States", _count_rows([("households", weight.households), ("people", weight.people)]) + _weights(summary)
     if counts.records:
         yield "Speed", [(f"{counts.records / summary.seconds:,.0f}", f"events/s, in {summary.seconds:,.1f} s")]
 
 
-def _counted(rows: Iterable[tuple[str, int]]) -> list[Row]:
+def _count_rows(rows: Iterable[tuple[str, int]]) -> list[Row]:
     return [(f"{number:,}", meaning) for meaning, number in rows if number]
 
 

@@ -39,11 +39,11 @@ def load_pack(pack: str, metric: Metric) -> Projection:
     ValueError
         Naming what is wrong with the file; when there is none, the packs there are.
     """
-    return _read(Path(pack), metric) if is_path(pack) else _shipped(pack, metric)
+    return _read(Path(pack), metric) if is_path(pack) else _load_shipped(pack, metric)
 
 
 @cache
-def _shipped(name: str, metric: Metric) -> Projection:
+def _load_shipped(name: str, metric: Metric) -> Projection:
     file = PACKS / f"{name}.npz"
     if not file.is_file():
         known = sorted(f.name.removesuffix(".npz") for f in PACKS.iterdir() if f.name.endswith(".npz"))

@@ -20,7 +20,7 @@ __all__ = [
     "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct",
     "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
     "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject",
-    "Retract", "Signal", "Source", "Vector", "Voice", "dead_letter", "made",
+    "Retract", "Signal", "Source", "Vector", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -44,7 +44,7 @@ Vector = npt.NDArray[np.float32]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def made(model: type[Model], fields: dict[str, Any]) -> Model:
+def construct(model: type[Model], fields: dict[str, Any]) -> Model:
     """A record of all its `fields`, which are known to be right: what `model_construct` gives, in a third of the time."""
     record = object.__new__(model)
     write = object.__setattr__

@@ -163,9 +163,9 @@ def load_policy(path: Path | None) -> "Policy":
     if path is None:
         return Policy()
     try:
-        return Policy.model_validate(_anchored(_read_toml("policy", path), path.parent))
+        return Policy.model_validate(_anchor(_read_toml("policy", path), path.parent))
     except ValidationError as error:
-        raise _explained(error, Policy, str(path)) from None
+        raise _explain(error, Policy, str(path)) from None
 
 
 def load_wiring(path: Path | None, **flags: Any) -> Wiring:
@@ -192,7 +192,7 @@ def load_wiring(path: Path | None, **flags: Any) -> Wiring:
         loc = [str(part) for part in error.errors()[0]["loc"]]
         variable = _PREFIX + "__".join(loc).upper()
         source = f"--{loc[0].replace('_', '-')}" if loc[0] in given else variable if variable in os.environ else str(path)
-        raise _explained(error, Wiring, source) from None
+        raise _explain(error, Wiring, source) from None
 
 
 def store_of(wiring: Wiring) -> str:
@@ -211,7 +211,7 @@ def toml_of(model: BaseModel) -> str:
     return "\n".join(_table(model, ())).lstrip("\n") + "\n"
 
 
-def _anchored(policy: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _anchor(policy: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The same with the files of packs found from where the policy lies."""
     from .packs import is_path
 
@@ -232,7 +232,7 @@ def _read_toml(key: str, path: Path) -> dict[str, Any]:
         raise ConfigError(key, str(path), str(error), "a TOML file") from None
 
 
-def _explained(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
+def _explain(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
     """One fault of a validation, in words for who wrote the setting; an unknown key first, for others may come of it."""
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = tuple(map(str, fault["loc"]))

@@ -37,14 +37,14 @@ def open_home(fleet: Fleet, household_id: str, subject: Subject, at: int) -> Ale
         updated_at=at,
         **words._asdict(),
         members=[household_id],
-        evidence=_told(subject),
+        evidence=_evidence_of_home(subject),
         revision=0,
         person_id=subject.person_id,
         device_id=subject.device_id,
         attributes=subject.attributes,
     )
     fleet.opened.setdefault(household_id, []).append(at)
-    return _put(fleet, key, alert, 1)
+    return _open(fleet, key, alert, 1)
 
 
 def open_shared(fleet: Fleet, shared: Shared, groups: Groups, policy: Alerting) -> Alert:
@@ -60,11 +60,11 @@ def open_shared(fleet: Fleet, shared: Shared, groups: Groups, policy: Alerting) 
         updated_at=at,
         **of_shared(shared.attribute, len(shared.members), shared.homes, len(fleet.homes))._asdict(),
         members=shared.members[: policy.members_listed],
-        evidence={**_counted(shared), "alike": alike(shared.attribute, groups)},
+        evidence={**_evidence_of_group(shared), "alike": alike(shared.attribute, groups)},
         revision=0,
         attributes={name: value},
     )
-    return _put(fleet, key, alert, len(shared.members))
+    return _open(fleet, key, alert, len(shared.members))
 
 
 def follow_home(fleet: Fleet, case: Case) -> Alert | None:
@@ -76,7 +76,7 @@ def follow_home(fleet: Fleet, case: Case) -> Alert | None:
     if subject.log_e_value < 0:
         return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
     if subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted") and not case.alert.acknowledged_by:
-        return _revise(case, fleet.decided_at, state="updated", evidence=_told(subject))
+        return _revise(case, fleet.decided_at, state="updated", evidence=_evidence_of_home(subject))
     return None
 
 
@@ -86,7 +86,7 @@ def follow_shared(fleet: Fleet, case: Case, shared: Shared, policy: Alerting) ->
     if not shared.homes:
         return close(case, "expired", at)
     if shared.log_e_value < 0:
-        return close(case, "resolved", at, **_counted(shared))
+        return close(case, "resolved", at, **_evidence_of_group(shared))
     words = of_shared(shared.attribute, len(shared.members), shared.homes, len(fleet.homes))
     graver = SEVERITIES.index(words.severity) > SEVERITIES.index(alert.severity)
     grown = len(shared.members) >= GROWN * case.members
@@ -94,7 +94,7 @@ def follow_shared(fleet: Fleet, case: Case, shared: Shared, policy: Alerting) ->
     if alert.acknowledged_by is not None or not (graver or grown) or not rested:
         return None
     case.members = len(shared.members)
-    evidence = {**alert.evidence, **_counted(shared)}
+    evidence = {**alert.evidence, **_evidence_of_group(shared)}
     members = shared.members[: policy.members_listed]
     return _revise(case, at, state="updated", **words._asdict(), members=members, evidence=evidence)
 
@@ -135,7 +135,7 @@ def _forget(case: Case, at: int, state: Literal["updated", "resolved"], **change
     return _revise(case, at, state=state, **changed) if case.standing else _revise(case, case.alert.updated_at, **changed)
 
 
-def _put(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
+def _open(fleet: Fleet, key: str, alert: Alert, members: int) -> Alert:
     fleet.cases[key] = Case(key, alert, members)
     return alert
 
@@ -148,12 +148,12 @@ def _revise(case: Case, at: int, **changed: Any) -> Alert:
     return case.alert
 
 
-def _told(subject: Subject) -> dict[str, Any]:
+def _evidence_of_home(subject: Subject) -> dict[str, Any]:
     """What the home said: the evidence, what it believes of each kind of cause, and what it did about it."""
     told: dict[str, Any] = {"log_e_value": round(subject.log_e_value, 2), "signal_id": subject.signal_id}
     told |= {"beliefs": subject.beliefs} if subject.beliefs else {}
     return told | ({"adapted": subject.adapted} if subject.adapted is not None else {})
 
 
-def _counted(shared: Shared) -> dict[str, Any]:
+def _evidence_of_group(shared: Shared) -> dict[str, Any]:
     return {"log_e_value": round(shared.log_e_value, 2), "members": len(shared.members), "homes": shared.homes}

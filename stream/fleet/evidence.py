@@ -14,7 +14,7 @@ from stream.contract.policy import Alerting
 
 from .state import Subject
 
-__all__ = ["OWN_KINDS", "Attribute", "Groups", "Shared", "alike", "groups_of", "picked_homes", "shared_causes", "weighed"]
+__all__ = ["OWN_KINDS", "Attribute", "Groups", "Shared", "alike", "groups_of", "pick_homes", "shared_causes", "weigh"]
 
 OWN_KINDS: Final = frozenset({"phone", "feedback", "habit"})  # no device, firmware or encoder explains these
 ALIKE: Final = 0.95  # of the homes of either: two attributes that cannot be told apart
@@ -44,7 +44,7 @@ def groups_of(homes: Homes) -> Groups:
     return {a: {h: _log_sum(values) - math.log(len(values)) for h, values in found[a].items()} for a in sorted(found)}
 
 
-def weighed(attribute: Attribute, groups: Groups, policy: Alerting) -> Shared:
+def weigh(attribute: Attribute, groups: Groups, policy: Alerting) -> Shared:
     """One group, all its homes counted."""
     of_homes = groups.get(attribute, {})
     notable = math.log(policy.notable)
@@ -61,7 +61,7 @@ def shared_causes(groups: Groups, standing: Iterable[Attribute], policy: Alertin
     while True:
         left = {a: {h: nats for h, nats in of_homes.items() if h not in explained} for a, of_homes in tested.items()}
         left = {a: of_homes for a, of_homes in left.items() if len(of_homes) >= policy.group_homes_min}
-        weights = [weighed(a, left, policy) for a in left]
+        weights = [weigh(a, left, policy) for a in left]
         picked = e_bh([w.log_e_value for w in weights], policy.false_discovery_rate, len(tested))
         guilty = next((weights[i] for i in picked if len(weights[i].members) >= policy.group_members_min), None)
         if guilty is None:
@@ -77,7 +77,7 @@ def alike(attribute: Attribute, groups: Groups) -> list[str]:
     return [f"{name}={value}" for name, value in same if (name, value) != attribute]
 
 
-def picked_homes(homes: Homes, free: Mapping[str, Sequence[Subject]], policy: Alerting) -> list[tuple[str, Subject]]:
+def pick_homes(homes: Homes, free: Mapping[str, Sequence[Subject]], policy: Alerting) -> list[tuple[str, Subject]]:
     """Homes that changed by themselves and the subject that says so most; surest first.
 
     `free` are the subjects that are not dealt with or explained already. A home's evidence is the mean over all that it is

@@ -145,7 +145,8 @@ def decode_fleet(raw: bytes) -> Fleet:
     checksum, packed = raw[:CHECKSUM_BYTES], raw[CHECKSUM_BYTES:]
     if checksum != zlib.crc32(packed).to_bytes(CHECKSUM_BYTES, "big"):
         raise UnknownState("not a fleet's state, or one that was damaged: its checksum does not fit its bytes")
-    version, decided_at, stream_time, floor, homes, waiting, seen, cases, opened, counts = _known(msgspec.msgpack.decode(packed))
+    body = _refuse_unknown(msgspec.msgpack.decode(packed))
+    version, decided_at, stream_time, floor, homes, waiting, seen, cases, opened, counts = body
     assert version == FLEET_VERSION
     return Fleet(
         decided_at, stream_time, floor, msgspec.convert(homes, dict[str, list[Subject]]),
@@ -154,7 +155,7 @@ def decode_fleet(raw: bytes) -> Fleet:
     )  # fmt: skip
 
 
-def _known(body: list[Any]) -> list[Any]:
+def _refuse_unknown(body: list[Any]) -> list[Any]:
     if body[0] != FLEET_VERSION:
         raise UnknownState(f"a fleet's state of version {body[0]!r}; this program knows version {FLEET_VERSION}")
     return body

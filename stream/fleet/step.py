@@ -28,7 +28,7 @@ from stream.contract.records import ERASED, Alert, Command, Signal
 from stream.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 from .cases import MONTH_MS, close, follow_home, follow_shared, leave_out, obey_case, open_home, open_shared, scrub
-from .evidence import OWN_KINDS, Groups, groups_of, picked_homes, shared_causes, weighed
+from .evidence import OWN_KINDS, Groups, groups_of, pick_homes, shared_causes, weigh
 from .state import DUPLICATE_MS, Case, Fleet, Subject, case_key
 
 __all__ = ["advance", "alerts_of", "fleet_step", "grace_ms", "obey", "take"]
@@ -76,7 +76,7 @@ def advance(fleet: Fleet, now: int, policy: Alerting) -> list[Alert]:
             fleet.decided_at = now - now % window
             break
         fleet.decided_at += window
-        alerts += _hear(fleet)
+        alerts += _take_window(fleet)
         alerts += _decide(fleet, policy)
     return alerts
 
@@ -100,7 +100,7 @@ def alerts_of(signals: Iterable[Signal], policy: Alerting) -> Iterator[Alert]:
     yield from advance(fleet, fleet.stream_time + policy.decision_hours * HOUR_MS, policy)
 
 
-def _hear(fleet: Fleet) -> list[Alert]:
+def _take_window(fleet: Fleet) -> list[Alert]:
     """Let the words of the window that ends replace what was said before; in an order that is theirs, not that of arrival."""
     heard = [word for word in fleet.waiting if word[1].at < fleet.decided_at]
     fleet.waiting = [word for word in fleet.waiting if word[1].at >= fleet.decided_at]
@@ -146,10 +146,10 @@ def _decide(fleet: Fleet, policy: Alerting) -> list[Alert]:
     known = [case.attribute for case in _speaking(fleet, policy) if case.attribute is not None]
     for shared in shared_causes(groups, known, policy):
         alerts.append(open_shared(fleet, shared, groups, policy))
-    explained = _explained(fleet, groups, policy)
+    explained = _explain(fleet, groups, policy)
     alerts += _merge(fleet, explained)
     free = _free(fleet, explained, policy)
-    for household, subject in picked_homes(fleet.homes, free, policy):
+    for household, subject in pick_homes(fleet.homes, free, policy):
         if len(fleet.opened.get(household, ())) < policy.household_alerts_max:
             alerts.append(open_home(fleet, household, subject, fleet.decided_at))
         else:
@@ -179,7 +179,7 @@ def _follow(fleet: Fleet, groups: Groups, policy: Alerting) -> list[Alert]:
             if attribute is None:
                 changed.append(follow_home(fleet, case))
             else:
-                changed.append(follow_shared(fleet, case, weighed(attribute, groups, policy), policy))
+                changed.append(follow_shared(fleet, case, weigh(attribute, groups, policy), policy))
     return [alert for alert in changed if alert is not None]
 
 
@@ -189,7 +189,7 @@ def _speaking(fleet: Fleet, policy: Alerting) -> list[Case]:
     return [case for case in fleet.cases.values() if case.standing or case.alert.updated_at > since]
 
 
-def _explained(fleet: Fleet, groups: Groups, policy: Alerting) -> dict[str, str]:
+def _explain(fleet: Fleet, groups: Groups, policy: Alerting) -> dict[str, str]:
     """Households of shared causes, each with the alert that speaks for it."""
     shared = [(case.attribute, case.alert.alert_id) for case in _speaking(fleet, policy)]
     return {home: alert_id for attribute, alert_id in shared if attribute is not None for home in groups.get(attribute, ())}

@@ -6,7 +6,7 @@ Law: outputs leave in the order they were asked for, all with the same cause.
 from typing import Final, Literal, NamedTuple, get_args
 
 from stream.contract.policy import Policy
-from stream.contract.records import Cause, Output, Record, made
+from stream.contract.records import Cause, Output, Record, construct
 from stream.contract.units import DAY_MS
 
 from .state.home import Home
@@ -45,7 +45,7 @@ class Turn:
         self.outputs: list[Output] = []
         self.outcomes: list[Outcome] = []
         self.touched: dict[str, None] = {}  # people whose profile is to be published, in order
-        self.cause = made(Cause, {"topic": record.topic, "partition": record.partition, "offset": record.offset})
+        self.cause = construct(Cause, {"topic": record.topic, "partition": record.partition, "offset": record.offset})
 
     @property
     def day(self) -> float:

@@ -13,12 +13,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream.brokers.kafka.groups import bounds, committed, onlooker
-from stream.brokers.kafka.topics import PATIENCE_S, address, installed, partitions_of
+from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
+from stream.brokers.kafka.topics import PATIENCE_S, address, partitions_of, require_client
 from stream.contract.ports import BrokerError, StoreError
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.stores.redis.heartbeats import Board
+from stream.stores.redis.heartbeats import Heartbeats
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -53,7 +53,7 @@ class Status:
 @contextmanager
 def observing(wiring: Wiring) -> Iterator["Consumer"]:
     """A client for `look`, for as long as it looks. Raises ConfigError, and BrokerError when the brokers do not answer."""
-    with installed():
+    with require_client():
         from confluent_kafka import KafkaException
     try:
         with onlooker(wiring, "read_uncommitted") as consumer:
@@ -62,13 +62,13 @@ def observing(wiring: Wiring) -> Iterator["Consumer"]:
         raise BrokerError(f"the brokers at {address(wiring)[1]} do not answer: {error.args[0].str()}") from None
 
 
-def look(wiring: Wiring, observer: "Consumer", board: Board | None) -> Status:
+def look(wiring: Wiring, observer: "Consumer", heartbeats: Heartbeats | None) -> Status:
     """How it is now. Raises KafkaException, and ConfigError when the topics are not there."""
     lag = _lags(wiring, observer)
-    if board is None:
+    if heartbeats is None:
         return Status({}, lag, "a store in a file has no place for the workers' notes")
     try:
-        return Status(board.all(), lag)
+        return Status(heartbeats.all(), lag)
     except StoreError as error:
         return Status({}, lag, str(error))
 
@@ -76,7 +76,7 @@ def look(wiring: Wiring, observer: "Consumer", board: Board | None) -> Status:
 def _lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
     """Input records not yet committed, of both topics, by partition. Raises as `look`."""
     places = partitions_of(observer, wiring, INPUT_TOPICS)
-    stands_at = committed(observer, places, PATIENCE_S)
+    stands_at = committed_offsets(observer, places, PATIENCE_S)
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
     for place in places:
         first, end = bounds(observer, place, PATIENCE_S)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stream.brokers.kafka.topics import Names, installed, librdkafka
+from stream.brokers.kafka.topics import Names, librdkafka, require_client
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
 from stream.contract.settings import Wiring
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 __all__ = [
-    "MESSAGE_BYTES_MAX", "TIMEOUT_S", "TOPICS", "Created", "Topic", "TopicFound", "administration", "create", "found",
+    "MESSAGE_BYTES_MAX", "TIMEOUT_S", "TOPICS", "Created", "Topic", "TopicFound", "administration", "create", "find_topics",
     "in_sync_min",
 ]  # fmt: skip
 
@@ -111,7 +111,7 @@ def administration(wiring: Wiring) -> Iterator["AdminClient"]:
     BrokerError
         They do not answer in ten seconds, or do not do it; also from inside the block.
     """
-    with installed():
+    with require_client():
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -122,10 +122,10 @@ def administration(wiring: Wiring) -> Iterator["AdminClient"]:
         yield admin
     except KafkaException as error:
         admin.poll(0)
-        raise _explained([error.args[0], *told], wiring) from None
+        raise _explain([error.args[0], *told], wiring) from None
 
 
-def _explained(faults: Sequence["KafkaError"], wiring: Wiring) -> ConfigError | BrokerError:
+def _explain(faults: Sequence["KafkaError"], wiring: Wiring) -> ConfigError | BrokerError:
     """Whose fault it is, and what would be right."""
     from confluent_kafka import KafkaError
 
@@ -147,7 +147,7 @@ def _explained(faults: Sequence["KafkaError"], wiring: Wiring) -> ConfigError | 
     return BrokerError(f"{wiring.broker} does not do as asked: {reason.str()}")
 
 
-def found(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
+def find_topics(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
     """Those of our topics that are there, by their names in the contract. Raises KafkaException."""
     from confluent_kafka import KafkaError, KafkaException, TopicCollection
     from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]
@@ -201,7 +201,7 @@ def create(wiring: Wiring, partitions: int, replication: int | None = None) -> l
         copies = min(_REPLICATION_WANTED, brokers) if replication is None else replication
         if copies > brokers:
             raise ConfigError("replication", copies, f"{brokers} brokers", f"at most {brokers}: each copy lies on another broker")
-        there = found(wiring, admin)
+        there = find_topics(wiring, admin)
         _refuse_other_partitions(wiring, partitions, there)
         missing = [topic for topic in TOPICS if topic.name not in there]
         made = _make(admin, [_new(wiring.prefix, topic, partitions, copies) for topic in missing])
@@ -233,7 +233,7 @@ def _make(admin: "AdminClient", topics: Sequence["NewTopic"]) -> set[str]:
 def _all_known(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:
     """All topics, once the brokers have heard from their controller what was made. Raises BrokerError."""
     until_s = time.monotonic() + TIMEOUT_S
-    while len(there := found(wiring, admin)) < len(TOPICS):
+    while len(there := find_topics(wiring, admin)) < len(TOPICS):
         if time.monotonic() > until_s:
             raise BrokerError(f"{wiring.broker} made the topics, but does not know them all after {TIMEOUT_S:g} s")
         time.sleep(_POLL_S)

@@ -48,28 +48,28 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
         self._path = Path(path)
-        with self._explained():
+        with self._explaining():
             self._connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:
-            with self._explained():
+            with self._explaining():
                 self._prepare(synchronous)
         except StoreError:
             self.close()
             raise
 
     def claim(self, partition: int) -> Claimed:
-        with self._explained(), self._transaction():
+        with self._explaining(), self._transaction():
             epoch, offsets = self._stands_at(partition)
             self._write(partition, epoch + 1, offsets)
         return Claimed(epoch + 1, offsets)
 
     def offsets(self, partition: int) -> Offsets:
-        with self._explained():
+        with self._explaining():
             return self._stands_at(partition)[1]
 
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        with self._explained():
+        with self._explaining():
             for start in range(0, len(households), _NAMES_MAX):
                 names = households[start : start + _NAMES_MAX]
                 marks = ",".join("?" * len(names))
@@ -78,7 +78,7 @@ class SqliteStore:
         return found
 
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
-        with self._explained(), self._transaction():
+        with self._explaining(), self._transaction():
             newest, stands_at = self._stands_at(partition)
             if is_news(partition, (epoch, newest), stands_at, offsets_from, offsets_to):
                 rows = ((partition, household, state) for household, state in states.items())
@@ -86,12 +86,12 @@ class SqliteStore:
                 self._write(partition, epoch, offsets_to)
 
     def households(self, partition: int) -> Iterable[str]:
-        with self._explained():
+        with self._explaining():
             rows = self._connection.execute("SELECT household FROM states WHERE partition = ?", (partition,)).fetchall()
         return sorted(household for (household,) in rows if is_household(household))
 
     def partitions(self) -> Sequence[int]:
-        with self._explained():
+        with self._explaining():
             return [partition for (partition,) in self._connection.execute("SELECT partition FROM partitions ORDER BY 1")]
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class SqliteStore:
         self._connection.execute("COMMIT")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explaining(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

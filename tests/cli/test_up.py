@@ -16,7 +16,7 @@ import pytest
 
 from stream.brokers.kafka.topics import producer, reader
 from stream.cli.connection import refuse_missing, wiring_in_force
-from stream.cli.live.feed import paced
+from stream.cli.live.feed import pace
 from stream.cli.live.identities import line_of as told_of
 from stream.cli.live.identities import moment_ms
 from stream.contract.errors import ConfigError
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said_before_anything_starts(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ClusterError, match="cannot hold a cluster's data"), Place(tmp_path / "file" / "in-it").held():
+    with pytest.raises(ClusterError, match="cannot hold a cluster's data"), Place(tmp_path / "file" / "in-it").hold():
         pass
 
 
@@ -149,7 +149,7 @@ def test_a_running_cluster_is_found_unless_someone_says_where_the_brokers_are(
     place, default = Place(default_folder()), Wiring().broker
     own = tmp_path / "own.toml"
     own.write_text('broker = "kafka://own:1"')
-    with place.held():
+    with place.hold():
         assert wiring_in_force(None).broker == default, "it has only begun to start"
         place.wiring_file.write_text('broker = "confluent://running:1"')
         assert wiring_in_force(None).broker == "confluent://running:1"
@@ -206,7 +206,7 @@ def test_what_cannot_be_fed_is_said(arguments: list[str]) -> None:
 
 def test_a_rate_is_kept_and_no_event_comes_early() -> None:
     began_s = time.monotonic()
-    due_s = [time.monotonic() - began_s for _ in paced(recorded()[:21], rate=100, speed=None, stop=lambda: False)]
+    due_s = [time.monotonic() - began_s for _ in pace(recorded()[:21], rate=100, speed=None, stop=lambda: False)]
     assert all(at_s >= number / 100 for number, at_s in enumerate(due_s))
 
 
@@ -214,13 +214,13 @@ def test_recorded_time_is_kept_at_a_speed() -> None:
     records = recorded()[:40]
     span_ms = max(r.timestamp for r in records) - records[0].timestamp
     began_s = time.monotonic()
-    assert list(paced(records, rate=None, speed=span_ms / 200, stop=lambda: False)) == list(records)
+    assert list(pace(records, rate=None, speed=span_ms / 200, stop=lambda: False)) == list(records)
     assert time.monotonic() - began_s >= 0.2
 
 
 def test_an_interruption_ends_a_long_wait() -> None:
     sent = []
-    for record in paced(recorded(), rate=0.001, speed=None, stop=lambda: bool(sent)):
+    for record in pace(recorded(), rate=0.001, speed=None, stop=lambda: bool(sent)):
         sent.append(record)
     assert sent == [recorded()[0]]
 

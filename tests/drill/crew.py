@@ -51,7 +51,7 @@ class Member:
 
     slot: str
     process: BaseProcess
-    leash: socket.socket
+    pipe: socket.socket
     log: Path
 
     @property
@@ -156,4 +156,4 @@ class Crew:
         self.ends[end] += 1
         if end in ("refused", "beyond repair") or code not in _ENDS:
             self.complaints.append(f"{member.slot} {end}: {member.log}")
-        member.leash.close()
+        member.pipe.close()

@@ -30,7 +30,7 @@ from stream.ops.local_cluster.kafka import Kafka
 from stream.ops.local_cluster.processes import Server, until
 from stream.ops.local_cluster.redis import Redis
 from stream.ops.topics import create
-from stream.runtime.fleet.processor import ALERTS, COMMANDS, SIGNALS, encoded
+from stream.runtime.fleet.processor import ALERTS, COMMANDS, SIGNALS, encode_alert
 
 __all__ = ["FleetDrill", "differences", "fleet_drill", "missed_or_doubled", "newest"]
 
@@ -138,7 +138,7 @@ def by_the_core(signals: Sequence[Signal]) -> tuple[Command, dict[bytes | None, 
     at = fleet.stream_time
     command = Command(v=1, command_id="c-1", alert_id=standing, kind="acknowledge", given_at=at, by="drill")
     alerts += obey(fleet, command)
-    return command, newest([Record(ALERTS, 0, 0, 0, one.key, one.value) for one in map(encoded, alerts)])
+    return command, newest([Record(ALERTS, 0, 0, 0, one.key, one.value) for one in map(encode_alert, alerts)])
 
 
 def newest(records: Sequence[Record]) -> dict[bytes | None, bytes | None]:

@@ -41,10 +41,10 @@ class Hired:
     sabotage: str | None = None
 
 
-def be_worker(hired: Hired, leash: socket.socket) -> None:
+def be_worker(hired: Hired, pipe: socket.socket) -> None:
     """Be a worker until told to stop, and end this process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.dup2(leash.fileno(), 0)
+    os.dup2(pipe.fileno(), 0)
     os.environ["KITHKIN_RESTARTS"] = "{}"
     said = os.open(hired.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):

@@ -14,6 +14,7 @@ from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record, Signal, dead_letter
+from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.step import alerts_of
 from stream.home.state.home import Home
 from stream.home.step import step
@@ -23,9 +24,8 @@ from stream.offline.report.measures import Judged, calibration, confusion, tiers
 from stream.offline.report.page import Run, report
 from stream.offline.report.run import read
 from stream.offline.simulation.records import Neighbourhood, neighbourhood
-from stream.runtime.fleet.processor import encoded
+from stream.runtime.fleet.processor import encode_alert
 
-DAY_MS = 86_400_000
 BEGIN_MS = 20_400 * DAY_MS
 
 
@@ -187,13 +187,13 @@ def test_a_profile_published_very_often_is_thinned_and_keeps_its_last() -> None:
 
 
 ALERT = {
-    "updated_at": BEGIN_MS + 4 * 3_600_000, "state": "opened", "summary": "The kitchen changed.", "suggested_action": "Look.",
+    "updated_at": BEGIN_MS + 4 * HOUR_MS, "state": "opened", "summary": "The kitchen changed.", "suggested_action": "Look.",
 }  # fmt: skip
 
 
 def signal(hours: int, nats: float, **more: Any) -> dict[str, Any]:
     told = {"kind": "device", "person_id": None, "device_id": "kitchen", "encoder": None, "log_e_value": nats}
-    return told | {"observed_at": BEGIN_MS + hours * 3_600_000, "evidence": {}, "adapted": None} | more
+    return told | {"observed_at": BEGIN_MS + hours * HOUR_MS, "evidence": {}, "adapted": None} | more
 
 
 def test_evidence_of_change_is_a_line_with_its_alarm_and_what_was_done() -> None:
@@ -238,7 +238,7 @@ def test_the_page_of_a_home_with_a_new_microphone_shows_alarm_cause_alert_and_wh
     street = neighbourhood(homes=4, days=42, seed=0)
     outputs = serial(street)
     told = [Signal.model_validate_json(e.value or b"") for e in outputs if e.topic == "drift-signals"]
-    run = Run(street.records, outputs + [encoded(alert) for alert in alerts_of(told, Policy().alerting)])
+    run = Run(street.records, outputs + [encode_alert(alert) for alert in alerts_of(told, Policy().alerting)])
     page = payload(report(run, tmp_path / "r.html"))
     *quiet, changed = page["homes"]
     assert not any(mark["kind"] == "alarm" for home in quiet for mark in home["change"]["marks"])

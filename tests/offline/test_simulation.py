@@ -13,7 +13,7 @@ from stream.contract.units import HOUR_MS
 from stream.offline.simulation.behaviour import House
 from stream.offline.simulation.people import FACE, VOICE
 from stream.offline.simulation.records import PARTITIONS, neighbourhood, partition_of
-from stream.offline.simulation.scenarios import STORIES
+from stream.offline.simulation.scenarios import SCENARIOS
 
 STREET = neighbourhood(homes=12, days=20, seed=3)
 
@@ -70,8 +70,8 @@ def test_truth_knows_every_readable_recognition_and_members_and_guests_both_come
 
 
 def test_every_story_is_told_in_words_of_its_own_people() -> None:
-    assert len(STREET.stories) == len(STORIES)
-    assert not any("{" in story for story in STREET.stories.values())
+    assert len(STREET.stories) == len(SCENARIOS)
+    assert not any("{" in scenario for scenario in STREET.stories.values())
 
 
 def test_some_feedback_comes_before_its_recognition_and_some_records_come_twice() -> None:
@@ -91,8 +91,8 @@ def test_some_feedback_comes_before_its_recognition_and_some_records_come_twice(
 
 def test_people_of_one_voice_are_nearer_than_people_of_two_as_with_the_real_encoders() -> None:
     rng = np.random.default_rng(0)
-    voices = [[VOICE.presented(rng, place, 1.0) for _ in range(4)] for place in (VOICE.place(rng) for _ in range(40))]
-    faces = [[FACE.presented(rng, place, 1.0) for _ in range(4)] for place in (FACE.place(rng) for _ in range(40))]
+    voices = [[VOICE.present(rng, place, 1.0) for _ in range(4)] for place in (VOICE.place(rng) for _ in range(40))]
+    faces = [[FACE.present(rng, place, 1.0) for _ in range(4)] for place in (FACE.place(rng) for _ in range(40))]
     same_voice = np.median([a[0] @ a[1] for a in voices])
     other_voice = np.median([a[0] @ b[0] for a, b in pairwise(voices)])
     same_face = np.median([np.linalg.norm(a[0] - a[1]) for a in faces])
@@ -132,7 +132,7 @@ def test_the_truth_names_only_who_belongs_to_the_home_at_that_time() -> None:
 
 
 def test_a_growing_child_sounds_different_at_the_end_and_the_parents_do_not() -> None:
-    house = House.built("h", STORIES[0], ["ada", "ben", "chloe", "dan"], [0], 30)
+    house = House.build("h", SCENARIOS[0], ["ada", "ben", "chloe", "dan"], [0], 30)
     moved = {body.name: float(np.linalg.norm(body.voice_at(1.0) - body.voice_at(0.0))) for body in house.members}
     assert moved["chloe"] > 0.1
     assert moved["ada"] == moved["ben"] == 0

@@ -27,7 +27,7 @@ from stream.ops.checks.agreement import agreement_checks
 from stream.ops.local_cluster.kafka import Kafka, Listeners
 from stream.ops.local_cluster.processes import free_ports, until
 from stream.ops.local_cluster.redis import Redis
-from stream.ops.topics import TOPICS, administration, create, found
+from stream.ops.topics import TOPICS, administration, create, find_topics
 from stream.runtime.supervision.supervisor import EXIT_OPERATOR, EXIT_SERVER_AWAY
 from stream.stores import open_store
 from tests.conftest import Running
@@ -62,12 +62,12 @@ class Cluster:
         with administration(self.wiring) as admin:
             admin.incremental_alter_configs([changed])[changed].result(10)
             told = {name.replace("_", "."): value for name, value in settings.items()}
-            assert until(lambda: told.items() <= found(self.wiring, admin)[topic].settings.items(), 10)
+            assert until(lambda: told.items() <= find_topics(self.wiring, admin)[topic].settings.items(), 10)
 
     def delete(self, topic: str) -> None:
         with administration(self.wiring) as admin:
             admin.delete_topics([self.wiring.prefix + topic])[self.wiring.prefix + topic].result(10)
-            assert until(lambda: topic not in found(self.wiring, admin), 10)
+            assert until(lambda: topic not in find_topics(self.wiring, admin), 10)
 
     def make(self, topic: str, partitions: int) -> None:
         from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
@@ -75,7 +75,7 @@ class Cluster:
         name = self.wiring.prefix + topic
         with administration(self.wiring) as admin:
             admin.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
-            assert until(lambda: topic in found(self.wiring, admin), 10)
+            assert until(lambda: topic in find_topics(self.wiring, admin), 10)
 
     def saved(self, partition: int, **offsets: int) -> None:
         """States that stand at those offsets."""

@@ -18,8 +18,8 @@ from stream.contract.records import GUEST
 from stream.contract.settings import Wiring
 from stream.home.codec import decode_home, encode_home
 from stream.home.state.home import Home
-from stream.ops.inspection.inspection import Portrait, portrait_of
-from stream.ops.inspection.texts import in_words
+from stream.ops.inspection.inspection import HomeInspection, inspect_home
+from stream.ops.inspection.texts import texts_of
 from stream.runtime.worker.quarantine import QUARANTINE, Quarantine
 from stream.stores import open_store
 from tests.support.worlds import POLICY, Desk, Run, Shape, feedback, world
@@ -35,30 +35,30 @@ def home(request: pytest.FixtureRequest) -> Home:
     return decode_home(path.read_bytes(), POLICY)
 
 
-def told(home: Home, **asked: Any) -> Portrait:
-    return portrait_of(home, POLICY, 1_000, **asked)
+def told(home: Home, **asked: Any) -> HomeInspection:
+    return inspect_home(home, POLICY, 1_000, **asked)
 
 
-def words(portrait: Portrait, events_max: int = 10) -> str:
-    sections = in_words(portrait, events_max)
+def words(inspection: HomeInspection, events_max: int = 10) -> str:
+    sections = texts_of(inspection, events_max)
     return "\n\n".join("\n  ".join([section.title, *section.lines]) for section in sections) + "\n"
 
 
-# ---- the portrait
+# ---- the inspection
 
 
-def test_a_portrait_changes_nothing_and_is_the_same_each_time(home: Home) -> None:
+def test_an_inspection_changes_nothing_and_is_the_same_each_time(home: Home) -> None:
     before = encode_home(home)
     assert told(home, embeddings=True) == told(home, embeddings=True)
     assert encode_home(home) == before
 
 
 def test_everybody_is_told_with_what_is_known_of_them(home: Home) -> None:
-    portrait = told(home)
-    assert [person.person_id for person in portrait.people] == [person.person_id for person in home.people]
-    assert portrait.members == sum(person.here for person in portrait.people)
-    assert portrait.guests.share + sum(person.share for person in portrait.people) == pytest.approx(1)
-    for column, person in enumerate(portrait.people):
+    inspection = told(home)
+    assert [person.person_id for person in inspection.people] == [person.person_id for person in home.people]
+    assert inspection.members == sum(person.here for person in inspection.people)
+    assert inspection.guests.share + sum(person.share for person in inspection.people) == pytest.approx(1)
+    for column, person in enumerate(inspection.people):
         masses = {encoder: space.mass()[column] for encoder, space in home.spaces.items() if space.mass()[column]}
         assert {sense.encoder: sense.recordings for sense in person.senses} == pytest.approx(masses)
         assert all(sense.modality == POLICY.encoders[sense.encoder].modality for sense in person.senses)
@@ -68,13 +68,13 @@ def test_everybody_is_told_with_what_is_known_of_them(home: Home) -> None:
 
 
 def test_all_phones_feedback_and_events_are_told(home: Home) -> None:
-    portrait = told(home)
-    phones = [phone for person in portrait.people for phone in person.phones] + list(portrait.others_phones)
+    inspection = told(home)
+    phones = [phone for person in inspection.people for phone in person.phones] + list(inspection.others_phones)
     assert sorted(phone.phone_id for phone in phones) == sorted(home.phones)
-    assert [waiting.about for waiting in portrait.waiting] == [waiting.event_id for waiting in home.waiting]
-    assert [source.source for source in portrait.sources] == list(home.honesty)
-    assert [event.event_id for event in portrait.ledger] == [row.event_id for row in reversed(home.rows)]
-    for event, row in zip(portrait.ledger, reversed(home.rows), strict=True):
+    assert [waiting.about for waiting in inspection.waiting] == [waiting.event_id for waiting in home.waiting]
+    assert [source.source for source in inspection.sources] == list(home.honesty)
+    assert [event.event_id for event in inspection.ledger] == [row.event_id for row in reversed(home.rows)]
+    for event, row in zip(inspection.ledger, reversed(home.rows), strict=True):
         assert {claim.feedback_id for claim in event.claims} == {claim.feedback_id for claim in row.claims}
         assert sum(event.shares.values()) == pytest.approx(1, abs=0.005 * (len(home.people) + 1) + SHARE_STEP)
         assert list(event.shares.values()) == sorted(event.shares.values(), reverse=True)
@@ -138,8 +138,8 @@ def test_of_who_was_erased_nothing_is_told(seed: int) -> None:
 def test_the_words_are_as_reviewed(golden: Compare) -> None:
     for path in GOLDEN.glob("home-v1-*.bin"):  # which are never written again
         raw = path.read_bytes()
-        text = words(portrait_of(decode_home(raw, POLICY), POLICY, len(raw)), events_max=3)
-        golden(GOLDEN / f"{path.stem}.portrait.txt", text.encode())
+        text = words(inspect_home(decode_home(raw, POLICY), POLICY, len(raw)), events_max=3)
+        golden(GOLDEN / f"{path.stem}.inspection.txt", text.encode())
 
 
 def test_a_home_of_which_nothing_is_known_is_told() -> None:
@@ -150,9 +150,9 @@ def test_a_home_of_which_nothing_is_known_is_told() -> None:
 
 
 def test_as_many_events_as_asked_are_told_the_latest_first(home: Home) -> None:
-    portrait = told(home)
-    titles = [section.title for section in in_words(portrait, 2)]
-    assert not portrait.ledger or f"Latest events (2 of {len(portrait.ledger)} kept), times in UTC" in titles
+    inspection = told(home)
+    titles = [section.title for section in texts_of(inspection, 2)]
+    assert not inspection.ledger or f"Latest events (2 of {len(inspection.ledger)} kept), times in UTC" in titles
 
 
 def test_vectors_stand_under_their_sense(home: Home) -> None:
@@ -198,7 +198,7 @@ def test_a_household_is_found_in_whatever_partition_it_lies(store: list[str]) ->
 def test_as_json_it_is_one_object_with_everything(store: list[str]) -> None:
     raw = STATES[1].read_bytes()
     shown = json.loads(run("h-1", "--json", *store))
-    expected = portrait_of(decode_home(raw, POLICY), POLICY, len(raw))
+    expected = inspect_home(decode_home(raw, POLICY), POLICY, len(raw))
     assert shown == {"partition": 1, "left_out": "KeyError at feedback[1]@7", **json.loads(json.dumps(asdict(expected)))}
 
 

@@ -27,7 +27,7 @@ from stream.ops.local_cluster.redis import Redis, redis_program
 from tests.conftest import Certificates, Running
 
 PATIENCE_S = 20
-Owned = Callable[..., Kafka]
+OwnKafka = Callable[..., Kafka]
 
 # Starts a server, from a thread that ends at once if asked, says its process id, and waits to be ended.
 OWNER = """
@@ -52,9 +52,9 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def owner(tmp_path: Path, *leash: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def owner(tmp_path: Path, *parent_pipe: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that owns a server, and the server's process id."""
-    command = [sys.executable, "-c", OWNER, str(tmp_path / "log"), *map(str, leash)]
+    command = [sys.executable, "-c", OWNER, str(tmp_path / "log"), *map(str, parent_pipe)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process, int(process.stdout.readline())
@@ -80,10 +80,10 @@ def test_a_paused_server_ends_with_its_owner_too(tmp_path: Path) -> None:
 
 
 def test_a_server_on_a_named_leash_outlives_its_maker_and_ends_with_who_holds_the_leash(tmp_path: Path) -> None:
-    leash = tmp_path / "leash"
-    os.mkfifo(leash)
-    held = os.open(leash, os.O_RDWR)
-    with owner(tmp_path, leash) as (process, server):
+    parent_pipe = tmp_path / "parent-pipe"
+    os.mkfifo(parent_pipe)
+    held = os.open(parent_pipe, os.O_RDWR)
+    with owner(tmp_path, parent_pipe) as (process, server):
         process.kill()
         process.wait()
         assert alive(server)
@@ -174,7 +174,7 @@ def test_a_topic_that_nobody_made_does_not_come_to_be(kafka: Running) -> None:
     assert [error and error.code() for error in answers] == [KafkaError.UNKNOWN_TOPIC_OR_PART]
 
 
-def test_what_was_confirmed_outlives_sigkill_and_is_found_at_the_same_address(own_kafka: Owned) -> None:
+def test_what_was_confirmed_outlives_sigkill_and_is_found_at_the_same_address(own_kafka: OwnKafka) -> None:
     kafka = own_kafka()
     bootstrap, topic = kafka.bootstrap, made(kafka.bootstrap)
     publish(bootstrap, topic, b"kept")
@@ -187,7 +187,7 @@ def test_what_was_confirmed_outlives_sigkill_and_is_found_at_the_same_address(ow
     assert read(bootstrap, topic, 1) == [b"kept"]
 
 
-def test_a_folder_goes_on_where_it_was_stopped(tmp_path: Path, own_kafka: Owned) -> None:
+def test_a_folder_goes_on_where_it_was_stopped(tmp_path: Path, own_kafka: OwnKafka) -> None:
     kafka = own_kafka()
     topic = made(kafka.bootstrap)
     publish(kafka.bootstrap, topic, b"kept")
@@ -197,7 +197,7 @@ def test_a_folder_goes_on_where_it_was_stopped(tmp_path: Path, own_kafka: Owned)
     assert read(kafka.bootstrap, topic, 1) == [b"kept"]
 
 
-def test_a_paused_kafka_answers_nobody_until_it_is_resumed(own_kafka: Owned) -> None:
+def test_a_paused_kafka_answers_nobody_until_it_is_resumed(own_kafka: OwnKafka) -> None:
     kafka = own_kafka()
     topic = made(kafka.bootstrap)
     kafka.pause()
@@ -208,7 +208,7 @@ def test_a_paused_kafka_answers_nobody_until_it_is_resumed(own_kafka: Owned) -> 
     assert read(kafka.bootstrap, topic, 1) == [b"after"]
 
 
-def test_of_three_nodes_the_one_that_leads_may_be_killed(own_kafka: Owned) -> None:
+def test_of_three_nodes_the_one_that_leads_may_be_killed(own_kafka: OwnKafka) -> None:
     kafka = own_kafka(nodes=3)
     topic = made(kafka.bootstrap, replicas=3)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
@@ -222,7 +222,7 @@ def test_of_three_nodes_the_one_that_leads_may_be_killed(own_kafka: Owned) -> No
     assert read(kafka.bootstrap, topic, 2) == [b"before", b"without"]
 
 
-def test_a_port_that_another_has_is_named(own_kafka: Owned) -> None:
+def test_a_port_that_another_has_is_named(own_kafka: OwnKafka) -> None:
     kafka = own_kafka()
     port = int(kafka.bootstrap.rpartition(":")[2])
     with pytest.raises(ClusterError, match=f"cannot listen on 127.0.0.1:{port}"):
@@ -234,7 +234,7 @@ def test_a_kafka_that_cannot_start_says_why(tmp_path: Path, kafka: Running) -> N
         Kafka(tmp_path, settings={"num.io.threads": "many"}).start()
 
 
-def test_every_listener_takes_those_whom_it_should_and_nobody_else(own_kafka: Owned, certificates: Certificates) -> None:
+def test_every_listener_takes_those_whom_it_should_and_nobody_else(own_kafka: OwnKafka, certificates: Certificates) -> None:
     kafka = own_kafka(listeners=Listeners(certificate=certificates.server, users={"ann": "right"}))
     topic, tls = made(kafka.bootstrap), {"ssl.ca.location": str(certificates.ca)}
     protocols = {"tls": "SSL", "sasl_plaintext": "SASL_PLAINTEXT", "sasl_tls": "SASL_SSL"}
@@ -252,7 +252,7 @@ def test_every_listener_takes_those_whom_it_should_and_nobody_else(own_kafka: Ow
 
 
 def test_a_listener_that_asks_for_certificates_takes_those_of_its_own_signer(
-    own_kafka: Owned, certificates: Certificates
+    own_kafka: OwnKafka, certificates: Certificates
 ) -> None:
     kafka = own_kafka(listeners=Listeners(certificate=certificates.server, client_ca=certificates.ca))
     ours = {"security.protocol": "SSL", "ssl.ca.location": str(certificates.ca)}

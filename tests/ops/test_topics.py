@@ -13,7 +13,7 @@ from stream.contract.ports import BrokerError
 from stream.contract.records import MODELS
 from stream.contract.settings import Wiring
 from stream.ops.local_cluster.processes import until
-from stream.ops.topics import TOPICS, TopicFound, administration, create, found
+from stream.ops.topics import TOPICS, TopicFound, administration, create, find_topics
 from tests.conftest import Running
 
 
@@ -25,13 +25,13 @@ def wiring(kafka: Running) -> Wiring:
 
 def there(wiring: Wiring) -> dict[str, TopicFound]:
     with administration(wiring) as admin:
-        return found(wiring, admin)
+        return find_topics(wiring, admin)
 
 
 def delete(wiring: Wiring, topic: str) -> None:
     with administration(wiring) as admin:
         admin.delete_topics([wiring.prefix + topic])[wiring.prefix + topic].result(10)
-        assert until(lambda: topic not in found(wiring, admin), 10)
+        assert until(lambda: topic not in find_topics(wiring, admin), 10)
 
 
 def test_there_is_a_topic_for_every_record_of_the_contract() -> None:

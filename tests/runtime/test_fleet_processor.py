@@ -15,18 +15,18 @@ from stream.contract.policy import Alerting, Policy
 from stream.contract.ports import Encoded, Fenced, Offsets, StateStore
 from stream.contract.records import Record, Signal
 from stream.contract.settings import Wiring
-from stream.contract.units import HOUR_MS
+from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.state import Fleet
 from stream.fleet.step import advance, grace_ms, take
 from stream.offline.replay.replay import Replay, replay, write_alerts
-from stream.runtime.fleet.processor import COMMANDS, SIGNALS, Desk, Sounding, Tide, encoded
+from stream.runtime.fleet.processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress, encode_alert
 from stream.stores import MemoryStore, open_store
 from tests.support.changing_homes import Plan, home_records
 from tests.support.fleet_signals import BEGIN_MS, signal, signals
 from tests.support.recorded import line_of, write_log
 
 POLICY = Alerting()
-FAR_MS = BEGIN_MS + 60 * 86_400_000
+FAR_MS = BEGIN_MS + 60 * DAY_MS
 
 
 class Death(Exception):
@@ -60,8 +60,8 @@ class World:
             self.published += outputs
             self.effect()
 
-    def desk(self) -> Desk:
-        return Desk(Dying(self), self.announce, POLICY)
+    def processor(self) -> FleetProcessor:
+        return FleetProcessor(Dying(self), self.announce, POLICY)
 
 
 class Dying(MemoryStore):
@@ -79,19 +79,19 @@ class Dying(MemoryStore):
 
 def work_off(world: World, told: Sequence[Signal], turn: int) -> None:
     """Desks take so many signals a turn, and are followed by another when they die."""
-    records, desk, at = [record(one, offset) for offset, one in enumerate(told)], world.desk(), 0
+    records, processor, at = [record(one, offset) for offset, one in enumerate(told)], world.processor(), 0
     while True:
         try:
             for one in records[at : at + turn]:
-                desk.take(one)
+                processor.take(one)
             at += turn
-            desk.decide(desk.fleet.stream_time if at < len(records) else FAR_MS)
-            desk.settle()
+            processor.decide(processor.fleet.stream_time if at < len(records) else FAR_MS)
+            processor.settle()
             if at >= len(records):
                 return
         except Death:
-            desk = world.desk()
-            at = desk.next_offset(SIGNALS, 0) // 2  # Kafka gives again what was not acknowledged
+            processor = world.processor()
+            at = processor.next_offset(SIGNALS, 0) // 2  # Kafka gives again what was not acknowledged
 
 
 @settings(max_examples=50)
@@ -101,7 +101,7 @@ def test_wherever_it_dies_every_state_is_as_if_nobody_had_died(told: list[Signal
     fleet = Fleet()
     for one in told:
         take(fleet, one)
-    by_the_core = [*map(encoded, advance(fleet, FAR_MS - grace_ms(POLICY), POLICY))]
+    by_the_core = [*map(encode_alert, advance(fleet, FAR_MS - grace_ms(POLICY), POLICY))]
     world = World(deaths)
     work_off(world, told, turn)
     assert list(dict.fromkeys(world.published)) == by_the_core
@@ -110,7 +110,7 @@ def test_wherever_it_dies_every_state_is_as_if_nobody_had_died(told: list[Signal
 
 def test_who_was_replaced_saves_and_says_nothing_more() -> None:
     world = World()
-    old, new = world.desk(), world.desk()
+    old, new = world.processor(), world.processor()
     old.take(record(signal("h", 9.0), 0))
     with pytest.raises(Fenced):
         old.settle()
@@ -120,26 +120,26 @@ def test_who_was_replaced_saves_and_says_nothing_more() -> None:
 
 def test_a_record_that_cannot_be_read_goes_to_the_dead_letters() -> None:
     world = World()
-    desk = world.desk()
-    assert desk.take(record(b'{"v": 2}', 0)) is None
-    assert desk.take(record(b"", 0, topic=COMMANDS)) is None
-    desk.settle()
+    processor = world.processor()
+    assert processor.take(record(b'{"v": 2}', 0)) is None
+    assert processor.take(record(b"", 0, topic=COMMANDS)) is None
+    processor.settle()
     assert [one.topic for one in world.published] == ["dead-letters"] * 2
-    assert desk.fleet.counts["unreadable"] == 2
+    assert processor.fleet.counts["unreadable"] == 2
 
 
 def test_a_command_is_done_at_once_and_once() -> None:
     world = World()
-    desk = world.desk()
-    desk.take(record(signal("h", 9.0), 0))
-    desk.decide(BEGIN_MS + 8 * 3_600_000)
-    (alert,) = desk.alerts.values()
+    processor = world.processor()
+    processor.take(record(signal("h", 9.0), 0))
+    processor.decide(BEGIN_MS + 8 * HOUR_MS)
+    (alert,) = processor.alerts.values()
     told = f'{{"v":1,"command_id":"c","alert_id":"{alert.alert_id}","kind":"resolve","given_at":{alert.updated_at},"by":"ops"}}'
     for _ in range(2):
-        desk.take(record(told.encode(), 0, topic=COMMANDS))
-    desk.settle()
+        processor.take(record(told.encode(), 0, topic=COMMANDS))
+    processor.settle()
     assert [one.topic for one in world.published] == ["drift-alerts"] * 2
-    assert desk.alerts[alert.alert_id].state == "resolved"
+    assert processor.alerts[alert.alert_id].state == "resolved"
 
 
 def in_memory(_: Path) -> StateStore:
@@ -153,12 +153,12 @@ def in_a_file(folder: Path) -> StateStore:
 @pytest.mark.parametrize("make", [in_memory, in_a_file])
 def test_a_desk_goes_on_where_the_one_before_saved(make: Callable[[Path], StateStore], tmp_path: Path) -> None:
     store, said = make(tmp_path), list[Encoded]()
-    before = Desk(store, said.extend, POLICY)
+    before = FleetProcessor(store, said.extend, POLICY)
     before.take(record(signal("h", 9.0), 7, partition=2))
     before.settle()
-    after = Desk(store, said.extend, POLICY)
+    after = FleetProcessor(store, said.extend, POLICY)
     assert (after.next_offset(SIGNALS, 2), after.next_offset(SIGNALS, 1)) == (8, 0)
-    after.decide(BEGIN_MS + 8 * 3_600_000)
+    after.decide(BEGIN_MS + 8 * HOUR_MS)
     after.settle()
     store.close()
     assert [one.topic for one in said] == ["drift-alerts"]
@@ -174,7 +174,7 @@ class Sea:
     now_s: float = 100.0
 
     def __post_init__(self) -> None:
-        self.tide, self.stream_time = Tide(self.now_s), 0
+        self.watermark, self.stream_time = EventTimeWatermark(self.now_s), 0
 
     def turn(
         self, fetched: Sequence[int], ends: Sequence[int], taken: Sequence[int], *came: tuple[int, int], after_s: float = 0.25
@@ -182,17 +182,17 @@ class Sea:
         """A turn in which signals (partition, hour) came; the hour that is known, -1 if none is."""
         self.now_s += after_s
         for partition, hour in came:
-            self.tide.came(self.now_s)
-            self.tide.saw(signal("h", 0.0, hour), partition)
-            self.stream_time = max(self.stream_time, BEGIN_MS + hour * 3_600_000)
+            self.watermark.note_arrival(self.now_s)
+            self.watermark.note_signal(signal("h", 0.0, hour), partition)
+            self.stream_time = max(self.stream_time, BEGIN_MS + hour * HOUR_MS)
         numbered = [dict(enumerate(offsets)) for offsets in (fetched, ends, taken)]
-        reached = self.tide.reached(Sounding(*numbered), self.stream_time, self.now_s)
-        return (reached - BEGIN_MS) // 3_600_000 if reached else -1
+        reached = self.watermark.advance(PartitionProgress(*numbered), self.stream_time, self.now_s)
+        return (reached - BEGIN_MS) // HOUR_MS if reached else -1
 
 
 def test_the_lag_is_what_no_partition_fetched_yet() -> None:
-    assert Sounding({0: 5, 1: 9}, {0: 7, 1: 19}, {}).lag == 12
-    assert Sounding({0: 8}, {0: 7}, {}).lag == 0  # fetched since its end was asked
+    assert PartitionProgress({0: 5, 1: 9}, {0: 7, 1: 19}, {}).lag == 12
+    assert PartitionProgress({0: 8}, {0: 7}, {}).lag == 0  # fetched since its end was asked
 
 
 def test_nothing_is_known_before_all_partitions_were_fetched_to_their_ends() -> None:
@@ -247,10 +247,10 @@ def test_a_replay_and_a_desk_say_the_same_of_a_home_whose_device_changed(tmp_pat
     assert "adapted" in written[1]["evidence"]
 
     said = list[Encoded]()
-    desk = Desk(MemoryStore(), said.extend, POLICY)
+    processor = FleetProcessor(MemoryStore(), said.extend, POLICY)
     for number, line in enumerate((tmp_path / "out/drift-signals.jsonl").read_bytes().splitlines()):
-        desk.take(record(json.dumps(json.loads(line)["value"]).encode(), number))
-        desk.decide(desk.fleet.stream_time)
-    desk.decide(desk.fleet.stream_time + POLICY.decision_hours * HOUR_MS + grace_ms(POLICY))
-    desk.settle()
+        processor.take(record(json.dumps(json.loads(line)["value"]).encode(), number))
+        processor.decide(processor.fleet.stream_time)
+    processor.decide(processor.fleet.stream_time + POLICY.decision_hours * HOUR_MS + grace_ms(POLICY))
+    processor.settle()
     assert [json.loads(one.value or b"") for one in said] == written

@@ -22,7 +22,7 @@ from stream.contract.ports import Fenced
 from stream.contract.records import Record
 from stream.contract.settings import KafkaWiring, Wiring, toml_of
 from stream.ops.local_cluster.processes import Server, free_ports, until
-from stream.runtime.fleet.processor import Desk, encoded
+from stream.runtime.fleet.processor import FleetProcessor, encode_alert
 from stream.runtime.fleet.service import read_again
 from stream.stores import MemoryStore
 from tests.conftest import Running, to_be_had
@@ -122,7 +122,7 @@ def test_a_wrong_topic_prefix_is_the_operators_fault(wiring: Wiring, tmp_path: P
 
 
 def test_of_two_announcers_only_the_newer_is_heard(wiring: Wiring) -> None:
-    (said,) = map(encoded, heard([*quiet(), signal("h", 12.0)], until_hours=6)[1])
+    (said,) = map(encode_alert, heard([*quiet(), signal("h", 12.0)], until_hours=6)[1])
     older = Announcer(wiring, "announcer")
     newer = Announcer(wiring, "announcer")
     with pytest.raises(Fenced):
@@ -141,19 +141,19 @@ def test_what_was_acknowledged_and_lost_by_the_store_is_read_again(wiring: Wirin
     lie = list(reader(wiring, ["drift-signals"]))
     ends = {partition: 1 + max(one.offset for one in lie if one.partition == partition) for partition in (0, 1)}
     acknowledge(wiring, ends)
-    desk = Desk(MemoryStore(), lambda _: None, Policy().alerting)
+    processor = FleetProcessor(MemoryStore(), lambda _: None, Policy().alerting)
     for one in lie[:5]:
-        desk.take(one)
-    read_again(wiring, desk)
-    assert {partition: desk.next_offset("drift-signals", partition) for partition in ends} == ends
-    assert {household for household, _ in desk.fleet.waiting} == {one.household_id for one in told}
+        processor.take(one)
+    read_again(wiring, processor)
+    assert {partition: processor.next_offset("drift-signals", partition) for partition in ends} == ends
+    assert {household for household, _ in processor.fleet.waiting} == {one.household_id for one in told}
 
 
 def test_what_was_acknowledged_lost_and_deleted_is_told(wiring: Wiring) -> None:
     acknowledge(wiring, {0: 7})
     impatient = wiring.model_copy(update={"kafka": KafkaWiring(retries_s=2.0)})
     with pytest.raises(RecoveryError, match="7 was acknowledged"):
-        read_again(impatient, Desk(MemoryStore(), lambda _: None, Policy().alerting))
+        read_again(impatient, FleetProcessor(MemoryStore(), lambda _: None, Policy().alerting))
 
 
 def acknowledge(wiring: Wiring, offsets: dict[int, int]) -> None:
@@ -164,7 +164,7 @@ def acknowledge(wiring: Wiring, offsets: dict[int, int]) -> None:
 
 def test_the_drill_notices_what_is_lost_doubled_or_told_in_two_forms(tmp_path: Path) -> None:
     _, told = heard([*quiet(), signal("h", 12.0), signal("i", 12.0)], until_hours=6)
-    right = [Record("drift-alerts", 0, 0, 0, one.key, one.value) for one in map(encoded, told)]
+    right = [Record("drift-alerts", 0, 0, 0, one.key, one.value) for one in map(encode_alert, told)]
     other = [replace(right[0], value=(right[0].value or b"").replace(b'"h"', b'"x"'))]
     seen = tmp_path / "seen"
     seen.write_text("".join(f"{alert.alert_id} 0\n" for alert in told))

@@ -28,16 +28,23 @@ from stream.ops.local_cluster.processes import until
 from stream.ops.local_cluster.redis import Redis
 from stream.ops.status import look, observing
 from stream.ops.topics import administration
-from stream.runtime.supervision.supervisor import EXIT_FAILED, EXIT_SERVER_AWAY, EXIT_STALLED, Leash, Patience, Supervisor
-from stream.runtime.supervision.watchdog import Heart, Watchdog
+from stream.runtime.supervision.supervisor import (
+    EXIT_FAILED,
+    EXIT_SERVER_AWAY,
+    EXIT_STALLED,
+    ParentPipe,
+    RestartPolicy,
+    Supervisor,
+)
+from stream.runtime.supervision.watchdog import Liveness, Watchdog
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore, open_store
-from stream.stores.redis.heartbeats import Board
+from stream.stores.redis.heartbeats import Heartbeats
 from tests.conftest import Running
 from tests.support.histories import history
 
 PATIENCE_S = 120.0
-QUICK = Patience(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3, stop_s=1.0)
+QUICK = RestartPolicy(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3, stop_s=1.0)
 
 
 # ---- the watchdog
@@ -45,21 +52,21 @@ QUICK = Patience(pause_s_min=0.01, pause_s_max=0.02, progress_s=2, starts_max=3,
 
 @dataclass
 class Watched:
-    """A heart under watch, with what became of the process."""
+    """Liveness under watch, with what became of the process."""
 
     stall_s: float = 3.0
 
     def __post_init__(self) -> None:
-        self.heart, self.codes = Heart(), list[int]()
+        self.liveness, self.codes = Liveness(), list[int]()
         ours, theirs = socket.socketpair()
         self.supervisor = ours
-        self.dog = Watchdog(self.heart, self.stall_s, Leash(theirs, {}), self.codes.append)
+        self.dog = Watchdog(self.liveness, self.stall_s, ParentPipe(theirs, {}), self.codes.append)
 
     def seconds(self, count: int, *, turns: int = 0, done: int = 0) -> list[int]:
         """So many pass, in each of which so much is done; the exit codes by then."""
         for _ in range(count):
-            self.heart.turns += turns
-            self.heart.done += done
+            self.liveness.turns += turns
+            self.liveness.done += done
             self.dog.tick(1.0)
         return self.codes
 
@@ -72,7 +79,7 @@ def watched() -> Iterator[Watched]:
 
 
 def test_a_worker_with_lag_that_finishes_no_batch_is_ended_as_stalled(watched: Watched) -> None:
-    watched.heart.lag = 7
+    watched.liveness.lag = 7
     assert watched.seconds(2, turns=50) == []
     assert watched.seconds(1, turns=50) == [EXIT_STALLED]
 
@@ -83,20 +90,20 @@ def test_a_turn_that_does_not_end_is_a_stall_even_without_known_lag(watched: Wat
 
 def test_batches_and_idling_are_progress(watched: Watched) -> None:
     assert watched.seconds(9, turns=50) == [], "nothing to do"
-    watched.heart.lag = 7
+    watched.liveness.lag = 7
     assert watched.seconds(9, turns=1, done=1) == [], "behind, and at work"
     assert watched.seconds(9, done=1) == [], "one long turn that applies batch after batch again"
 
 
 def test_the_supervisor_hears_of_progress_and_of_nothing_else(watched: Watched) -> None:
     watched.seconds(2, turns=1)
-    watched.heart.lag = 7
+    watched.liveness.lag = 7
     watched.seconds(2, turns=1)
     assert watched.supervisor.recv(64) == b".."
 
 
 def test_who_does_not_stop_when_asked_is_ended(watched: Watched) -> None:
-    watched.heart.stopping = True
+    watched.liveness.stopping = True
     assert watched.seconds(6, turns=1, done=1) == []
     assert watched.seconds(1, turns=1, done=1) == [EXIT_FAILED]
 
@@ -119,7 +126,7 @@ def test_what_fails_is_started_again_and_told_how_often(tmp_path: Path) -> None:
     said = tmp_path / "said"
     code = f"open({str(said)!r}, 'a').write(os.environ['KITHKIN_RESTARTS'] + chr(10)); "
     code += f"sys.exit([1, 4, 3, 2][len(open({str(said)!r}).readlines()) - 1])"
-    assert Supervisor([python(code)], Patience(pause_s_min=0.01, pause_s_max=0.02)).run() == 2
+    assert Supervisor([python(code)], RestartPolicy(pause_s_min=0.01, pause_s_max=0.02)).run() == 2
     told = [json.loads(line) for line in said.read_text().splitlines()]
     assert told[0] == {}
     assert told[3] == {"failed": 1, "fenced": 1, "stalled": 1}
@@ -161,7 +168,7 @@ def test_pauses_double_up_to_the_longest_until_there_is_a_minute_of_progress(
     starts = str(tmp_path / "starts")
     code = f"open({starts!r}, 'a').write('x'); n = os.path.getsize({starts!r}); "
     code += "os.write(0, b'.' * (2 if n == 4 else 1)); sys.exit(1 if n < 6 else 2)"
-    Supervisor([python(code)], Patience(pause_s_min=0.02, pause_s_max=0.04, progress_s=2)).run()
+    Supervisor([python(code)], RestartPolicy(pause_s_min=0.02, pause_s_max=0.04, progress_s=2)).run()
     pauses = [record.args[2] for record in caplog.records if record.levelname == "WARNING"]  # type: ignore[index]
     for pause, longest in zip(pauses, (0.02, 0.04, 0.04, 0.02, 0.04), strict=True):
         assert longest / 2 <= pause <= longest
@@ -171,7 +178,7 @@ def test_pauses_double_up_to_the_longest_until_there_is_a_minute_of_progress(
 def supervised(*commands: Sequence[str], stop_s: float = 1.0) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor in a process of its own."""
     code = "import sys, json; from stream.runtime.supervision.supervisor import *; "
-    code += f"sys.exit(Supervisor(json.loads(sys.argv[1]), Patience(stop_s={stop_s})).run())"
+    code += f"sys.exit(Supervisor(json.loads(sys.argv[1]), RestartPolicy(stop_s={stop_s})).run())"
     with subprocess.Popen([sys.executable, "-c", code, json.dumps(commands)]) as process:
         try:
             yield process
@@ -207,8 +214,8 @@ def test_asked_to_stop_it_asks_all_and_kills_who_does_not(tmp_path: Path) -> Non
 def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     mark = tmp_path / "worker"
     watching = "from stream.runtime.supervision.watchdog import *; from stream.runtime.supervision.supervisor import *; "
-    watching += "heart = Heart(); "
-    watching += "Watchdog(heart, 600.0, leash_of_this_process()).start(stopped_by_signals(heart).__enter__())"
+    watching += "liveness = Liveness(); "
+    watching += "Watchdog(liveness, 600.0, parent_pipe_of_this_process()).start(stopping_on_signals(liveness).__enter__())"
     with supervised(writes_its_pid(mark, f"{watching}; time.sleep(600)")) as supervisor:
         assert until(mark.exists, PATIENCE_S)
         supervisor.kill()
@@ -217,8 +224,8 @@ def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) 
 
 def test_asked_to_stop_while_it_hangs_in_a_library_a_worker_ends_all_the_same(tmp_path: Path) -> None:
     mark = tmp_path / "worker"
-    watching = "import hashlib; from stream.runtime.supervision.watchdog import *; heart = Heart(); "
-    watching += "signals = stopped_by_signals(heart); Watchdog(heart, 600.0, None).start(signals.__enter__())"
+    watching = "import hashlib; from stream.runtime.supervision.watchdog import *; liveness = Liveness(); "
+    watching += "signals = stopping_on_signals(liveness); Watchdog(liveness, 600.0, None).start(signals.__enter__())"
     code = f"{watching}; open({str(mark)!r}, 'w').close(); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # hears no signal
     with subprocess.Popen(python(code)) as worker:
         try:
@@ -238,7 +245,7 @@ class Site:
     def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
         self.wiring, self._folder, self._ends = wiring, folder, ends
         self._observer = ends.enter_context(observing(wiring))
-        self._board = ends.enter_context(closing(Board(str(wiring.store), wiring)))
+        self._heartbeats = ends.enter_context(closing(Heartbeats(str(wiring.store), wiring)))
         self._workers = 0
 
     def kithkin(self, command: str, *flags: str) -> list[str]:
@@ -269,7 +276,7 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What `kithkin status --json` tells."""
-        return look(self.wiring, self._observer, self._board).as_json()
+        return look(self.wiring, self._observer, self._heartbeats).as_json()
 
     def notes(self) -> list[dict[str, Any]]:
         """What the workers wrote of themselves."""

@@ -28,7 +28,7 @@ from stream.runtime.telemetry.logging import JsonLines, ReadableLines
 from stream.runtime.telemetry.metering import MeteredBroker, MeteredStore
 from stream.runtime.telemetry.registry import METRICS, Histogram, exposition
 from stream.runtime.worker.live import work
-from stream.runtime.worker.metrics import Vitals
+from stream.runtime.worker.metrics import WorkerMetrics
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.histories import history
@@ -41,21 +41,21 @@ CALM = WorkerLimits(records_max=50, dead_letters_min=10**9)
 
 
 @pytest.fixture
-def vitals() -> Vitals:
+def metrics() -> WorkerMetrics:
     """Of a worker that has done all there was."""
     log = MemoryLog(2)
     for sent in history(5, 2, RECORDS):
         log.append(*sent)
     log.sealed = True
-    vitals = Vitals(WIRING, "p-1", {"killed": 2})
-    broker = MeteredBroker(MemoryBroker(log), vitals.meter)
-    work(Worker(broker, MeteredStore(MemoryStore(), vitals.meter), Policy(), CALM, step), broker, vitals)
-    return vitals
+    metrics = WorkerMetrics(WIRING, "p-1", {"killed": 2})
+    broker = MeteredBroker(MemoryBroker(log), metrics.meter)
+    work(Worker(broker, MeteredStore(MemoryStore(), metrics.meter), Policy(), CALM, step), broker, metrics)
+    return metrics
 
 
 @pytest.fixture
-def listening(vitals: Vitals) -> Iterator[str]:
-    with closing(Endpoints("127.0.0.1:0", exposition(vitals.samples), vitals.sick, vitals.unready)) as endpoints:
+def listening(metrics: WorkerMetrics) -> Iterator[str]:
+    with closing(Endpoints("127.0.0.1:0", exposition(metrics.samples), metrics.sick, metrics.unready)) as endpoints:
         yield f"http://127.0.0.1:{endpoints.port}"
 
 
@@ -88,39 +88,39 @@ def test_metrics_come_in_the_newer_form_to_who_asks_for_it(listening: str) -> No
     assert 'kithkin_restarts_total{reason="killed"} 2.0' in told
 
 
-def test_metrics_say_what_was_done(vitals: Vitals) -> None:
-    values = {(sample.name, *sample.labels): sample.value for sample in vitals.samples()}
-    counts = vitals.counts
+def test_metrics_say_what_was_done(metrics: WorkerMetrics) -> None:
+    values = {(sample.name, *sample.labels): sample.value for sample in metrics.samples()}
+    counts = metrics.counts
     assert counts.records >= RECORDS
     assert values["kithkin_records",] == counts.records
     assert values["kithkin_outcomes", "answered"] == counts.outcomes["answered"] > 0
     assert values["kithkin_lag", "0"] + values["kithkin_lag", "1"] == counts.records, "all waited when it looked first"
-    assert vitals.meter.latency.count == counts.records
-    assert vitals.meter.batch.count == counts.batches
-    assert all(part.count == counts.batches for part in vitals.meter.parts.values())
-    assert vitals.meter.takeover.count == counts.rebalances == 1
+    assert metrics.meter.latency.count == counts.records
+    assert metrics.meter.batch.count == counts.batches
+    assert all(part.count == counts.batches for part in metrics.meter.parts.values())
+    assert metrics.meter.takeover.count == counts.rebalances == 1
 
 
-def test_the_parts_of_a_batch_add_up_to_it(vitals: Vitals) -> None:
-    parts = sum(part.sum_s for name, part in vitals.meter.parts.items() if name != "poll")
-    assert parts == pytest.approx(vitals.meter.batch.sum_s)
-    assert all(part.sum_s > 0 for part in vitals.meter.parts.values())
+def test_the_parts_of_a_batch_add_up_to_it(metrics: WorkerMetrics) -> None:
+    parts = sum(part.sum_s for name, part in metrics.meter.parts.items() if name != "poll")
+    assert parts == pytest.approx(metrics.meter.batch.sum_s)
+    assert all(part.sum_s > 0 for part in metrics.meter.parts.values())
 
 
 def test_latency_is_from_a_record_s_timestamp_to_its_commit_and_never_below_0() -> None:
-    log, vitals, now_ms = MemoryLog(1), Vitals(WIRING, "p-1", {}), time.time_ns() // 1_000_000
+    log, metrics, now_ms = MemoryLog(1), WorkerMetrics(WIRING, "p-1", {}), time.time_ns() // 1_000_000
     for age_s in (50, -1_000):
         log.append("feedback", 0, now_ms - age_s * 1_000, None, b"rubbish")
     log.sealed = True
-    broker = MeteredBroker(MemoryBroker(log), vitals.meter)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, step), broker, vitals)
-    assert vitals.meter.latency.count == 2
-    assert 50 <= vitals.meter.latency.sum_s < 100
+    broker = MeteredBroker(MemoryBroker(log), metrics.meter)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, step), broker, metrics)
+    assert metrics.meter.latency.count == 2
+    assert 50 <= metrics.meter.latency.sum_s < 100
 
 
-def test_the_rate_of_a_note_is_of_the_time_since_the_last_one(vitals: Vitals) -> None:
-    first, second = vitals.note(), vitals.note()
-    assert first["events"] == second["events"] == vitals.counts.events
+def test_the_rate_of_a_note_is_of_the_time_since_the_last_one(metrics: WorkerMetrics) -> None:
+    first, second = metrics.heartbeat(), metrics.heartbeat()
+    assert first["events"] == second["events"] == metrics.counts.events
     assert first["events_per_s"] > second["events_per_s"] == 0
 
 
@@ -142,8 +142,8 @@ def test_a_worker_that_works_is_healthy_and_ready(listening: str) -> None:
     assert ask(f"{listening}/")[0] == 404
 
 
-def test_a_worker_without_progress_is_not_healthy(vitals: Vitals, listening: str) -> None:
-    vitals.heart.still_s = WIRING.stall_s
+def test_a_worker_without_progress_is_not_healthy(metrics: WorkerMetrics, listening: str) -> None:
+    metrics.liveness.still_s = WIRING.stall_s
     assert ask(f"{listening}/healthz") == (503, "no progress for 120 s\n")
 
 
@@ -151,20 +151,20 @@ def test_a_worker_with_nothing_to_do_is_ready_once_the_group_had_time_to_assign(
     log = MemoryLog(1)
     log.sealed = True
     wiring = Wiring.model_validate({"slot": "s-1", "kafka": {"session_timeout_s": 1}})
-    idle, busy = (Vitals(wiring, "p-1", {}) for _ in range(2))
+    idle, busy = (WorkerMetrics(wiring, "p-1", {}) for _ in range(2))
     assert idle.unready() == "not yet a member of the group"
     brokers = [MemoryBroker(log), MemoryBroker(log)]
-    for broker, vitals in zip(brokers, (idle, busy), strict=True):
-        work(Worker(broker, MemoryStore(), Policy()), broker, vitals)
+    for broker, metrics in zip(brokers, (idle, busy), strict=True):
+        work(Worker(broker, MemoryStore(), Policy()), broker, metrics)
     assert (busy.unready(), idle.unready()) == (None, "nothing is assigned yet")
     assert until(lambda: idle.unready() is None, 10)
 
 
-def test_who_cannot_listen_is_told_so(listening: str, vitals: Vitals) -> None:
+def test_who_cannot_listen_is_told_so(listening: str, metrics: WorkerMetrics) -> None:
     taken = listening.removeprefix("http://")
     for listen in (taken, "127.0.0.1:99999", "no.such.host.invalid:9100"):
         with pytest.raises(ConfigError, match="an address of this machine with a free port"):
-            Endpoints(listen, exposition(vitals.samples), vitals.sick, vitals.unready)
+            Endpoints(listen, exposition(metrics.samples), metrics.sick, metrics.unready)
 
 
 # ---- log lines
@@ -193,9 +193,9 @@ def test_a_quarantined_household_is_logged_by_place_and_by_no_name(logged: io.St
     value = {"v": 1, "household_id": SECRET_HOUSEHOLD, "feedback_id": "f", "given_at": AT_MS, "source": "app", "kind": "join"}
     log.append("feedback", 0, AT_MS, SECRET_HOUSEHOLD.encode(), json.dumps(value | {"person_id": SECRET_PERSON}).encode())
     log.sealed = True
-    vitals, broker = Vitals(WIRING, "p-1", {}), MemoryBroker(log)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, failing), broker, vitals)
-    assert vitals.counts.quarantined == 1
+    metrics, broker = WorkerMetrics(WIRING, "p-1", {}), MemoryBroker(log)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, failing), broker, metrics)
+    assert metrics.counts.quarantined == 1
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     (line,) = (line for line in lines if line["level"] == "error")
     assert line["message"] == "a household is quarantined: the core failed at feedback[0]@0"
@@ -209,10 +209,10 @@ def test_a_whole_life_with_failures_and_rubbish_names_nobody(logged: io.StringIO
     for topic, partition, at, key, value in history(5, 2, RECORDS, poison=0.1):
         log.append(topic, partition, at, key, value)
     log.sealed = True
-    vitals, broker = Vitals(WIRING, "p-1", {}), MemoryBroker(log)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, fragile_step), broker, vitals)
+    metrics, broker = WorkerMetrics(WIRING, "p-1", {}), MemoryBroker(log)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, fragile_step), broker, metrics)
     told = logged.getvalue()
-    assert vitals.counts.quarantined
+    assert metrics.counts.quarantined
     assert "quarantined" in told
     ids = {
         str(value[name])

@@ -19,14 +19,14 @@ from typer.testing import CliRunner
 
 from stream.brokers.kafka.topics import producer
 from stream.cli import app
-from stream.cli.live.alerts import line_of, shown
+from stream.cli.live.alerts import line_of, show
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert, Record
 from stream.contract.settings import Wiring
 from stream.fleet.state import Fleet
 from stream.ops.local_cluster.processes import until
 from stream.runtime.fleet.subscribe import Only, subscribe
-from stream.runtime.fleet.webhook import DeliveryError, Patience, Webhook, cloud_event
+from stream.runtime.fleet.webhook import DeliveryError, RetryPolicy, Webhook, cloud_event
 from tests.conftest import ROOT, Running
 from tests.fleet.test_fleet import firmware, heard, quiet
 from tests.support.fleet_signals import signal
@@ -201,7 +201,7 @@ def test_an_attribute_without_a_value_is_refused(wiring: Wiring) -> None:
 
 def test_a_terminal_has_the_newest_state_of_each_what_stands_first(published: list[Alert]) -> None:
     console = Console(width=160, force_terminal=True, color_system="truecolor", record=True, file=StringIO())
-    shown(iter(published), console, live=False)
+    show(iter(published), console, live=False)
     text = console.export_text()
     assert text.index("Roll back firmware 2.1.") < text.index("resolved")
     assert "opened" not in text
@@ -209,7 +209,7 @@ def test_a_terminal_has_the_newest_state_of_each_what_stands_first(published: li
 
 def test_a_live_table_has_the_colour_of_severity_and_changes_with_each_alert(published: list[Alert]) -> None:
     console = Console(width=160, force_terminal=True, color_system="truecolor", file=StringIO())
-    shown(iter(published[:2]), console, live=True)
+    show(iter(published[:2]), console, live=True)
     drawn = console.file.getvalue()
     assert f"\x1b[33m{published[0].summary}" in drawn
     assert f"\x1b[1;31m{published[1].summary}" in drawn
@@ -269,7 +269,7 @@ def test_a_cloud_event_has_what_the_standard_wants(published: list[Alert]) -> No
 
 def test_what_may_pass_is_tried_again_at_growing_intervals(published: list[Alert], receiver: Callable[..., Receiver]) -> None:
     there, pauses = receiver(503, 429, 500), list[float]()
-    Webhook(there.url, "kithkin", Patience(pause_s=1.0), pauses.append).post(published[0])
+    Webhook(there.url, "kithkin", RetryPolicy(pause_s=1.0), pauses.append).post(published[0])
     assert [event["id"] for _, event in there.had] == [f"{published[0].alert_id}/0"] * 4
     assert {kind for kind, _ in there.had} == {"application/cloudevents+json; charset=utf-8"}
     assert [0.5 <= pauses[0] <= 1, 1 <= pauses[1] <= 2, 2 <= pauses[2] <= 4] == [True] * 3
@@ -278,11 +278,11 @@ def test_what_may_pass_is_tried_again_at_growing_intervals(published: list[Alert
 def test_what_never_passes_is_given_up(published: list[Alert], receiver: Callable[..., Receiver]) -> None:
     there = receiver(*[503] * 9)
     with pytest.raises(DeliveryError, match="after 3 attempts"):
-        Webhook(there.url, "kithkin", Patience(attempts=3), lambda _: None).post(published[0])
+        Webhook(there.url, "kithkin", RetryPolicy(attempts=3), lambda _: None).post(published[0])
     assert len(there.had) == 3
     there.close()
     with pytest.raises(DeliveryError, match="after 2 attempts"):
-        Webhook(there.url, "kithkin", Patience(attempts=2), lambda _: None).post(published[0])
+        Webhook(there.url, "kithkin", RetryPolicy(attempts=2), lambda _: None).post(published[0])
 
 
 def test_what_no_waiting_heals_is_not_tried_again(published: list[Alert], receiver: Callable[..., Receiver]) -> None:

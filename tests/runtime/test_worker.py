@@ -12,7 +12,7 @@ from stream.home.codec import decode_home, encode_home
 from stream.home.state.home import Home
 from stream.home.step import Step, step
 from stream.runtime.worker.batch import as_arrived
-from stream.runtime.worker.home_cache import Residents
+from stream.runtime.worker.home_cache import HomeCache
 from stream.runtime.worker.worker import Progress, Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.histories import history
@@ -357,19 +357,19 @@ def test_residents_weigh_what_their_states_do_and_the_least_recently_used_leave(
     states = {f"h-{number}": encode_home(Home.new(f"h-{number}", POLICY)) for number in range(4)}
     size = len(states["h-0"])
     store.save(0, store.claim(0).epoch, {}, {"feedback": 1}, states)
-    residents = Residents(store, POLICY, bytes_max=2 * size)
+    homes = HomeCache(store, POLICY, bytes_max=2 * size)
     for household in ("h-0", "h-1", "h-2"):
-        residents.bring(0, [household], {})
-        residents.home(0, household)
-        residents.used(0, {household: states[household]})
-    residents.bring(0, ["h-0"], {})
-    residents.used(0, {"h-0": states["h-0"]})
-    residents.trim()
-    assert (len(residents), residents.size_bytes, residents.homes_loaded) == (2, 2 * size, 3)
-    residents.bring(0, ["h-0", "h-2"], {})
-    assert residents.home(0, "h-0") is residents.home(0, "h-0")
-    residents.home(0, "h-2")
-    assert residents.homes_loaded == 3, "the two most recently used had stayed"
+        homes.load(0, [household], {})
+        homes.home(0, household)
+        homes.touch(0, {household: states[household]})
+    homes.load(0, ["h-0"], {})
+    homes.touch(0, {"h-0": states["h-0"]})
+    homes.evict()
+    assert (len(homes), homes.size_bytes, homes.homes_loaded) == (2, 2 * size, 3)
+    homes.load(0, ["h-0", "h-2"], {})
+    assert homes.home(0, "h-0") is homes.home(0, "h-0")
+    homes.home(0, "h-2")
+    assert homes.homes_loaded == 3, "the two most recently used had stayed"
 
 
 def test_a_new_assignment_drops_all_homes() -> None:

@@ -18,7 +18,7 @@ from stream.ops.local_cluster.processes import HOST, until
 from stream.ops.local_cluster.redis import Redis
 from stream.stores import open_store, without_secrets
 from stream.stores.redis.client import RedisClient, open_redis
-from stream.stores.redis.heartbeats import Board, open_board
+from stream.stores.redis.heartbeats import Heartbeats, open_heartbeats
 from stream.stores.redis.url import RedisUrl
 from tests.stores.conformance_store import FIRST, SECOND, START, OpenStore, StoreConformance
 from tests.support.redis_forms import PATIENCE_S, Certificates, Sentineled, asked, certificates, cluster, sentineled, wiring
@@ -53,22 +53,22 @@ class RedisConformance(StoreConformance):
                 assert strange.load(0, ["h-1"]) == {}
 
     def test_a_note_on_the_board_is_read_by_all_until_it_is_replaced_or_expires(self, url: str, wired: Wiring) -> None:
-        board = open_board(url, wired)
-        assert board is not None
-        with closing(board), closing(Board(url, wired)) as reader:
+        heartbeats = open_heartbeats(url, wired)
+        assert heartbeats is not None
+        with closing(heartbeats), closing(Heartbeats(url, wired)) as reader:
             assert reader.all() == {}
-            board.put("w-2", {"lag": 7, "partitions": [1, 2]}, ttl_s=600)
-            board.put("w-1", {"lag": 1}, ttl_s=600)
-            board.put("w-1", {"lag": 0}, ttl_s=600)
-            board.put("w-0", {"lag": 3}, ttl_s=0.05)
+            heartbeats.put("w-2", {"lag": 7, "partitions": [1, 2]}, ttl_s=600)
+            heartbeats.put("w-1", {"lag": 1}, ttl_s=600)
+            heartbeats.put("w-1", {"lag": 0}, ttl_s=600)
+            heartbeats.put("w-0", {"lag": 3}, ttl_s=0.05)
             assert until(lambda: reader.all() == {"w-1": {"lag": 0}, "w-2": {"lag": 7, "partitions": [1, 2]}}, PATIENCE_S)
             assert list(reader.all()) == ["w-1", "w-2"]
 
     def test_of_a_note_that_expired_nothing_is_left(self, url: str, wired: Wiring) -> None:
-        with closing(Board(url, wired)) as board, closing(open_redis(url, wired)) as client:
-            board.put("w-0", {}, ttl_s=0.01)
-            assert until(lambda: board.all() == {}, PATIENCE_S)
-            board.put("w-1", {}, ttl_s=600)
+        with closing(Heartbeats(url, wired)) as heartbeats, closing(open_redis(url, wired)) as client:
+            heartbeats.put("w-0", {}, ttl_s=0.01)
+            assert until(lambda: heartbeats.all() == {}, PATIENCE_S)
+            heartbeats.put("w-1", {}, ttl_s=600)
             assert client.smembers(f"{{kithkin:{wired.prefix}:{wired.group}:workers}}:names") == {b"w-1"}
 
 
@@ -203,11 +203,11 @@ def test_a_user_that_may_do_what_is_told_is_enough(port: int) -> None:
     allowed = ["~kithkin:*", "~{kithkin:*", "+@read", "+@write", "+@scripting", "+@connection"]
     asked(port, "ACL SETUSER", "worker", "on", f">{SECRET}", *allowed)
     url, wired = f"redis://worker:{SECRET}@{HOST}:{port}/0", wiring()
-    with closing(open_store(url, wired)) as store, closing(Board(url, wired)) as board:
+    with closing(open_store(url, wired)) as store, closing(Heartbeats(url, wired)) as heartbeats:
         store.save(0, store.claim(0).epoch, START, FIRST, {"h-1": b"one"})
         assert (list(store.households(0)), store.load(0, ["h-1"])) == (["h-1"], {"h-1": b"one"})
-        board.put("w-1", {}, ttl_s=60)
-        assert board.all() == {"w-1": {}}
+        heartbeats.put("w-1", {}, ttl_s=60)
+        assert heartbeats.all() == {"w-1": {}}
 
 
 def test_a_database_that_is_not_there_is_told_at_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -344,4 +344,4 @@ def test_a_plain_client_is_connected_as_the_stores_are(redis_url: str) -> None:
 
 @pytest.mark.parametrize("url", ["memory:", "states.db"])
 def test_a_store_that_is_not_redis_has_no_board(url: str) -> None:
-    assert open_board(url, wiring()) is None
+    assert open_heartbeats(url, wiring()) is None

@@ -16,15 +16,15 @@ _RUNNING: list[Kafka | Redis] = []  # those that this process made for all
 
 
 class Run:
-    """The controller's part: a folder that all workers know, and the leash that ends every server with the run."""
+    """The controller's part: a folder that all workers know, and the pipe that ends every server with the run."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kithkin-tests-"))
-        os.mkfifo(self.folder / "leash")
-        self._leash = os.open(self.folder / "leash", os.O_RDWR)
+        os.mkfifo(self.folder / "parent-pipe")
+        self._parent_pipe = os.open(self.folder / "parent-pipe", os.O_RDWR)
 
     def end(self) -> None:
-        os.close(self._leash)
+        os.close(self._parent_pipe)
         addresses = [path.read_text() for path in self.folder.glob("*.address")]
         until(lambda: all(is_free(int(address.rpartition(":")[2])) for address in addresses), END_S)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -34,7 +34,7 @@ def kafka_of(run: Path) -> str:
     """Bootstrap of the run's Kafka."""
 
     def start() -> str:
-        kafka = Kafka(run / "kafka", leash=run / "leash")
+        kafka = Kafka(run / "kafka", parent_pipe=run / "parent-pipe")
         kafka.start()
         _RUNNING.append(kafka)
         return kafka.bootstrap
@@ -46,7 +46,7 @@ def redis_of(run: Path) -> str:
     """Host and port of the run's Redis."""
 
     def start() -> str:
-        redis = Redis(run / "redis", leash=run / "leash")
+        redis = Redis(run / "redis", parent_pipe=run / "parent-pipe")
         redis.start()
         _RUNNING.append(redis)
         return f"127.0.0.1:{redis.port}"

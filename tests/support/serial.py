@@ -29,10 +29,10 @@ from stream.home.step import Step
 
 __all__ = ["check"]
 
-Stepping = Callable[[Home, Event, Policy], Step]
+StepFunction = Callable[[Home, Event, Policy], Step]
 
 
-def check(log: MemoryLog, store: StateStore, policy: Policy, stepping: Stepping) -> Sequence[str]:
+def check(log: MemoryLog, store: StateStore, policy: Policy, stepping: StepFunction) -> Sequence[str]:
     """What is wrong with what became of a log, in sentences; empty when it equals a serial run of its journal."""
     complaints: list[str] = []
     for partition in range(log.partitions):
@@ -86,7 +86,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
     yield from (f"event {event} was answered and never asked" for event in answers)
 
 
-def _serial_faults(log: MemoryLog, store: StateStore, partition: int, policy: Policy, stepping: Stepping) -> Iterator[str]:
+def _serial_faults(log: MemoryLog, store: StateStore, partition: int, policy: Policy, stepping: StepFunction) -> Iterator[str]:
     """The outputs and states are those of a serial run."""
     serial = _Serial(policy, stepping)
     for entry in log.journal(partition):
@@ -114,7 +114,7 @@ def _differences(topic: str, expected: Sequence[Encoded], actual: Sequence[Encod
 class _Serial:
     """One partition's homes as bytes, and all that was said; an event's home is decoded before it and encoded after it."""
 
-    def __init__(self, policy: Policy, stepping: Stepping) -> None:
+    def __init__(self, policy: Policy, stepping: StepFunction) -> None:
         self._policy, self._step = policy, stepping
         self.states: dict[str, bytes] = {}
         self.outputs: list[Encoded] = []

@@ -18,14 +18,14 @@ from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import GUEST, InvalidRecord, Record, dead_letter
+from stream.contract.units import DAY_MS, MINUTE_MS
 from stream.home.codec import decode_home, encode_home
 from stream.home.state.home import Home
 from stream.home.step import Step, step
 
-__all__ = ["DAY_MS", "FACE", "HOUR_MS", "POLICY", "START_MS", "VOICE", "Desk", "Run", "Shape", "Story", "embedding", "world"]
+__all__ = ["FACE", "POLICY", "START_MS", "VOICE", "Desk", "Run", "Shape", "Story", "embedding", "world"]
 
 VOICE, FACE = "resemblyzer-0.1.4", "dlib-resnet-v1"
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 START_MS = 1_763_690_000_000
 POLICY = Policy()
 NAMES = ("anna", "bert", "cora", "dirk", "edda", "finn")

@@ -21,7 +21,7 @@ from .slots import Slot
 from .topics import Names
 
 __all__ = [
-    "POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "Pulse", "await_topics", "joined", "within",
+    "POLL_INTERVAL_MAX_S", "ClusterBroker", "Member", "Membership", "Publisher", "BrokerProbe", "await_topics", "join", "within",
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _REBALANCE_MAX_S: Final = POLL_INTERVAL_MAX_S + 60
 _NEWS_S: Final = 5.0  # what one broker knows, all know within
 
 
-class Pulse:
+class BrokerProbe:
     """Tells brokers that have nothing to say from brokers that are gone, which a poll alone does not.
 
     Parameters
@@ -147,7 +147,7 @@ class Publisher(Protocol):
         ...
 
 
-def joined(
+def join(
     wiring: Wiring,
     publisher: Callable[[Wiring, str], Publisher],
     member: Callable[[Wiring], Member],

@@ -16,7 +16,7 @@ from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transacti
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined, within
+from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
 from .journals import Span
 from .topics import Names, librdkafka, records_of
 
@@ -43,7 +43,7 @@ _CLOSE_S: Final = 5.0
 
 def confluent_broker(wiring: Wiring) -> ClusterBroker:
     """A member of the wiring's group. Raises ConfigError, or BrokerError when the brokers do not answer or refuse us."""
-    return joined(wiring, _Publisher, _Member, _Reader)
+    return join(wiring, _Publisher, _Member, _Reader)
 
 
 class _Refusal:
@@ -83,8 +83,8 @@ class _Member:
         }
         self._consumer = Consumer(settings)
         self._patience_s = wiring.kafka.retries_s
-        self._pulse = Pulse(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
-        with _explained("asking for the topics"):
+        self._pulse = BrokerProbe(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
+        with _explaining("asking for the topics"):
             await_topics(self._names, lambda: self._consumer.list_topics(timeout=self._patience_s).topics)
         self._consumer.subscribe(
             [self._names.wire(topic) for topic in INPUT_TOPICS],
@@ -95,7 +95,7 @@ class _Member:
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         ends_at = time.monotonic() + timeout_s
-        with _explained("polling"):
+        with _explaining("polling"):
             self._move()
             while True:
                 messages = _take(self._consumer, records_max, max(0.0, ends_at - time.monotonic()))
@@ -109,7 +109,7 @@ class _Member:
                     return Batch(records)
 
     def committed(self, partition: int) -> Offsets:
-        with _explained(f"reading the committed offsets of partition {partition}"):
+        with _explaining(f"reading the committed offsets of partition {partition}"):
             places = [TopicPartition(self._names.wire(topic), partition) for topic in INPUT_TOPICS]
             known = self._consumer.committed(places, self._patience_s)
         return {self._names.ours(place.topic): max(place.offset, 0) for place in known}
@@ -246,13 +246,13 @@ class _Reader:
         self._consumer = Consumer(_consuming(wiring) | {"error_cb": self._refusal.note, "fetch.wait.max.ms": 10})
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        with _explained(f"asking for the bounds of {topic}[{partition}]"):
+        with _explaining(f"asking for the bounds of {topic}[{partition}]"):
             place = TopicPartition(self._names.wire(topic), partition)
             first, end = self._consumer.get_watermark_offsets(place, self._patience_s)
         return first, end
 
     def read(self, span: Span, records_max: int | None = None) -> list[Record]:
-        with _explained(f"reading {span}"):
+        with _explaining(f"reading {span}"):
             self._consumer.assign([TopicPartition(self._names.wire(span.topic), span.partition, span.start)])
             try:
                 return self._read(span, records_max)
@@ -308,7 +308,7 @@ def _offset(message: Message) -> int:
 
 
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
+def _explaining(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from stream.contract.settings import Wiring
 
-from .topics import installed, librdkafka
+from .topics import librdkafka, require_client
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
 
-__all__ = ["bounds", "committed", "onlooker"]
+__all__ = ["bounds", "committed_offsets", "onlooker"]
 
 Answer = TypeVar("Answer")
 _ATTEMPT_S: Final = 2.0
@@ -32,7 +32,7 @@ def onlooker(wiring: Wiring, isolation: Literal["read_uncommitted", "read_commit
 
     Read committed, an answer about offsets waits for the transaction that a dead worker has left open.
     """
-    with installed():
+    with require_client():
         from confluent_kafka import Consumer
     settings: dict[str, Any] = {
         **librdkafka(wiring),
@@ -47,18 +47,18 @@ def onlooker(wiring: Wiring, isolation: Literal["read_uncommitted", "read_commit
         consumer.close()
 
 
-def committed(consumer: "Consumer", places: Sequence["TopicPartition"], patience_s: float) -> dict[tuple[str, int], int]:
+def committed_offsets(consumer: "Consumer", places: Sequence["TopicPartition"], patience_s: float) -> dict[tuple[str, int], int]:
     """Next offsets by topic (as on the wire) and partition; 0 where nothing is committed. Raises KafkaException."""
-    answer = _settled(consumer, lambda: consumer.committed([*places], _ATTEMPT_S), patience_s)
+    answer = _ask_patiently(consumer, lambda: consumer.committed([*places], _ATTEMPT_S), patience_s)
     return {(place.topic, place.partition): max(0, place.offset) for place in answer}
 
 
 def bounds(consumer: "Consumer", place: "TopicPartition", patience_s: float) -> tuple[int, int]:
     """The first offset of a partition that is retained, and the next one after the last. Raises KafkaException."""
-    return _settled(consumer, lambda: consumer.get_watermark_offsets(place, _ATTEMPT_S), patience_s)
+    return _ask_patiently(consumer, lambda: consumer.get_watermark_offsets(place, _ATTEMPT_S), patience_s)
 
 
-def _settled(consumer: "Consumer", ask: Callable[[], Answer], patience_s: float) -> Answer:
+def _ask_patiently(consumer: "Consumer", ask: Callable[[], Answer], patience_s: float) -> Answer:
     from confluent_kafka import KafkaError, KafkaException
 
     passing = (

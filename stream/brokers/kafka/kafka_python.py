@@ -31,7 +31,7 @@ from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transacti
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
-from .cluster import POLL_INTERVAL_MAX_S, ClusterBroker, Membership, Pulse, await_topics, joined, within
+from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
 from .journals import Span
 from .security import kafka_python_security
 from .topics import Names, address
@@ -69,8 +69,8 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
     for module, lack in _WISHED.items():
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
-    with _explained_from_the_log(), _explained("connecting"):
-        return joined(wiring, _Publisher, _Member, _Reader)
+    with _explaining_from_the_log(), _explaining("connecting"):
+        return join(wiring, _Publisher, _Member, _Reader)
 
 
 class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
@@ -91,12 +91,12 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         )
         self._unsought: set[Any] = set()
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
-        self._pulse = Pulse(self._ask, wiring.kafka.retries_s)
+        self._pulse = BrokerProbe(self._ask, wiring.kafka.retries_s)
         self._consumer.subscribe([self._names.wire(topic) for topic in INPUT_TOPICS], listener=self)
         await_topics(self._names, self._consumer.topics)  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
-        with _explained("polling"):
+        with _explaining("polling"):
             self._begin()
             polled = self._consumer.poll(timeout_ms=timeout_s * 1_000, max_records=records_max)
             if not self.membership.joined:  # what joining came to between two polls is lost, and all members join again
@@ -109,7 +109,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         return Batch(_records_of(polled, self._names))
 
     def committed(self, partition: int) -> Offsets:
-        with _explained(f"reading the committed offsets of partition {partition}"):
+        with _explaining(f"reading the committed offsets of partition {partition}"):
             return {
                 topic: self._consumer.committed(self._place(topic, partition), timeout_ms=self._patience_ms) or 0
                 for topic in INPUT_TOPICS
@@ -186,7 +186,7 @@ class _Publisher:
 
     def publish(self, transaction: Transaction, metadata: Any) -> None:
         try:
-            with _explained("publishing"):
+            with _explaining("publishing"):
                 within(self._patience_s, lambda: self._publish(transaction, metadata), _LATE)
         except (Fenced, BrokerError):
             self._abort()
@@ -241,7 +241,7 @@ class _Reader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(self._names.wire(topic), partition)
-        with _explained(f"asking for the bounds of {topic}[{partition}]"):
+        with _explaining(f"asking for the bounds of {topic}[{partition}]"):
             first = self._consumer.beginning_offsets([place], timeout_ms=self._patience_ms)[place]
             return first, self._consumer.end_offsets([place], timeout_ms=self._patience_ms)[place]
 
@@ -249,7 +249,7 @@ class _Reader:
         place = TopicPartition(self._names.wire(span.topic), span.partition)
         ends_at = time.monotonic() + self._patience_s
         records: list[Record] = []
-        with _explained(f"reading {span}"):
+        with _explaining(f"reading {span}"):
             self._consumer.assign([place])
             self._consumer.seek(place, span.start)
             while time.monotonic() < ends_at:
@@ -313,7 +313,7 @@ def _records_of(polled: Mapping[Any, list[Any]], names: Names) -> list[Record]:
 
 
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
+def _explaining(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
@@ -335,7 +335,7 @@ class _Reasons(logging.Handler):
 
 
 @contextmanager
-def _explained_from_the_log() -> Iterator[None]:
+def _explaining_from_the_log() -> Iterator[None]:
     """Around connecting: the client tells its log alone why it was refused, and raises only that time is up."""
     log, reasons = logging.getLogger("kafka.net.manager"), _Reasons()
     log.addHandler(reasons)

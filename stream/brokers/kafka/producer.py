@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from stream.contract.ports import BrokerError, Encoded, Fenced
 from stream.contract.settings import Wiring
 
-from .topics import Names, installed, librdkafka
+from .topics import Names, librdkafka, require_client
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaException
@@ -39,7 +39,7 @@ class Announcer:
     """
 
     def __init__(self, wiring: Wiring, name: str) -> None:
-        with installed():
+        with require_client():
             from confluent_kafka import KafkaException, Producer
         self._names, self._patience_s = Names(wiring.prefix), wiring.kafka.retries_s
         settings = {

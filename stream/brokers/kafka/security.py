@@ -20,11 +20,11 @@ _PROTOCOLS: Final = {"plaintext": "PLAINTEXT", "tls": "SSL", "sasl_plaintext": "
 def librdkafka_security(kafka: KafkaWiring) -> dict[str, Any]:
     """Settings of a confluent-kafka client. Raises ConfigError."""
     settings: dict[str, Any] = {"security.protocol": _PROTOCOLS[kafka.security]}
-    if _encrypted(kafka):
+    if _is_encrypted(kafka):
         files = tls_files("kafka", kafka)
         keys = {"ca_file": "ssl.ca.location", "certificate_file": "ssl.certificate.location", "key_file": "ssl.key.location"}
         settings |= {keys[name]: str(path) for name, path in files.items()}
-    if _named(kafka):
+    if _has_username(kafka):
         settings |= {"sasl.mechanisms": kafka.mechanism, "sasl.username": _username(kafka), "sasl.password": _password(kafka)}
     return settings
 
@@ -32,9 +32,9 @@ def librdkafka_security(kafka: KafkaWiring) -> dict[str, Any]:
 def kafka_python_security(kafka: KafkaWiring) -> dict[str, Any]:
     """Settings of a kafka-python client. Raises ConfigError."""
     settings: dict[str, Any] = {"security_protocol": _PROTOCOLS[kafka.security]}
-    if _encrypted(kafka):
+    if _is_encrypted(kafka):
         settings["ssl_context"] = _context(tls_files("kafka", kafka))
-    if _named(kafka):
+    if _has_username(kafka):
         settings |= {
             "sasl_mechanism": kafka.mechanism,
             "sasl_plain_username": _username(kafka),
@@ -43,11 +43,11 @@ def kafka_python_security(kafka: KafkaWiring) -> dict[str, Any]:
     return settings
 
 
-def _encrypted(kafka: KafkaWiring) -> bool:
+def _is_encrypted(kafka: KafkaWiring) -> bool:
     return kafka.security in ("tls", "sasl_tls")
 
 
-def _named(kafka: KafkaWiring) -> bool:
+def _has_username(kafka: KafkaWiring) -> bool:
     return kafka.security in ("sasl_plaintext", "sasl_tls")
 
 

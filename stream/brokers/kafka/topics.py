@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 __all__ = [
-    "PATIENCE_S", "Names", "Sender", "address", "installed", "librdkafka", "partitions_of", "producer", "reader", "records_of",
+    "PATIENCE_S", "Names", "Sender", "address", "librdkafka", "partitions_of", "producer", "reader", "records_of",
+    "require_client",
 ]  # fmt: skip
 
 PATIENCE_S: Final = 30.0  # what the brokers do not answer for so long ends the process; one that restarts is back in less
@@ -55,7 +56,7 @@ def address(wiring: Wiring) -> tuple[str, str]:
 
 
 @contextmanager
-def installed() -> Iterator[None]:
+def require_client() -> Iterator[None]:
     """Around the import of a client library: what is missing becomes a ConfigError that says how to get it."""
     try:
         yield
@@ -147,7 +148,7 @@ def reader(
     BrokerError
         The brokers do not answer, or refuse.
     """
-    with installed():
+    with require_client():
         from confluent_kafka import Consumer, KafkaException
     settings = {
         **librdkafka(wiring),
@@ -200,7 +201,7 @@ def _read(
 
 def producer(wiring: Wiring) -> "Sender":
     """Sends input records as devices and apps would. Raises ConfigError."""
-    with installed():
+    with require_client():
         from confluent_kafka import Producer
     settings = {
         **librdkafka(wiring),
@@ -227,7 +228,7 @@ class Sender:
         topic = self._names.wire(record.topic)
         while True:
             try:
-                self._client.produce(topic, record.value, record.key, timestamp=record.timestamp, on_delivery=self._delivered)
+                self._client.produce(topic, record.value, record.key, timestamp=record.timestamp, on_delivery=self._note_delivery)
                 break
             except BufferError:
                 self._client.poll(_WAIT_S)
@@ -248,7 +249,7 @@ class Sender:
         if error is None:
             self.flush()
 
-    def _delivered(self, error: "KafkaError | None", message: "Message") -> None:
+    def _note_delivery(self, error: "KafkaError | None", message: "Message") -> None:
         if error is not None:
             self._failed = f"{message.topic()}: a record was not delivered: {error.str()}"
 

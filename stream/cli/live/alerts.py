@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stream.contract.records import Alert
     from stream.runtime.fleet.webhook import Webhook
 
-__all__ = ["alerts", "line_of", "shown"]
+__all__ = ["alerts", "line_of", "show"]
 
 _STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 _RANKS: Final = {"high": 0, "medium": 1, "low": 2}
@@ -72,9 +72,9 @@ def alerts(
         refuse_missing(wired, ["drift-alerts"])
         console = Console(highlight=False)
         with until_interrupted() if follow else nullcontext() as stop, closing(subscribe(wired, only, group, stop=stop)) as told:
-            found = _posted(told, hook)
+            found = _post_each(told, hook)
             if console.is_terminal and not as_json:
-                shown(found, console, live=follow)
+                show(found, console, live=follow)
             else:
                 for alert in found:
                     typer.echo(alert.model_dump_json() if as_json else line_of(alert))
@@ -101,14 +101,14 @@ def _pairs(told: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _posted(told: "Iterator[Alert]", hook: "Webhook | None") -> "Iterator[Alert]":
+def _post_each(told: "Iterator[Alert]", hook: "Webhook | None") -> "Iterator[Alert]":
     for alert in told:
         if hook is not None:
             hook.post(alert)
         yield alert
 
 
-def shown(found: "Iterator[Alert]", console: "Console", live: bool) -> None:
+def show(found: "Iterator[Alert]", console: "Console", live: bool) -> None:
     """A table for eyes, that grows and changes as long as alerts come."""
     from rich.live import Live
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stream.contract.records import Record
 
-__all__ = ["feed", "paced"]
+__all__ = ["feed", "pace"]
 
 _NAP_S: Final = 0.05  # an interruption waits no longer
 _SHOWN_EVERY: Final = 50  # records
@@ -76,12 +76,12 @@ def feed(
             raise ConfigError("speed", speed, "--speed, with --rate", "left out, or --rate left out")
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         with ExitStack() as ends:
-            source = _recorded(logs, ends) if logs else _simulated(simulate or 1, days, seed)
+            source = _from_logs(logs, ends) if logs else _from_simulation(simulate or 1, days, seed)
             refuse_missing(wired, INPUT_TOPICS)
             sender, stop = ends.enter_context(producer(wired)), ends.enter_context(until_interrupted())
             console, began_s = Console(stderr=True, highlight=False), time.monotonic()
             sent = 0
-            for record in _watched(source, paced(source.records, rate, speed, stop), console):
+            for record in _showing(source, pace(source.records, rate, speed, stop), console):
                 sender.send(record)
                 sent += 1
             sender.flush()
@@ -91,7 +91,7 @@ def feed(
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _recorded(logs: list[str], ends: ExitStack) -> _Source:
+def _from_logs(logs: list[str], ends: ExitStack) -> _Source:
     from stream.brokers.log_files import LogReader
 
     folders = {log: Path(log) for log in logs if Path(log).is_dir()}
@@ -99,14 +99,14 @@ def _recorded(logs: list[str], ends: ExitStack) -> _Source:
     return _Source(reader, lambda _: reader.bytes_read, reader.bytes_total)
 
 
-def _simulated(homes: int, days: int, seed: int) -> _Source:
+def _from_simulation(homes: int, days: int, seed: int) -> _Source:
     from stream.offline.simulation.records import neighbourhood
 
     records = neighbourhood(homes=homes, days=days, seed=seed).records
     return _Source(records, float, len(records))
 
 
-def paced(records: "Iterable[Record]", rate: float | None, speed: float | None, stop: Stop) -> "Iterator[Record]":
+def pace(records: "Iterable[Record]", rate: float | None, speed: float | None, stop: Stop) -> "Iterator[Record]":
     """The records when each is due, until `stop()`: `rate` a second, or `speed` times as fast as their timestamps."""
     began_s = time.monotonic()
     first_ms = None
@@ -120,7 +120,7 @@ def paced(records: "Iterable[Record]", rate: float | None, speed: float | None, 
         yield record
 
 
-def _watched(source: _Source, records: "Iterable[Record]", console: "Console") -> "Iterator[Record]":
+def _showing(source: _Source, records: "Iterable[Record]", console: "Console") -> "Iterator[Record]":
     """The same, with a progress bar where there is somebody to see it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

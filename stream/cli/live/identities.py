@@ -66,7 +66,7 @@ def identities(
         console = Console(highlight=False)
         if follow and begin_ms is None and console.is_terminal:
             typer.echo("Waiting for answers from now on; --since 10m begins earlier. Ctrl-C ends it.", err=True)
-        for record in _published(wired, follow, begin_ms):
+        for record in _read_published(wired, follow, begin_ms):
             if household is not None and (record.key or b"").decode() != household:
                 continue
             if as_json:
@@ -76,7 +76,7 @@ def identities(
                 console.print(line_of(Identity.model_validate_json(record.value or b"")), soft_wrap=True)
 
 
-def _published(wiring: "Wiring", follow: bool, begin_ms: int | None) -> "Iterator[Record]":
+def _read_published(wiring: "Wiring", follow: bool, begin_ms: int | None) -> "Iterator[Record]":
     """From that time, or all that there is; and, following, what comes from then or now on, until Ctrl-C."""
     from stream.brokers.kafka.topics import reader
 

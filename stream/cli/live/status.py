@@ -50,13 +50,13 @@ def _looking(wiring: "Wiring", ends: ExitStack) -> "Callable[[], Status]":
     """What looks once at a time, over connections that last as long as `ends`."""
     from stream.contract.settings import store_of
     from stream.ops.status import look, observing
-    from stream.stores.redis.heartbeats import open_board
+    from stream.stores.redis.heartbeats import open_heartbeats
 
     observer = ends.enter_context(observing(wiring))
-    board = open_board(store_of(wiring), wiring)
-    if board is not None:
-        ends.enter_context(closing(board))
-    return lambda: look(wiring, observer, board)
+    heartbeats = open_heartbeats(store_of(wiring), wiring)
+    if heartbeats is not None:
+        ends.enter_context(closing(heartbeats))
+    return lambda: look(wiring, observer, heartbeats)
 
 
 def _as_lines(looking: "Callable[[], Status]", follow: bool) -> None:

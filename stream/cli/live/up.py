@@ -98,15 +98,15 @@ def _look(cluster: "LocalCluster", view: "Live", over: Event) -> None:
 
     from stream.contract.settings import store_of
     from stream.ops.status import look, observing
-    from stream.stores.redis.heartbeats import open_board
+    from stream.stores.redis.heartbeats import open_heartbeats
 
     client_logs_silenced()
-    board = open_board(store_of(cluster.wiring), cluster.wiring)
-    assert board is not None, "a store in Redis has a board"
-    with closing(board), observing(cluster.wiring) as observer:
+    heartbeats = open_heartbeats(store_of(cluster.wiring), cluster.wiring)
+    assert heartbeats is not None, "a store in Redis has heartbeats"
+    with closing(heartbeats), observing(cluster.wiring) as observer:
         while not over.wait(_EVERY_S):
             try:
-                told = _in_a_line(look(cluster.wiring, observer, board))
+                told = _in_a_line(look(cluster.wiring, observer, heartbeats))
             except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
                 told = "[yellow]Kafka does not answer just now…[/]"
             if not over.is_set():

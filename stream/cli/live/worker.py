@@ -78,7 +78,7 @@ def _refuse_sharing(store: str, workers: int, restart: bool) -> None:
 def _keep_running(wiring: "Wiring", workers: int, log_level: str) -> int:
     """Supervise as many processes as asked, each with this very command line and what is its own; the exit code."""
     from stream.runtime.supervision.supervisor import Supervisor
-    from stream.runtime.telemetry.endpoints import shifted
+    from stream.runtime.telemetry.endpoints import shift_port
     from stream.runtime.telemetry.logging import log_to
 
     log_to(sys.stderr, "supervisor", log_level)
@@ -86,7 +86,7 @@ def _keep_running(wiring: "Wiring", workers: int, log_level: str) -> int:
     for number in range(workers):
         own = ["--no-restart", "--workers", "1"]
         if wiring.listen:
-            own += ["--listen", shifted(wiring.listen, number)]
+            own += ["--listen", shift_port(wiring.listen, number)]
         if wiring.slot and workers > 1:
             own += ["--slot", f"{wiring.slot}-{number}"]
         commands.append([sys.executable, *sys.orig_argv[1:], *own])

@@ -62,7 +62,7 @@ def fit(
     The card tells how well it does on people it has not seen: everybody is judged by a fit on the others.
     """
     with faults_explained():
-        chosen = _Chosen(_listed("--people", people), _listed("--without", without))
+        chosen = _Chosen(_people_of("--people", people), _people_of("--without", without))
         if log:
             recipe, labelled = _from_logs(sources, encoder, metric, identities, chosen)
         else:
@@ -80,7 +80,7 @@ class _Chosen(NamedTuple):
     without: frozenset[str] | None
 
 
-def _listed(flag: str, given: str | None) -> frozenset[str] | None:
+def _people_of(flag: str, given: str | None) -> frozenset[str] | None:
     """People of a list with commas, or of a file with a line each."""
     if given is None:
         return None
@@ -174,12 +174,12 @@ def _fit(recipe: "Recipe", labelled: "Labelled", out: Path) -> None:
         beside.write_text(card(recipe, labelled, projection, judgement), "utf-8")
     except OSError as error:
         raise _wrong("--out", str(out), error.strerror or "unwritable", "a file that can be written") from None
-    console.print(_told(labelled, judgement))
+    console.print(_sentence(labelled, judgement))
     typer.echo(f"{out}\n{beside}")
     console.print(f'\nIn a policy beside it:\n[encoders."{recipe.encoder}"]\npack = "{out.name}"', markup=False)
 
 
-def _told(labelled: "Labelled", judgement: "Judgement") -> str:
+def _sentence(labelled: "Labelled", judgement: "Judgement") -> str:
     whole = {row.size: row for row in judgement.rows}  # the last of a size is of all together
     rates = ", ".join(
         f"{100 * row.eer:.1f} % ({100 * row.plain_eer:.1f} % without a pack) known by {size} recording{'s' * (size > 1)}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stream.contract.policy import Policy
     from stream.contract.ports import StateStore
     from stream.contract.settings import Wiring
-    from stream.ops.inspection.inspection import Portrait
+    from stream.ops.inspection.inspection import HomeInspection
 
 __all__ = ["inspect"]
 
@@ -53,11 +53,11 @@ def inspect(
 
         rules, wired = load_policy(policy), wiring_in_force(wiring, store=store, prefix=prefix, group=group)
         found = _find(wired, household)
-        portrait = _portrait(found, rules, person, embeddings)
+        inspection = _inspect_home(found, rules, person, embeddings)
         if as_json:
-            typer.echo(json.dumps({"partition": found.partition, "left_out": found.left_out, **asdict(portrait)}, indent=2))
+            typer.echo(json.dumps({"partition": found.partition, "left_out": found.left_out, **asdict(inspection)}, indent=2))
         else:
-            _print(portrait, found.left_out, events)
+            _print(inspection, found.left_out, events)
 
 
 class _Found(NamedTuple):
@@ -77,7 +77,7 @@ def _find(wiring: "Wiring", household: str) -> _Found:
         for partition in store.partitions():
             state = store.load(partition, [household]).get(household)
             if state is not None:
-                return _Found(household, partition, state, _left_out(store, partition, household))
+                return _Found(household, partition, state, _why_left_out(store, partition, household))
         raise _unknown("HOUSEHOLD", household, list(islice(_all_households(store), _COMPARED_MAX)), "a household with a state")
 
 
@@ -90,7 +90,7 @@ def _existing(url: str) -> str:
     return url
 
 
-def _left_out(store: "StateStore", partition: int, household: str) -> str | None:
+def _why_left_out(store: "StateStore", partition: int, household: str) -> str | None:
     from stream.runtime.worker.quarantine import QUARANTINE, Quarantine
 
     stored = store.load(partition, [QUARANTINE]).get(QUARANTINE)
@@ -109,32 +109,32 @@ def _unknown(key: str, name: str, known: Sequence[str], wanted: str) -> Exceptio
     return ConfigError(key, name, "which is unknown", right)
 
 
-def _portrait(found: _Found, policy: "Policy", person: str | None, embeddings: bool) -> "Portrait":
+def _inspect_home(found: _Found, policy: "Policy", person: str | None, embeddings: bool) -> "HomeInspection":
     from stream.contract.ports import StoreError
     from stream.home.codec import decode_home
-    from stream.ops.inspection.inspection import portrait_of
+    from stream.ops.inspection.inspection import inspect_home
 
     try:
         home = decode_home(found.state, policy)
     except ValueError as error:
         raise StoreError(f"the state of {found.household} cannot be read: {error}") from error
     try:
-        return portrait_of(home, policy, len(found.state), person, embeddings)
+        return inspect_home(home, policy, len(found.state), person, embeddings)
     except KeyError:
         people = [known.person_id for known in home.people]
         raise _unknown("--person", str(person), people, f"a person of {found.household}") from None
 
 
-def _print(portrait: "Portrait", left_out: str | None, events: int) -> None:
+def _print(inspection: "HomeInspection", left_out: str | None, events: int) -> None:
     from rich.console import Console
     from rich.padding import Padding
 
-    from stream.ops.inspection.texts import in_words
+    from stream.ops.inspection.texts import texts_of
 
     console = Console(highlight=False, markup=False)
     if left_out:
         console.print(f"Left out when it failed: {left_out}; its records are in dead-letters", style="bold red")
-    for section in in_words(portrait, events):
+    for section in texts_of(inspection, events):
         console.print(section.title, style="bold cyan")
         for line in section.lines:
             if console.is_terminal:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from learners.drift.edetectors import threshold
 from stream.contract.policy import SOURCES
-from stream.contract.records import ERASED, Output, Recognition, Signal, Source, made
+from stream.contract.records import ERASED, Output, Recognition, Signal, Source, construct
 from stream.contract.units import DAY_MS, HOUR_MS
 
 from ..context import Turn
@@ -162,7 +162,7 @@ def signal_of(turn: Turn, of: tuple[Source | None, str | None], log_e_value: flo
     """What is told of claims of a source or about a person: the evidence against them, and what was done."""
     home, where, (source, person_id) = turn.home, turn.cause, of
     number = hashed("feedback", f"{home.household_id} {where.topic} {where.partition} {where.offset} {of}")
-    return made(Signal, {
+    return construct(Signal, {
         "v": 1, "signal_id": f"held-{number:x}", "household_id": home.household_id, "person_id": person_id, "device_id": None,
         "encoder": None, "attributes": {"source": source} if source else {}, "kind": KIND, "log_e_value": log_e_value,
         "observed_at": turn.at, "cause": where, "streams": len(SOURCES) + len(home.people) + 1, "evidence": {}, "adapted": done,
@@ -189,7 +189,7 @@ def _output(turn: Turn, said: dict[str, Any]) -> Output:
         "v": 1, "signal_id": f"s-{number:x}", "household_id": household, "person_id": None, "device_id": None, "encoder": None,
         "attributes": {}, "observed_at": turn.at, "cause": cause, "streams": None, "evidence": {}, "adapted": None,
     }  # fmt: skip
-    return Output("drift-signals", household, made(Signal, fields | said))
+    return Output("drift-signals", household, construct(Signal, fields | said))
 
 
 def _by_kind(beliefs: Mapping[Subject, float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from learners.recognition.gallery import SoftPrototypes
 from learners.recognition.projection import Floats, Projection
-from stream.contract.records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype, made
+from stream.contract.records import GUEST, EncoderProfile, Health, Identity, Label, Output, Profile, Prototype, construct
 from stream.contract.units import DAY_MS
 
 from ..context import Turn
@@ -73,7 +73,7 @@ def _identity(turn: Turn, row: Row, posterior: dict[str, float]) -> None:
         "revision": row.revision, "posterior": posterior, "person_id": row.named, "tier": row.tier,
         "modalities": [m for m in SENSORS if m in row.llr], "policy_id": turn.policy.policy_id, "cause": turn.cause,
     }  # fmt: skip
-    turn.outputs.append(Output("identities", home.household_id, made(Identity, fields)))
+    turn.outputs.append(Output("identities", home.household_id, construct(Identity, fields)))
 
 
 def label(turn: Turn, row: Row) -> None:
@@ -101,7 +101,7 @@ def _label(turn: Turn, row: Row, said: dict[str, Any]) -> None:
     }  # fmt: skip
     if said["person_id"] == GUEST and returns(home, row):
         fields["unnamed_id"] = f"unnamed-{row.unnamed}"
-    turn.outputs.append(Output("labels", home.household_id, made(Label, fields)))
+    turn.outputs.append(Output("labels", home.household_id, construct(Label, fields)))
 
 
 def _supporting(turn: Turn, row: Row, best: int) -> list[str]:
@@ -130,15 +130,15 @@ def publish_profile(turn: Turn, person: Person) -> None:
                 "temperature": space.projection.temperature,
             }  # fmt: skip
             fields = {"prototypes": _published(space.projection, prototypes), "calibration": calibration}
-            encoders[encoder] = made(EncoderProfile, fields)
+            encoders[encoder] = construct(EncoderProfile, fields)
             drift = max(drift, _moved(prototypes[0][0], prototypes[-1][0]))
     owned = [row.shares[column + 1] for row in home.rows]
     trust = sum([s * s for s in owned]) / sum(owned) if sum(owned) > 0 else 0.0
     health = {"events": person.events, "last_seen_at": person.last_seen_at, "drift": drift, "trust": trust}
-    value = made(Profile, {
+    value = construct(Profile, {
         "v": 1, "household_id": home.household_id, "person_id": person.person_id, "revision": person.revision,
         "updated_at": turn.at, "encoders": encoders, "habits": home.habits.of(person.person_id),
-        "phones": [i for i, owner, _ in home.panel.phones if owner == column], "health": made(Health, health),
+        "phones": [i for i, owner, _ in home.panel.phones if owner == column], "health": construct(Health, health),
         "policy_id": policy.policy_id, "cause": turn.cause,
     })  # fmt: skip
     turn.outputs.append(Output("profiles", f"{home.household_id}/{person.person_id}", value))
@@ -172,7 +172,7 @@ def _published(projection: Projection, prototypes: list[_Prototype]) -> list[Pro
     restored = projection.restore(np.stack([mean for mean, _, _, _ in prototypes])).astype("<f2")
     texts = [b2a_base64(vector.tobytes(), newline=False).decode() for vector in restored]
     return [
-        made(Prototype, {"embedding": text, "weight": mass, "device_id": device, "since": since})
+        construct(Prototype, {"embedding": text, "weight": mass, "device_id": device, "since": since})
         for text, (_, mass, device, since) in zip(texts, prototypes, strict=True)
     ]
 

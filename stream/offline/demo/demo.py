@@ -22,7 +22,7 @@ from stream.contract.ports import Encoded
 from stream.contract.records import OUTPUT_TOPICS, Alert, Signal
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.step import alerts_of
-from stream.runtime.fleet.processor import SIGNALS, encoded
+from stream.runtime.fleet.processor import SIGNALS, encode_alert
 from stream.runtime.worker.worker import Worker
 from stream.stores import MemoryStore
 
@@ -72,7 +72,8 @@ def demo(task: Demo) -> Path:
     show = _show_live if task.live and console.is_terminal else _show_lines
     show(console, stage, board, task.days)
     alerts = stage.alerts()
-    page = report(Run(street.records, stage.outputs + [encoded(alert) for alert in alerts], truths, street.stories), task.out)
+    outputs = stage.outputs + [encode_alert(alert) for alert in alerts]
+    page = report(Run(street.records, outputs, truths, street.stories), task.out)
     console.print(summary(board, time.perf_counter() - begun_s, len(street.records)))
     for alert in (a for a in alerts if a.state == "opened"):
         console.print(f"\n[bold red]Alert:[/bold red] {alert.summary} {alert.suggested_action}", soft_wrap=True, highlight=False)
@@ -101,7 +102,7 @@ class _Stage:
             waiting = len(records)
             while waiting:
                 waiting -= self._worker.run_once().records
-            published = self._published()
+            published = self._take_published()
             self.outputs += published
             board.saw(read(Run(records, published)))
             yield (number + 1) * SLICE_MS
@@ -111,7 +112,7 @@ class _Stage:
         told = [Signal.model_validate_json(e.value or b"") for e in self.outputs if e.topic == SIGNALS]
         return list(alerts_of(told, Policy().alerting))
 
-    def _published(self) -> list[Encoded]:
+    def _take_published(self) -> list[Encoded]:
         """What became visible since the last look, per topic and partition in order."""
         new: list[Encoded] = []
         for place in product(OUTPUT_TOPICS, range(PARTITIONS)):

@@ -58,14 +58,14 @@ class Scoreboard:
         before = dict(self._known)
         for revisions in reading.answers.values():
             for answer in revisions:
-                self._answered(answer)
+                self._note_answer(answer)
         for said in reading.said.values():
             self.said += 1
             self.remarks.append(_remark(said, reading, before))
         self.labelled.update(reading.labels)
         for household_id, told in reading.signals.items():
             for signal in told:
-                self._noticed(household_id, signal)
+                self._note_signal(household_id, signal)
         self.dead.update(value["reason"] for _, _, value in reading.dead)
 
     def is_right(self, answer: Answer) -> bool | None:
@@ -73,7 +73,7 @@ class Scoreboard:
         truth = self.truths.get(answer.key)
         return None if truth is None else answer.best == truth
 
-    def _noticed(self, household_id: str, signal: Mapping[str, Any]) -> None:
+    def _note_signal(self, household_id: str, signal: Mapping[str, Any]) -> None:
         kind, subject = kind_of(signal), subject_of(signal)
         if kind == "alarm":
             self.changes += 1
@@ -82,7 +82,7 @@ class Scoreboard:
         elif kind == "done":
             self.remarks.append(Remark(household_id, "home", f"{subject}: {signal['adapted']}", "adapted"))
 
-    def _answered(self, answer: Answer) -> None:
+    def _note_answer(self, answer: Answer) -> None:
         self._known[answer.key] = answer
         if answer.revision > 0:
             self.revised += 1

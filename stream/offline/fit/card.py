@@ -39,11 +39,11 @@ _LIMITS_OF_CLAIMS: Final = """
 
 def card(recipe: Recipe, labelled: Labelled, projection: Projection, judgement: Judgement) -> str:
     """The text, in Markdown."""
-    sections = (_made_of(recipe, labelled), _results(labelled, judgement), _scales(projection), _limits(recipe, labelled))
+    sections = (_sources(recipe, labelled), _results(labelled, judgement), _scales(projection), _limits(recipe, labelled))
     return "\n".join(line for section in sections for line in section) + "\n"
 
 
-def _made_of(recipe: Recipe, labelled: Labelled) -> Iterator[str]:
+def _sources(recipe: Recipe, labelled: Labelled) -> Iterator[str]:
     n, d = labelled.recordings.vectors.shape
     others = f", and on the mean vectors of {labelled.cohort_people} others" if labelled.cohort_people else ""
     yield f"# {recipe.encoder}\n"

@@ -72,7 +72,7 @@ def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Label
     told = arrays.of_recordings(array, shape).astype(np.float64) if array else np.nan
     quality = np.broadcast_to(told, shape).ravel()
     takes = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
-    chosen = _chosen(labels, choice, path)
+    chosen = _choose(labels, choice, path)
     people, codes = np.unique(labels[chosen], return_inverse=True)
     names, channels, altered, counted = _channels(recipe, conditions[chosen], path)
     cohort, cohort_people = _cohort(recipe, folder, vectors.shape[-1])
@@ -158,7 +158,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _chosen(labels: Any, choice: Choice, path: Path) -> Flags:
+def _choose(labels: Any, choice: Choice, path: Path) -> Flags:
     known = set(labels.tolist())
     for person in sorted((choice.people or frozenset()) | choice.without):
         if person not in known:

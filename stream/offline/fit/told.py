@@ -107,7 +107,7 @@ def read_logs(logs: Sequence[str], encoder: str, metric: Metric, answers: dict[E
     if not homes:
         known = f"the log has vectors of {', '.join(sorted(seen))}" if seen else "the log has no vectors"
         raise ConfigError("--encoder", encoder, known, "an encoder of whose recordings somebody enrolled or corrected some")
-    return _labelled(homes, metric)
+    return _label(homes, metric)
 
 
 def _values(logs: Sequence[str], topic: str) -> Iterator[Recognition | Feedback]:
@@ -140,7 +140,7 @@ def _homes(logs: Sequence[str], encoder: str, labels: dict[Event, _Claim]) -> tu
     return homes, seen
 
 
-def _labelled(homes: dict[str, Home], metric: Metric) -> Labelled:
+def _label(homes: dict[str, Home], metric: Metric) -> Labelled:
     vectors: list[Numbers] = []
     people: list[str] = []
     counts = {"enrolled": 0, "claimed": 0}

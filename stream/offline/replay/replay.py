@@ -25,7 +25,7 @@ from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
 from stream.home.codec import decode_home
 from stream.home.step import STEP_VERSION
-from stream.runtime.fleet.processor import ALERTS, SIGNALS, encoded
+from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 from stream.runtime.worker.batch import as_arrived
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
@@ -200,14 +200,14 @@ def _copy_states(origin: Path, store: StateStore) -> None:
     A save must move the offsets, so they go to a topic of no stream and back.
     """
     moved = {"copied": 1}
-    with tempfile.TemporaryDirectory() as folder, closing(open_store(_copied(origin, Path(folder)))) as source:
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(_copy(origin, Path(folder)))) as source:
         for partition in source.partitions():
             epoch, _ = store.claim(partition)
             store.save(partition, epoch, {}, moved, source.load(partition, list(source.households(partition))))
             store.save(partition, epoch, moved, {}, {})
 
 
-def _copied(origin: Path, folder: Path) -> str:
+def _copy(origin: Path, folder: Path) -> str:
     """A copy of a SQLite file, opened only for reading, what stands in its write-ahead log included."""
     copy = str(folder / "states.db")
     try:
@@ -237,6 +237,6 @@ def write_alerts(out: Path, policy: Policy) -> int:
     """Write `drift-alerts.jsonl` into a directory that has the signals of a replay that ended; how many there are."""
     with closing(LogReader([str(out / f"{SIGNALS}.jsonl")], [SIGNALS])) as written:
         signals = [Signal.model_validate_json(record.value or b"") for record in written]
-    alerts = [encode_line(encoded(alert), offset) for offset, alert in enumerate(alerts_of(signals, policy.alerting))]
+    alerts = [encode_line(encode_alert(alert), offset) for offset, alert in enumerate(alerts_of(signals, policy.alerting))]
     (out / f"{ALERTS}.jsonl").write_bytes(b"".join(alerts))
     return len(alerts)

@@ -38,14 +38,14 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = ()) -> Pa
         A log that it read is no longer there.
     """
     logs = _logs_of(folder)
-    answers = Counter(_household(record) for record in _written(folder, ["identities"]))
+    answers = Counter(_household(record) for record in _read_written(folder, ["identities"]))
     for strange in (name for name in households if name not in answers):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
     shown = set(households) or {name for name, _ in answers.most_common(HOMES_MAX)}
     with closing(LogReader(logs)) as log:
         inputs = [record for record in log if _household(record) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
-    return report(Run(inputs, [record for record in _written(folder, topics) if _concerns(record, shown)]), out)
+    return report(Run(inputs, [record for record in _read_written(folder, topics) if _concerns(record, shown)]), out)
 
 
 def _logs_of(folder: Path) -> list[str]:
@@ -58,7 +58,7 @@ def _logs_of(folder: Path) -> list[str]:
     return logs
 
 
-def _written(folder: Path, topics: Sequence[str]) -> Iterator[Record]:
+def _read_written(folder: Path, topics: Sequence[str]) -> Iterator[Record]:
     """What was published, topic by topic."""
     for topic in topics:
         with closing(LogReader([str(folder / f"{topic}.jsonl")], [topic])) as file:

@@ -36,7 +36,7 @@ def change(signals: Sequence[dict[str, Any]], alerts: Iterable[dict[str, Any]]) 
         if _is_decided(signal):
             points.append([at_ms, LEAST])
     notable = [{"name": name, "points": points} for name, points in lines.items() if max(nats for _, nats in points) > 0]
-    said = [_mark(s["observed_at"], kind, _noticed(s)) for s in signals if (kind := kind_of(s))]
+    said = [_mark(s["observed_at"], kind, _notice(s)) for s in signals if (kind := kind_of(s))]
     marks = sorted([*said, *(_of_alert(alert) for alert in alerts)], key=lambda mark: mark["t"])
     return {"lines": notable, "marks": marks, "alarm": round(threshold(Drift().false_alarm_events), 2)}
 
@@ -64,7 +64,7 @@ def _is_decided(signal: Mapping[str, Any]) -> bool:
     return bool(signal.get("adapted") and signal.get("evidence"))
 
 
-def _noticed(signal: Mapping[str, Any]) -> str:
+def _notice(signal: Mapping[str, Any]) -> str:
     """An alarm, or what was done about it, as a person would read it."""
     subject, done = subject_of(signal), signal.get("adapted")
     believed = f"{subject}, {_sure_of(signal)}" if signal.get("evidence") else subject

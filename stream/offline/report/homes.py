@@ -91,13 +91,13 @@ def _change(cut: _Cut, said: Said) -> dict[str, Any]:
         "event": about, "eventAt": None if first is None else first.at_ms, "honest": _honest(cut, said, about),
         "lane": cut.people.index(lane) if lane in cut.people else None,
         "lift": None if own is None or lane is None else [round(a.posterior.get(lane, 0.0), 3) for a in (_before(cut, own), own)],
-        "agreed": first is not None and _agreed(said, first),
+        "agreed": first is not None and _agrees(said, first),
         "before": None if own is None else _short(_before(cut, own)), "after": None if own is None else _short(own),
         "others": len(changed) - (own is not None),
     }  # fmt: skip
 
 
-def _agreed(said: Said, first: Answer) -> bool:
+def _agrees(said: Said, first: Answer) -> bool:
     """Whether a claim said no more than the answer already did."""
     kind, person, best = said.value.get("kind"), said.value.get("person_id"), first.person_id or first.best
     return kind == "confirm" or (kind == "correct" and person == best) or (kind == "reject" and person != best)

@@ -13,7 +13,7 @@ from stream.contract.units import DAY_MS
 
 from .run import Answer, EventKey, Reading
 
-__all__ = ["TIERS", "Judged", "calibration", "confusion", "days", "judged", "share_right", "tiers"]
+__all__ = ["TIERS", "Judged", "calibration", "confusion", "days", "judge_answers", "share_right", "tiers"]
 
 BINS: Final = 10
 TIERS: Final = (  # name, error budget, what it is good for: CONTRACT, authentication confidence levels
@@ -34,7 +34,7 @@ class Judged(NamedTuple):
         return self.answer.best == self.truth
 
 
-def judged(reading: Reading, truths: Mapping[EventKey, str]) -> list[Judged]:
+def judge_answers(reading: Reading, truths: Mapping[EventKey, str]) -> list[Judged]:
     """First answers whose truth is known, in order of time, without guided enrolment."""
     guided = reading.guided
     found = [Judged(a[0], truths[key]) for key, a in reading.answers.items() if key in truths and key not in guided]

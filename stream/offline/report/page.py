@@ -20,7 +20,7 @@ from stream.contract.records import GUEST
 from stream.contract.units import DAY_MS
 
 from .homes import home
-from .measures import Judged, calibration, days, judged, share_right, tiers
+from .measures import Judged, calibration, days, judge_answers, share_right, tiers
 from .run import Reading, Run, read
 
 __all__ = ["Run", "report"]
@@ -29,19 +29,19 @@ __all__ = ["Run", "report"]
 def report(run: Run, out: Path) -> Path:
     """Write the report of a run to the file `out` (its folder is made) and return it. An empty run gives a page that says so."""
     reading = read(run)
-    answers = judged(reading, run.truths)
+    answers = judge_answers(reading, run.truths)
     payload = _payload(run, reading, answers)
     # "</" would end the script element; "<\/" is the same string to JSON
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    page = _packaged("page.html")
-    for mark, inside in (("/*CSS*/", _packaged("page.css")), ("/*JS*/", _packaged("page.js")), ("/*RUN*/null", text)):
+    page = _packaged_text("page.html")
+    for mark, inside in (("/*CSS*/", _packaged_text("page.css")), ("/*JS*/", _packaged_text("page.js")), ("/*RUN*/null", text)):
         page = page.replace(mark, inside)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     return out
 
 
-def _packaged(name: str) -> str:
+def _packaged_text(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -53,7 +53,7 @@ def _payload(run: Run, reading: Reading, answers: list[Judged]) -> dict[str, Any
     homes = [home(household, reading, run, of_home[household]) for household in reading.households]
     return {
         "begin": begin_ms, "end": end_ms, "judged": bool(answers), "homes": homes,
-        "headline": _headline(homes, answers), "lead": f"{_lead(homes, answers)} {_alerted(reading)}".strip(),
+        "headline": _headline(homes, answers), "lead": f"{_lead(homes, answers)} {_alerts(reading)}".strip(),
         "tiles": _tiles(reading, homes, answers), "calibration": calibration(answers), "tiers": tiers(answers) if answers else [],
         "days": days(answers, begin_ms),
     }  # fmt: skip
@@ -104,7 +104,7 @@ def _lead(homes: Sequence[dict[str, Any]], answers: Sequence[Judged]) -> str:
     return " ".join(parts)
 
 
-def _alerted(reading: Reading) -> str:
+def _alerts(reading: Reading) -> str:
     """What people were alerted to, if they were."""
     opened = [a["summary"] for a in reading.alerts if a["state"] == "opened"]
     if not opened:

@@ -14,8 +14,8 @@ import numpy as np
 from stream.contract.records import GUEST
 from stream.contract.units import DAY_MS, HOUR_MS
 
-from .people import FACE, MICROPHONES, VOICE, Body, Microphone, Numbers, born
-from .scenarios import Story
+from .people import FACE, MICROPHONES, VOICE, Body, Microphone, Numbers, draw_body
+from .scenarios import Scenario
 
 __all__ = ["BEGIN_MS", "Arrival", "House", "Moment", "Truth", "live", "recognition"]
 
@@ -51,7 +51,7 @@ class House:
     """One home: people with the time (ms) from and to which they belong to it, visitors, and what is special."""
 
     household_id: str
-    story: Story
+    scenario: Scenario
     rng: np.random.Generator
     days: int
     members: list[Body]
@@ -81,24 +81,24 @@ class House:
         return begin <= at_ms < end
 
     @classmethod
-    def built(cls, household_id: str, story: Story, names: list[str], seed: list[int], days: int) -> "House":
+    def build(cls, household_id: str, scenario: Scenario, names: list[str], seed: list[int], days: int) -> "House":
         """The home of a story, its people named in order by `names` (members first, then visitors)."""
         rng = np.random.default_rng(seed)
-        size = len(story.people)
+        size = len(scenario.people)
         members: list[Body] = []
-        for name, role in zip(names, story.people, strict=False):
+        for name, role in zip(names, scenario.people, strict=False):
             relative = members[0] if members and role in ("child", "teen") else None
             phone = None if role == "child" else f"phone-{name}"
-            members.append(born(rng, name, role, phone, relative))
-        visitors = [born(rng, name, "visitor", f"phone-{name}" if rng.random() < 0.7 else None) for name in names[size:]]
+            members.append(draw_body(rng, name, role, phone, relative))
+        visitors = [draw_body(rng, name, "visitor", f"phone-{name}" if rng.random() < 0.7 else None) for name in names[size:]]
         end_ms = BEGIN_MS + (days + 2) * DAY_MS
-        house = cls(household_id, story, rng, days, members, visitors, {b.name: (BEGIN_MS, end_ms) for b in members})
+        house = cls(household_id, scenario, rng, days, members, visitors, {b.name: (BEGIN_MS, end_ms) for b in members})
         house._turn()
         return house
 
     def _turn(self) -> None:
         """Give the people and devices what their story is about."""
-        twist, first = self.story.twist, self.members[0]
+        twist, first = self.scenario.twist, self.members[0]
         for body in self.members:
             if body.role == "child":  # six weeks stand for a few years
                 strength = 0.55 if twist == "growing" else 0.15
@@ -143,7 +143,7 @@ def _day(house: House, midnight_ms: int) -> list[Moment]:
     for body in present:
         for _ in range(int(rng.poisson(VISITS_PER_PERSON_AND_DAY))):
             out += _visit(house, body, midnight_ms)
-    share = house.story.guests / (1 - house.story.guests)
+    share = house.scenario.guests / (1 - house.scenario.guests)
     often = np.arange(len(guests), 0, -1.0) ** 2  # the first of them comes most often
     for _ in range(int(rng.poisson(share * VISITS_PER_PERSON_AND_DAY * len(present)))):
         out += _visit(house, guests[int(rng.choice(len(guests), p=often / often.sum()))], midnight_ms)
@@ -181,7 +181,7 @@ def recognition(house: House, moment: Moment, event_id: str, *, guided: bool = F
         value["voice"] = _voice(rng, body.voice_at(share) + moment.mood, heard_by)
     if seen and device in CAMERAS:
         noise = float(rng.uniform(0.9, 1.8))
-        value["face"] = {"encoder": FACE.encoder, "embedding": _base64(FACE.presented(rng, body.face_at(share), noise)),
+        value["face"] = {"encoder": FACE.encoder, "embedding": _base64(FACE.present(rng, body.face_at(share), noise)),
                          "quality": {"detection_score": round(2.2 - noise, 2)}}  # fmt: skip
     if scanned:
         value["phones"] = _phones(house, moment)
@@ -194,7 +194,7 @@ def recognition(house: House, moment: Moment, event_id: str, *, guided: bool = F
 def _voice(rng: np.random.Generator, place: Numbers, heard_by: Microphone) -> dict[str, Any]:
     seconds = float(np.clip(rng.gamma(4.0, 0.7), 0.8, 8.0))
     noise = 0.85 * heard_by.noise * (3.0 / seconds) ** 0.25  # a longer utterance says more
-    return {"encoder": VOICE.encoder, "embedding": _base64(VOICE.presented(rng, place, noise, heard_by.shift)),
+    return {"encoder": VOICE.encoder, "embedding": _base64(VOICE.present(rng, place, noise, heard_by.shift)),
             "quality": {"duration_s": round(seconds, 2)}}  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def diary(house: House) -> Diary:
     for moment in live(house):
         if not turned and moment.at_ms >= house.half_ms:
             turned = True
-            _story_turns(out)
+            _scenario_turns(out)
         _react(out, out.meets(moment))
     return out
 
@@ -63,7 +63,7 @@ def _first_evening(out: Diary) -> None:
     house, at_ms = out.house, BEGIN_MS + 18 * HOUR_MS
     for body in house.members:
         _joins(out, body, at_ms)
-        if house.story.enrolled:
+        if house.scenario.enrolled:
             guided = []
             for _ in range(GUIDED_PER_MEMBER):
                 at_ms += 15_000
@@ -79,9 +79,9 @@ def _joins(out: Diary, body: Body, at_ms: int) -> None:
         out.says(at_ms + 2_000, "phone", phone_id=body.phone, person_id=body.name)
 
 
-def _story_turns(out: Diary) -> None:
+def _scenario_turns(out: Diary) -> None:
     """What a story changes half way through membership and phones."""
-    house, at_ms, twist = out.house, out.house.half_ms, out.house.story.twist
+    house, at_ms, twist = out.house, out.house.half_ms, out.house.scenario.twist
     if twist == "moves_in":
         out.says(at_ms, "leave", person_id=house.members[1].name)
         _joins(out, house.visitors[0], at_ms + HOUR_MS)
@@ -101,7 +101,7 @@ def _react(out: Diary, truth: Truth) -> None:
     roll = rng.random()
     at_ms = truth.observed_at_ms + int(rng.choice(DELAYS_MS))
     source = str(rng.choice(["app", "voice", "annotator"], p=[0.6, 0.35, 0.05]))
-    if _story_reacts(out, truth, roll):
+    if _scenario_reacts(out, truth, roll):
         return
     if roll < HONEST:
         _honest(out, truth, at_ms, source)
@@ -125,9 +125,9 @@ def _another(house: House, truth: Truth) -> str:
     return str(house.rng.choice(others)) if others else GUEST
 
 
-def _story_reacts(out: Diary, truth: Truth, roll: float) -> bool:
+def _scenario_reacts(out: Diary, truth: Truth, roll: float) -> bool:
     """What only this home's people say; False when they say nothing special about this recognition."""
-    house, twist, event_id = out.house, out.house.story.twist, truth.event_id
+    house, twist, event_id = out.house, out.house.scenario.twist, truth.event_id
     soon_ms = truth.observed_at_ms + 8_000
     if twist == "prank" and truth.who == house.members[2].name and roll < PRANKS:
         out.says(soon_ms, "correct", event_id=event_id, person_id=house.members[0].name)

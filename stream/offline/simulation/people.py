@@ -18,7 +18,7 @@ import numpy.typing as npt
 from learners.recognition.projection import Metric
 from stream.contract.packs import load_pack
 
-__all__ = ["FACE", "MICROPHONES", "NAMES", "ROUTINES", "VOICE", "Body", "Habit", "Microphone", "Role", "Space", "born"]
+__all__ = ["FACE", "MICROPHONES", "NAMES", "ROUTINES", "VOICE", "Body", "Habit", "Microphone", "Role", "Space", "draw_body"]
 
 Numbers = npt.NDArray[np.float64]
 Role = Literal["worker", "parent", "child", "teen", "elder", "student", "visitor"]
@@ -50,7 +50,7 @@ class Space:
         """How a person differs from themselves at one moment."""
         return rng.standard_normal(len(self.within)) @ self.within
 
-    def presented(self, rng: np.random.Generator, place: Numbers, noise: float, shift: Numbers | float = 0.0) -> Numbers:
+    def present(self, rng: np.random.Generator, place: Numbers, noise: float, shift: Numbers | float = 0.0) -> Numbers:
         """One embedding of the person at `place`, with that much of a moment's mood, through a device that shifts it."""
         vector = self.mean + place + shift + noise * self.mood(rng)
         return vector / float(np.linalg.norm(vector)) if self.unit else vector
@@ -144,7 +144,7 @@ class Body:
         return self.face if self.face_growth is None else self.face + share * self.face_growth
 
 
-def born(rng: np.random.Generator, name: str, role: Role, phone: str | None, relative: Body | None = None) -> Body:
+def draw_body(rng: np.random.Generator, name: str, role: Role, phone: str | None, relative: Body | None = None) -> Body:
     """A new person; relatives look and sound a little alike."""
     voice = VOICE.place(rng, None if relative is None else relative.voice, 0.6)
     face = FACE.place(rng, None if relative is None else relative.face, 0.6)

@@ -19,7 +19,7 @@ from stream.contract.units import DAY_MS, HOUR_MS
 from .behaviour import Arrival, House, Truth
 from .feedback import diary
 from .people import NAMES, VOICE
-from .scenarios import STORIES
+from .scenarios import SCENARIOS
 
 __all__ = ["PARTITIONS", "Neighbourhood", "neighbourhood", "partition_of"]
 
@@ -61,7 +61,7 @@ def neighbourhood(*, homes: int, days: int, seed: int) -> Neighbourhood:
         house = _house(index, days, seed)
         told = diary(house)
         carried += _network(house, told.arrivals, np.random.default_rng([seed, index, 1]))
-        stories[house.household_id] = house.story.about.format(
+        stories[house.household_id] = house.scenario.about.format(
             *(body.name.capitalize() for body in house.members), guest=house.visitors[0].name.capitalize()
         )
         truths.update({(t.household_id, t.event_id): t for t in told.truths})
@@ -72,14 +72,14 @@ def neighbourhood(*, homes: int, days: int, seed: int) -> Neighbourhood:
 
 
 def _house(index: int, days: int, seed: int) -> House:
-    story = STORIES[index % len(STORIES)]
-    names = np.random.default_rng([seed, index, 0]).permutation(NAMES)[: len(story.people) + VISITORS].tolist()
-    return House.built(f"linden-{index + 1:02d}", story, names, [seed, index], days)
+    scenario = SCENARIOS[index % len(SCENARIOS)]
+    names = np.random.default_rng([seed, index, 0]).permutation(NAMES)[: len(scenario.people) + VISITORS].tolist()
+    return House.build(f"linden-{index + 1:02d}", scenario, names, [seed, index], days)
 
 
 def _network(house: House, arrivals: list[Arrival], rng: np.random.Generator) -> Iterator[_Carried]:
     """What a network makes of it: records twice and, where it is bad, late (so that feedback comes first) or unreadable."""
-    bad = house.story.twist == "faults"
+    bad = house.scenario.twist == "faults"
     talked_of = {arrival.value["event_id"] for arrival in arrivals if "event_id" in arrival.value and arrival.topic == "feedback"}
     for number, (at_ms, topic, value) in enumerate(arrivals):
         twice, late, broken = rng.random(3)

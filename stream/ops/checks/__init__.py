@@ -14,7 +14,7 @@ from stream.contract.settings import Wiring, store_of
 from stream.stores.redis.url import is_redis, without_secrets
 
 from .agreement import agreement_checks
-from .check import Check, State, judged
+from .check import Check, State, judge
 from .here import here_checks
 from .kafka import kafka_checks
 from .topics import topic_checks
@@ -90,4 +90,4 @@ def _store_checks(store: str, wiring: Wiring) -> Iterator[Check]:
             yield from redis_checks(store, wiring)
     else:
         right = "Redis for more than one worker: a file is this machine's alone"
-        yield judged("store", without_secrets(store), warning=right)
+        yield judge("store", without_secrets(store), warning=right)

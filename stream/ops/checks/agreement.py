@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from stream.brokers.kafka.groups import bounds, committed, onlooker
+from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
 from stream.brokers.kafka.topics import partitions_of
 from stream.contract.ports import Offsets, StoreError, on_both
 from stream.contract.records import INPUT_TOPICS
@@ -15,8 +15,8 @@ from stream.contract.settings import Wiring
 from stream.stores import open_store
 
 from ..topics import TIMEOUT_S
-from .check import Check, judged
-from .kafka import asked
+from .check import Check, judge
+from .kafka import asking
 
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
@@ -37,7 +37,7 @@ class _Place(NamedTuple):
 
 def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
     """One check over all partitions of topics that are there. Raises ConfigError when the store's URL cannot be."""
-    return list(asked(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]))
+    return list(asking(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]))
 
 
 def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
@@ -52,12 +52,12 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
         return Check(_NAME, "failed", str(error), "a store that answers", passes=True)
     if beyond:
         right = f"the store of these topics: with {partitions} partitions nobody would go on with those states"
-        return judged(_NAME, f"there are states of partition {max(beyond)}", failed=right)
+        return judge(_NAME, f"there are states of partition {max(beyond)}", failed=right)
     places = _places(wiring, inputs, states, "read_uncommitted")
     if any(_behind(place.committed, place.states) for place in places.values()):
         # The transaction that those states come from may just be ending.
         places = _places(wiring, inputs, states, "read_committed")
-    return _judged(places)
+    return _judge(places)
 
 
 def _places(
@@ -68,7 +68,7 @@ def _places(
 ) -> dict[int, _Place]:
     """Raises KafkaException."""
     with onlooker(wiring, isolation) as consumer:
-        outputs = committed(consumer, inputs, TIMEOUT_S)
+        outputs = committed_offsets(consumer, inputs, TIMEOUT_S)
         retained = {(place.topic, place.partition): bounds(consumer, place, TIMEOUT_S)[0] for place in inputs}
 
     def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
@@ -77,7 +77,7 @@ def _places(
     return {partition: _Place(stand, of(outputs, partition), of(retained, partition)) for partition, stand in states.items()}
 
 
-def _judged(places: Mapping[int, _Place]) -> Check:
+def _judge(places: Mapping[int, _Place]) -> Check:
     """The worst of the partitions."""
     behind = [partition for partition, place in places.items() if place.states != place.committed]
     deleted = {partition: missed for partition, place in places.items() if (missed := _behind(place.committed, place.retained))}
@@ -85,17 +85,17 @@ def _judged(places: Mapping[int, _Place]) -> Check:
         told = f"partition {partition}: the states stand at {place.states}"
         if _behind(place.committed, place.states):
             right = "both of one history: the store is another log's, or the group's offsets were reset; restore either"
-            return judged(_NAME, f"{told}, ahead of the committed offsets {place.committed}", failed=right)
+            return judge(_NAME, f"{told}, ahead of the committed offsets {place.committed}", failed=right)
         if partition in behind and _behind(place.states, place.retained):
             right = "a later copy of the store: it cannot be brought up from what is no longer there"
-            return judged(_NAME, f"{told}, records are retained from {place.retained} on", failed=right)
+            return judge(_NAME, f"{told}, records are retained from {place.retained} on", failed=right)
     if deleted:
         told = ", ".join(f"{count:,} records of partition {partition}" for partition, count in deleted.items())
         right = "workers that keep up with retention: what was deleted unread stays unanswered"
-        return judged(_NAME, f"never read: {told}", warning=right)
+        return judge(_NAME, f"never read: {told}", warning=right)
     if behind:
-        return judged(_NAME, f"behind in partitions {', '.join(map(str, behind))}, which the journal will bring up")
-    return judged(_NAME, f"agree in {len(places)} partitions")
+        return judge(_NAME, f"behind in partitions {', '.join(map(str, behind))}, which the journal will bring up")
+    return judge(_NAME, f"agree in {len(places)} partitions")
 
 
 def _behind(offsets: Offsets, others: Offsets) -> int:

@@ -6,7 +6,7 @@ Law: a check that failed, or that warns, says what would be right.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Check", "State", "judged"]
+__all__ = ["Check", "State", "judge"]
 
 State = Literal["ok", "warning", "failed"]
 
@@ -25,10 +25,10 @@ class Check:
     passes: bool = False
 
 
-def judged(name: str, found: str, *, failed: str = "", warning: str = "") -> Check:
+def judge(name: str, found: str, *, failed: str = "", warning: str = "") -> Check:
     """A check by what would be right: `failed` and `warning` say it, and are empty where nothing is amiss.
 
-    >>> judged("clocks", "7 s apart", warning="less than 2 s").state
+    >>> judge("clocks", "7 s apart", warning="less than 2 s").state
     'warning'
     """
     return Check(name, "failed" if failed else "warning" if warning else "ok", found, failed or warning)

@@ -16,7 +16,7 @@ from stream.contract.errors import ConfigError
 from stream.contract.settings import Wiring, load_policy
 from stream.stores.redis.url import is_redis
 
-from .check import Check, judged
+from .check import Check, judge
 
 __all__ = ["here_checks"]
 
@@ -31,7 +31,7 @@ _REDIS: Final = ("redis", (6,), None)
 
 def here_checks(wiring: Wiring, store: str, policy: Path | None) -> Iterator[Check]:
     """Checks of this machine. Raises ConfigError when the broker's URL cannot be."""
-    yield judged("Python", platform.python_version(), failed="" if sys.version_info >= _PYTHON_MIN else "3.11 or newer")
+    yield judge("Python", platform.python_version(), failed="" if sys.version_info >= _PYTHON_MIN else "3.11 or newer")
     yield from _libraries(wiring, store)
     yield _open_files()
     yield _policy(policy)
@@ -41,32 +41,32 @@ def _libraries(wiring: Wiring, store: str) -> Iterator[Check]:
     yield _library(*_CONFLUENT)  # also with kafka://, for what is asked outside of a group
     if address(wiring)[0] == "kafka":
         yield _library(*_KAFKA_PYTHON)
-        crc32c = _installed("crc32c")
+        crc32c = _version_of("crc32c")
         right = 'the package crc32c, without which consuming is seven times slower: pip install "kithkin[cluster]"'
-        yield judged("crc32c", _shown(crc32c), warning="" if crc32c else right)
+        yield judge("crc32c", _version_text(crc32c), warning="" if crc32c else right)
     if is_redis(store):
         yield _library(*_REDIS)
 
 
 def _library(name: str, least: Version, below: Version | None) -> Check:
-    found = _installed(name)
+    found = _version_of(name)
     fits = found is not None and found >= least and (below is None or found < below)
-    right = f"{_dotted(least)} or newer" + (f", older than {_dotted(below)}" if below else "")
-    return judged(name, _shown(found), failed="" if fits else f'{right}: pip install "kithkin[cluster]"')
+    right = f"{_dot(least)} or newer" + (f", older than {_dot(below)}" if below else "")
+    return judge(name, _version_text(found), failed="" if fits else f'{right}: pip install "kithkin[cluster]"')
 
 
-def _installed(name: str) -> Version | None:
+def _version_of(name: str) -> Version | None:
     try:
         return tuple(int(part) for part in version(name).split(".")[:3] if part.isdecimal())
     except PackageNotFoundError:
         return None
 
 
-def _shown(found: Version | None) -> str:
-    return _dotted(found) if found else "not installed"
+def _version_text(found: Version | None) -> str:
+    return _dot(found) if found else "not installed"
 
 
-def _dotted(numbers: Version) -> str:
+def _dot(numbers: Version) -> str:
     return ".".join(map(str, numbers))
 
 
@@ -74,12 +74,12 @@ def _open_files() -> Check:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = soft == resource.RLIM_INFINITY or soft >= _FILES_MIN
     found = "no limit" if soft == resource.RLIM_INFINITY else f"at most {soft:,}"
-    return judged("open files", found, warning="" if enough else f"{_FILES_MIN:,} or more (ulimit -n)")
+    return judge("open files", found, warning="" if enough else f"{_FILES_MIN:,} or more (ulimit -n)")
 
 
 def _policy(path: Path | None) -> Check:
     try:
         policy = load_policy(path)
     except ConfigError as error:
-        return judged("policy", f"{error.key} = {error.value!r} ({error.source})", failed=error.right)
-    return judged("policy", f"{path or 'the defaults'}, policy_id {policy.policy_id}")
+        return judge("policy", f"{error.key} = {error.value!r} ({error.source})", failed=error.right)
+    return judge("policy", f"{path or 'the defaults'}, policy_id {policy.policy_id}")

@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from stream.brokers.kafka.security import kafka_python_security
-from stream.brokers.kafka.topics import address, installed, librdkafka
+from stream.brokers.kafka.topics import address, librdkafka, require_client
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
 from stream.contract.settings import Wiring
 
 from ..topics import TIMEOUT_S, administration
-from .check import Check, State, judged
+from .check import Check, State, judge
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-__all__ = ["asked", "kafka_checks"]
+__all__ = ["asking", "kafka_checks"]
 
 _VERSION_MIN: Final = (2, 5)  # a transaction that carries the group's metadata: KIP-447
 _VERSION_WANTED: Final = (4, 0)  # a dead producer's transaction cannot be left hanging: KIP-890
 _OFFSETS_DAYS_MIN: Final = 7  # a group that stands still for so long goes on where it stood
 
 
-def asked(
+def asking(
     name: str, wiring: Wiring, ask: Callable[["AdminClient"], Iterable[Check]], refused: State = "failed"
 ) -> Iterator[Check]:
     """The checks that `ask` makes; where the brokers refuse or fail, one that says so."""
@@ -40,23 +40,23 @@ def asked(
 
 def kafka_checks(wiring: Wiring) -> list[Check]:
     """Checks of the brokers; just one, which failed, when they do not answer. Raises ConfigError on a URL that cannot be."""
-    reached = list(asked(f"Kafka at {address(wiring)[1]}", wiring, lambda admin: _answers(wiring, admin)))
+    reached = list(asking(f"Kafka at {address(wiring)[1]}", wiring, lambda admin: _answers(wiring, admin)))
     if any(check.state == "failed" for check in reached):
         return reached
-    limits = asked("Kafka: limits", wiring, lambda admin: _limits(wiring, admin), refused="warning")
-    transactions = asked("Kafka: transactions", wiring, lambda _: [_transactions(wiring)])
+    limits = asking("Kafka: limits", wiring, lambda admin: _limits(wiring, admin), refused="warning")
+    transactions = asking("Kafka: transactions", wiring, lambda _: [_transactions(wiring)])
     return [*reached, *limits, *transactions]
 
 
 def _answers(wiring: Wiring, admin: "AdminClient") -> Iterator[Check]:
     nodes = sorted(admin.list_topics(timeout=TIMEOUT_S).brokers)
-    yield judged(f"Kafka at {address(wiring)[1]}", f"answers, {len(nodes)} broker{'s' if len(nodes) > 1 else ''}")
+    yield judge(f"Kafka at {address(wiring)[1]}", f"answers, {len(nodes)} broker{'s' if len(nodes) > 1 else ''}")
     yield _version(wiring, nodes)
 
 
 def _version(wiring: Wiring, nodes: Iterable[int]) -> Check:
     """The oldest of the brokers; only kafka-python tells."""
-    with installed():
+    with require_client():
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 
@@ -68,8 +68,8 @@ def _version(wiring: Wiring, nodes: Iterable[int]) -> Check:
         finally:
             admin.close()
     except KafkaError as error:
-        return judged("Kafka: version", f"not told: {error}", warning="every broker can be reached from here")
-    return judged(
+        return judge("Kafka: version", f"not told: {error}", warning="every broker can be reached from here")
+    return judge(
         "Kafka: version",
         ".".join(map(str, oldest)),
         failed="" if oldest >= _VERSION_MIN else "2.5 or newer",
@@ -83,16 +83,16 @@ def _limits(wiring: Wiring, admin: "AdminClient") -> Iterator[Check]:
     session_ms = wiring.kafka.session_timeout_s * 1_000
     least, most = int(told["group.min.session.timeout.ms"]), int(told["group.max.session.timeout.ms"])
     right = f"kafka.session_timeout_s from {least / 1_000:g} to {most / 1_000:g}, as the brokers allow"
-    yield judged("Kafka: session timeout", f"{session_ms / 1_000:g} s", failed="" if least <= session_ms <= most else right)
+    yield judge("Kafka: session timeout", f"{session_ms / 1_000:g} s", failed="" if least <= session_ms <= most else right)
 
     longest_s = int(told["transaction.max.timeout.ms"]) / 1_000
     right = f"kafka.transaction_timeout_s up to {longest_s:g}, as the brokers allow"
     timeout_s = wiring.kafka.transaction_timeout_s
-    yield judged("Kafka: transaction timeout", f"{timeout_s:g} s", failed="" if timeout_s <= longest_s else right)
+    yield judge("Kafka: transaction timeout", f"{timeout_s:g} s", failed="" if timeout_s <= longest_s else right)
 
     days = int(told["offsets.retention.minutes"]) / 1_440
     right = f"{_OFFSETS_DAYS_MIN} days or more (offsets.retention.minutes): a group without offsets cannot go on with its states"
-    yield judged("Kafka: offsets kept", f"{days:g} days", warning="" if days >= _OFFSETS_DAYS_MIN else right)
+    yield judge("Kafka: offsets kept", f"{days:g} days", warning="" if days >= _OFFSETS_DAYS_MIN else right)
 
 
 def _settings(admin: "AdminClient") -> Mapping[str, Any]:
@@ -116,4 +116,4 @@ def _transactions(wiring: Wiring) -> Check:
         "transaction.timeout.ms": int(wiring.kafka.transaction_timeout_s * 1_000),
     }
     Producer(settings).init_transactions(TIMEOUT_S)
-    return judged("Kafka: transactions", "a coordinator answers")
+    return judge("Kafka: transactions", "a coordinator answers")

@@ -16,7 +16,7 @@ from stream.stores.redis.client import open_redis
 from stream.stores.redis.faults import fault_of
 from stream.stores.redis.url import without_secrets
 
-from .check import Check, judged
+from .check import Check, judge
 
 __all__ = ["redis_checks"]
 
@@ -34,7 +34,7 @@ def redis_checks(url: str, wiring: Wiring) -> Iterator[Check]:
         client = open_redis(url, wiring)
         try:
             servers = _servers(client)
-            yield judged(name, f"answers, {len(servers)} master{'s' if len(servers) > 1 else ''}")
+            yield judge(name, f"answers, {len(servers)} master{'s' if len(servers) > 1 else ''}")
             for place, server in servers.items():
                 yield from _server(f"Redis {place}".strip(), server)
         finally:
@@ -58,7 +58,7 @@ def _server(name: str, server: Redis) -> Iterator[Check]:
         clock = _clock(name, server)
     except NoPermissionError:
         right = "an ACL with +info +time +config|get for this user, so that persistence and eviction can be checked"
-        yield judged(name, "tells this user nothing of itself", warning=right)
+        yield judge(name, "tells this user nothing of itself", warning=right)
         return
     yield _version(name, told)
     yield _role(name, told)
@@ -66,7 +66,7 @@ def _server(name: str, server: Redis) -> Iterator[Check]:
     yield _files_written(name, told)
     policy = told["maxmemory_policy"]
     right = "noeviction: any other forgets households to make room (CONFIG SET maxmemory-policy noeviction, and in its file)"
-    yield judged(f"{name}: eviction", policy, failed="" if policy == "noeviction" else right)
+    yield judge(f"{name}: eviction", policy, failed="" if policy == "noeviction" else right)
     yield _memory(name, told)
     yield clock
 
@@ -75,7 +75,7 @@ def _version(name: str, told: Mapping[str, Any]) -> Check:
     text = told["redis_version"]
     numbers = tuple(map(int, text.split(".")[:2]))
     found = f"Valkey {told['valkey_version']}, as Redis {text}" if "valkey_version" in told else text
-    return judged(
+    return judge(
         f"{name}: version",
         found,
         failed="" if numbers >= _VERSION_MIN else "7 or newer; 6.2 at least",
@@ -85,30 +85,30 @@ def _version(name: str, told: Mapping[str, Any]) -> Check:
 
 def _role(name: str, told: Mapping[str, Any]) -> Check:
     right = "" if told["role"] == "master" else "a master: name it in the URL, or its sentinels with redis+sentinel://"
-    return judged(f"{name}: role", "master" if told["role"] == "master" else "replica", failed=right)
+    return judge(f"{name}: role", "master" if told["role"] == "master" else "replica", failed=right)
 
 
 def _persistence(name: str, server: Redis, told: Mapping[str, Any]) -> Check:
     name = f"{name}: persistence"
     if told["aof_enabled"]:
-        return judged(name, "append-only file")
+        return judge(name, "append-only file")
     try:
         snapshots = server.config_get("save")["save"]
     except NoPermissionError:
         right = "appendonly yes; or +config|get for this user, to see whether there are snapshots"
-        return judged(name, "no append-only file; of snapshots nothing is told", warning=right)
+        return judge(name, "no append-only file; of snapshots nothing is told", warning=right)
     if snapshots:
         right = "appendonly yes: after a crash of Redis all since the last snapshot is applied again from the journal"
-        return judged(name, f"snapshots only (save {snapshots})", warning=right)
+        return judge(name, f"snapshots only (save {snapshots})", warning=right)
     right = "appendonly yes, in its file or on its command line: with none, a restart of Redis forgets every household"
-    return judged(name, "none", failed=right)
+    return judge(name, "none", failed=right)
 
 
 def _files_written(name: str, told: Mapping[str, Any]) -> Check:
     states = {key: told.get(f"{key}_status") for key in ("aof_last_write", "aof_last_bgrewrite", "rdb_last_bgsave")}
     bad = [key for key, state in states.items() if state not in ("ok", None)]
     right = "that Redis can write its files: see its log, and the room on its disk"
-    check = judged(f"{name}: files", f"failed: {', '.join(bad)}" if bad else "written", failed=right if bad else "")
+    check = judge(f"{name}: files", f"failed: {', '.join(bad)}" if bad else "written", failed=right if bad else "")
     return replace(check, passes=True)
 
 
@@ -116,10 +116,10 @@ def _memory(name: str, told: Mapping[str, Any]) -> Check:
     used, most = told["used_memory"], told["maxmemory"] or told.get("total_system_memory", 0)
     whose = "maxmemory" if told["maxmemory"] else "the machine's"
     if not most:
-        return judged(f"{name}: memory", f"{_mib(used)} used; how much there is, is not told")
+        return judge(f"{name}: memory", f"{_mib(used)} used; how much there is, is not told")
     share = used / most
     right = "more of it: households never expire"
-    check = judged(
+    check = judge(
         f"{name}: memory",
         f"{_mib(used)} of {_mib(most)} ({whose}), {share:.0%}",
         failed=right if share > _FULL_SHARE else "",
@@ -138,4 +138,4 @@ def _clock(name: str, server: Redis) -> Check:
     halfway_s = (asked_at_s + time.time()) / 2
     skew_s = seconds + micros / 1e6 - halfway_s
     right = f"less than {_SKEW_S_MAX:g} s: latencies and lag would be told wrongly (answers are not); set both by NTP"
-    return judged(f"{name}: clock", f"{skew_s:+.1f} s against this machine's", warning=right if abs(skew_s) > _SKEW_S_MAX else "")
+    return judge(f"{name}: clock", f"{skew_s:+.1f} s against this machine's", warning=right if abs(skew_s) > _SKEW_S_MAX else "")

@@ -1,6 +1,6 @@
 """What is remembered of a home, told as numbers and names that a person can follow: no vectors unless they are asked for.
 
-Law: a portrait is a function of the home alone, changes nothing of it, and says nothing that is not in it. Times are ms
+Law: an inspection is a function of the home alone, changes nothing of it, and says nothing that is not in it. Times are ms
 since 1970 UTC, as in the records; a share is between 0 and 1.
 """
 
@@ -21,8 +21,8 @@ from stream.home.state.home import Home
 from stream.home.state.ledger import Claim, Row
 
 __all__ = [
-    "ClaimTold", "Event", "Guests", "KeptVector", "PersonPortrait", "PhoneTold", "Portrait", "Recalibrated", "Sense",
-    "SourceTold", "Usual", "WaitingTold", "portrait_of",
+    "ClaimView", "EventView", "GuestsView", "HomeInspection", "KeptVector", "PersonInspection", "PhoneView", "Recalibrated",
+    "SenseView", "SourceView", "UsualView", "WaitingView", "inspect_home",
 ]  # fmt: skip
 
 OWNED_MIN = 0.5  # share of a kept event from which it is called somebody's
@@ -41,7 +41,7 @@ class KeptVector:
 
 
 @dataclass(frozen=True, slots=True)
-class Sense:
+class SenseView:
     """What is known of one person to one encoder.
 
     `recordings` weighs everything; of the kept events (theirs by at least half) there is the number by device and the oldest
@@ -60,7 +60,7 @@ class Sense:
 
 
 @dataclass(frozen=True, slots=True)
-class PhoneTold:
+class PhoneView:
     """A phone, whose it was said to be last, and how surely it goes with them: when it was registered, and now."""
 
     phone_id: str
@@ -70,7 +70,7 @@ class PhoneTold:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class UsualView:
     """Habits: shares of what a person did by the hour it began at (UTC), by activity; and of the kept events by device."""
 
     hours: dict[int, float]
@@ -88,7 +88,7 @@ class Recalibrated:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonPortrait:
+class PersonInspection:
     """A member, or one who left a short while ago (`left_at`)."""
 
     person_id: str
@@ -102,14 +102,14 @@ class PersonPortrait:
     share: float  # of the home's next events that are expected to be theirs
     enrolments: int
     profile_revision: int | None
-    senses: Sequence[Sense]
-    phones: Sequence[PhoneTold]
-    usual: Usual
+    senses: Sequence[SenseView]
+    phones: Sequence[PhoneView]
+    usual: UsualView
     calibration: Recalibrated
 
 
 @dataclass(frozen=True, slots=True)
-class Guests:
+class GuestsView:
     """What is expected of guests: their share of events, and how often an unregistered phone is heard with them, or without."""
 
     share: float
@@ -119,7 +119,7 @@ class Guests:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceTold:
+class SourceView:
     """How honest a way of giving feedback is held to be, after so many claims that could be compared with the sensors."""
 
     source: str
@@ -128,7 +128,7 @@ class SourceTold:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimTold:
+class ClaimView:
     """What a feedback says of an event; `right`: as honest as it was counted, None if it was not."""
 
     feedback_id: str
@@ -140,15 +140,15 @@ class ClaimTold:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingTold:
+class WaitingView:
     """A feedback that came before what it is about."""
 
     about: str
-    claim: ClaimTold
+    claim: ClaimView
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EventView:
     """A row of the ledger: one answered event, as it stands now. `shares`: who it was, by name, but for the smallest."""
 
     number: int
@@ -163,11 +163,11 @@ class Event:
     tier: int
     revision: int
     label: str | None
-    claims: Sequence[ClaimTold]
+    claims: Sequence[ClaimView]
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class HomeInspection:
     """A home of so many `members` now. `events` were answered in all; the ledger has the last of them, newest first."""
 
     household_id: str
@@ -175,12 +175,12 @@ class Portrait:
     stream_time: int
     events: int
     members: int
-    people: Sequence[PersonPortrait]
-    others_phones: Sequence[PhoneTold]
-    guests: Guests
-    sources: Sequence[SourceTold]
-    waiting: Sequence[WaitingTold]
-    ledger: Sequence[Event] = field(repr=False)
+    people: Sequence[PersonInspection]
+    others_phones: Sequence[PhoneView]
+    guests: GuestsView
+    sources: Sequence[SourceView]
+    waiting: Sequence[WaitingView]
+    ledger: Sequence[EventView] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +192,10 @@ class _Look:
     embeddings: bool
 
 
-def portrait_of(
+def inspect_home(
     home: Home, policy: Policy, size_bytes: int, person_id: str | None = None, embeddings: bool = False
-) -> Portrait:
-    """The portrait of a home, or of one person of it.
+) -> HomeInspection:
+    """What is in a home, or of one person of it.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def portrait_of(
     look, phones = _Look(home, policy, embeddings), _phones(home)
     expected = [math.exp(x) for x in home.presence.log_prior([p.present for p in home.people])]
     events = [_event(home, row) for row in reversed(home.rows)]
-    return Portrait(
+    return HomeInspection(
         household_id=home.household_id,
         size_bytes=size_bytes,
         stream_time=home.stream_time,
@@ -231,17 +231,17 @@ def portrait_of(
         ],
         others_phones=[] if person_id else [phone for phone in phones if phone.person_id is None],
         guests=_guests(home, expected[0]),
-        sources=[SourceTold(s, h.predict_one(), (h.right_steps + h.wrong_steps) * SHARE_STEP) for s, h in home.honesty.items()],
-        waiting=[WaitingTold(w.event_id, _claim(w.claim)) for w in home.waiting if person_id in (None, w.claim.person_id)],
+        sources=[SourceView(s, h.predict_one(), (h.right_steps + h.wrong_steps) * SHARE_STEP) for s, h in home.honesty.items()],
+        waiting=[WaitingView(w.event_id, _claim(w.claim)) for w in home.waiting if person_id in (None, w.claim.person_id)],
         ledger=[event for event in events if _concerns(event, person_id)],
     )
 
 
-def _person(look: _Look, column: int, phones: Sequence[PhoneTold], expected: float) -> PersonPortrait:
+def _person(look: _Look, column: int, phones: Sequence[PhoneView], expected: float) -> PersonInspection:
     home, person = look.home, look.home.people[column]
     senses = [_sense(look, column, encoder) for encoder in sorted(home.spaces)]
     comparisons, offset, weights = person.live.state()
-    return PersonPortrait(
+    return PersonInspection(
         person_id=person.person_id,
         here=person.present,
         left_at=person.left_at,
@@ -260,12 +260,12 @@ def _person(look: _Look, column: int, phones: Sequence[PhoneTold], expected: flo
     )
 
 
-def _sense(look: _Look, column: int, encoder: str) -> Sense:
+def _sense(look: _Look, column: int, encoder: str) -> SenseView:
     space = look.home.spaces[encoder]
-    own = [row for row in _owned(look.home, column) if row.number in space]
+    own = [row for row in _rows_of(look.home, column) if row.number in space]
     times = [row.observed_at for row in own]
     tails = space.tails(column)
-    return Sense(
+    return SenseView(
         encoder=encoder,
         modality=look.policy.encoders[encoder].modality,
         recordings=float(space.mass()[column]),
@@ -295,30 +295,30 @@ def _embedding(space: SoftPrototypes, vector: Floats) -> str:
     return base64.b64encode(space.projection.restore(vector).astype("<f2").tobytes()).decode()
 
 
-def _owned(home: Home, column: int) -> list[Row]:
+def _rows_of(home: Home, column: int) -> list[Row]:
     return [row for row in home.rows if row.shares[column + 1] >= OWNED_MIN]
 
 
 def _known_since(home: Home, column: int) -> int | None:
     tails = [tail for space in home.spaces.values() for tail in space.tails(column)]
-    times = [round(tail.since * DAY_MS) for tail in tails] + [row.observed_at for row in _owned(home, column)]
+    times = [round(tail.since * DAY_MS) for tail in tails] + [row.observed_at for row in _rows_of(home, column)]
     return min(times, default=None)
 
 
-def _phones(home: Home) -> list[PhoneTold]:
+def _phones(home: Home) -> list[PhoneView]:
     told = []
     for phone_id, phone in sorted(home.phones.items()):
         last = phone.registrations[-1]
         at_first = 1 / (1 + math.exp(-last.reliability.prior_log_odds))
-        told.append(PhoneTold(phone_id, last.person_id, at_first, last.reliability.predict_one()))
+        told.append(PhoneView(phone_id, last.person_id, at_first, last.reliability.predict_one()))
     return told
 
 
-def _usual(home: Home, column: int, person_id: str) -> Usual:
+def _usual(home: Home, column: int, person_id: str) -> UsualView:
     shares = home.habits.of(person_id)
     hours = {int(bin_) * HOUR_BIN_MS // HOUR_MS: share for bin_, share in shares.get("hour", {}).items()}
-    devices = Counter(row.device_id for row in _owned(home, column))
-    return Usual(
+    devices = Counter(row.device_id for row in _rows_of(home, column))
+    return UsualView(
         dict(sorted(hours.items())),
         _most_first(shares.get("activity", {})),
         _most_first({device: number / devices.total() for device, number in devices.items()}),
@@ -329,9 +329,9 @@ def _most_first(shares: dict[str, float]) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _guests(home: Home, share: float) -> Guests:
+def _guests(home: Home, share: float) -> GuestsView:
     heard = home.strangers
-    return Guests(
+    return GuestsView(
         share,
         home.presence.guest_steps * SHARE_STEP,
         heard.with_guest / heard.guests if heard.guests else None,
@@ -339,14 +339,14 @@ def _guests(home: Home, share: float) -> Guests:
     )
 
 
-def _claim(claim: Claim) -> ClaimTold:
-    return ClaimTold(claim.feedback_id, claim.source, claim.kind, claim.person_id, claim.given_at, claim.right)
+def _claim(claim: Claim) -> ClaimView:
+    return ClaimView(claim.feedback_id, claim.source, claim.kind, claim.person_id, claim.given_at, claim.right)
 
 
-def _event(home: Home, row: Row) -> Event:
+def _event(home: Home, row: Row) -> EventView:
     names = [GUEST, *(person.person_id for person in home.people)]
     shares = {name: share for name, share in zip(names, row.shares, strict=True) if share >= SHOWN_MIN}
-    return Event(
+    return EventView(
         number=row.number,
         event_id=row.event_id,
         at=row.observed_at,
@@ -363,5 +363,5 @@ def _event(home: Home, row: Row) -> Event:
     )
 
 
-def _concerns(event: Event, person_id: str | None) -> bool:
+def _concerns(event: EventView, person_id: str | None) -> bool:
     return person_id is None or person_id in event.shares or any(claim.person_id == person_id for claim in event.claims)

@@ -1,6 +1,6 @@
-"""A portrait in words, in sections, for whoever runs the system or lives in the home.
+"""An inspection in words, in sections, for whoever runs the system or lives in the home.
 
-Law: every word is about something in the portrait; what is not there is not told, and what is unusual is not rounded away.
+Law: every word is about something in the inspection; what is not there is not told, and what is unusual is not rounded away.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,19 @@ from typing import Final, NamedTuple
 
 from stream.contract.units import DAY_MS, HOUR_MS
 
-from .inspection import ClaimTold, Event, PersonPortrait, PhoneTold, Portrait, Recalibrated, Sense, SourceTold, WaitingTold
+from .inspection import (
+    ClaimView,
+    EventView,
+    HomeInspection,
+    PersonInspection,
+    PhoneView,
+    Recalibrated,
+    SenseView,
+    SourceView,
+    WaitingView,
+)
 
-__all__ = ["Section", "in_words"]
+__all__ = ["Section", "texts_of"]
 
 _SHOWN_MAX: Final = 4  # of habits, or of the people an event may have been of: the rest is little
 _RECORDINGS_MIN: Final = 0.05  # less would be told as 0
@@ -25,39 +35,39 @@ class Section(NamedTuple):
     lines: Sequence[str]
 
 
-def in_words(portrait: Portrait, events_max: int = 10) -> Iterator[Section]:
-    """The sections of a portrait; those with nothing to tell are left out.
+def texts_of(inspection: HomeInspection, events_max: int = 10) -> Iterator[Section]:
+    """The sections of an inspection; those with nothing to tell are left out.
 
     Parameters
     ----------
     events_max
         How many rows of the ledger are told, the latest first.
     """
-    yield Section(f"Household {portrait.household_id}", list(_home(portrait)))
-    for person in portrait.people:
-        yield Section(_who(person), list(_person(person, portrait.stream_time)))
-    if not portrait.people:
+    yield Section(f"Household {inspection.household_id}", list(_home(inspection)))
+    for person in inspection.people:
+        yield Section(_who(person), list(_person(person, inspection.stream_time)))
+    if not inspection.people:
         yield Section("People", ["nobody has joined yet, so everybody is a guest"])
-    yield Section("Guests", list(_guests(portrait)))
-    yield Section("How honest feedback is held to be", [_source(source) for source in portrait.sources])
-    if portrait.waiting:
-        yield Section("Feedback that waits", [_waiting(waiting) for waiting in portrait.waiting])
-    if portrait.ledger:
-        shown = portrait.ledger[:events_max]
+    yield Section("Guests", list(_guests(inspection)))
+    yield Section("How honest feedback is held to be", [_source(source) for source in inspection.sources])
+    if inspection.waiting:
+        yield Section("Feedback that waits", [_waiting(waiting) for waiting in inspection.waiting])
+    if inspection.ledger:
+        shown = inspection.ledger[:events_max]
         lines = [line for event in shown for line in _event(event)]
-        yield Section(f"Latest events ({len(shown)} of {len(portrait.ledger)} kept), times in UTC", lines)
+        yield Section(f"Latest events ({len(shown)} of {len(inspection.ledger)} kept), times in UTC", lines)
 
 
-def _home(portrait: Portrait) -> Iterator[str]:
-    yield f"{_number(portrait.events, 'event')} answered, the latest record of {_time(portrait.stream_time)}"
-    yield f"{_number(portrait.members, 'member')}; {portrait.size_bytes:,} bytes at rest"
+def _home(inspection: HomeInspection) -> Iterator[str]:
+    yield f"{_number(inspection.events, 'event')} answered, the latest record of {_time(inspection.stream_time)}"
+    yield f"{_number(inspection.members, 'member')}; {inspection.size_bytes:,} bytes at rest"
 
 
-def _who(person: PersonPortrait) -> str:
+def _who(person: PersonInspection) -> str:
     return person.person_id if person.here else f"{person.person_id} (left {_time(person.left_at)})"
 
 
-def _person(person: PersonPortrait, now: int) -> Iterator[str]:
+def _person(person: PersonInspection, now: int) -> Iterator[str]:
     joined = f"there since the home's event {person.first_event}"
     known = f"; known since {_time(person.known_since)}" if person.known_since is not None else "; nothing is known of them"
     enrolled = f"; {_number(person.enrolments, 'guided enrolment')}" if person.enrolments else "; never enrolled"
@@ -83,7 +93,7 @@ def _person(person: PersonPortrait, now: int) -> Iterator[str]:
     yield _calibration(person.calibration)
 
 
-def _sense(sense: Sense, now: int) -> str:
+def _sense(sense: SenseView, now: int) -> str:
     told = []
     if sense.kept and sense.oldest_at is not None and sense.newest_at is not None:
         devices = ", ".join(f"{device} {number}" for device, number in sense.kept.items())
@@ -97,7 +107,7 @@ def _sense(sense: Sense, now: int) -> str:
     return f"{'; '.join([*told, weight])} ({sense.encoder})"
 
 
-def _phone(phone: PhoneTold) -> str:
+def _phone(phone: PhoneView) -> str:
     moved = abs(phone.trust - phone.trust_at_first) >= 0.005
     change = f"at first {_share(phone.trust_at_first)}" if moved else "as when it was registered"
     return f"phone {phone.phone_id}: goes with them at {_share(phone.trust)} ({change})"
@@ -110,26 +120,26 @@ def _calibration(own: Recalibrated) -> str:
     return f"evidence counts {weights}, {own.offset:+z.2f} nats; from {_number(own.comparisons, 'comparison')} with what was said"
 
 
-def _guests(portrait: Portrait) -> Iterator[str]:
-    guests = portrait.guests
+def _guests(inspection: HomeInspection) -> Iterator[str]:
+    guests = inspection.guests
     yield f"{_share(guests.share)} of the home's events are expected to be theirs, after {_number(guests.events, 'event')}"
     if guests.phone_with_guest is not None and guests.phone_with_member is not None:
         both = f"{_share(guests.phone_with_guest)} of guests' events and at {_share(guests.phone_with_member)} of members'"
         yield f"a phone that nobody registered is heard at {both}"
-    for phone in portrait.others_phones:
+    for phone in inspection.others_phones:
         yield f"phone {phone.phone_id}: said to be nobody's"
 
 
-def _source(source: SourceTold) -> str:
+def _source(source: SourceView) -> str:
     compared = f"{_number(source.claims, 'claim')} compared with the sensors" if source.claims else "as assumed at first"
     return f"{source.source}: {_share(source.honesty)}, {compared}"
 
 
-def _waiting(waiting: WaitingTold) -> str:
+def _waiting(waiting: WaitingView) -> str:
     return f"{_claim(waiting.claim)}; given {_time(waiting.claim.given_at)} about {waiting.about}, which has not come"
 
 
-def _event(event: Event) -> Iterator[str]:
+def _event(event: EventView) -> Iterator[str]:
     who = ", ".join(f"{name} {_share(share)}" for name, share in list(event.shares.items())[:_SHOWN_MAX])
     answered = f"{event.named or 'nobody'} named, tier {event.tier} ({_TIERS[event.tier]})"
     revised = f", revised {event.revision} ×" if event.revision else ""
@@ -141,7 +151,7 @@ def _event(event: Event) -> Iterator[str]:
         yield f"    {_claim(claim)}"
 
 
-def _claim(claim: ClaimTold) -> str:
+def _claim(claim: ClaimView) -> str:
     words = {
         "confirm": f"yes, it was {claim.person_id}",
         "reject": f"no, not {claim.person_id}",

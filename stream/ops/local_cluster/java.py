@@ -86,7 +86,7 @@ def java_of_kafka(record: Recording, tell: Callable[[str], None] = lambda _: Non
         raise NotHere(_EXTRA.format("the Java")) from None
     major = int(JAVA_VERSION[0])
     with _alone():
-        folder, jars = _fetched(tell)
+        folder, jars = _fetch(tell)
         version = ".".join(map(str, JAVA_VERSION))
         key = hashlib.sha256("\n".join([version, *_OPTIONS, *map(str, jars)]).encode()).hexdigest()[:16]
         java = Java(JAVA, major, jars, folder / f"kithkin-{key}")
@@ -122,7 +122,7 @@ def _format(java: Java, folder: Path) -> None:
     shutil.move(storage / "bootstrap.checkpoint", java.kept / "bootstrap.checkpoint")
 
 
-def _fetched(tell: Callable[[str], None]) -> tuple[Path, list[Path]]:
+def _fetch(tell: Callable[[str], None]) -> tuple[Path, list[Path]]:
     """Folder and paths of the jars."""
     try:
         import jgo

@@ -77,7 +77,7 @@ class Kafka:
         Of the brokers, before our own.
     listeners
         Where and how it listens. Ports stay over a restart.
-    leash
+    parent_pipe
         As of `Server`: ends the nodes with another process than this.
     """
 
@@ -87,9 +87,9 @@ class Kafka:
         nodes: int = 1,
         settings: Mapping[str, str] = {},
         listeners: Listeners = Listeners(),
-        leash: Path | None = None,
+        parent_pipe: Path | None = None,
     ) -> None:
-        self._folder, self._count, self._settings, self._listeners, self._leash = folder, nodes, settings, listeners, leash
+        self._folder, self._count, self._settings, self._listeners, self._leash = folder, nodes, settings, listeners, parent_pipe
         self._java: Java | None = None
         self._ports: list[dict[str, int]] = []
         self._nodes: dict[int, Server] = {}
@@ -119,9 +119,9 @@ class Kafka:
         wanted = self._listeners.port
         if wanted is not None and not is_free(wanted):
             raise ClusterError(f"Kafka cannot listen on {HOST}:{wanted}: another program does. Choose another port.")
-        self._java = self._java or java_of_kafka(_recorded, tell)
+        self._java = self._java or java_of_kafka(_record, tell)
         for left in reversed(range(_ATTEMPTS_MAX)):
-            self._ports = self._chosen_ports()
+            self._ports = self._choose_ports()
             try:
                 self._run(range(self._count))
                 return self._add_users()
@@ -165,7 +165,7 @@ class Kafka:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _chosen_ports(self) -> list[dict[str, int]]:
+    def _choose_ports(self) -> list[dict[str, int]]:
         names = [*self._listeners.names, "controller"]
         ports = iter(free_ports(self._count * len(names)))
         chosen = [{name: next(ports) for name in names} for _ in range(self._count)]
@@ -184,12 +184,12 @@ class Kafka:
             self._nodes[node] = Server(command, folder / "kafka.log", self._leash)
         ended = False
 
-        def settled() -> bool:
+        def is_settled() -> bool:
             nonlocal ended
             ended = not all(self._nodes[node].running for node in nodes)
             return ended or self._answers()
 
-        if not until(settled, _START_S) or ended:
+        if not until(is_settled, _START_S) or ended:
             said = "\n".join(self._nodes[node].last_words for node in nodes)
             raise ClusterError(f"Kafka {'ended' if ended else f'did not answer within {_START_S:.0f} s'}. It said:\n{said}")
 
@@ -299,7 +299,7 @@ def _format(data: Path, node: int, java: Java) -> None:
     )
 
 
-def _recorded(java: Java) -> None:
+def _record(java: Java) -> None:
     """Start a broker and end it, for Java to note what a start takes."""
     with tempfile.TemporaryDirectory() as folder:
         kafka = Kafka(Path(folder))

@@ -14,7 +14,7 @@ from typing import Final
 
 from stream.contract.settings import Wiring, load_wiring
 
-from ..topics import administration, create, found
+from ..topics import administration, create, find_topics
 from .kafka import Kafka, Listeners
 from .place import Place
 from .processes import NotHere, Server
@@ -83,7 +83,7 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     place = Place(wish.folder)
     kafka_port, redis_port = wish.ports
     with ExitStack() as ends:
-        ends.enter_context(place.held())
+        ends.enter_context(place.hold())
         tell("Starting Redis")
         redis = ends.enter_context(Redis(place.folder / "redis", port=redis_port))
         tell("Starting Kafka")
@@ -91,7 +91,7 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
         kafka.start(tell)
         ends.callback(kafka.stop)
         tell("Making the topics")
-        wiring = _wired(place, kafka, redis)
+        wiring = _write_wiring(place, kafka, redis)
         partitions = _with_topics(wiring, wish.partitions)
         tell("Starting the worker")
         worker = Server(_worker(place, wiring, wish), place.folder / "worker.log")
@@ -100,7 +100,7 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
         tell("Ending")
 
 
-def _wired(place: Place, kafka: Kafka, redis: Redis) -> Wiring:
+def _write_wiring(place: Place, kafka: Kafka, redis: Redis) -> Wiring:
     """Write the wiring for the commands that look, and read it as they do."""
     addresses = {"broker": f"confluent://{kafka.bootstrap}", "store": redis.url}
     lines = [f'{name} = "{address}"\n' for name, address in addresses.items()]
@@ -111,7 +111,7 @@ def _wired(place: Place, kafka: Kafka, redis: Redis) -> Wiring:
 def _with_topics(wiring: Wiring, wanted: int | None) -> int:
     """Make the topics that are missing; the number of their partitions."""
     with administration(wiring) as admin:
-        there = found(wiring, admin)
+        there = find_topics(wiring, admin)
     partitions = wanted or max((topic.partitions for topic in there.values()), default=PARTITIONS)
     create(wiring, partitions)
     return partitions

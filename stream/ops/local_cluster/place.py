@@ -39,10 +39,10 @@ class Place:
         if not self._lock.is_file() or not self.wiring_file.is_file():
             return False
         with self._lock.open() as lock:
-            return not _locked(lock)
+            return not _is_locked(lock)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Be the cluster of this folder. Raises ClusterError when another is, or the folder cannot be made."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -50,12 +50,12 @@ class Place:
         except OSError as error:
             raise ClusterError(f"{self.folder} cannot hold a cluster's data: {error.strerror}") from None
         with lock:
-            if not until(lambda: _locked(lock), _PATIENCE_S):
-                raise ClusterError(self._taken())
+            if not until(lambda: _is_locked(lock), _PATIENCE_S):
+                raise ClusterError(self._who_holds())
             self.wiring_file.unlink(missing_ok=True)
             yield
 
-    def _taken(self) -> str:
+    def _who_holds(self) -> str:
         told = self.wiring_file.read_text() if self.wiring_file.is_file() else "It is starting."
         addresses = " and ".join(line.split('"')[1] for line in told.splitlines() if '"' in line)
         return (
@@ -64,7 +64,7 @@ class Place:
         )
 
 
-def _locked(lock: IO[str]) -> bool:
+def _is_locked(lock: IO[str]) -> bool:
     """Whether the lock could be had; then this process has it until the file is closed."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""A server as a child process on a leash, and free ports for it.
+"""A server as a child process on a pipe, and free ports for it.
 
 Law: a server ends when its owner does, also by SIGKILL; and Ctrl-C reaches the owner alone, who ends its servers in order.
 
-The leash is a pipe that only the owner holds open. Beside the server, in its process group, waits a shell that reads from it:
+It is a pipe that only the owner holds open. Beside the server, in its process group, waits a shell that reads from it:
 a line says that all is done; the end of file says that the owner is gone, and it kills the whole group. (The kernel's own
 "signal at the parent's death" is of Linux alone, and fires when the *thread* ends that started the server.)
 """
@@ -21,7 +21,7 @@ from typing import Final
 __all__ = ["HOST", "ClusterError", "NotHere", "Server", "free_ports", "is_free", "until"]
 
 HOST: Final = "127.0.0.1"
-_LEASH: Final = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -s KILL -- -$$; } & exec "$@" 3<&-'
+_WATCH_PARENT: Final = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -s KILL -- -$$; } & exec "$@" 3<&-'
 _PORTS: Final = range(15_000, 32_000)  # below those that systems give to outgoing connections, which come and go
 _SHOWN_LINES: Final = 8
 _NOISE: Final = ("\tat ", "\t... ", "WARNING: ")  # stack frames, and what the Java says of its own future
@@ -37,7 +37,7 @@ class NotHere(ClusterError):
 
 
 class Server:
-    """One running process. Made, it runs; it belongs to whoever made it.
+    """One running process. BatchResult, it runs; it belongs to whoever made it.
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ class Server:
         Program and arguments.
     log
         File that what it says is added to.
-    leash
+    parent_pipe
         A named pipe to be bound to instead, so that the process ends with whoever holds that open, not with its maker.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, leash: Path | None = None) -> None:
+    def __init__(self, command: Sequence[str], log: Path, parent_pipe: Path | None = None) -> None:
         self._log = log
-        with log.open("ab") as said, (leash.open("rb") if leash else open(os.devnull, "rb")) as bound:
+        with log.open("ab") as said, (parent_pipe.open("rb") if parent_pipe else open(os.devnull, "rb")) as bound:
             self._began_at = said.tell()
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _LEASH, "leash", *command],
-                stdin=bound if leash else subprocess.PIPE,
+                ["/bin/sh", "-c", _WATCH_PARENT, "parent-pipe", *command],
+                stdin=bound if parent_pipe else subprocess.PIPE,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 process_group=0,
@@ -113,14 +113,14 @@ class Server:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Tell the leash that the process has ended, before its number can become another's."""
-        leash = self._process.stdin
-        if leash is not None and not leash.closed:
+        """Tell the shell beside it that the process has ended, before its number can become another's."""
+        parent_pipe = self._process.stdin
+        if parent_pipe is not None and not parent_pipe.closed:
             with suppress(BrokenPipeError):
-                leash.write(b"\n")
-                leash.flush()
+                parent_pipe.write(b"\n")
+                parent_pipe.flush()
             with suppress(BrokenPipeError):
-                leash.close()
+                parent_pipe.close()
 
 
 def free_ports(count: int) -> list[int]:

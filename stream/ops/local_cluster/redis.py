@@ -37,14 +37,14 @@ class Redis:
         Of the server, before our own, such as {"appendfsync": "always"}; several values are separated by blanks.
     port
         None: a free one, which stays over a restart.
-    leash
+    parent_pipe
         As of `Server`: ends it with another process than this.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, str] = {}, port: int | None = None, leash: Path | None = None
+        self, folder: Path, settings: Mapping[str, str] = {}, port: int | None = None, parent_pipe: Path | None = None
     ) -> None:
-        self._folder, self._settings, self._wanted, self._leash = folder, settings, port, leash
+        self._folder, self._settings, self._wanted, self._leash = folder, settings, port, parent_pipe
         self._server: Server | None = None
         self.port = port or 0
 

@@ -19,7 +19,7 @@ from stream.contract.records import Alert, Command, Output, Record, Signal, dead
 from stream.fleet.state import Fleet, decode_fleet, encode_fleet
 from stream.fleet.step import advance, grace_ms, obey, take
 
-__all__ = ["ALERTS", "COMMANDS", "SIGNALS", "Desk", "Sounding", "Tide", "encoded"]
+__all__ = ["ALERTS", "COMMANDS", "SIGNALS", "EventTimeWatermark", "FleetProcessor", "PartitionProgress", "encode_alert"]
 
 SIGNALS: Final = "drift-signals"
 COMMANDS: Final = "drift-commands"
@@ -29,17 +29,17 @@ _LOG = logging.getLogger(__name__)
 _PLACE: Final = 0  # the store's partition: there is one fleet
 _NAME: Final = "fleet"
 _SAVES: Final = "saves"  # counted among the offsets, since decisions come of time as well
-_SILENT_S: Final = 2.0  # what the client has fetched reaches the desk sooner than that
+_SILENT_S: Final = 2.0  # what the client has fetched reaches the processor sooner than that
 
 Announce = Callable[[Sequence[Encoded]], None]
 
 
-def encoded(alert: Alert) -> Encoded:
+def encode_alert(alert: Alert) -> Encoded:
     """A revision of an alert as it is published."""
     return encode_output(Output(ALERTS, alert.alert_id, alert), 0, alert.updated_at)
 
 
-class Desk:
+class FleetProcessor:
     """Holds the fleet, and keeps the order of effects: decide, save, say.
 
     Parameters
@@ -96,7 +96,7 @@ class Desk:
         self._changed = self._changed or self.fleet.decided_at != before
 
     def settle(self) -> None:
-        """Save what changed, then say what was decided. Raises Fenced, StoreError or BrokerError: then this desk has ended."""
+        """Save what changed, then say what was decided. Raises Fenced, StoreError or BrokerError: then this one has ended."""
         if self._changed:
             to = self._offsets | {_SAVES: self._saved.get(_SAVES, 0) + 1}
             state = msgspec.msgpack.encode((encode_fleet(self.fleet), self._unsaid))
@@ -111,7 +111,7 @@ class Desk:
         return {case.alert.alert_id: case.alert for case in self.fleet.cases.values()}
 
     def _say(self, alerts: Sequence[Alert]) -> None:
-        self._unsaid += map(encoded, alerts)
+        self._unsaid += map(encode_alert, alerts)
 
     def _refuse(self, record: Record, error: ValidationError) -> None:
         first: Any = error.errors(include_url=False, include_context=False)[0]
@@ -121,8 +121,8 @@ class Desk:
         self._unsaid.append(encode_output(dead_letter(record, "field", detail), record.partition, record.timestamp))
 
 
-class Sounding(NamedTuple):
-    """How a turn found the partitions of signals: what the client fetched, what there is, what the desk took (next offsets)."""
+class PartitionProgress(NamedTuple):
+    """How a turn found the partitions of signals: what the client fetched, what there is, what was taken (next offsets)."""
 
     fetched: Mapping[int, int]
     ends: Mapping[int, int]
@@ -134,11 +134,11 @@ class Sounding(NamedTuple):
         return sum(max(0, end - self.fetched[partition]) for partition, end in self.ends.items())
 
 
-class Tide:
+class EventTimeWatermark:
     """Up to which event time all signals are known, over partitions that are not read at the same pace.
 
-    Of a partition that was fetched to its end, all that lay there then has reached the desk when something did that was fetched
-    later, for records come in the order in which they are fetched; or when nothing came for a while. A partition of which that
+    Of a partition that was fetched to its end, all that lay there then has been taken when something was that was fetched later,
+    for records come in the order in which they are fetched; or when nothing came for a while. A partition of which that
     cannot be said holds up the others at its newest signal. While nothing comes from any, event time goes on at the pace of the
     clock, so that alerts can expire.
     """
@@ -146,30 +146,30 @@ class Tide:
     def __init__(self, now_s: float) -> None:
         self._newest: dict[int, int] = {}
         self._came_s = now_s
-        self._before: Sounding | None = None
+        self._before: PartitionProgress | None = None
         self._known_then = 0
 
-    def came(self, now_s: float) -> None:
+    def note_arrival(self, now_s: float) -> None:
         """Something came, be it news or not."""
         self._came_s = now_s
 
-    def saw(self, signal: Signal, partition: int) -> None:
+    def note_signal(self, signal: Signal, partition: int) -> None:
         """A signal that is news."""
         self._newest[partition] = max(self._newest.get(partition, 0), signal.observed_at)
 
-    def reached(self, sounding: Sounding, stream_time: int, now_s: float) -> int:
+    def advance(self, progress: PartitionProgress, stream_time: int, now_s: float) -> int:
         """In ms; 0: nothing is known yet. To be asked once a turn, after its signals."""
-        before, self._before = self._before, sounding
+        before, self._before = self._before, progress
         known, self._known_then = self._known_then, stream_time
         if before is None or not before.fetched:
             return 0
         silent_s = now_s - self._came_s
-        later = any(offset > before.fetched.get(partition, offset) for partition, offset in sounding.taken.items())
+        later = any(offset > before.fetched.get(partition, offset) for partition, offset in progress.taken.items())
         passed = later or silent_s >= _SILENT_S
         held = [
             self._newest.get(partition, 0)
             for partition, fetched in before.fetched.items()
-            if fetched < before.ends[partition] or not (passed or sounding.taken[partition] >= fetched)
+            if fetched < before.ends[partition] or not (passed or progress.taken[partition] >= fetched)
         ]
         if held or silent_s < _SILENT_S:
             return min([known, *held])

@@ -22,7 +22,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from stream.brokers.kafka.groups import committed, onlooker
+from stream.brokers.kafka.groups import committed_offsets, onlooker
 from stream.brokers.kafka.producer import Announcer
 from stream.brokers.kafka.security import kafka_python_security
 from stream.brokers.kafka.topics import Names, address, partitions_of, records_of
@@ -34,18 +34,18 @@ from stream.contract.settings import Wiring, store_of
 from stream.stores import open_store
 
 from ..supervision.exit_codes import exit_code_of
-from ..supervision.supervisor import leash_of_this_process
-from ..supervision.watchdog import Heart, Watchdog, stopped_by_signals
+from ..supervision.supervisor import parent_pipe_of_this_process
+from ..supervision.watchdog import Liveness, Watchdog, stopping_on_signals
 from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
-from .processor import COMMANDS, SIGNALS, Desk, Sounding, Tide
+from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
 
-__all__ = ["Shift", "fleet", "read_again"]
+__all__ = ["FleetService", "fleet", "read_again"]
 
 _LOG = logging.getLogger(__name__)
 _TURN_S: Final = 0.25
 _ACKNOWLEDGED_AFTER_S: Final = 5.0  # a Redis that writes to its disk every second has it there by then
-_WAITING_MAX: Final = 2_000  # records between Faust and the desk
+_WAITING_MAX: Final = 2_000  # records between Faust and the processor
 _AT_ONCE: Final = 500
 _WAIT_S: Final = 0.2
 _SICK_S: Final = 60.0  # without a turn
@@ -56,22 +56,22 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     log_to(sys.stderr, "fleet", log_level)
     try:
         with ExitStack() as ends:
-            heart, leash = Heart(), leash_of_this_process()
-            Watchdog(heart, wiring.stall_s, leash).start(ends.enter_context(stopped_by_signals(heart)))
+            liveness, parent = Liveness(), parent_pipe_of_this_process()
+            Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(liveness)))
             own = wiring.model_copy(update={"group": f"{wiring.prefix}{wiring.group}-fleet"})
             announcer = ends.enter_context(closing(Announcer(wiring, f"{wiring.group}-fleet")))
             store = ends.enter_context(closing(open_store(store_of(own), own)))
-            desk = Desk(store, announcer, policy.alerting)
-            read_again(own, desk)
+            processor = FleetProcessor(store, announcer, policy.alerting)
+            read_again(own, processor)
             with tempfile.TemporaryDirectory() as folder:  # where Faust would keep tables
-                asyncio.run(Shift(own, desk, heart).serve(Path(folder)))
+                asyncio.run(FleetService(own, processor, liveness).serve(Path(folder)))
     except (Exception, KeyboardInterrupt) as error:
         return exit_code_of(error, _LOG)
     _LOG.info("stopped as asked")
     return 0
 
 
-def read_again(wiring: Wiring, desk: Desk) -> None:
+def read_again(wiring: Wiring, processor: FleetProcessor) -> None:
     """Take what the group has acknowledged and the state does not have, because the store lost its latest writes.
 
     Raises
@@ -82,18 +82,18 @@ def read_again(wiring: Wiring, desk: Desk) -> None:
         The brokers do not answer.
     """
     names = Names(wiring.prefix)
-    with onlooker(wiring, "read_uncommitted") as client, _explained():
+    with onlooker(wiring, "read_uncommitted") as client, _explaining():
         from confluent_kafka import TopicPartition
 
-        stands_at = committed(client, partitions_of(client, wiring, [SIGNALS, COMMANDS]), wiring.kafka.retries_s)
-        saved = {place: desk.next_offset(names.ours(place[0]), place[1]) for place in stands_at}
+        stands_at = committed_offsets(client, partitions_of(client, wiring, [SIGNALS, COMMANDS]), wiring.kafka.retries_s)
+        saved = {place: processor.next_offset(names.ours(place[0]), place[1]) for place in stands_at}
         behind = {place: offset for place, offset in stands_at.items() if offset > saved[place]}
         client.assign([TopicPartition(*place, saved[place]) for place in behind])
         until_s = time.monotonic() + wiring.kafka.retries_s
         while behind and time.monotonic() < until_s:
             messages = client.consume(_AT_ONCE, _WAIT_S)
             for record in records_of([message for message in messages if not message.error()], names):
-                desk.take(record)
+                processor.take(record)
                 if record.offset + 1 >= behind.get((names.wire(record.topic), record.partition), math.inf):
                     del behind[names.wire(record.topic), record.partition]
     for (wire, partition), offset in behind.items():
@@ -104,7 +104,7 @@ def read_again(wiring: Wiring, desk: Desk) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explaining() -> Iterator[None]:
     from confluent_kafka import KafkaException
 
     try:
@@ -113,12 +113,12 @@ def _explained() -> Iterator[None]:
         raise BrokerError(f"looking where the fleet's group stands: {error.args[0].str()}") from error
 
 
-class Shift:
+class FleetService:
     """One run of the app: what Faust hands over, and the turns that work it off."""
 
-    def __init__(self, wiring: Wiring, desk: Desk, heart: Heart) -> None:
-        self._wiring, self._desk, self._heart = wiring, desk, heart
-        self._names, self._tide = Names(wiring.prefix), Tide(time.monotonic())
+    def __init__(self, wiring: Wiring, processor: FleetProcessor, liveness: Liveness) -> None:
+        self._wiring, self._processor, self._liveness = wiring, processor, liveness
+        self._names, self._watermark = Names(wiring.prefix), EventTimeWatermark(time.monotonic())
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(_WAITING_MAX)
         self._saved: deque[tuple[float, list[Any]]] = deque()  # when, and events that are not acknowledged yet
         self._turned_s = time.monotonic()
@@ -126,7 +126,7 @@ class Shift:
         self.app: Any = None
 
     async def serve(self, folder: Path) -> None:
-        """Work until the heart is asked to stop. Raises what a turn raised."""
+        """Work until asked to stop. Raises what a turn raised."""
         self.app = _app(self._wiring, folder)
         for topic in (SIGNALS, COMMANDS):
             channel = self.app.topic(self._names.wire(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
@@ -135,7 +135,7 @@ class Shift:
             self._show()
         await self.app.start()
         try:
-            while not self._heart.stopping:
+            while not self._liveness.stopping:
                 if self.app.crashed:
                     raise BrokerError(f"Faust gave up: {self.app.crash_reason!r}")
                 await self._turn()
@@ -152,29 +152,29 @@ class Shift:
         events = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
         now_s = time.monotonic()
         for event in events:
-            self._tide.came(now_s)
-            signal = self._desk.take(self._record(event.message))
+            self._watermark.note_arrival(now_s)
+            signal = self._processor.take(self._record(event.message))
             if signal is not None:
-                self._tide.saw(signal, event.message.partition)
-        sounding = await self._sounded()
-        self._lag = sounding.lag
-        self._desk.decide(self._tide.reached(sounding, self._desk.fleet.stream_time, now_s))
-        await asyncio.to_thread(self._desk.settle)
+                self._watermark.note_signal(signal, event.message.partition)
+        progress = await self._progress()
+        self._lag = progress.lag
+        self._processor.decide(self._watermark.advance(progress, self._processor.fleet.stream_time, now_s))
+        await asyncio.to_thread(self._processor.settle)
         self._saved.append((now_s, events))
         while self._saved and self._saved[0][0] <= now_s - _ACKNOWLEDGED_AFTER_S:
             for event in self._saved.popleft()[1]:
                 event.ack()
         self._turned_s = now_s
-        self._heart.turns += 1
+        self._liveness.turns += 1
 
-    async def _sounded(self) -> Sounding:
+    async def _progress(self) -> PartitionProgress:
         consumer, wire = self.app.consumer, self._names.wire(SIGNALS)
         places = [place for place in consumer.assignment() if place.topic == wire]
         ends = await consumer.highwaters(*places) if places else {}
-        return Sounding(
+        return PartitionProgress(
             {place.partition: await consumer.position(place) or 0 for place in places},
             {place.partition: ends[place] for place in places},
-            {place.partition: self._desk.next_offset(SIGNALS, place.partition) for place in places},
+            {place.partition: self._processor.next_offset(SIGNALS, place.partition) for place in places},
         )
 
     def _record(self, message: Any) -> Record:
@@ -183,15 +183,15 @@ class Shift:
 
     def _show(self) -> None:
         """The web views."""
-        desk, registry = self._desk, exposition(self._samples, FLEET_METRICS)
+        processor, registry = self._processor, exposition(self._samples, FLEET_METRICS)
 
         @self.app.page("/alerts")  # type: ignore[untyped-decorator]
         async def alerts(view: Any, request: Any) -> Any:
-            return view.json([alert.model_dump() for alert in desk.alerts.values()])
+            return view.json([alert.model_dump() for alert in processor.alerts.values()])
 
         @self.app.page("/alerts/{alert_id}")  # type: ignore[untyped-decorator]
         async def alert(view: Any, request: Any, alert_id: str) -> Any:
-            found = desk.alerts.get(alert_id)
+            found = processor.alerts.get(alert_id)
             if found is None:
                 return view.json({"error": f"no alert {alert_id} stands, or stood not long ago"}, status=404)
             return view.json(found.model_dump())
@@ -209,7 +209,7 @@ class Shift:
             return view.bytes(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _samples(self) -> Iterator[Sample]:
-        fleet = self._desk.fleet
+        fleet = self._processor.fleet
         for what in ("taken", "duplicate", "late", "unreadable"):
             yield Sample("kithkin_fleet_signals", fleet.counts.get(what, 0), (what,))
         yield Sample("kithkin_fleet_decisions", fleet.counts.get("decision", 0))

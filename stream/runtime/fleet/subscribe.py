@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from stream.brokers.kafka.security import kafka_python_security
-from stream.brokers.kafka.topics import Names, address, installed
+from stream.brokers.kafka.topics import Names, address, require_client
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
 from stream.contract.records import Alert
@@ -91,7 +91,7 @@ def subscribe(
     BrokerError
         The brokers do not answer, or refuse.
     """
-    with installed():
+    with require_client():
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
     name, latest = Names(wiring.prefix).wire(TOPIC), OrderedDict(seen)
@@ -140,13 +140,13 @@ def _records(consumer: Any, name: str, group: str | None, stop: Callable[[], boo
     else:
         consumer.subscribe([name])
     ends = consumer.end_offsets(places) if stop is None else {}
-    while not stop() if stop else not _ended(consumer, ends):
+    while not stop() if stop else not _is_at_end(consumer, ends):
         for place, records in consumer.poll(timeout_ms=_WAIT_MS, max_records=_AT_ONCE).items():
             for record in records:
                 yield place, record
 
 
-def _ended(consumer: Any, ends: Mapping[Any, int]) -> bool:
+def _is_at_end(consumer: Any, ends: Mapping[Any, int]) -> bool:
     """Whether all was read that lay there at first; of a group, others may read the rest."""
     assigned = consumer.assignment()
     return bool(assigned) and all(consumer.position(place) >= ends[place] for place in assigned)

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 
-__all__ = ["DeliveryError", "Patience", "Webhook", "cloud_event"]
+__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event"]
 
 _PASSING: Final = frozenset({408, 425, 429})  # and everything from 500 on
 
@@ -29,7 +29,7 @@ class DeliveryError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to try: pauses double from the first to the longest, each shortened at random by up to half."""
 
     attempts: int = 8
@@ -68,7 +68,7 @@ class Webhook:
         http:// or https://.
     source
         Of the CloudEvents: who speaks.
-    patience
+    policy
         How often, and how long to wait in between.
     sleep
         Waits, in seconds.
@@ -80,31 +80,31 @@ class Webhook:
     """
 
     def __init__(
-        self, url: str, source: str, patience: Patience = Patience(), sleep: Callable[[float], None] = time.sleep
+        self, url: str, source: str, policy: RetryPolicy = RetryPolicy(), sleep: Callable[[float], None] = time.sleep
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts")
         self._url, self._name = url, f"{parts.scheme}://{parts.hostname}{parts.path}"
-        self._source, self._patience, self._sleep = source, patience, sleep
+        self._source, self._policy, self._sleep = source, policy, sleep
 
     def post(self, alert: Alert) -> None:
         """Have the receiver take a state of an alert. Raises DeliveryError when it does not, after all attempts."""
         body = json.dumps(cloud_event(alert, self._source)).encode()
-        for attempt in range(1, self._patience.attempts + 1):
+        for attempt in range(1, self._policy.attempts + 1):
             why, passes = self._attempt(body)
             if why is None:
                 return
-            if not passes or attempt == self._patience.attempts:
+            if not passes or attempt == self._policy.attempts:
                 tried = f"after {attempt} attempts" if attempt > 1 else "at once"
                 raise DeliveryError(f"{self._name} did not take {alert.alert_id}/{alert.revision} ({tried}): {why}")
-            self._sleep(self._patience.pause_after(attempt))
+            self._sleep(self._policy.pause_after(attempt))
 
     def _attempt(self, body: bytes) -> tuple[str | None, bool]:
         """Why it was not taken (None: it was), and whether that may pass."""
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": "kithkin"}
         try:
-            with urlopen(Request(self._url, body, headers, method="POST"), timeout=self._patience.timeout_s):
+            with urlopen(Request(self._url, body, headers, method="POST"), timeout=self._policy.timeout_s):
                 return None, False
         except HTTPError as error:
             with error:

@@ -5,7 +5,7 @@ again after a pause that doubles with each failure, up to half a minute, until a
 is awaited for as long as that is away; one that otherwise fails so many times without any progress is given up, and with it the
 whole.
 
-Between the two runs a leash: a socket, which is the worker's standard input. Its end of file tells the worker that the
+Between the two runs a pipe: a socket, which is the worker's standard input. Its end of file tells the worker that the
 supervisor is gone, even if by SIGKILL. A byte on it tells the supervisor that the worker had a second of progress.
 """
 
@@ -27,7 +27,7 @@ from typing import Final
 
 __all__ = [
     "EXIT_BEYOND_REPAIR", "EXIT_FAILED", "EXIT_FENCED", "EXIT_OPERATOR", "EXIT_SERVER_AWAY", "EXIT_STALLED",
-    "Leash", "Patience", "Supervisor", "leash_of_this_process",
+    "ParentPipe", "RestartPolicy", "Supervisor", "parent_pipe_of_this_process",
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
@@ -39,12 +39,12 @@ EXIT_FENCED: Final = 4  # the group gave its partitions to others, because it wa
 EXIT_BEYOND_REPAIR: Final = 5  # somebody must look: too many dead letters, or states that no journal can bring up
 EXIT_SERVER_AWAY: Final = 6  # Kafka or Redis does not answer, or does not do as asked
 _REASONS: Final = {EXIT_FAILED: "failed", EXIT_FENCED: "fenced", EXIT_SERVER_AWAY: "server away", EXIT_STALLED: "stalled"}
-_RESTARTS: Final = "KITHKIN_RESTARTS"  # tells a worker that it is on a leash, and how often it was started again, by reason
-_TURN_S: Final = 0.1
+_RESTARTS: Final = "KITHKIN_RESTARTS"  # tells a worker that it has a supervisor, and how often it was started again, by reason
+_LOOK_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How a supervisor bears failures."""
 
     pause_s_min: float = 0.5
@@ -61,13 +61,13 @@ class Supervisor:
     ----------
     commands
         Program and arguments of each worker.
-    patience
+    policy
         When to start again, and when to give up.
     """
 
-    def __init__(self, commands: Sequence[Sequence[str]], patience: Patience = Patience()) -> None:
-        self._charges = [_Charge(command, patience) for command in commands]
-        self._patience = patience
+    def __init__(self, commands: Sequence[Sequence[str]], policy: RestartPolicy = RestartPolicy()) -> None:
+        self._children = [_ChildProcess(command, policy) for command in commands]
+        self._policy = policy
         self._asked = False
 
     def run(self) -> int:
@@ -82,8 +82,8 @@ class Supervisor:
         try:
             given_up = None
             while not self._asked and given_up is None:
-                select.select([charge.leash for charge in self._charges if charge.leash], [], [], _TURN_S)
-                given_up = next((code for charge in self._charges if (code := charge.turn()) is not None), None)
+                select.select([child.pipe for child in self._children if child.pipe], [], [], _LOOK_EVERY_S)
+                given_up = next((code for child in self._children if (code := child.look_after()) is not None), None)
             orderly = self._stop()
         finally:
             for number, handler in before.items():
@@ -95,27 +95,27 @@ class Supervisor:
 
     def _stop(self) -> bool:
         """End all within the time there is; whether none had to be killed."""
-        deadline_s = time.monotonic() + self._patience.stop_s
-        for charge in self._charges:
-            charge.ask_to_stop()
-        orderly = [charge.stopped(deadline_s) for charge in self._charges]  # of each, also after the first that was not
+        deadline_s = time.monotonic() + self._policy.stop_s
+        for child in self._children:
+            child.ask_to_stop()
+        orderly = [child.await_stop(deadline_s) for child in self._children]  # of each, also after the first that was not
         return all(orderly)
 
 
-class _Charge:
+class _ChildProcess:
     """One worker under care: its process, or the pause before the next."""
 
-    def __init__(self, command: Sequence[str], patience: Patience) -> None:
-        self._command, self._patience = command, patience
+    def __init__(self, command: Sequence[str], policy: RestartPolicy) -> None:
+        self._command, self._policy = command, policy
         self._process: subprocess.Popen[bytes] | None = None
-        self.leash: socket.socket | None = None
+        self.pipe: socket.socket | None = None
         self._start_at_s = 0.0
         self._progress_s = 0  # of this process's life
         self._failures = 0  # since there was a minute of progress
         self._fruitless = 0  # starts in a row without any progress
         self._restarts: Counter[str] = Counter()
 
-    def turn(self) -> int | None:
+    def look_after(self) -> int | None:
         """See how it is, and start it when it is time to; the exit code when it is given up."""
         if self._process is None:
             if time.monotonic() >= self._start_at_s:
@@ -123,14 +123,14 @@ class _Charge:
             return None
         code = self._process.poll()
         self._listen()
-        return None if code is None else self._ended(code)
+        return None if code is None else self._handle_end(code)
 
     def ask_to_stop(self) -> None:
         """SIGTERM: finish what is in hand."""
         if self._process is not None:
             self._process.terminate()
 
-    def stopped(self, deadline_s: float) -> bool:
+    def await_stop(self, deadline_s: float) -> bool:
         """Wait for its end, or kill it after the deadline; whether it ended in order."""
         if self._process is None:
             return True
@@ -142,11 +142,11 @@ class _Charge:
             self._process.wait()
             return False
         finally:
-            self._let_go()
+            self._release()
 
     def _start(self) -> None:
-        self.leash, end_of_worker = socket.socketpair()
-        self.leash.setblocking(False)
+        self.pipe, end_of_worker = socket.socketpair()
+        self.pipe.setblocking(False)
         with end_of_worker:
             environment = {**os.environ, _RESTARTS: json.dumps(self._restarts)}
             self._process = subprocess.Popen(self._command, stdin=end_of_worker.fileno(), env=environment)
@@ -154,28 +154,28 @@ class _Charge:
 
     def _listen(self) -> None:
         """Count the seconds of progress it tells of."""
-        if self.leash is not None:
+        if self.pipe is not None:
             with suppress(BlockingIOError, ConnectionResetError):
-                self._progress_s += len(self.leash.recv(4096))
+                self._progress_s += len(self.pipe.recv(4096))
 
-    def _let_go(self) -> None:
-        if self.leash is not None:
-            self.leash.close()
-        self.leash = self._process = None
+    def _release(self) -> None:
+        if self.pipe is not None:
+            self.pipe.close()
+        self.pipe = self._process = None
 
-    def _ended(self, code: int) -> int | None:
-        self._let_go()
+    def _handle_end(self, code: int) -> int | None:
+        self._release()
         if code in (EXIT_OPERATOR, EXIT_BEYOND_REPAIR):  # it has said why, and would say it again
             return EXIT_OPERATOR if code == EXIT_OPERATOR else EXIT_FAILED
         if self._progress_s:
             self._fruitless = 0
         elif code != EXIT_SERVER_AWAY:
             self._fruitless += 1
-        if self._fruitless >= self._patience.starts_max:
+        if self._fruitless >= self._policy.starts_max:
             _LOG.critical("a worker failed %d times in a row without any progress: it is given up", self._fruitless)
             return EXIT_FAILED
-        self._failures = 1 if self._progress_s >= self._patience.progress_s else self._failures + 1
-        longest_s = min(self._patience.pause_s_max, self._patience.pause_s_min * 2.0 ** min(self._failures - 1, 20))
+        self._failures = 1 if self._progress_s >= self._policy.progress_s else self._failures + 1
+        longest_s = min(self._policy.pause_s_max, self._policy.pause_s_min * 2.0 ** min(self._failures - 1, 20))
         pause_s = longest_s * random.uniform(0.5, 1.0)  # so that those who failed together do not come back together
         reason = "killed" if code < 0 else _REASONS.get(code, "failed")
         self._restarts[reason] += 1
@@ -184,7 +184,7 @@ class _Charge:
         return None
 
 
-class Leash:
+class ParentPipe:
     """The worker's end.
 
     Parameters
@@ -209,7 +209,7 @@ class Leash:
             self._end.send(b".")
 
 
-def leash_of_this_process() -> Leash | None:
-    """The leash that a supervisor gave to this process; None: it runs by itself. To be asked once."""
+def parent_pipe_of_this_process() -> ParentPipe | None:
+    """The pipe that a supervisor gave to this process; None: it runs by itself. To be asked once."""
     restarts = os.environ.pop(_RESTARTS, None)
-    return None if restarts is None else Leash(socket.socket(fileno=os.dup(0)), json.loads(restarts))
+    return None if restarts is None else ParentPipe(socket.socket(fileno=os.dup(0)), json.loads(restarts))

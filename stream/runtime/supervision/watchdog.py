@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from .supervisor import EXIT_FAILED, EXIT_STALLED, Leash
+from .supervisor import EXIT_FAILED, EXIT_STALLED, ParentPipe
 
-__all__ = ["Heart", "Watchdog", "stopped_by_signals"]
+__all__ = ["Liveness", "Watchdog", "stopping_on_signals"]
 
 _LOG = logging.getLogger(__name__)
 _TICK_S: Final = 1.0
@@ -29,7 +29,7 @@ _STOP_S: Final = 7.0  # from being asked to stop to the end: less than superviso
 
 
 @dataclass(slots=True)
-class Heart:
+class Liveness:
     """What the worker's thread notes between batches, and the watchdog of it."""
 
     turns: int = 0  # of the loop, with or without records
@@ -40,55 +40,57 @@ class Heart:
 
 
 class Watchdog:
-    """Looks at a heart once a second.
+    """Looks at a worker's liveness once a second.
 
     Parameters
     ----------
-    heart
+    liveness
         Of the worker.
     stall_s
         Longest time without progress.
-    leash
-        To the supervisor, if there is one.
+    parent
+        The pipe to the supervisor, if there is one.
     end
         Ends the process with this exit code, now and without any cleaning up.
     """
 
-    def __init__(self, heart: Heart, stall_s: float, leash: Leash | None, end: Callable[[int], object] = os._exit) -> None:
-        self._heart, self._stall_s, self._leash, self._end = heart, stall_s, leash, end
+    def __init__(
+        self, liveness: Liveness, stall_s: float, parent: ParentPipe | None, end: Callable[[int], object] = os._exit
+    ) -> None:
+        self._liveness, self._stall_s, self._parent, self._end = liveness, stall_s, parent, end
         self._seen = (0, 0)
         self._stopping_s = 0.0
 
-    def start(self, bell: socket.socket) -> None:
-        """Watch from a thread of its own until the process ends; a signal to stop rings the bell."""
-        threading.Thread(target=self._watch, args=(bell,), name="watchdog", daemon=True).start()
+    def start(self, wake_up: socket.socket) -> None:
+        """Watch from a thread of its own until the process ends; a signal to stop makes `wake_up` readable."""
+        threading.Thread(target=self._watch, args=(wake_up,), name="watchdog", daemon=True).start()
 
     def tick(self, passed_s: float) -> None:
         """So much time has passed: note progress, or end the process."""
-        heart, (turns, done) = self._heart, self._seen
-        self._seen = heart.turns, heart.done
-        if heart.done > done or (heart.turns > turns and not heart.lag):
-            heart.still_s = 0.0
-            if self._leash is not None:
-                self._leash.tell_progress()
+        liveness, (turns, done) = self._liveness, self._seen
+        self._seen = liveness.turns, liveness.done
+        if liveness.done > done or (liveness.turns > turns and not liveness.lag):
+            liveness.still_s = 0.0
+            if self._parent is not None:
+                self._parent.tell_progress()
         else:
-            heart.still_s += passed_s
-        self._stopping_s += passed_s if heart.stopping else 0.0
+            liveness.still_s += passed_s
+        self._stopping_s += passed_s if liveness.stopping else 0.0
         if self._stopping_s >= _STOP_S:
             self._end_now(EXIT_FAILED, f"asked to stop {self._stopping_s:.0f} s ago and still at work: it ends as it is")
-        elif heart.still_s >= self._stall_s:
-            waiting = f"{heart.lag} records waited" if heart.lag else "a turn did not end"
-            self._end_now(EXIT_STALLED, f"no progress for {heart.still_s:.0f} s although {waiting}")
+        elif liveness.still_s >= self._stall_s:
+            waiting = f"{liveness.lag} records waited" if liveness.lag else "a turn did not end"
+            self._end_now(EXIT_STALLED, f"no progress for {liveness.still_s:.0f} s although {waiting}")
 
-    def _watch(self, bell: socket.socket) -> None:
-        watched: list[socket.socket | Leash] = [bell, self._leash] if self._leash else [bell]
+    def _watch(self, wake_up: socket.socket) -> None:
+        watched: list[socket.socket | ParentPipe] = [wake_up, self._parent] if self._parent else [wake_up]
         while True:
             spoke, _, _ = select.select(watched, [], [], _TICK_S)
-            if self._leash in spoke:
+            if self._parent in spoke:
                 self._end_now(EXIT_FAILED, "the supervisor is gone")
-            elif bell in spoke:
-                bell.recv(64)
-                self._heart.stopping = True
+            elif wake_up in spoke:
+                wake_up.recv(64)
+                self._liveness.stopping = True
             else:
                 self.tick(_TICK_S)
 
@@ -98,25 +100,26 @@ class Watchdog:
 
 
 @contextmanager
-def stopped_by_signals(heart: Heart) -> Iterator[socket.socket]:
+def stopping_on_signals(liveness: Liveness) -> Iterator[socket.socket]:
     """SIGTERM and SIGINT ask to stop; a second SIGINT does not ask: it raises KeyboardInterrupt.
 
-    What is given is a bell: it rings at once, even while the main thread, in which Python handles signals, hangs in a library.
+    What is given is a socket that is readable at once, even while the main thread, in which Python handles signals, hangs in a
+    library.
     """
-    bell, rope = socket.socketpair()
-    rope.setblocking(False)
+    wake_up, far_end = socket.socketpair()
+    far_end.setblocking(False)
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(number)
-        heart.stopping = True
+        liveness.stopping = True
 
     asked: list[int] = []
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.set_wakeup_fd(rope.fileno(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(far_end.fileno(), warn_on_full_buffer=False)
     try:
-        yield bell
+        yield wake_up
     finally:
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():

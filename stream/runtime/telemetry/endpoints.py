@@ -15,7 +15,7 @@ from stream.contract.errors import ConfigError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["Endpoints", "shifted"]
+__all__ = ["Endpoints", "shift_port"]
 
 Question = Callable[[], str | None]
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -41,7 +41,7 @@ class Endpoints:
 
     def __init__(self, listen: str, registry: "CollectorRegistry", healthy: Question, ready: Question) -> None:
         try:
-            self._server = _Server(_split(listen), registry, {"/healthz": healthy, "/readyz": ready})
+            self._server = _Server(_host_and_port(listen), registry, {"/healthz": healthy, "/readyz": ready})
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise ConfigError("listen", listen, why, "an address of this machine with a free port") from None
@@ -96,16 +96,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Probes come every few seconds: they are no news."""
 
 
-def shifted(listen: str, by: int) -> str:
+def shift_port(listen: str, by: int) -> str:
     """The address of the n-th worker: as many ports higher.
 
-    >>> shifted("0.0.0.0:9100", 2), shifted("127.0.0.1:0", 2)
+    >>> shift_port("0.0.0.0:9100", 2), shift_port("127.0.0.1:0", 2)
     ('0.0.0.0:9102', '127.0.0.1:0')
     """
     host, _, port = listen.rpartition(":")
     return f"{host}:{int(port) + by if int(port) else 0}"
 
 
-def _split(listen: str) -> tuple[str, int]:
+def _host_and_port(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     return host.strip("[]"), int(port)

@@ -74,7 +74,7 @@ def _error(record: logging.LogRecord) -> dict[str, Any]:
         return {}
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
     place = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return {"error": "; because of ".join(map(_told, _chain(error))), "place": place}
+    return {"error": "; because of ".join(map(_error_text, _chain(error))), "place": place}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -83,6 +83,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     kind = type(error)
     return f"{kind.__name__}: {error}" if kind.__module__.partition(".")[0] == _OURS else kind.__name__

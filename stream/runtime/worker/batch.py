@@ -21,15 +21,15 @@ from stream.home.codec import encode_home
 from stream.home.state.home import Home
 from stream.home.step import Step
 
-from .home_cache import Residents
+from .home_cache import HomeCache
 from .quarantine import Quarantine
 
-__all__ = ["Made", "Maker", "Ordering", "Owned", "Stepping", "as_arrived", "by_content"]
+__all__ = ["BatchResult", "BatchStep", "Ordering", "PartitionState", "StepFunction", "as_arrived", "by_content"]
 
 _LOG = logging.getLogger(__name__)
 
 Ordering = Callable[[Sequence[Record]], Sequence[Record]]
-Stepping = Callable[[Home, Event, Policy], Step]
+StepFunction = Callable[[Home, Event, Policy], Step]
 
 
 def by_content(records: Sequence[Record]) -> Sequence[Record]:
@@ -43,7 +43,7 @@ def as_arrived(records: Sequence[Record]) -> Sequence[Record]:
 
 
 @dataclass(slots=True)
-class Owned:
+class PartitionState:
     """A partition while it is ours: the epoch of our claim and the next offsets on both topics."""
 
     partition: int
@@ -53,7 +53,7 @@ class Owned:
 
 
 @dataclass(slots=True)
-class Made:
+class BatchResult:
     """What one partition's part of a batch came to; nothing of it is visible or saved yet."""
 
     offsets: dict[str, int]
@@ -72,46 +72,46 @@ class _Answer(NamedTuple):
     refusal: str | None  # the reason, when the core gave the record to `dead-letters` itself
 
 
-class Maker:
+class BatchStep:
     """Applies records of one partition to the homes of their households.
 
     Parameters
     ----------
-    residents
-        The homes; they are changed in place, so that after a failure they are of no more use.
+    homes
+        Those in memory; they are changed in place, so that after a failure they are of no more use.
     policy
         Given to the core.
     ordering
         The order within a batch.
-    stepping
+    step_function
         The core.
     """
 
-    def __init__(self, residents: Residents, policy: Policy, ordering: Ordering, stepping: Stepping) -> None:
-        self._residents, self._policy, self._ordering, self._step = residents, policy, ordering, stepping
+    def __init__(self, homes: HomeCache, policy: Policy, ordering: Ordering, step_function: StepFunction) -> None:
+        self._homes, self._policy, self._ordering, self._step = homes, policy, ordering, step_function
 
-    def make(self, owned: Owned, records: Sequence[Record]) -> Made:
+    def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
-        made = Made(dict(owned.offsets))
+        result = BatchResult(dict(owned.offsets))
         for record in records:
-            made.offsets[record.topic] = record.offset + 1
+            result.offsets[record.topic] = record.offset + 1
         ordered = self._ordering(records)
         events = [self._read(record) for record in ordered]
         quarantined = owned.quarantine.households
         before = len(quarantined)
         households = dict.fromkeys(event.value.household_id for event in events if isinstance(event, Event))
         wanted = [household for household in households if household not in quarantined]
-        self._residents.bring(owned.partition, wanted, owned.offsets)
+        self._homes.load(owned.partition, wanted, owned.offsets)
 
         answers = [self._answer(owned, event) for event in events]
         for household in households:
             if household not in quarantined:
-                self._encode(owned, household, made)
+                self._encode(owned, household, result)
         for record, event, answer in zip(ordered, events, answers, strict=True):
-            self._settle(owned, made, record, event, answer)
+            self._settle(owned, result, record, event, answer)
         if len(quarantined) > before:
-            made.quarantine = owned.quarantine.encode()
-        return made
+            result.quarantine = owned.quarantine.encode()
+        return result
 
     def _read(self, record: Record) -> Event | InvalidRecord:
         try:
@@ -119,7 +119,7 @@ class Maker:
         except InvalidRecord as invalid:
             return invalid
 
-    def _answer(self, owned: Owned, event: Event | InvalidRecord) -> _Answer | None:
+    def _answer(self, owned: PartitionState, event: Event | InvalidRecord) -> _Answer | None:
         """Outputs and outcomes of one event; None if it has none because it is unreadable or its household quarantined."""
         if isinstance(event, InvalidRecord):
             return None
@@ -127,7 +127,7 @@ class Maker:
         if household in owned.quarantine.households:
             return None
         try:
-            stepped = self._step(self._residents.home(owned.partition, household), event, self._policy)
+            stepped = self._step(self._homes.home(owned.partition, household), event, self._policy)
             encoded = [encode_output(output, owned.partition, event.record.timestamp) for output in stepped.outputs]
             refusal = next((output.value.reason for output in stepped.outputs if isinstance(output.value, DeadLetter)), None)
             return _Answer(encoded, stepped.outcomes, refusal)
@@ -135,26 +135,26 @@ class Maker:
             self._isolate(owned, household, f"at {_place(event.record)}", error)
             return None
 
-    def _encode(self, owned: Owned, household: str, made: Made) -> None:
+    def _encode(self, owned: PartitionState, household: str, result: BatchResult) -> None:
         """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
         try:
-            made.states[household] = encode_home(self._residents.home(owned.partition, household))
+            result.states[household] = encode_home(self._homes.home(owned.partition, household))
         except BaseException as error:
             self._isolate(owned, household, "encoding its state", error)
 
-    def _isolate(self, owned: Owned, household: str, where: str, error: BaseException) -> None:
+    def _isolate(self, owned: PartitionState, household: str, where: str, error: BaseException) -> None:
         """Quarantine a household, unless the error is of the process and not of the household."""
         if not _of_the_core(error):
             raise error
         told = {"partition": owned.partition}  # and not whose home it is: that stands in the dead letters
         _LOG.error("a household is quarantined: the core failed %s", where, exc_info=error, extra=told)
         owned.quarantine.households[household] = f"{type(error).__name__} {where}"
-        self._residents.drop(owned.partition, household)
+        self._homes.drop(owned.partition, household)
 
     def _settle(
         self,
-        owned: Owned,
-        made: Made,
+        owned: PartitionState,
+        result: BatchResult,
         record: Record,
         event: Event | InvalidRecord,
         answer: _Answer | None,
@@ -166,12 +166,12 @@ class Maker:
             reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
         else:
             assert answer is not None, "an event of a household in good standing has an answer"
-            made.outputs.extend(answer.outputs)
-            made.outcomes.extend(answer.outcomes)
-            made.reasons.append(answer.refusal)
+            result.outputs.extend(answer.outputs)
+            result.outcomes.extend(answer.outcomes)
+            result.reasons.append(answer.refusal)
             return
-        made.outputs.append(encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp))
-        made.reasons.append(reason)
+        result.outputs.append(encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp))
+        result.reasons.append(reason)
 
 
 def _place(record: Record) -> str:

@@ -13,16 +13,16 @@ from stream.contract.ports import Offsets, StateStore, StoreError
 from stream.home.codec import decode_home
 from stream.home.state.home import Home
 
-__all__ = ["Residents"]
+__all__ = ["HomeCache"]
 
 
 @dataclass(slots=True)
-class _Resident:
+class _CachedHome:
     home: Home
     size_bytes: int = 0  # of the home as it was last saved; the live object weighs a small multiple of it
 
 
-class Residents:
+class HomeCache:
     """The homes in memory, the least recently used leaving first.
 
     Parameters
@@ -37,16 +37,16 @@ class Residents:
 
     def __init__(self, store: StateStore, policy: Policy, bytes_max: int) -> None:
         self._store, self._policy, self._bytes_max = store, policy, bytes_max
-        self._residents: OrderedDict[tuple[int, str], _Resident] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, str], _CachedHome] = OrderedDict()
         self._loaded: Mapping[str, bytes] = {}
         self.size_bytes = 0
         self.homes_new = 0
         self.homes_loaded = 0
 
     def __len__(self) -> int:
-        return len(self._residents)
+        return len(self._cached)
 
-    def bring(self, partition: int, households: Iterable[str], offsets: Offsets) -> None:
+    def load(self, partition: int, households: Iterable[str], offsets: Offsets) -> None:
         """Load, in one request, the states of those households of one partition that are not resident.
 
         Raises
@@ -56,7 +56,7 @@ class Residents:
             back, or a replica took over that lacked the last writes. What is made of them would be published before a save
             could be refused.
         """
-        missing = [household for household in households if (partition, household) not in self._residents]
+        missing = [household for household in households if (partition, household) not in self._cached]
         if not missing:
             self._loaded = {}
             return
@@ -74,41 +74,41 @@ class Residents:
 
         Raises whatever `decode_home` raises on a state that cannot be read.
         """
-        resident = self._residents.get((partition, household))
-        if resident is None:
+        cached = self._cached.get((partition, household))
+        if cached is None:
             raw = self._loaded.get(household)
             if raw is None:
-                resident = _Resident(Home.new(household, self._policy))
+                cached = _CachedHome(Home.new(household, self._policy))
                 self.homes_new += 1
             else:
-                resident = _Resident(decode_home(raw, self._policy), len(raw))
+                cached = _CachedHome(decode_home(raw, self._policy), len(raw))
                 self.homes_loaded += 1
-            self._residents[partition, household] = resident
-            self.size_bytes += resident.size_bytes
-        return resident.home
+            self._cached[partition, household] = cached
+            self.size_bytes += cached.size_bytes
+        return cached.home
 
-    def used(self, partition: int, states: Mapping[str, bytes]) -> None:
+    def touch(self, partition: int, states: Mapping[str, bytes]) -> None:
         """Note that these homes were saved as these bytes: they are now the most recently used."""
         for household, raw in states.items():
-            resident = self._residents[partition, household]
-            self.size_bytes += len(raw) - resident.size_bytes
-            resident.size_bytes = len(raw)
-            self._residents.move_to_end((partition, household))
+            cached = self._cached[partition, household]
+            self.size_bytes += len(raw) - cached.size_bytes
+            cached.size_bytes = len(raw)
+            self._cached.move_to_end((partition, household))
 
-    def trim(self) -> None:
+    def evict(self) -> None:
         """Let the least recently used homes go until the rest fits. Only after everything was saved."""
         while self.size_bytes > self._bytes_max:
-            _, resident = self._residents.popitem(last=False)
-            self.size_bytes -= resident.size_bytes
+            _, cached = self._cached.popitem(last=False)
+            self.size_bytes -= cached.size_bytes
 
     def drop(self, partition: int, household: str) -> None:
         """Forget a live home, if resident; its state in the store is as it was."""
-        resident = self._residents.pop((partition, household), None)
-        if resident is not None:
-            self.size_bytes -= resident.size_bytes
+        cached = self._cached.pop((partition, household), None)
+        if cached is not None:
+            self.size_bytes -= cached.size_bytes
 
     def clear(self) -> None:
         """Forget all live homes."""
-        self._residents.clear()
+        self._cached.clear()
         self._loaded = {}
         self.size_bytes = 0

@@ -1,4 +1,4 @@
-"""What is known of a running worker: for Prometheus, for the board that `kithkin status` reads, and for the probes.
+"""What is known of a running worker: for Prometheus, for the heartbeats that `kithkin status` reads, and for the probes.
 
 Law: the worker's thread writes, others read; a reader may see a number a moment old, and never makes the worker wait.
 """
@@ -13,15 +13,15 @@ from stream import __version__
 from stream.contract.settings import Wiring
 from stream.home.step import STEP_VERSION
 
-from ..supervision.watchdog import Heart
+from ..supervision.watchdog import Liveness
 from ..telemetry.metering import Meter
 from ..telemetry.registry import Sample
 from .worker import Counts, Progress
 
-__all__ = ["Vitals"]
+__all__ = ["WorkerMetrics"]
 
 
-class Vitals:
+class WorkerMetrics:
     """One worker's numbers.
 
     Parameters
@@ -37,7 +37,7 @@ class Vitals:
     def __init__(self, wiring: Wiring, policy_id: str, restarts: Mapping[str, int]) -> None:
         self.slot = wiring.slot or ""
         self._wiring, self._policy_id, self._restarts = wiring, policy_id, restarts
-        self.heart, self.meter, self.counts = Heart(), Meter(), Counts()
+        self.liveness, self.meter, self.counts = Liveness(), Meter(), Counts()
         self.listen: str | None = None  # where its endpoints are
         self._partitions: frozenset[int] = frozenset()
         self._lag: Mapping[int, int] = {}
@@ -45,11 +45,11 @@ class Vitals:
         self._recovered: dict[str, Any] | None = None
         self._first_turn_s: float | None = None
         self._last_batch_s: float | None = None
-        self._noted = (time.monotonic(), 0)  # when the last note was made, and how many events there were
+        self._last_beat = (time.monotonic(), 0)  # when the last heartbeat was made, and how many events there were
 
-    def turned(self, progress: Progress, counts: Counts, took_s: float) -> None:
+    def note_turn(self, progress: Progress, counts: Counts, took_s: float) -> None:
         """The worker has done a turn, which took so long."""
-        now_s, heart = time.monotonic(), self.heart
+        now_s, liveness = time.monotonic(), self.liveness
         taken_over = counts.rebalances > self._rebalances
         if taken_over:
             self._rebalances, self._partitions = counts.rebalances, progress.partitions
@@ -60,16 +60,16 @@ class Vitals:
         self.meter.turn(took_s, progress.records, taken_over)
         self.counts = counts
         self._first_turn_s = self._first_turn_s or now_s
-        heart.turns, heart.done = heart.turns + 1, counts.batches + counts.recoveries
+        liveness.turns, liveness.done = liveness.turns + 1, counts.batches + counts.recoveries
 
-    def lagging(self, lag: Mapping[int, int]) -> None:
+    def note_lag(self, lag: Mapping[int, int]) -> None:
         """So many records wait, by partition."""
         self._lag = dict(lag)
-        self.heart.lag = sum(lag.values())
+        self.liveness.lag = sum(lag.values())
 
     def sick(self) -> str | None:
         """Why it is not well; None when it is. It is about to end itself then."""
-        still_s = self.heart.still_s
+        still_s = self.liveness.still_s
         return f"no progress for {still_s:.0f} s" if still_s >= self._wiring.stall_s else None
 
     def unready(self) -> str | None:
@@ -92,18 +92,18 @@ class Vitals:
         yield from (Sample("kithkin_restarts", count, (reason,)) for reason, count in self._restarts.items())
         yield from (Sample("kithkin_lag", lag, (str(partition),)) for partition, lag in self._lag.items())
         yield Sample("kithkin_assigned_partitions", len(self._partitions))
-        yield Sample("kithkin_since_progress_seconds", self.heart.still_s)
+        yield Sample("kithkin_since_progress_seconds", self.liveness.still_s)
         yield Sample("kithkin_latency_seconds", meter.latency)
         yield Sample("kithkin_batch_seconds", meter.batch)
         yield Sample("kithkin_takeover_seconds", meter.takeover)
         yield from (Sample("kithkin_part_seconds", histogram, (part,)) for part, histogram in meter.parts.items())
         yield Sample("kithkin_worker_info", 1, (self.slot, __version__, str(STEP_VERSION), self._policy_id))
 
-    def note(self) -> dict[str, Any]:
-        """For the board; rates are over the time since the last note."""
+    def heartbeat(self) -> dict[str, Any]:
+        """What is written of itself; rates are over the time since the last heartbeat."""
         now_s, events = time.monotonic(), self.counts.events
-        since_s, before = self._noted
-        self._noted = now_s, events
+        since_s, before = self._last_beat
+        self._last_beat = now_s, events
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -117,7 +117,7 @@ class Vitals:
             "last_recovery": self._recovered,
             "restarts": sum(self._restarts.values()),
             "quarantined": self.counts.quarantined,
-            "stopping": self.heart.stopping,
+            "stopping": self.liveness.stopping,
         }
 
 

@@ -18,8 +18,8 @@ from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_bot
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 from stream.home.step import STEP_VERSION, step
 
-from .batch import Made, Maker, Ordering, Owned, Stepping, by_content
-from .home_cache import Residents
+from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
+from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
 
 __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
@@ -78,7 +78,7 @@ class Worker:
         Given to the core; its hash is stamped on the journal.
     limits
         Sizes and bounds, and the order within a batch.
-    stepping
+    step_function
         The core. Anything but `step` is for tests of what happens when it fails.
 
     Notes
@@ -95,12 +95,12 @@ class Worker:
         store: StateStore,
         policy: Policy,
         limits: WorkerLimits = WorkerLimits(),
-        stepping: Stepping = step,
+        step_function: StepFunction = step,
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
-        self._owned: dict[int, Owned] = {}
-        self._residents = Residents(store, policy, limits.resident_bytes_max)
-        self._maker = Maker(self._residents, policy, limits.ordering, stepping)
+        self._owned: dict[int, PartitionState] = {}
+        self._homes = HomeCache(store, policy, limits.resident_bytes_max)
+        self._batch_step = BatchStep(self._homes, policy, limits.ordering, step_function)
         self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
         self._failed = False
         self._counts = Counts()
@@ -108,9 +108,9 @@ class Worker:
     @property
     def counts(self) -> Counts:
         """What was done so far; the same object each time, kept up to date."""
-        counts, residents = self._counts, self._residents
-        counts.households_new, counts.households_loaded = residents.homes_new, residents.homes_loaded
-        counts.resident_homes, counts.resident_bytes = len(residents), residents.size_bytes
+        counts, homes = self._counts, self._homes
+        counts.households_new, counts.households_loaded = homes.homes_new, homes.homes_loaded
+        counts.resident_homes, counts.resident_bytes = len(homes), homes.size_bytes
         counts.quarantined = sum(len(owned.quarantine.households) for owned in self._owned.values())
         return counts
 
@@ -148,16 +148,16 @@ class Worker:
 
     def _reassign(self, batch: Batch) -> None:
         self._counts.rebalances += 1
-        self._residents.clear()
+        self._homes.clear()
         for partition in batch.revoked:
             self._owned.pop(partition, None)
         for partition in sorted(batch.assigned):
             self._owned[partition] = self._claim(partition)
 
-    def _claim(self, partition: int) -> Owned:
+    def _claim(self, partition: int) -> PartitionState:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
-        owned = Owned(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
         committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
@@ -165,7 +165,7 @@ class Worker:
         _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
         return owned
 
-    def _recover(self, owned: Owned, committed: dict[str, int]) -> None:
+    def _recover(self, owned: PartitionState, committed: dict[str, int]) -> None:
         """Apply the journalled batches that the states lack.
 
         Batches that another version of the core or another policy had made are applied by this one: a warning tells it. To
@@ -203,7 +203,7 @@ class Worker:
             )
         owned.quarantine = Quarantine(owned.epoch)
 
-    def _apply_again(self, owned: Owned, entry: Journal) -> None:
+    def _apply_again(self, owned: PartitionState, entry: Journal) -> None:
         """One journalled batch: its states are saved, its outputs were published long ago."""
         if entry.epoch != owned.quarantine.epoch:
             owned.quarantine = Quarantine(entry.epoch)
@@ -213,8 +213,8 @@ class Worker:
                 f"partition {owned.partition}: the batch from {entry.offsets_from} to {entry.offsets_to} had {entry.count} "
                 f"records, of which the broker still has {len(records)}: restore a later copy of the store"
             )
-        self._save(owned, self._maker.make(owned, records))
-        self._residents.trim()
+        self._save(owned, self._batch_step.apply(owned, records))
+        self._homes.evict()
         self._counts.recoveries += 1
 
     # One batch
@@ -223,15 +223,15 @@ class Worker:
         parts = self._parts(records)
         if not parts:
             return 0
-        made = {partition: self._maker.make(self._owned[partition], part) for partition, part in parts.items()}
-        self._refuse_draining(made)
-        journal = [self._entry(self._owned[partition], one) for partition, one in made.items()]
-        outputs = [output for one in made.values() for output in one.outputs]
-        self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in made.items()}))
-        for partition, one in made.items():
+        results = {partition: self._batch_step.apply(self._owned[partition], part) for partition, part in parts.items()}
+        self._refuse_draining(results)
+        journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
+        outputs = [output for one in results.values() for output in one.outputs]
+        self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
+        for partition, one in results.items():
             self._save(self._owned[partition], one)
-        self._residents.trim()
-        self._count(made)
+        self._homes.evict()
+        self._count(results)
         return sum(entry.count for entry in journal)
 
     def _parts(self, records: Sequence[Record]) -> dict[int, list[Record]]:
@@ -243,18 +243,18 @@ class Worker:
                 parts[record.partition].append(record)
         return {partition: part for partition, part in parts.items() if part}
 
-    def _save(self, owned: Owned, made: Made) -> None:
-        states = made.states if made.quarantine is None else {**made.states, QUARANTINE: made.quarantine}
-        self._store.save(owned.partition, owned.epoch, owned.offsets, made.offsets, states)
-        self._residents.used(owned.partition, made.states)
-        owned.offsets = made.offsets
+    def _save(self, owned: PartitionState, result: BatchResult) -> None:
+        states = result.states if result.quarantine is None else {**result.states, QUARANTINE: result.quarantine}
+        self._store.save(owned.partition, owned.epoch, owned.offsets, result.offsets, states)
+        self._homes.touch(owned.partition, result.states)
+        owned.offsets = result.offsets
 
-    def _entry(self, owned: Owned, made: Made) -> Journal:
+    def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
         return Journal(
             partition=owned.partition,
             offsets_from=owned.offsets,
-            offsets_to=made.offsets,
-            count=len(made.reasons),
+            offsets_to=result.offsets,
+            count=len(result.reasons),
             epoch=owned.epoch,
             step_version=STEP_VERSION,
             policy_id=self._policy.policy_id,
@@ -262,22 +262,22 @@ class Worker:
 
     # Counting
 
-    def _refuse_draining(self, made: dict[int, Made]) -> None:
+    def _refuse_draining(self, results: dict[int, BatchResult]) -> None:
         """Stop before publishing when too many of the latest records are dead letters."""
-        for one in made.values():
+        for one in results.values():
             self._latest_dead.extend(reason is not None for reason in one.reasons)
         dead, latest = sum(self._latest_dead), len(self._latest_dead)
         if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
-            reasons = Counter(reason for one in made.values() for reason in one.reasons if reason is not None)
+            reasons = Counter(reason for one in results.values() for reason in one.reasons if reason is not None)
             raise TooManyDeadLetters(
                 f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with {dict(reasons)}. "
                 "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
             )
 
-    def _count(self, made: dict[int, Made]) -> None:
+    def _count(self, results: dict[int, BatchResult]) -> None:
         counts = self._counts
         counts.batches += 1
-        for one in made.values():
+        for one in results.values():
             dead = [reason for reason in one.reasons if reason is not None]
             counts.records += len(one.reasons)
             counts.events += len(one.reasons) - len(dead)

@@ -107,7 +107,7 @@ class RedisClient:
         while True:
             try:
                 if self._client is None:
-                    self._client = _connected(self._url, self._settings, self._sentinel_settings)
+                    self._client = _connect(self._url, self._settings, self._sentinel_settings)
                 return request(self._client)
             except (RedisError, RedisClusterException, OSError) as error:
                 self.close()
@@ -134,7 +134,7 @@ def open_redis(url: str, wiring: Wiring) -> Redis | RedisCluster:
     """
     parsed = RedisUrl.parse(url)
     settings = _settings(parsed, wiring.redis)
-    return _connected(parsed, settings, _sentinel_settings(settings, wiring.redis))
+    return _connect(parsed, settings, _sentinel_settings(settings, wiring.redis))
 
 
 class _InOnePiece(PythonRespSerializer):
@@ -151,7 +151,7 @@ def _bytes_of(argument: Argument) -> bytes:
     return argument if isinstance(argument, bytes) else str(argument).encode()
 
 
-def _connected(url: RedisUrl, settings: dict[str, Any], sentinel_settings: dict[str, Any]) -> Redis | RedisCluster:
+def _connect(url: RedisUrl, settings: dict[str, Any], sentinel_settings: dict[str, Any]) -> Redis | RedisCluster:
     if url.form == "cluster":
         return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in url.hosts], **settings)
     settings = {**settings, "db": url.database, "command_packer": _InOnePiece()}

@@ -1,6 +1,6 @@
-"""The board on which the workers of a cluster write how they are, for whoever asks.
+"""Heartbeats: what the workers of a cluster write of how they are, for whoever asks.
 
-Law: what is on the board decides nothing and is gone when its writer is: a note without a sequel expires by itself.
+Law: what is written here decides nothing and is gone when its writer is: a note without a sequel expires by itself.
 """
 
 import json
@@ -12,7 +12,7 @@ from stream.contract.settings import Wiring
 from .client import RedisClient, Script
 from .url import is_redis
 
-__all__ = ["Board", "open_board"]
+__all__ = ["Heartbeats", "open_heartbeats"]
 
 # KEYS: index, note   ARGV: worker, note, its life in ms, what stands before a worker in a note's key
 _PUT: Final = Script("""
@@ -25,7 +25,7 @@ return 1
 """)
 
 
-class Board:
+class Heartbeats:
     """One note for each worker of a group, in the Redis that holds their states.
 
     Parameters
@@ -55,6 +55,6 @@ class Board:
         self._client.close()
 
 
-def open_board(url: str, wiring: Wiring) -> Board | None:
-    """The board beside a store; None if the store is not Redis and so has no place for one. Raises ConfigError."""
-    return Board(url, wiring) if is_redis(url) else None
+def open_heartbeats(url: str, wiring: Wiring) -> Heartbeats | None:
+    """The heartbeats beside a store; None if the store is not Redis and so has no place for them. Raises ConfigError."""
+    return Heartbeats(url, wiring) if is_redis(url) else None
