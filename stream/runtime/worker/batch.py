@@ -18,7 +18,7 @@ from stream.contract.ports import Encoded
 from stream.contract.records import Event, InvalidRecord, Record, dead_letter
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
-from stream.home.step import Answer, BatchAnswers
+from stream.home.step import BatchAnswers, Response
 
 from .home_cache import HomeCache
 from .quarantine import Quarantine
@@ -110,7 +110,7 @@ class BatchStep:
         except InvalidRecord as invalid:
             return invalid
 
-    def _answer(self, owned: PartitionState, events: Sequence[Event | InvalidRecord]) -> Sequence[Answer | None]:
+    def _answer(self, owned: PartitionState, events: Sequence[Event | InvalidRecord]) -> Sequence[Response | None]:
         """What becomes of each event; None if it is unreadable or its household quarantined."""
         homes: dict[str, Household] = {}
         sound: list[Event] = []
@@ -122,8 +122,8 @@ class BatchStep:
         made = self._step(homes, sound, self._policy)
         for household, failure in made.failures.items():
             self._isolate(owned, household, f"at {_place(sound[failure.event].record)}", failure.error)
-        answers: list[Answer | None] = [None] * len(events)
-        for number, answer in zip(numbers, made.answers, strict=True):
+        answers: list[Response | None] = [None] * len(events)
+        for number, answer in zip(numbers, made.responses, strict=True):
             answers[number] = answer
         return answers
 
@@ -162,7 +162,7 @@ class BatchStep:
         result: BatchResult,
         record: Record,
         event: Event | InvalidRecord,
-        answer: Answer | None,
+        answer: Response | None,
     ) -> None:
         """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
         if isinstance(event, InvalidRecord):
