@@ -1,7 +1,7 @@
 """`python bench/fleet.py`: false alerts in a fleet of simulated homes, and how soon a bad firmware is named.
 
-Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift/edetectors.py`, speak
-when `is_due` says so, and the fleet stage that runs live hears them; nothing is decided here.
+Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift/edetectors.py`, report
+when the core would (`is_due` is its rule, written plainly), and the fleet stage that runs live gets that; nothing is decided here.
 
 In every home a device and a person are watched. Some homes change by themselves, at any time; in those with one firmware the
 device changes when that comes. Streets of homes hear the same noise, so that their evidence is far from independent.
@@ -23,7 +23,7 @@ from stream.contract.records import Alert, Cause, Signal
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.state import Fleet
 from stream.fleet.step import fleet_step
-from stream.home.drift.signals import is_due
+from stream.home.core.drift.signals import HEARTBEAT_MS, NOTABLE, NOTABLE_EVERY_MS
 
 __all__ = ["Outcome", "Town", "simulate"]
 
@@ -178,6 +178,14 @@ def spoken(homes: list[Home], now: int, evidence: npt.NDArray[Any], before: tupl
             cause=CAUSE,
             streams=len(SUBJECTS),
         )
+
+
+def is_due(log_e_value: float, before: float, elapsed_ms: int, alarm: float) -> bool:
+    """Whether a home has to report a subject again; `before`: the evidence at its last report, nats (minus infinity: never)."""
+    if elapsed_ms >= HEARTBEAT_MS or before < alarm <= log_e_value:
+        return True
+    fell = before >= 0 > log_e_value
+    return elapsed_ms >= NOTABLE_EVERY_MS and (log_e_value > NOTABLE or before > NOTABLE or fell)
 
 
 def judge(outcome: Outcome, opened: list[Alert], homes: dict[str, Home], town: Town) -> int:

@@ -9,6 +9,7 @@ Theory of operation: inner kernels are compiled as part of the entry that calls 
 and are kept on disk, under a name that holds a digest of the texts of all kernels, so that machine code never outlives its source.
 """
 
+import gc
 import hashlib
 import os
 import weakref
@@ -22,8 +23,9 @@ import numba
 import numpy as np
 from numba import types
 from numba._dynfunc import make_function
-from numba.core import config
+from numba.core import config, typed_passes, untyped_passes
 from numba.core.codegen import CPUCodeLibrary
+from numba.core.compiler import CompilerBase, PassManager
 from numba.core.cpu import CPUContext
 
 __all__ = ["INTERPRETED", "array", "entry", "kernel", "record"]
@@ -33,7 +35,27 @@ INTERPRETED: Final = bool(vars(config)["DISABLE_JIT"])
 # Numba tells every type by its whole text, again and again; of a home that is 20,000 characters.
 types.Record.__repr__ = lambda own: own.mangling_args[0] + str(own.mangling_args[1])  # type: ignore[method-assign]
 
-_INNER: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "nogil": True}
+
+class _Plain(CompilerBase):  # type: ignore[misc]
+    """Numba's way from text to machine code, without the steps that kernels have no use for: closures, literals, exceptions."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("kernel")
+        if self.state.func_ir is None:
+            passes.add_pass(untyped_passes.TranslateByteCode, "analyse bytecode")
+            passes.add_pass(untyped_passes.FixupArgs, "fix up arguments")
+        passes.add_pass(untyped_passes.IRProcessing, "process")
+        passes.add_pass(untyped_passes.ReconstructSSA, "static single assignment")
+        passes.add_pass(typed_passes.NopythonTypeInference, "infer types")
+        passes.add_pass(typed_passes.PreLowerStripPhis, "strip phi nodes")
+        passes.add_pass(typed_passes.IRLegalization, "legalise")
+        passes.add_pass(typed_passes.NativeLowering, "lower")
+        passes.add_pass(typed_passes.NoPythonBackend, "finish")
+        passes.finalize()
+        return [passes]
+
+
+_INNER: Final = {"pipeline_class": _Plain, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "nogil": True}
 _HERE: Final = Path(__file__).parent
 # Where inner kernels stand, and what they are compiled with: records and numbers.
 _SOURCES: Final = ("learners/**/*.py", "stream/home/core/**/*.py", "stream/home/**/layout.py", "stream/home/messages.py")
@@ -101,38 +123,54 @@ def entry(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kerne
 
 @contextmanager
 def _one_library(name: str) -> Iterator[None]:
-    """Let inner kernels neither be optimised nor become machine code by themselves, but once, as parts of the entry of that name.
+    """Let inner kernels neither be linked, optimised nor made machine code by themselves, but once, as parts of the entry of that name.
 
-    Numba does both for every function, together with all that it calls, so that time would grow with the depth of calls: to minutes.
+    Numba does all that for every function, together with all that it calls, so that time would grow with the depth of calls: to minutes.
     """
-    optimise, finalise, executable = (
-        CPUCodeLibrary._optimize_final_module, CPUCodeLibrary._finalize_final_module, CPUContext.get_executable,
+    finalize, optimize_functions, get_executable = (
+        CPUCodeLibrary.finalize, CPUCodeLibrary._optimize_functions, CPUContext.get_executable,
     )  # fmt: skip
 
-    def optimise_entry(library: Any) -> None:
+    def finalize_entry(library: Any) -> None:
         if library.name == name:
-            optimise(library)
-
-    def finalise_entry(library: Any) -> None:
-        if library.name == name:
-            finalise(library)
+            library._linking_libraries = [*_called(library)]
+            finalize(library)
         else:
             library._finalize_dynamic_globals()
             library._final_module.__library = weakref.proxy(library)
             library._finalized = True
 
+    def only_lay_out(library: Any, module: Any) -> None:
+        module.data_layout = library._codegen._data_layout
+
     def executable_entry(context: Any, library: Any, described: Any, environment: Any) -> Any:
         if library.name == name:
-            return executable(context, library, described, environment)
+            return get_executable(context, library, described, environment)
         return make_function(described.lookup_module(), described.qualname, "an inner kernel", 0, environment, (library,))
 
-    CPUCodeLibrary._optimize_final_module, CPUCodeLibrary._finalize_final_module = optimise_entry, finalise_entry
+    CPUCodeLibrary.finalize, CPUCodeLibrary._optimize_functions = finalize_entry, only_lay_out
     CPUContext.get_executable = executable_entry
+    collected = gc.isenabled()
+    gc.disable()  # millions of small objects, none of them garbage until the end
     try:
         yield
     finally:
-        CPUCodeLibrary._optimize_final_module, CPUCodeLibrary._finalize_final_module = optimise, finalise
-        CPUContext.get_executable = executable
+        if collected:
+            gc.enable()
+        CPUCodeLibrary.finalize, CPUCodeLibrary._optimize_functions = finalize, optimize_functions
+        CPUContext.get_executable = get_executable
+
+
+def _called(library: Any) -> dict[Any, None]:
+    """All that a library calls, and what that calls."""
+    found: dict[Any, None] = {}
+    left = [*library._linking_libraries]
+    while left:
+        one = left.pop()
+        if one not in found:
+            found[one] = None
+            left += one._linking_libraries
+    return found
 
 
 @cache

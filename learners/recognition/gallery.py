@@ -31,6 +31,7 @@ DAY_MS: Final = 86_400_000
 LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
 COMPARED_MASS_MIN: Final = np.float32(1e-3)  # a person with less evidence than this is not known in this gallery
 OWNED_MAX: Final = np.float32(0.75)  # an event that people of the home own to more than this is no stranger's
+LEAST_WEIGHT: Final = np.float32(0.002)  # of a kept row: less moves nobody's mean
 FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten instead
 CHANNELS_KEPT: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
@@ -166,11 +167,11 @@ def _weigh_rows(home, without, policy, work):
         if row.encoders[modality] == slot and i != without:
             age = float(row.observed_at) / DAY_MS - work.probe_day
             work.weights[i] = _weight(age, np.float32(row.noises[modality]) * _NOISE, policy)
-    away, spread = 0.0, 1.0
+    square, variance = work.total[1], work.total[2]
     for k in range(numbers.dimensions):
-        variance = work.between[k] + work.probe_noise
-        away += float(work.probe[k] * work.probe[k] / variance)
-        spread *= float(variance)
+        variance[k] = work.between[k] + work.probe_noise
+        square[k] = work.probe[k] * work.probe[k] / variance[k]
+    away, spread = _sum_and_product(square, variance, numbers.dimensions)
     work.anybody = away + math.log(spread)
 
 
@@ -179,50 +180,73 @@ def _gather(home, person, policy, work):
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
     numbers = policy.encoders[home.galleries[work.gallery].number]
     modality, dimensions, mass = numbers.modality, numbers.dimensions, _ZERO
-    total, part = work.total[0], work.total[1]
+    total, found, sums = work.total[0], work.channel_mass, work.channel_sums
+    for channel in range(numbers.channels):
+        found[channel] = _ZERO
+    for t in range(home.people[person].tails_used):
+        tail = home.people[person].tails[t]
+        if tail.encoder == work.gallery and not (work.enrolled_only and tail.learnt):
+            weight = tail.mass * _weight(tail.day - work.probe_day, numbers.noise[tail.channel], policy)
+            _add_to_channel(found, sums, tail.channel, weight, dimensions)
+            own = sums[tail.channel]
+            for k in range(dimensions):
+                own[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
+    for i in range(home.rows_used):
+        row = home.rows[i]
+        weight = np.float32(row.shares[person + 1]) * _SHARE * work.weights[i]
+        if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
+            _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
+            own, per_step, vector = sums[row.channels[modality]], weight * _VECTOR, row.vectors[modality]
+            for k in range(dimensions):
+                own[k] += per_step * np.float32(vector[k])
     for k in range(dimensions):
         total[k] = _ZERO
     for channel in range(numbers.channels):
-        found = _ZERO
-        for k in range(dimensions):
-            part[k] = _ZERO
-        for t in range(home.people[person].tails_used):
-            tail = home.people[person].tails[t]
-            if tail.encoder == work.gallery and tail.channel == channel and not (work.enrolled_only and tail.learnt):
-                weight = tail.mass * _weight(tail.day - work.probe_day, numbers.noise[channel], policy)
-                found += weight
-                for k in range(dimensions):
-                    part[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
-        for i in range(home.rows_used):
-            row = home.rows[i]
-            if work.weights[i] > _ZERO and row.channels[modality] == channel and row.shares[person + 1] > 0:
-                if work.enrolled_only and not is_enrolled(row):
-                    continue
-                weight = np.float32(row.shares[person + 1]) * _SHARE * work.weights[i]
-                found += weight
-                per_step = weight * _VECTOR
-                for k in range(dimensions):
-                    part[k] += per_step * np.float32(row.vectors[modality, k])
-        if found > _ZERO:
-            kept = _ONE / (_ONE + found * numbers.shift[channel, work.probe_channel])
-            mass += found * kept
+        if found[channel] > _ZERO:
+            kept, own = _ONE / (_ONE + found[channel] * numbers.shift[channel, work.probe_channel]), sums[channel]
+            mass += found[channel] * kept
             for k in range(dimensions):
-                total[k] += part[k] * kept
+                total[k] += own[k] * kept
     for k in range(dimensions):
         total[k] = (total[k] - mass * work.centre[k]) * work.scale
     return mass
 
 
 @kernel
+def _add_to_channel(found, sums, channel, weight, dimensions):
+    """Count a weight of a channel; of its first, the channel's sum begins at 0."""
+    if found[channel] == _ZERO:
+        for k in range(dimensions):
+            sums[channel, k] = _ZERO
+    found[channel] += weight
+
+
+@kernel
+def _sum_and_product(terms, factors, count):
+    """The sum of terms and the product of factors, each as four that are put together at last: so they need not wait for each other."""
+    one, two, three, four = 0.0, 0.0, 0.0, 0.0
+    first, second, third, fourth = 1.0, 1.0, 1.0, 1.0
+    whole = count - count % 4
+    for k in range(0, whole, 4):
+        one, two = one + float(terms[k]), two + float(terms[k + 1])
+        three, four = three + float(terms[k + 2]), four + float(terms[k + 3])
+        first, second = first * float(factors[k]), second * float(factors[k + 1])
+        third, fourth = third * float(factors[k + 2]), fourth * float(factors[k + 3])
+    for k in range(whole, count):
+        one, first = one + float(terms[k]), first * float(factors[k])
+    return (one + two) + (three + four), (first * second) * (third * fourth)
+
+
+@kernel
 def _llr(mass, dimensions, temperature, work):
     """Nats: of one person, from the weighted sum total[0] and the mass of what is known of them, against anybody."""
-    away, spread = 0.0, 1.0
+    gathered, square, variance = work.total[0], work.total[1], work.total[2]
     for k in range(dimensions):
         spared = _ONE / (work.inverse[k] + mass)
-        variance = spared + work.probe_noise
-        apart = work.total[0, k] * spared - work.probe[k]
-        away += float(apart * apart / variance)
-        spread *= float(variance)
+        variance[k] = spared + work.probe_noise
+        apart = gathered[k] * spared - work.probe[k]
+        square[k] = apart * apart / variance[k]
+    away, spread = _sum_and_product(square, variance, dimensions)
     return min(max(0.5 * temperature * (work.anybody - away - math.log(spread)), -LLR_MAX), LLR_MAX)
 
 
@@ -230,7 +254,8 @@ def _llr(mass, dimensions, temperature, work):
 def compare(home, without, policy, work):
     """Log-likelihood ratios of the probe, nats: found[column] of each person, own[row] of whoever made that one recording.
 
-    Of unknown people 0, and of rows that people of the home own to OWNED_MAX or more. Row `without` is left out (-1: none).
+    Of unknown people 0, and of rows that people of the home own to OWNED_MAX or more. Row `without` is left out (-1: none). Rows are
+    compared only where work.alone asks for it.
     """
     numbers = policy.encoders[home.galleries[work.gallery].number]
     modality, dimensions, temperature = numbers.modality, numbers.dimensions, numbers.temperature
@@ -239,8 +264,9 @@ def compare(home, without, policy, work):
         mass = _gather(home, p, policy, work)
         work.found[p] = _llr(mass, dimensions, temperature, work) if mass > COMPARED_MASS_MIN else 0.0
     for i in range(home.rows_used):
-        row, owned = home.rows[i], _ZERO
         work.own[i] = 0.0
+    for i in range(home.rows_used if work.alone else 0):
+        row, owned = home.rows[i], _ZERO
         for p in range(home.people_used):
             owned += np.float32(row.shares[p + 1]) * _SHARE
         if work.weights[i] > _ZERO and owned < OWNED_MAX:

@@ -35,14 +35,15 @@ from stream.contract.records import (
     Retract,
     Voice,
 )
+from stream.home.state.household import Household
 from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
 from stream.home.messages import CONFIRM, CORRECT, ENROL, EVENT, FOLLOW_UP, RECOGNITION, REJECT, STATEMENT
-from stream.home.state.names import Words, hashed, hashed_sender
+from stream.home.state.names import hashed, hashed_sender
 from stream.home.numbers import SPACE, Space, spaces
 
 __all__ = [
-    "STATEMENTS", "VECTOR", "Event", "Living", "Numbers", "Owner", "Run", "Statement", "numbers_of", "place", "place_of", "project",
-    "renumber", "squares",
+    "STATEMENTS", "VECTOR", "Event", "Numbers", "Owner", "Run", "Statement", "numbers_of", "place", "place_of",
+    "project", "renumber", "squares",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
@@ -72,7 +73,7 @@ _STEPS_MAX: Final = np.float32(VECTOR_STEPS_MAX)
 
 
 @kernel
-def _real(half):  # type: ignore[no-untyped-def]
+def _real(half: Any) -> Any:
     """The number that the bits of a finite float16 are: a sign, 5 bits of exponent, 10 of fraction, put in a float32's places."""
     bits = np.uint32(half)
     normal = np.uint32(((bits & np.uint32(0x7FFF)) << np.uint32(13)) + np.uint32(112 << 23)).view(np.float32)
@@ -81,7 +82,7 @@ def _real(half):  # type: ignore[no-untyped-def]
 
 
 @entry(array(_HALF), array(_INT), array(_DOUBLE))
-def _measure(halves, ends, found):  # type: ignore[no-untyped-def]
+def _measure(halves: Any, ends: Any, found: Any) -> None:
     """Fill in `found` (n,): the sum of squares of each vector, of which one ends where the next begins; NaN: not finite."""
     first = 0
     for n in range(len(ends)):
@@ -107,7 +108,7 @@ def squares(vectors: Sequence[bytes]) -> npt.NDArray[np.float64]:
 
 
 @kernel
-def _noise_factor(space, told):  # type: ignore[no-untyped-def]
+def _noise_factor(space: Any, told: Any) -> Any:
     """What a channel's noise is multiplied by at a quality: straight between the knots, level outside."""
     if space.knots_used == 0 or np.isnan(told):
         return 1.0
@@ -124,7 +125,7 @@ def _noise_factor(space, told):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _multiply(halves, by_input, space):  # type: ignore[no-untyped-def]
+def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     """Fill in space.found: the vector, brought to length 1 where that is asked for, times the matrix, less its offset.
 
     Numbers are added in the order they stand in; four at a time only fetch and store a sum once.
@@ -151,7 +152,7 @@ def _multiply(halves, by_input, space):  # type: ignore[no-untyped-def]
 
 
 @entry(array(_HALF, 2), array(_FLOAT, 2), array(SPACE), array(VECTOR), array(EVENT))
-def project(halves, by_input, spaces, vectors, events):  # type: ignore[no-untyped-def]
+def project(halves: Any, by_input: Any, spaces: Any, vectors: Any, events: Any) -> None:
     """Write vectors of one encoder, (n, d) float16, into their events: less the mean of their channel, with channel and noise.
 
     `spaces` (1,) is also room to calculate in.
@@ -176,7 +177,7 @@ def project(halves, by_input, spaces, vectors, events):  # type: ignore[no-untyp
 
 
 @kernel
-def _place_phones(home, event, phones, rssi_dbm):  # type: ignore[no-untyped-def]
+def _place_phones(home: Any, event: Any, phones: Any, rssi_dbm: Any) -> Any:
     """Tell the registered phones of an event from strangers': words and signals become places in `home.phones`."""
     used, stranger = 0, 0
     for n in range(len(phones)):
@@ -197,7 +198,7 @@ def _place_phones(home, event, phones, rssi_dbm):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _gallery(home, number):  # type: ignore[no-untyped-def]
+def _gallery(home: Any, number: Any) -> Any:
     """The index of an encoder's gallery, that of a new one without a name; ENCODERS_MAX when there is no room."""
     for index in range(home.galleries_used):
         if home.galleries[index].number == number:
@@ -212,7 +213,7 @@ def _gallery(home, number):  # type: ignore[no-untyped-def]
 
 
 @entry(array(HOME), array(EVENT), array(_WORD), array(_DOUBLE), array(_INT))
-def place(homes, events, phones, rssi_dbm, made):  # type: ignore[no-untyped-def]
+def place(homes: Any, events: Any, phones: Any, rssi_dbm: Any, made: Any) -> None:
     """Find what recognitions name in their homes: encoders (numbers in the policy) in galleries, phones among the registered.
 
     `phones`, `rssi_dbm`: of all events in turn, as many as `sightings_used` says. `made[0]`: how many galleries were made; they
@@ -245,36 +246,27 @@ class Event(NamedTuple):
     value: Recognition | Feedback
 
 
-class Living(Protocol):
-    """What is needed of a household: `household.Household` is one."""
-
-    household_id: str
-    words: Words
-    slot: Any
-    record: Any
-    memory: Any
-
-
 _CODES: Final = {"l": "q", "L": "Q"}  # what struct calls numbers of 8 bytes
 
 
 def _packing() -> tuple[struct.Struct, list[str]]:
     """How the fields of an EVENT before its vectors are packed, and their names."""
-    assert EVENT.fields is not None and EVENT.names is not None
+    assert EVENT.fields is not None
     form, names = "<", []
-    for name in EVENT.names[: EVENT.names.index("vectors")]:
+    for name in [*EVENT.fields][: [*EVENT.fields].index("vectors")]:
         field = EVENT.fields[name][0]
         item, (count,) = field.subdtype or (field, (1,))
-        form += f"{count}s" if name == "event_id" else f"{count}x" if name == "reserved" else _CODES.get(item.char, item.char) * count
+        code = {"event_id": "s", "reserved": "x"}.get(name) or _CODES.get(item.char, item.char)
+        form += f"{count}{code}"
         names += [] if name == "reserved" else [name] if name == "event_id" else [name] * count
     return struct.Struct(form), names
 
 
 _HEAD, _HEAD_NAMES = _packing()
 assert _HEAD_NAMES == [
-    "at", "record", "sender", "event", "home", "device_name", "activity", "kind", "source", "person", "hour", "scanned", "stranger",
-    "sightings_used", "event_id_length", "encoders", "encoders", "channels", "channels", "noises", "noises", "first", "last", "erases",
-    "event_id",
+    "at", "record", "sender", "event", "home", "device_name", "activity", "kind", "source", "person", "hour", "scanned",
+    "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels", "channels", "noises", "noises", "first",
+    "last", "erases", "event_id",
 ], "the order in which `Run` packs an event"  # fmt: skip
 
 
@@ -290,7 +282,7 @@ class _Vectors:
     def project(self, events: Any) -> None:
         """Write them into their events."""
         quality, vectors = self.space.quality, np.empty(len(self.parts), VECTOR)
-        raw = [part.embedding for part in self.parts]
+        raw: list[Any] = [part.embedding for part in self.parts]
         if type(raw[0]) is not bytes:
             raw = [vector.astype("<f2").tobytes() for vector in raw]
         halves = np.frombuffer(bytearray().join(raw), np.uint16).reshape(len(raw), self.space.length)
@@ -306,7 +298,7 @@ class _Vectors:
 class Owner(Protocol):
     """To whom an EVENT belongs: what a record is becoming."""
 
-    household: Any
+    household: Household
     event: Event
 
 
@@ -319,9 +311,9 @@ class Run(Generic[Told]):
     def __init__(self, policy: Policy) -> None:
         self._vectors = {name: _Vectors(space) for name, space in spaces(policy).items()}
         self._used, self._events = 0, np.zeros(EVENTS_AT_FIRST, EVENT)
-        self._buffer = memoryview(self._events.view(np.uint8))
+        self._buffer: Any = self._events.view(np.uint8).data
         self.owners: list[Told] = []
-        self.made: list[tuple[Living, int]] = []  # galleries
+        self.made: list[tuple[Household, int]] = []  # galleries
         self._phones: list[int] = []
         self._rssi_dbm: list[float] = []
         self._made = np.zeros(1, np.int64)
@@ -348,7 +340,7 @@ class Run(Generic[Told]):
         if number == len(self._events):
             kept, self._events = self._events, np.zeros(2 * number, EVENT)
             self._events[:number] = kept
-            self._buffer = memoryview(self._events.view(np.uint8))
+            self._buffer = self._events.view(np.uint8).data
         self._used = number + 1
         self.owners.append(owner)
         return number * _EVENT_BYTES
@@ -415,9 +407,9 @@ class Run(Generic[Told]):
         if isinstance(value, Retract):
             event = hashed("feedback", value.retracts)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, hashed("feedback", value.feedback_id), hashed_sender(value.sender), event, home, 0, 0,
-            kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last, isinstance(value, Erase),
-            about.encode(),
+            self._buffer, at, value.given_at, hashed("feedback", value.feedback_id), hashed_sender(value.sender), event, home,
+            0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
+            isinstance(value, Erase), about.encode(),
         )  # fmt: skip
 
     def ready(self, homes: Any) -> Any:
@@ -444,7 +436,7 @@ class Run(Generic[Told]):
                     self.made.append((household, index))
 
 
-def place_of(household: Living, person_id: str) -> int:
+def place_of(household: Household, person_id: str) -> int:
     """The place of somebody that a claim names; UNKNOWN: nobody of this home."""
     if person_id == GUEST:
         return 0
@@ -460,7 +452,7 @@ class Numbers(NamedTuple):
     phones: list[int]
 
 
-def numbers_of(household: Living) -> Numbers:
+def numbers_of(household: Household) -> Numbers:
     """As they now are."""
     home = household.record
     return Numbers(*(home[of]["name"][: int(home[f"{of}_used"])].tolist() for of in ("people", "phones")))

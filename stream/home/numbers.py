@@ -5,7 +5,7 @@ Law: made once for a policy and never changed; what is told here is told again n
 
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -42,7 +42,7 @@ SPACE = record(  # how vectors of one encoder are projected
     ("raw", "<f4", LENGTH_MAX),  # room to calculate in, as the next
     ("found", "<f4", DIMENSIONS + CHANNELS_MAX),
 )
-_KEPT: Final = "_numbers_of_home"  # beside a policy's other derived values
+POLICIES_KEPT: Final = 16  # whose numbers are at hand: a process has one, tests have some
 
 
 class Space(NamedTuple):
@@ -63,28 +63,37 @@ class Space(NamedTuple):
     fingerprint: int
 
 
-class _Kept(NamedTuple):
-    numbers: Any
-    spaces: Mapping[str, Space]
+class _Named:
+    """A policy by its `policy_id`, which names every number in it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy, self.policy_id = policy, policy.policy_id
+
+    def __hash__(self) -> int:
+        return hash(self.policy_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and other.policy_id == self.policy_id
 
 
 def policy_numbers(policy: Policy) -> Any:
-    """POLICY[1]: every number of a policy that the core needs."""
-    return _kept(policy).numbers
+    """POLICY[1]: every number of a policy that the core needs; the same array each time, which nobody changes."""
+    return _numbers_of(_Named(policy))
 
 
 def spaces(policy: Policy) -> Mapping[str, Space]:
-    """By encoder, in the policy's order."""
-    return _kept(policy).spaces
+    """By encoder, in the policy's order; the same each time."""
+    return _spaces_of(_Named(policy))
 
 
-def _kept(policy: Policy) -> _Kept:
-    kept = vars(policy).get(_KEPT)
-    if kept is None:
-        found = {name: _space(policy, number, name) for number, name in enumerate(policy.encoders)}
-        kept = vars(policy)[_KEPT] = _Kept(_numbers(policy), found)
-    assert isinstance(kept, _Kept)
-    return kept
+@lru_cache(POLICIES_KEPT)
+def _numbers_of(named: _Named) -> Any:
+    return _numbers(named.policy)
+
+
+@lru_cache(POLICIES_KEPT)
+def _spaces_of(named: _Named) -> Mapping[str, Space]:
+    return {name: _space(named.policy, number, name) for number, name in enumerate(named.policy.encoders)}
 
 
 def _numbers(policy: Policy) -> Any:
@@ -148,7 +157,8 @@ def _encoder(numbers: Any, policy: Policy, name: str) -> None:
     projection = policy.projection(name)
     between, channels = projection.between, projection.channels
     k, c = len(between), len(channels.noise)
-    assert k <= DIMENSIONS and c <= CHANNELS_MAX, f"{name}: {k} dimensions and {c} channels are more than a home keeps"
+    assert k <= DIMENSIONS, f"{name}: {k} dimensions are more than a home keeps"
+    assert c <= CHANNELS_MAX, f"{name}: {c} channels are more than a home keeps"
     numbers["temperature"], numbers["fitted"] = projection.temperature, projection.fitted
     numbers["between"][:k], numbers["noise"][:c], numbers["shift"][:c, :c] = between, channels.noise, channels.shift
     heading = np.sort(np.argsort(between, kind="stable")[:HEADING])
@@ -193,5 +203,5 @@ def _back(projection: Projection) -> npt.NDArray[np.float64]:
 @cache
 def _inverse(matrix: bytes, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
     """(k, d) -> (k, d), the transposed pseudo-inverse: packs are few, and policies with the same pack many in tests."""
-    inverse: npt.NDArray[np.float64] = np.linalg.pinv(np.frombuffer(matrix).reshape(shape))
-    return np.ascontiguousarray(inverse.T)
+    inverse = np.linalg.pinv(np.frombuffer(matrix, np.float64).reshape(shape))
+    return np.ascontiguousarray(inverse.T, np.float64)

@@ -36,13 +36,17 @@ from stream.contract.records import (
     Signal,
     construct,
 )
-from stream.home.events import Event, Living
+from stream.home.events import Event
+from stream.home.state.household import Household
 from stream.home.state.layout import HOME, HOURS, PEOPLE_MAX, PERSON, PLACES
-from stream.home.messages import ADAPTATIONS, ADMITTED, ANSWER, CAUSES, LABEL, OUTCOME, OUTCOMES, PROFILE_KIND, REFUSALS, RESULT, SIGNAL
+from stream.home.messages import ADAPTATIONS, ADMITTED, ANSWER, CAUSES, LABEL, OUTCOME, OUTCOMES, PROFILE, PROFILE_KIND, REFUSALS, RESULT
 from stream.home.state.names import hashed
 from stream.home.numbers import Space, spaces
 
-__all__ = ["CauseFields", "Fields", "IdentityFields", "Publisher", "Response", "dead_letter_fields", "encoded", "output", "round_off"]
+__all__ = [
+    "CauseFields", "Emit", "Fields", "IdentityFields", "Publisher", "Response", "dead_letter_fields", "encoded", "output",
+    "round_off",
+]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
 VALUE_BYTES_MAX: Final = 65_536  # of a dead letter's value
@@ -104,7 +108,7 @@ class Response(msgspec.Struct, eq=False):
     """
 
     event: Event
-    household: Living
+    household: Household
     outputs: list[Any] = []
     outcomes: list[str] = []
     refusal: str | None = None
@@ -123,7 +127,7 @@ class Response(msgspec.Struct, eq=False):
 
 
 @entry(array(RESULT))
-def round_off(results):  # type: ignore[no-untyped-def]
+def round_off(results: Any) -> None:
     """Round what is published of answers and labels to 1e-6, and bring a posterior in the order it is published in.
 
     First the columns in `members`, then the guest. What is left over of 1 goes to the greatest.
@@ -171,14 +175,17 @@ def _reader(dtype: np.dtype[Any], names: Sequence[str], places: int = PLACES) ->
 
 
 _OF_ANSWER: Final = ("observed_at", "posterior", "revision", "tier", "named", "modalities", "event_id_length", "event_id")
-_ANSWERS: Final = [_reader(RESULT, _OF_ANSWER, members + 1) for members in range(PEOPLE_MAX + 1)]  # by how many members are listed
+_ANSWERS: Final = [_reader(RESULT, _OF_ANSWER, members + 1) for members in range(PEOPLE_MAX + 1)]  # by how many it lists
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = _reader(RESULT, _OF_LABEL)
+assert HOME.fields is not None
+assert PERSON.fields is not None
 _PEOPLE_AT, _NAME_AT = HOME.fields["people"][1], PERSON.fields["name"][1]
 _NAMES: Final = struct.Struct(f"<{_PEOPLE_AT + _NAME_AT}x" + f"h{PERSON.itemsize - 2}x" * (PEOPLE_MAX - 1) + "h")
 
 
-_Listed = tuple[int, list[str], tuple[int, ...], struct.Struct]  # columns, their names and guest, words of all people, how to read
+# Bits of columns, their names and guest, words of all people, and how such an answer is read
+_Listed = tuple[int, list[str], tuple[int, ...], struct.Struct]
 
 
 class Publisher:
@@ -189,7 +196,7 @@ class Publisher:
 
     def __init__(self, policy: Policy) -> None:
         self._policy_id, self._limits, self._spaces = policy.policy_id, policy.limits, spaces(policy)
-        self._names: dict[Living, _Listed] = {}  # since results were last read
+        self._names: dict[Household, _Listed] = {}  # since results were last read
         self.emit: Emit = encoded
 
     def read(self, out: Any, responses: Sequence[Response]) -> None:
@@ -219,9 +226,9 @@ class Publisher:
             at += _RESULT_BYTES
         out["results_used"], out["profiles_used"] = 0, 0
 
-    def _listed(self, household: Living, members: int) -> "_Listed":
+    def _listed(self, household: Household, members: int) -> "_Listed":
         """Of these columns; of a home's answers mostly the same."""
-        words, people = household.words.listed, _NAMES.unpack_from(household.memory)
+        words, people = household.words.listed, _NAMES.unpack_from(household.memory.data)
         names = [words[people[column] - 1] for column in range(members.bit_length()) if members >> column & 1]
         listed = self._names[household] = members, [*names, GUEST], people, _ANSWERS[len(names)]
         return listed
@@ -307,7 +314,7 @@ class Publisher:
         self._publish(response, "drift-signals", fields)
         response.signals += 1
 
-    def _done(self, adaptation: str, household: Living, galleries: int) -> str | None:
+    def _done(self, adaptation: str, household: Household, galleries: int) -> str | None:
         """What was done about a change, in a sentence."""
         if adaptation != "device":
             return _DONE[adaptation] if adaptation else None
@@ -342,7 +349,7 @@ class Publisher:
         fields = {
             "v": 1, "household_id": household.household_id, "person_id": person_id, "revision": int(profile["revision"]),
             "updated_at": int(profile["updated_at"]), "encoders": dict(sorted(found.items())),
-            "habits": _habits(household, profile["habits"]),
+            "habits": _habits(household, profile),
             "phones": [household.words[name] for place, name in enumerate(phones) if bits >> place & 1],
             "health": {
                 "events": _rounded(profile["events"]), "last_seen_at": seen_at or None, "drift": _rounded(drift),
@@ -354,12 +361,12 @@ class Publisher:
         response.outputs.append(self.emit("profiles", key, fields, response.event.record))
 
 
-def _person(household: Living, place: int) -> str:
+def _person(household: Household, place: int) -> str:
     """Whose place it is."""
-    return household.words[_NAMES.unpack_from(household.memory)[place - 1]] if place else GUEST
+    return household.words[_NAMES.unpack_from(household.memory.data)[place - 1]] if place else GUEST
 
 
-def _encoder(household: Living, gallery: int) -> str:
+def _encoder(household: Household, gallery: int) -> str:
     return household.words[int(household.record["galleries"]["name"][gallery])]
 
 
@@ -385,7 +392,7 @@ def _beliefs(beliefs: Iterable[float]) -> dict[str, float]:
     return {kind: round(belief, 3) for kind, belief in sorted(found) if belief >= BELIEF_MIN}
 
 
-def _prototypes(household: Living, space: Space, kept: Any) -> list[Fields]:
+def _prototypes(household: Household, space: Space, kept: Any) -> list[Fields]:
     """As the contract has them: in the encoder's own space, as base64 of float16."""
     vectors = space.mean + kept["vector"][:, : len(space.back)].astype(np.float64) @ space.back
     if space.numbers["unit"][0]:
@@ -415,11 +422,12 @@ def _calibration(profile: Any, space: Space) -> Fields:
     }  # fmt: skip
 
 
-def _habits(household: Living, counts: Any) -> dict[str, dict[str, float]]:
+def _habits(household: Household, profile: Any) -> dict[str, dict[str, float]]:
     """A person's own shares by feature and value: what of them shows in a profile."""
-    numbers = counts.tolist()
+    numbers = profile["habits"].tolist()
     hours, activities, totals = numbers[:HOURS], numbers[HOURS:-2], numbers[-2:]
-    words = [household.words[word] if word else None for word in household.record["activities"].tolist()]
+    told_with = profile if "activities" in (PROFILE.names or ()) else household.record
+    words = [household.words[word] if word else None for word in told_with["activities"].tolist()]
     told = {
         "activity": _shares(zip(words, activities, strict=True), totals[1]),
         "hour": _shares(((str(hour), count) for hour, count in enumerate(hours)), totals[0]),

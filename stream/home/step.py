@@ -1,26 +1,30 @@
 """One household's step, and that of many: what every record leads to.
 
-Law: `step` is synchronous, total on valid input, and knows no clock, no chance, no network and no log: time comes from the records,
-ids from positions. The live worker, the replay tool and the tests run this same function. The same log gives the same bytes; a
-duplicate changes nothing; households do not see each other: a batch of many equals one after the other.
+Law: `step` is synchronous, total on valid input, and knows no clock, no chance, no network and no log: time comes from the
+records, ids from positions. The live worker, the replay tool and the tests run this same function. The same log gives the same
+bytes; a duplicate changes nothing; households do not see each other: a batch of many equals one after the other.
 
-Theory of operation: homes are independent, so a batch is done in waves. Of each home a wave has all events up to its first statement
-(join, leave, phone, retract, erase), which changes what the words of later events mean; all of a wave's events go through the compiled
-core in one call. Then the statements that the core admitted are done here, and the next wave begins with what follows on them.
+Theory of operation: homes are independent, so a batch is done in waves. Of each home a wave has all events up to its first
+statement (join, leave, phone, retract, erase), which changes what the words of later events mean; all events of a wave go
+through the compiled core in one call. Then the statements that it admitted are done here, and the next wave begins with what
+follows on them.
+
+An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that found
+no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of no use.
 """
 
 from collections.abc import Mapping, Sequence
 from ctypes import addressof, c_char
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from stream.contract.policy import Policy
 from stream.contract.records import Output
 from stream.home import statements
-from stream.home.core.apply import apply
+from stream.home.core.apply import apply as _apply
 from stream.home.core.work import WORK
-from stream.home.events import STATEMENTS, Event, Run, numbers_of, renumber
+from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, renumber
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME
 from stream.home.messages import OUT, RESULTS_MAX
@@ -30,7 +34,9 @@ from stream.home.publish import Emit, Publisher, Response, encoded, output
 __all__ = ["STEP_VERSION", "BatchAnswers", "Event", "Failure", "Response", "Step", "step", "step_batch", "warm"]
 
 STEP_VERSION: Final = 4  # raised whenever the same log gives other outputs or states
-_KEPT: Final = "_idle_cores"  # beside a policy's other derived values
+apply: Final[Any] = _apply
+POLICIES_KEPT: Final = 16  # for which there are idle cores
+
 
 class Step(NamedTuple):
     """What one event led to: outputs in the order they are published, and what happened (words of OUTCOMES, for counting)."""
@@ -47,7 +53,7 @@ class Failure(NamedTuple):
 
 
 class BatchAnswers(NamedTuple):
-    """What a batch led to: by event, its outputs as bytes (None of those whose household failed); and the failures, by household."""
+    """What a batch led to: by event (None of those whose household failed), outputs as bytes; and the failures, by household."""
 
     responses: list[Response | None]
     failures: dict[str, Failure]
@@ -65,8 +71,8 @@ def step(household: Household, event: Event, policy: Policy) -> Step:
 def step_batch(households: Mapping[str, Household], events: Sequence[Event], policy: Policy) -> BatchAnswers:
     """Apply events of many households, each in the order they stand in, in place.
 
-    An error in one household is told by `failures`, and does nothing to others; what became of its home is of no use. One that says
-    nothing of a household (no memory, a wish to stop) is raised.
+    An error in one household stands in `failures`, and does nothing to others; what became of its home is of no use. One that
+    says nothing of a household (no memory, a wish to stop) is raised.
     """
     responses = [Response(event, households[event.value.household_id]) for event in events]
     _run(responses, policy, encoded)
@@ -88,8 +94,8 @@ def _of_household(error: Exception) -> Exception:
 
 def _run(responses: Sequence[Response], policy: Policy, emit: Emit) -> None:
     """Let every record become what it leads to; homes of one array together."""
-    cores = vars(policy).setdefault(_KEPT, [])
-    core = cores.pop() if cores else _Core(policy)
+    idle = _idle(policy)
+    core = idle.pop() if idle else _Core(policy)
     arrays: dict[int, tuple[Any, list[Response]]] = {}
     for response in responses:
         homes = _array_of(response.household)
@@ -98,7 +104,14 @@ def _run(responses: Sequence[Response], policy: Policy, emit: Emit) -> None:
         arrays[id(homes)][1].append(response)
     for homes, own in arrays.values():
         core.run(homes, own, emit)
-    cores.append(core)
+    idle.append(core)
+
+
+def _idle(policy: Policy) -> list["_Core"]:
+    """Cores of a policy that nobody uses; whoever takes one brings it back, unless an error came between."""
+    if policy.policy_id not in _IDLE and len(_IDLE) == POLICIES_KEPT:
+        _IDLE.clear()
+    return _IDLE.setdefault(policy.policy_id, [])
 
 
 def _array_of(household: Household) -> Any:
@@ -121,10 +134,12 @@ class _Core:
         self._run: Run[Response] = Run(policy)
         self._publisher = Publisher(policy)
         self._work, self._out = np.zeros(1, WORK), np.zeros(1, OUT)
+        self._failed: set[Household] = set()  # of the batch at hand
 
     def run(self, homes: Any, responses: list[Response], emit: Emit) -> None:
         """All events of homes that stand in one array; in waves."""
         self._publisher.emit = emit
+        self._failed.clear()
         run, first, places = self._run, _address(homes.view(np.uint8)), dict[Household, int]()
         for household in {response.household for response in responses}:
             places[household] = (_address(household.memory) - first) // HOME.itemsize
@@ -136,9 +151,9 @@ class _Core:
             responses = self._add(responses, places)
             self._apply(homes)
             following = [response for response in run.owners if response.admitted and self._state(response)]
-            failed = {response.household for response in run.owners if response.failure is not None}
-            if failed:
-                responses = [response for response in responses if response.household not in failed]
+            self._failed |= {response.household for response in run.owners if response.failure is not None}
+            if self._failed:
+                responses = [response for response in responses if response.household not in self._failed]
 
     def _add(self, responses: list[Response], places: Mapping[Household, int]) -> list[Response]:
         """Add of every home the events up to its first statement; the others."""
@@ -153,6 +168,7 @@ class _Core:
             except Exception as error:
                 response.failure = _of_household(error)
                 ended.add(household)
+                self._failed.add(household)
             if type(response.event.value) in STATEMENTS:
                 ended.add(household)
         return later
@@ -187,7 +203,7 @@ class _Core:
         if run.made:
             self._take_back_galleries()
 
-    def _purge(self, response: Response, later: Any) -> None:
+    def _purge(self, response: Response, later: Sequence[Any]) -> None:
         """Forget who left a home long ago; its events that are still to come are brought in line."""
         household = response.household
         before = numbers_of(household)
@@ -201,7 +217,7 @@ class _Core:
         """Do a statement that was admitted; whether there was no error."""
         response.admitted = False
         try:
-            done = statements.state(response.household, response.event.value, self._policy)
+            done = statements.state(response.household, cast(Statement, response.event.value), self._policy)
         except Exception as error:
             response.failure = _of_household(error)
             return False
@@ -224,4 +240,7 @@ class _Core:
 
 def warm(policy: Policy) -> None:
     """Have all at hand that a first event needs: used at setup, for what is compiled is compiled when this module is imported."""
-    vars(policy).setdefault(_KEPT, []).append(_Core(policy))
+    _idle(policy).append(_Core(policy))
+
+
+_IDLE: Final[dict[str, list[_Core]]] = {}  # by policy_id

@@ -7,7 +7,15 @@ import numpy as np
 
 from stream.home.state.household import Household
 from stream.home.state.layout import (
-    CHANNELS_MAX, DIMENSIONS, HOME, HOURS, MODALITIES, NOBODY, SOURCES, TIERS, UNKNOWN,
+    CHANNELS_MAX,
+    DIMENSIONS,
+    HOME,
+    HOURS,
+    MODALITIES,
+    NOBODY,
+    SOURCES,
+    TIERS,
+    UNKNOWN,
 )  # fmt: skip
 from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.names import HASH_BYTES
@@ -72,6 +80,7 @@ def _within(home: Any, rng: np.random.Generator) -> None:
         entries[field] = rng.integers(low, high + 1, entries[field].shape)
 
     rows, waiting, doubts = home["rows"], home["waiting"]["claim"], home["doubts"]
+    tails, claims = home["people"]["tails"], rows["claims"]
     home["people"]["memberships_used"] = np.maximum(home["people"]["memberships_used"], 1)
     home["phones"]["registrations_used"] = np.maximum(home["phones"]["registrations_used"], 1)
     for person in home["people"] if not galleries else ():
@@ -81,14 +90,15 @@ def _within(home: Any, rng: np.random.Generator) -> None:
     if not phones:
         rows["sightings_used"] = 0
     for entries, field, low, high in (
-        (home["people"]["tails"], "encoder", 0, max(0, galleries - 1)), (home["people"]["tails"], "channel", 0, CHANNELS_MAX - 1),
-        (home["people"]["tails"], "learnt", 0, 1), (home["ears"], "encoder", 0, max(0, galleries - 1)),
-        (home["phones"]["registrations"], "person", 0, people), (rows, "named", 0, people), (rows, "first_named", 0, people),
-        (rows, "label", 0, people + 1), (rows, "tier", 0, TIERS + 1), (rows, "first_tier", 0, TIERS + 1), (rows, "hour", 0, HOURS - 1),
+        (tails, "encoder", 0, max(0, galleries - 1)), (tails, "channel", 0, CHANNELS_MAX - 1), (tails, "learnt", 0, 1),
+        (home["ears"], "encoder", 0, max(0, galleries - 1)), (home["phones"]["registrations"], "person", 0, people),
+        (rows, "named", 0, people), (rows, "first_named", 0, people), (rows, "label", 0, people + 1),
+        (rows, "tier", 0, TIERS + 1), (rows, "first_tier", 0, TIERS + 1), (rows, "hour", 0, HOURS - 1),
         (rows, "modalities", 0, 2**MODALITIES - 1), (rows, "encoders", 0, galleries), (rows, "channels", 0, CHANNELS_MAX - 1),
-        (rows, "event_id_length", 0, 64), (rows["sightings"], "phone", 0, max(0, phones - 1)), (rows["claims"], "person", 0, people),
-        (rows["claims"], "source", 0, SOURCES - 1), (rows["claims"], "kind", CONFIRM, ENROL), (waiting, "person", UNKNOWN, people),
-        (waiting, "source", 0, SOURCES - 1), (waiting, "kind", CONFIRM, RETRACT), (home["reported"], "kind", 0, len(CAUSES) - 1),
+        (rows, "event_id_length", 0, 64), (rows["sightings"], "phone", 0, max(0, phones - 1)),
+        (claims, "person", 0, people), (claims, "source", 0, SOURCES - 1), (claims, "kind", CONFIRM, ENROL),
+        (waiting, "person", UNKNOWN, people), (waiting, "source", 0, SOURCES - 1), (waiting, "kind", CONFIRM, RETRACT),
+        (home["reported"], "kind", 0, len(CAUSES) - 1),
     ):  # fmt: skip
         choose(entries, field, low, high)
     by_source = rng.random(len(doubts)) < 0.5
@@ -106,7 +116,7 @@ def used_bytes(household: Household, reserved: bool = True) -> Any:
 
 
 def _spans(entry: Any, at: int, path: str, common: tuple[int, int]) -> Iterator[tuple[int, int, bool]]:
-    """Where the used bytes of an entry are, from the start of the home, how many, and whether they are more than reserved."""
+    """Where the used bytes of an entry are, how many, and whether they are more than reserved; from the start of the home."""
     dtype = entry.dtype
     for name, (field, place, *_) in dtype.fields.items():
         here, (item, shape) = path + name, field.subdtype or (field, ())

@@ -66,13 +66,16 @@ def test_every_byte_that_a_home_uses_is_kept(seed: int) -> None:
     household = random_home(seed)
     raw, rng = encode_home(household), np.random.default_rng(seed)
     for place in rng.choice(np.flatnonzero(used_bytes(household, reserved=False)), 40):
+        if place == HOME.fields["galleries_used"][1]:
+            continue  # one more would be of no encoder, and is let go
         other = decode_home(raw, POLICY)
         bytes_of(other)[place] ^= 1
         try:
             again = encode_home(decode_home(encode_home(other), POLICY))
         except (AssertionError, UnknownState):
             continue  # it was a count, or the number of something
-        assert zlib.crc32(again) != zlib.crc32(raw), f"byte {place} is lost"
+        lost = again == raw
+        assert not lost, f"byte {place} is lost"
 
 
 def test_words_that_nothing_refers_to_are_forgotten_and_the_others_move_up() -> None:
@@ -112,10 +115,10 @@ def test_a_new_home_is_small() -> None:
 @pytest.mark.parametrize("people", [4, PEOPLE_MAX])
 def test_a_person_takes_few_bytes(people: int) -> None:
     """Everybody enrolled in voice and face, who were heard on one more channel; a ledger as long as it gets."""
-    household = random_home(5, people=people, galleries=2, rows=min(people, 4) * 7, phones=people, tails=6, memberships=1, claims=0)
+    lists = {"people": people, "galleries": 2, "rows": min(people, 4) * 7, "phones": people, "tails": 6, "claims": 0}
+    watched = {"devices": 4, "ears": people, "reported": 8, "doubts": 0, "folded": 8, "waiting": 0, "floors": 4}
+    household = random_home(5, **lists, **watched, memberships=1)
     home = household.record
-    for name, used in (("devices", 4), ("ears", people), ("reported", 8), ("doubts", 0), ("folded", 8), ("waiting", 0), ("floors", 4)):
-        home[f"{name}_used"] = used
     home["seen_used"], home["senders_used"] = (14 * people, 28 * people), 4
     home["people"]["enrolments_used"] = home["phones"]["registrations_used"] = 1
     rows = home["rows"]
@@ -171,8 +174,9 @@ def test_a_newer_version_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("people_used", 17), ("rows_used", -1), ("people.0.tails_used", 13), ("rows.0.named", 3), ("rows.0.claims.0.person", -1),
-     ("rows.0.encoders", 3), ("people.0.memberships_used", 0), ("people.0.name", 99), ("waiting.0.claim.kind", 6), ("alarm_kind", 9)],
+    [("people_used", 17), ("rows_used", -1), ("people.0.tails_used", 13), ("rows.0.named", 3), ("rows.0.encoders", 3),
+     ("rows.0.claims.0.person", -1), ("people.0.memberships_used", 0), ("people.0.name", 99), ("waiting.0.claim.kind", 6),
+     ("alarm_kind", 9)],
 )  # fmt: skip
 def test_what_refers_to_nothing_is_not_taken(path: str, value: int) -> None:
     household = random_home(6, people=2, galleries=2, rows=2, claims=1, waiting=1)
@@ -216,7 +220,8 @@ def test_what_was_kept_by_another_pack_is_let_go() -> None:
     household = random_home(8, people=2, galleries=2, rows=4)
     household.record["galleries"][0]["fingerprint"] ^= 1
     read = decode_home(encode_home(household), POLICY)
-    assert [read.words[int(g["name"])] for g in read.record["galleries"][: read.record["galleries_used"]]] == [list(POLICY.encoders)[1]]
+    kept = read.record["galleries"][: int(read.record["galleries_used"])]
+    assert [read.words[int(gallery["name"])] for gallery in kept] == list(POLICY.encoders)[1:]
 
 
 def test_galleries_find_their_numbers_in_another_order_of_encoders() -> None:
@@ -233,10 +238,10 @@ def test_galleries_find_their_numbers_in_another_order_of_encoders() -> None:
 def test_interpreted_and_compiled_write_the_same_bytes() -> None:
     told = (
         "import zlib; from tests.home.homes import POLICY, random_home; from stream.home.at_rest import decode_home, encode_home;"
-        "raw = encode_home(random_home(11, people=2, rows=3, seen=5)); print(zlib.crc32(raw), encode_home(decode_home(raw, POLICY)) == raw)"
+        "raw = encode_home(random_home(11, people=2, rows=3, seen=5));"
+        "print(zlib.crc32(raw), encode_home(decode_home(raw, POLICY)) == raw)"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", told], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=True
-    )
+    here = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run([sys.executable, "-c", told], env=here, stdout=subprocess.PIPE, text=True, check=True)
     expected = zlib.crc32(encode_home(random_home(11, people=2, rows=3, seen=5)))
     assert found.stdout.split() == [str(expected), "True"]

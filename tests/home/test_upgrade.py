@@ -1,7 +1,7 @@
 """States of released versions: each loads for ever, and a home still knows what it knew.
 
-`tests/golden/home-v<version>-<name>.bin` were written by that version and are never written again. What is known of each once it was
-read stands in `upgraded-v<version>-<name>.txt` (reviewed as a diff).
+`tests/golden/home-v<version>-<name>.bin` were written by that version and are never written again. What is known of each once it
+was read stands in `upgraded-v<version>-<name>.txt` (reviewed as a diff).
 """
 
 import zlib
@@ -54,7 +54,8 @@ def told(household: Household) -> Iterator[str]:
     home, words = household.record, ["", *household.words.listed]
     names = ["guest", *(words[int(p["name"])] for p in used(home, "people"))]
     yield f"home {household.household_id} at {home['stream_time']}, {home['next_row']} events, rebuilt at {home['next_rebuild']}"
-    yield f"presence {home['guest_presence']} {used(home, 'people')['presence'].tolist()}, strangers {np.round(home['strangers'], 3).tolist()}"
+    strangers = np.round(home["strangers"], 3).tolist()
+    yield f"presence {home['guest_presence']} {used(home, 'people')['presence'].tolist()}, strangers {strangers}"
     yield f"thresholds {home['thresholds'].tolist()}, activities {[words[n] for n in home['activities'].tolist() if n]}"
     for name, source in zip(("voice", "app", "pin", "annotator"), home["sources"], strict=True):
         yield f"source {name}: right {source['right']}, wrong {source['wrong']}, spent {source['spent']} on day {source['day']}"
@@ -62,22 +63,25 @@ def told(household: Household) -> Iterator[str]:
         yield f"{name} {home[f'{name}_used'].tolist()} {home[name][0][:1].tolist()}, floors {home['floors_used']}"
     for name, person in zip(names[1:], used(home, "people"), strict=True):
         yield f"{name}: events {person['events'] * SHARE_STEP:.2f}, seen {person['last_seen_at']}, profile {person['revision']}"
-        yield f"  here {[left for left in used(person, 'memberships')['left_at'].tolist()]}, enrolled {person['enrolments_used']}"
+        yield f"  here {used(person, 'memberships')['left_at'].tolist()}, enrolled {person['enrolments_used']}"
         yield f"  calibration {_numbers(person['calibration'])}, live {_numbers(person['live'])}"
         yield f"  habits {np.round(person['habits'][person['habits'] != 0], 3).tolist()}"
         yield f"  shift {_stream(person['shift'])}, phone {_stream(person['phone'])}, habit {_stream(person['habit'])}"
         for tail in used(person, "tails"):
             which = f"{tail['encoder']}/{tail['channel']}/{tail['learnt']}"
-            yield f"  tail {which}: {tail['mass']:.3f} of day {tail['day']:.3f}, {(tail['vector'][:3] * MEAN_STEP).round(3).tolist()}"
+            vector = (tail["vector"][:3] * MEAN_STEP).round(3).tolist()
+            yield f"  tail {which}: {tail['mass']:.3f} of day {tail['day']:.3f}, {vector}"
     for phone in used(home, "phones"):
         owners = [(names[int(r["person"])], round(float(r["log_odds"]), 3)) for r in used(phone, "registrations")]
         yield f"phone {words[int(phone['name'])]}: {owners}"
     for gallery in used(home, "galleries"):
-        yield f"gallery {words[int(gallery['name'])]}: offsets of {[words[n] for n in used(gallery, 'offsets')['device_name'].tolist()]}"
+        devices = [words[number] for number in used(gallery, "offsets")["device_name"].tolist()]
+        yield f"gallery {words[int(gallery['name'])]}: offsets of {devices}"
     for row in used(home, "rows"):
         yield from _row(row, words, names)
     for ear in used(home, "ears"):
-        yield f"ear {words[int(ear['device_name'])]}/{ear['encoder']}: {ear['seen']}, {ear['usual'][:3].tolist()}, {_stream(ear['moved'])}"
+        usual = ear["usual"][:3].tolist()
+        yield f"ear {words[int(ear['device_name'])]}/{ear['encoder']}: {ear['seen']}, {usual}, {_stream(ear['moved'])}"
     for said in used(home, "reported"):
         yield f"reported {CAUSES[int(said['kind'])]} {words[int(said['name'])]}: {said['log_e'] / 64:.2f} at {said['at']}"
     for claim in used(home, "waiting")["claim"]:
@@ -97,10 +101,9 @@ def _stream(stream: Any) -> str:
 def _row(row: Any, words: list[str], names: list[str]) -> Iterator[str]:
     event_id = bytes(row["event_id"][: int(row["event_id_length"])]).decode()
     label = names[int(row["label"]) - 1] if row["label"] else None
-    yield (
-        f"{row['number']} {event_id} at {row['observed_at']} of {words[int(row['device_name'])]}, {words[int(row['activity'])] or 'nothing'}:"
-        f" {names[int(row['named'])] if row['named'] else None} at tier {row['tier']}, revision {row['revision']}, label {label}"
-    )
+    named, activity = names[int(row["named"])] if row["named"] else None, words[int(row["activity"])] or "nothing"
+    yield f"{row['number']} {event_id} at {row['observed_at']} of {words[int(row['device_name'])]}, {activity}: {named}"
+    yield f"  tier {row['tier']}, revision {row['revision']}, label {label}"
     places = len(names)
     yield f"  evidence {row['evidence'][:places].tolist()}" + (
         f", shares {row['shares'][:places].tolist()}" if (row["shares"] != row["evidence"]).any() else ""
@@ -109,8 +112,8 @@ def _row(row: Any, words: list[str], names: list[str]) -> Iterator[str]:
     ratios = {m: (row["llr"][m][: places - 1] * LLR_STEP).tolist() for m in range(4) if int(row["modalities"]) >> m & 1}
     yield f"  says {ratios}, heard {heard}, vectors {row['encoders'].tolist()} {row['vectors'][:, :3].tolist()}"
     for claim in used(row, "claims"):
-        right = None if claim["right"] < 0 else round(claim["right"] * SHARE_STEP, 4)
-        yield f"  {CLAIM_KINDS[int(claim['kind'])]} {names[int(claim['person'])]}: {claim['nats'] * NATS_STEP:.3f} nats, right {right}"
+        right, nats = None if claim["right"] < 0 else round(claim["right"] * SHARE_STEP, 4), claim["nats"] * NATS_STEP
+        yield f"  {CLAIM_KINDS[int(claim['kind'])]} {names[int(claim['person'])]}: {nats:.3f} nats, right {right}"
 
 
 @each_state
@@ -189,7 +192,8 @@ def test_ids_of_feedback_and_of_events_become_hashes() -> None:
 
 def test_of_too_many_claims_the_highest_in_rank_stay_and_what_others_told_is_taken_back() -> None:
     body = body_of(ENROLLED)
-    claims = [[f"f-{n}", source, "correct", "anna:h-0", n, 3000, 256, 7] for n, source in enumerate(["voice", "pin", "app", "voice", "annotator", "app"])]
+    sources = ("voice", "pin", "app", "voice", "annotator", "app")
+    claims = [[f"f-{n}", source, "correct", "anna:h-0", n, 3000, 256, 7] for n, source in enumerate(sources)]
     before = read(body).record["sources"]["right"].tolist()
     for row in body[8]:
         row[19] = []
@@ -227,7 +231,8 @@ def test_of_too_many_events_the_newest_stay_with_their_vectors() -> None:
     for encoder, space in body[11].items():
         kept = [n for n, row in enumerate(body[8]) if number_of[encoder] in row[5]]
         dimensions, more = len(space[3]) // len(kept), len([n for n in kept if n < 20])
-        space[3], space[4], space[5] = space[3][: more * dimensions] + space[3], space[4][:more] + space[4], space[5][:more] + space[5]
+        space[3] = space[3][: more * dimensions] + space[3]
+        space[4], space[5] = space[4][:more] + space[4], space[5][:more] + space[5]
     body[8] = [[*row] for row in body[8][:20]] + body[8]
     after, last = read(body).record, before.record
     assert after["rows_used"] == ROWS_MAX

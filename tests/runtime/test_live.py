@@ -74,7 +74,7 @@ class Watched:
 @pytest.fixture
 def watched() -> Iterator[Watched]:
     watched = Watched()
-    with watched.supervisor, watched.dog._leash._end:  # type: ignore[union-attr]
+    with watched.supervisor, watched.dog._parent._end:  # type: ignore[union-attr]
         yield watched
 
 

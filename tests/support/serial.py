@@ -23,13 +23,13 @@ from stream.contract.records import (
     Record,
     dead_letter,
 )
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
 from stream.home.step import Step
 
 __all__ = ["check"]
 
-StepFunction = Callable[[Home, Event, Policy], Step]
+StepFunction = Callable[[Household, Event, Policy], Step]
 
 
 def check(log: MemoryLog, store: StateStore, policy: Policy, stepping: StepFunction) -> Sequence[str]:
@@ -145,7 +145,7 @@ class _Serial:
                 self._say(record, dead_letter(record, "quarantined", detail))
                 continue
             state = self.states.get(household)
-            home = Home.new(household, self._policy) if state is None else decode_home(state, self._policy)
+            home = Household.new(household) if state is None else decode_home(state, self._policy)
             try:
                 stepped = self._step(home, event, self._policy)
             except Exception as error:

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from learners.precision import SHARE_STEP
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import GUEST, InvalidRecord, Record, dead_letter
 from stream.contract.units import DAY_MS, MINUTE_MS
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
 from stream.home.step import Step, step
 
-__all__ = ["FACE", "POLICY", "START_MS", "VOICE", "Desk", "Run", "Shape", "Story", "embedding", "world"]
+__all__ = ["FACE", "POLICY", "START_MS", "VOICE", "Desk", "Run", "Shape", "Story", "embedding", "row_of", "world"]
 
 VOICE, FACE = "resemblyzer-0.1.4", "dlib-resnet-v1"
 START_MS = 1_763_690_000_000
@@ -93,7 +94,7 @@ class Run:
 
     policy: Policy = POLICY
     restarts: bool = False
-    homes: dict[str, Home] = field(default_factory=dict)
+    homes: dict[str, Household] = field(default_factory=dict)
     outputs: list[Encoded] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
 
@@ -104,7 +105,7 @@ class Run:
             result = Step([dead_letter(record, fault.reason, fault.detail)], [])
         else:
             name = event.value.household_id
-            home = self.homes.setdefault(name, Home.new(name, self.policy))
+            home = self.homes.get(name) or self.homes.setdefault(name, Household.new(name))
             result = step(home, event, self.policy)
             if self.restarts:
                 self.restart(name)
@@ -128,6 +129,13 @@ class Run:
         return [json.loads(o.value) for o in self.outputs if o.topic == topic and o.value is not None]
 
 
+def row_of(home: Household, event_id: str) -> Any:
+    """What the ledger keeps of an event; None: nothing."""
+    rows = home.record["rows"][: int(home.record["rows_used"])]
+    own = event_id.encode()
+    return next((row for row in rows if row["event_id"][: int(row["event_id_length"])].tobytes() == own), None)
+
+
 # ---- one home, told by hand
 
 
@@ -139,7 +147,7 @@ class Story:
 
     def __init__(self, people: tuple[str, ...] = ("anna", "bert"), enrolled: bool = True, policy: Policy = POLICY) -> None:
         self.desk, self.run, self.rng = Desk(), Run(policy), np.random.default_rng(0)
-        self.run.homes["h"] = Home.new("h", policy)
+        self.run.homes["h"] = Household.new("h")
         self.said = self.seen = 0
         for person in people:
             self.say("join", person_id=person)
@@ -147,7 +155,7 @@ class Story:
             self.say("enrol", person_id=person, event_ids=[self.see(person) for _ in range(6)])
 
     @property
-    def home(self) -> Home:
+    def home(self) -> Household:
         return self.run.homes["h"]
 
     @property
@@ -189,9 +197,10 @@ class Story:
 
     def shares(self, event_id: str) -> dict[str, float]:
         """Whose an event is held to be, by name."""
-        row = self.home.row(event_id)
+        row = row_of(self.home, event_id)
         assert row is not None, f"the ledger has no {event_id}"
-        return dict(zip([GUEST, *(p.person_id for p in self.home.people)], row.shares, strict=True))
+        shares = (row["shares"][: len(self.home.people) + 1] * SHARE_STEP).tolist()
+        return dict(zip([GUEST, *self.home.people], shares, strict=True))
 
 
 # ---- whole worlds

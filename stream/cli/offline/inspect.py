@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stream.contract.policy import Policy
     from stream.contract.ports import StateStore
     from stream.contract.settings import Wiring
-    from stream.ops.inspection.inspection import HomeInspection
+    from stream.ops.inspection.views import HomeInspection
 
 __all__ = ["inspect"]
 

@@ -82,6 +82,7 @@ def row_logits(home, index, terms, policy, work):
         if terms & STRANGER and row.scanned:
             work.parts[0] += stranger_llr(home.strangers, row.stranger)
         return
+    work.alone = 1 if terms & ALIGNED or not has_unenrolled(home) else 0  # else nobody asks who returned
     for i in range(home.rows_used):
         work.alike[i], work.alike_known[i] = 0.0, 0
     for modality in range(2):

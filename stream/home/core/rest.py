@@ -14,9 +14,31 @@ from learners.kernel import array, entry, kernel, record
 
 from stream.home.state.household import MEMORY
 from stream.home.state.layout import (
-    CHANNELS_MAX, DEVICES_MAX, DOUBTS_MAX, EARS_MAX, ENCODERS_MAX, FOLDED_MAX, GALLERY, GUEST_PLACE, HOME, HOURS, MODALITIES,
-    NOBODY, PEOPLE_MAX, PERSON, PHONES_MAX, PHONE_STATE, REPORTED_MAX, ROW, ROWS_MAX, SEEN_MAX, SENDERS_MAX, SOURCES, TIERS,
-    UNKNOWN, WAITING_MAX,
+    CHANNELS_MAX,
+    DEVICES_MAX,
+    DOUBTS_MAX,
+    EARS_MAX,
+    ENCODERS_MAX,
+    FOLDED_MAX,
+    GALLERY,
+    GUEST_PLACE,
+    HOME,
+    HOURS,
+    MODALITIES,
+    NOBODY,
+    PEOPLE_MAX,
+    PERSON,
+    PHONE_STATE,
+    PHONES_MAX,
+    REPORTED_MAX,
+    ROW,
+    ROWS_MAX,
+    SEEN_MAX,
+    SENDERS_MAX,
+    SOURCES,
+    TIERS,
+    UNKNOWN,
+    WAITING_MAX,
 )  # fmt: skip
 from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.names import HASH_BYTES
@@ -32,7 +54,7 @@ RAW = record(  # a home at rest, and how far it was written or read
     ("failed", "<i4"),  # more was to be read than there is, or a number is out of its bounds
     ("bytes", "u1", HOME.itemsize),  # what is told beside fields is less than what is left out
 )
-HABITS: Final = int(HOME.fields["guest_habits"][0].shape[0])
+HABITS: Final = len(np.zeros((), HOME)["guest_habits"])
 HABITS_MASK: Final = 4  # bytes that tell which of them are not 0
 KINDS: Final = len(CAUSES)
 
@@ -80,7 +102,7 @@ OF_KEPT, OF_WAITING = np.int64(GUEST_PLACE), np.int64(UNKNOWN)  # the least pers
 
 
 @kernel
-def _move(memory, raw, place, size):  # type: ignore[no-untyped-def]
+def _move(memory, raw, place, size):
     """Move some bytes of a home the way that it goes, if there is room for them."""
     start = raw.cursor
     if size > raw.length - start:
@@ -98,7 +120,7 @@ def _move(memory, raw, place, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_list(memory, raw, place, listed, used):  # type: ignore[no-untyped-def]
+def _move_list(memory, raw, place, listed, used):
     """Move the entries of a list that are used; of one that claims more than there is room for, none."""
     if 0 <= used <= listed[2]:
         _move(memory, raw, place + listed[0], used * listed[1])
@@ -107,7 +129,7 @@ def _move_list(memory, raw, place, listed, used):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _move_habits(memory, raw, place):  # type: ignore[no-untyped-def]
+def _move_habits(memory, raw, place):
     """Move bits of those counts that are not 0, and these."""
     start = np.uint64(raw.cursor)
     if raw.length - raw.cursor < HABITS_MASK:
@@ -130,7 +152,7 @@ def _move_habits(memory, raw, place):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_shares(memory, raw, place, people):  # type: ignore[no-untyped-def]
+def _move_shares(memory, raw, place, people):
     """Move evidence, and shares where they are others: a byte tells that."""
     size = 2 * (people + 1)
     _move(memory, raw, place + EVIDENCE[0], size)
@@ -153,7 +175,7 @@ def _move_shares(memory, raw, place, people):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_seen(memory, raw, generation, used):  # type: ignore[no-untyped-def]
+def _move_seen(memory, raw, generation, used):
     """Move hashes of a generation, each in as many bytes as it has."""
     if used * HASH_BYTES > raw.length - raw.cursor:
         raw.failed = 1
@@ -174,7 +196,7 @@ def _move_seen(memory, raw, generation, used):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_people(memory, home, raw):  # type: ignore[no-untyped-def]
+def _move_people(memory, home, raw):
     for column in range(np.int64(home.people_used)):
         person, place = home.people[column], PEOPLE[0] + column * PEOPLE[1]
         _move(memory, raw, place + PERSON_TIMES[0], PERSON_TIMES[1])
@@ -189,7 +211,7 @@ def _move_people(memory, home, raw):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_rows(memory, home, raw):  # type: ignore[no-untyped-def]
+def _move_rows(memory, home, raw):
     people = np.int64(home.people_used)
     for index in range(np.int64(home.rows_used)):
         row, place = home.rows[index], ROWS[0] + index * ROWS[1]
@@ -207,7 +229,7 @@ def _move_rows(memory, home, raw):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move_home(memory, home, raw):  # type: ignore[no-untyped-def]
+def _move_home(memory, home, raw):
     """All of a home, numbers first, for they tell how much there is of the rest."""
     _move(memory, raw, TIMES[0], TIMES[1])
     _move(memory, raw, NUMBERS[0], NUMBERS[1])
@@ -243,7 +265,7 @@ def _move_home(memory, home, raw):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _counts_fit(home):  # type: ignore[no-untyped-def]
+def _counts_fit(home):
     """Whether no list of a home has more than there is room for, or less than nothing."""
     fit = 0 <= home.people_used <= PEOPLE_MAX and 0 <= home.phones_used <= PHONES_MAX
     fit = fit and 0 <= home.rows_used <= ROWS_MAX and 0 <= home.galleries_used <= ENCODERS_MAX
@@ -258,13 +280,13 @@ def _counts_fit(home):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _claim_fits(home, claim, person_min, kind_max):  # type: ignore[no-untyped-def]
+def _claim_fits(home, claim, person_min, kind_max):
     person = person_min <= claim.person <= home.people_used
     return person and 0 <= claim.source < SOURCES and CONFIRM <= claim.kind <= kind_max
 
 
 @kernel
-def _row_fits(home, row):  # type: ignore[no-untyped-def]
+def _row_fits(home, row):
     """Whether whatever a row refers to is there."""
     people = home.people_used
     fits = 0 <= row.named <= people and 0 <= row.first_named <= people and 0 <= row.label <= people + 1
@@ -281,7 +303,7 @@ def _row_fits(home, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _is_sound(home):  # type: ignore[no-untyped-def]
+def _is_sound(home):
     """Whether what a home refers to is there, nobody is without a membership, and no phone without a registration."""
     people, galleries, sound = home.people_used, home.galleries_used, 0 <= home.alarm_kind < KINDS
     for column in range(people):
@@ -315,7 +337,7 @@ def _is_sound(home):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _word(raw, words, number):  # type: ignore[no-untyped-def]
+def _word(raw, words, number):
     """The number that a word has from now on."""
     if not 0 <= number < len(words):
         raw.failed = 1
@@ -328,7 +350,7 @@ def _word(raw, words, number):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _number_words(home, raw, words):  # type: ignore[no-untyped-def]
+def _number_words(home, raw, words):
     """See to every word that a home refers to."""
     home.alarm_name = _word(raw, words, home.alarm_name)
     for i in range(len(home.activities)):
@@ -354,7 +376,7 @@ def _number_words(home, raw, words):  # type: ignore[no-untyped-def]
 
 
 @entry(array(MEMORY), array(HOME), array(RAW), array(np.dtype(np.int16)))
-def carry(memories: Any, homes: Any, raws: Any, words: Any) -> None:
+def carry(memories, homes, raws, words):
     """Write a home's bytes, read them, or give its words other numbers.
 
     It failed if the home counts, or refers to, what is not there, or there are fewer bytes than that; what was read is then of

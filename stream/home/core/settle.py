@@ -184,7 +184,11 @@ def _weigh_all(home, beta, cold, policy, work):
     for index in range(home.rows_used):
         if is_enrolled(home.rows[index]):
             continue
-        row_logits(home, index, VOICE_TERM | FACE_TERM | RETURNING, policy, work)
+        if not cold or beta > 0.0:
+            row_logits(home, index, VOICE_TERM | FACE_TERM | RETURNING, policy, work)
+        else:  # nobody's ratios count yet
+            for place in range(places):
+                work.parts[place] = 0.0
         work.logits[0] = work.tables[0, index, 0] + beta * work.parts[0] + (GUEST_LOGIT_COLD * (1.0 - beta) if cold else 0.0)
         for place in range(1, places):
             enrolled = home.people[place - 1].enrolments_used > 0

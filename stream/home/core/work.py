@@ -4,7 +4,7 @@ import numpy as np
 
 from learners.kernel import kernel, record
 
-from stream.home.state.layout import CLAIM, DIMENSIONS, MODALITIES, PEOPLE_MAX, PHONES_MAX, PLACES, ROWS_MAX, SOURCES
+from stream.home.state.layout import CHANNELS_MAX, CLAIM, DIMENSIONS, MODALITIES, PEOPLE_MAX, PHONES_MAX, PLACES, ROWS_MAX, SOURCES
 from stream.home.messages import RESULTS_MAX
 
 __all__ = ["WORK", "add_result", "clear_result"]
@@ -33,6 +33,8 @@ WORK = record(
     ("aligned", "<f4", (2, DIMENSIONS)),  # less what the device adds
     ("probe", "<f4", DIMENSIONS),  # what is compared: a vector, less the centre, times the scale
     ("total", "<f4", (3, DIMENSIONS)),
+    ("channel_sums", "<f4", (CHANNELS_MAX, DIMENSIONS)),  # of a person: weighted vectors by channel
+    ("channel_mass", "<f4", CHANNELS_MAX),
     ("expected", "<f4", DIMENSIONS),  # where the probe would lie if made by some people, or another mean
     ("centre", "<f4", DIMENSIONS),  # of what is compared: 0, but where a home learns it
     ("inverse", "<f4", DIMENSIONS),  # 1 / variance between people
@@ -55,8 +57,9 @@ WORK = record(
     ("skips", "i1"),  # the enrolment going on was not admitted
     ("fresh", "i1"),  # somebody's profile is to be published
     ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count
+    ("alone", "i1"),  # compare with each kept row alone, too
     ("enrolled_only", "i1"),  # compare as if nothing were known of people but what was enrolled by hand
-    ("reserved", "u1", 5),
+    ("reserved", "u1", 4),
 )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.contract.policy import Policy
 from stream.home.core.rest import RAW, READING, RENUMBERING, WRITING, carry
@@ -23,20 +22,21 @@ from stream.home.state.upgrade import DAMAGED, UnknownState, is_old, upgraded
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
-Flat = npt.NDArray[np.uint8]
-
 STATE_VERSION: Final = 4
 CHECKSUM_BYTES: Final = 4
 BETWEEN: Final = "\0"  # words: no id has it
 _HEAD: Final = struct.Struct("<BBHI")  # version; bytes of the id, of words and of the record
 INCONSISTENT: Final = "not a household's state: its checksum fits its bytes, but they do not fit each other"
 _known: list[Any] = [None, {}]  # a policy, and its encoders
-_GALLERIES, _GALLERIES_USED = HOME.fields["galleries"][1], HOME.fields["galleries_used"][1]
-_NUMBER = GALLERY.fields["number"][1]
+_HOME_FIELDS: Final[Any] = HOME.fields
+_RAW_FIELDS: Final[Any] = RAW.fields
+_GALLERY_FIELDS: Final[Any] = GALLERY.fields
+_GALLERIES, _GALLERIES_USED = _HOME_FIELDS["galleries"][1], _HOME_FIELDS["galleries_used"][1]
+_NUMBER: Final = _GALLERY_FIELDS["number"][1]
 _FINGERPRINT_AND_NAME: Final = struct.Struct("<Ih")  # the first of GALLERY
 _COUNT: Final = struct.Struct("<B")
 _COURSE: Final = struct.Struct("<qqii")  # the numbers of RAW
-_BYTES: Final = RAW.fields["bytes"][1]
+_BYTES: Final = _RAW_FIELDS["bytes"][1]
 
 
 def encode_home(household: Household) -> bytes:
@@ -44,7 +44,8 @@ def encode_home(household: Household) -> bytes:
 
     Words to which nothing refers any more are forgotten; those behind them are numbered anew, in the record too.
     """
-    flat, words = np.empty(RAW.itemsize, np.uint8), household.words
+    flat: Any = np.empty(RAW.itemsize, np.uint8)
+    words = household.words
     used = np.zeros(len(words.listed) + 1, np.int16)
     size = _carry(household, flat, used, WRITING)
     if used[0] < len(words.listed):
@@ -59,7 +60,7 @@ def encode_home(household: Household) -> bytes:
     return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") + body
 
 
-def _carry(household: Household, flat: Flat, words: Any, way: int, length: int = 0) -> int:
+def _carry(household: Household, flat: Any, words: Any, way: int, length: int = 0) -> int:
     """Have the kernel go one way over a home; how many bytes were written or read, -1: they are no home."""
     _COURSE.pack_into(flat, 0, 0, length, way, 0)
     carry(household.memory, household.slot, flat.view(RAW), words)

@@ -39,7 +39,10 @@ At rest a home is what it uses of that record, in this order:
 | version, bytes of the household's id, of its words, of its record; the least byte first | 1, 1, 2, 4 |
 | the household's id, in UTF-8 | as told |
 | words in the order of their numbers, in UTF-8, a zero byte between two | as told |
-| the record: numbers, then of each list as many entries as it has; of shares and ratios those of people there are, of vectors those that are there, of habits those that are not 0, of hashes in `seen` 6 bytes | as told |
+| the record: numbers, then of each list as many entries as it has | as told |
+
+Of shares and ratios those of people there are stand there, of vectors those that are there, of habits those that are not 0 (and
+bits that tell which), of shares that are as their evidence one zero byte, of hashes in `seen` 6 bytes.
 
 This page is written by `python -m stream.home.state.describe`.
 """

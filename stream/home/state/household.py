@@ -43,7 +43,7 @@ class Household:
     def __init__(self, household_id: str, slot: Slot, words: Words) -> None:
         self.household_id, self.slot, self.words = household_id, slot, words
         self.record: Any = slot[0]
-        self.memory = slot.view(MEMORY)  # (1,): the same bytes
+        self.memory: Any = slot.view(MEMORY)  # (1,): the same bytes
 
     @classmethod
     def new(cls, household_id: str, slot: Slot | None = None) -> "Household":

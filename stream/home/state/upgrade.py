@@ -23,11 +23,33 @@ from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
 from stream.home.state.household import DAY_MS, Household, Slot, append, take_out
 from stream.home.state.layout import (
-    ACTIVITIES_MAX, CLAIMS_MAX, DEVICES_MAX, EARS_MAX, ENCODERS_MAX, ENROLMENTS_MAX, FACE, FOLDED_MAX, HOURS, MEMBERSHIPS_MAX,
-    NOBODY, NOT_COUNTED, PEOPLE_MAX, PHONES_MAX, REGISTRATIONS_MAX, REPORTED_MAX, ROWS_MAX, SEEN_MAX, SENDERS_MAX, SIGHTINGS_MAX,
-    TAILS_MAX, TIERS, UNKNOWN, VOICE, WAITING_MAX,
+    ACTIVITIES_MAX,
+    CLAIMS_MAX,
+    DEVICES_MAX,
+    EARS_MAX,
+    ENCODERS_MAX,
+    ENROLMENTS_MAX,
+    FACE,
+    FOLDED_MAX,
+    HOURS,
+    MEMBERSHIPS_MAX,
+    NOBODY,
+    NOT_COUNTED,
+    PEOPLE_MAX,
+    PHONES_MAX,
+    REGISTRATIONS_MAX,
+    REPORTED_MAX,
+    ROWS_MAX,
+    SEEN_MAX,
+    SENDERS_MAX,
+    SIGHTINGS_MAX,
+    TAILS_MAX,
+    TIERS,
+    UNKNOWN,
+    VOICE,
+    WAITING_MAX,
 )  # fmt: skip
-from stream.home.messages import CAUSES, CLAIM_KINDS, ENROL
+from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.names import HASH_BYTES, Words, hashed
 from stream.home.statements import ACTIVITIES_TOTAL, BY_ACTIVITY, HOURS_TOTAL, recalibrate_home, uncount_claim
 
@@ -162,7 +184,8 @@ class _Upgrade:
         present = sorted(range(len(people)), key=lambda column: people[column][2][-1][1] is not None)
         kept = sorted(present[:PEOPLE_MAX])  # who left goes first
         self.columns = {people[column][0]: i for i, column in enumerate(kept)}
-        self.kept_columns, self.galleries = kept, {}  # encoder -> index in galleries, and modality
+        self.kept_columns = kept
+        self.galleries: dict[str, tuple[int, int]] = {}  # by encoder: index in galleries, and modality
         for column in kept:
             self._person(people[column])
         for phone_id, registrations in phones[:PHONES_MAX]:

@@ -136,7 +136,7 @@ class Life:
         }  # fmt: skip
 
     def go_on(self, events: int, **changed: Any) -> "Life":
-        """So many events of anybody anywhere; `changed`: whose, on which device, and by what they are moved."""
+        """So many events of anybody anywhere; `changed`: whose, on which device, and how they are moved."""
         for _ in range(events):
             who, device = int(self.rng.integers(PEOPLE)), int(self.rng.integers(1, 3))
             meant = changed.get("who", who) == who and changed.get("device", device) == device

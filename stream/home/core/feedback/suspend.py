@@ -14,9 +14,11 @@ from learners.feedback.poisoning import evidence_most, surprise
 from learners.kernel import kernel
 from learners.precision import SHARE_STEP
 
-from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, REPORTED_MAX, SOURCES
+from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, SOURCES
 from stream.home.messages import ENROL, REJECT, SIGNAL
 from stream.home.core.feedback.claims import LEAST
+from stream.home.core.drift.causes import KIND
+from stream.home.core.drift.signals import note_reported
 from stream.home.core.settle import settle
 from stream.home.core.work import add_result
 
@@ -123,7 +125,9 @@ def _report(home, index, changed, work, out):
         result.log_e, result.adapted = nats, (SUSPENDED if doubt.suspended else RESTORED) if changed else 0
         if doubt.source != NOBODY:
             result.source = doubt.source + 1
-            _note_reported(home, nats, doubt.suspended, work)
+            # Whoever monitors sources for change says no more of it.
+            noted = note_reported(home, KIND * FEEDBACK_CAUSE, int(np.rint(nats / REPORTED_STEP)), work.at)
+            home.reported[noted].settled = doubt.suspended
         else:
             result.named = doubt.person
     if over:
@@ -131,21 +135,6 @@ def _report(home, index, changed, work, out):
             home.doubts[d] = home.doubts[d + 1]
         home.doubts_used -= 1
     return over
-
-
-@kernel
-def _note_reported(home, nats, settled, work):
-    """Whoever monitors sources for change says no more of it."""
-    at = 0
-    while at < home.reported_used and (home.reported[at].kind != FEEDBACK_CAUSE or home.reported[at].name != 0):
-        at += 1
-    if at == REPORTED_MAX:
-        return
-    entry = home.reported[at]
-    home.reported_used = max(int(home.reported_used), at + 1)
-    entry.kind, entry.name, entry.at, entry.settled = FEEDBACK_CAUSE, 0, work.at, settled
-    entry.log_e = int(np.rint(nats / REPORTED_STEP))
-    entry.reserved[0], entry.reserved[1] = 0, 0
 
 
 @kernel
