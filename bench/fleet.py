@@ -1,7 +1,7 @@
 """`python bench/fleet.py`: false alerts in a fleet of simulated homes, and how soon a bad firmware is named.
 
 Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift/edetectors.py`, report
-when the core would (`is_due` is its rule, written plainly), and the fleet stage that runs live gets that; nothing is decided here.
+when the core would (`is_due` is its rule, written plainly), and the fleet stage that runs live gets it; nothing is decided here.
 
 In every home a device and a person are watched. Some homes change by themselves, at any time; in those with one firmware the
 device changes when that comes. Streets of homes hear the same noise, so that their evidence is far from independent.

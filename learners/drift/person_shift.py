@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from learners.drift.mean_shift import follow
 from learners.kernel import kernel
 from learners.precision import MEAN_STEP, SHARE_STEP, VECTOR_STEP
-
-from learners.drift.mean_shift import follow
 
 __all__ = ["learn_person_shift", "score_person_shift"]
 

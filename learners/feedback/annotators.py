@@ -1,10 +1,12 @@
 """Claims: what somebody says about who it was, weighed by how reliable their way of saying it proved to be.
 
-Law: a claim is a likelihood, never a label: it multiplies the odds by at most h / (1 - h) times the number of others, and a claim of n
-nats moves at most tanh(n / 4) of an event, whoever the sensors hold it to be. What a source may say in one day is bounded.
+Law: a claim is a likelihood, never a label: it multiplies the odds by at most h / (1 - h) times the number of others,
+and a claim of n nats moves at most tanh(n / 4) of an event, whoever the sensors hold it to be. What a source may say
+in one day is bounded.
 
-Theory: the one-coin model of Dawid and Skene (1979), one coin per source. A source's coin is a Beta count moved by how likely each
-claim was honest, given what the sensors alone said; counts are whole share steps, so that taking a claim back is exact.
+Theory: the one-coin model of Dawid and Skene (1979), one coin per source. A source's coin is a Beta count moved by
+how likely each claim was honest, given what the sensors alone said; counts are whole share steps, so that taking a
+claim back is exact.
 """
 
 import math
@@ -44,7 +46,9 @@ def weigh_claim(shares, places, named, nats):
 
 @kernel
 def expected_right(posterior, places, named, honest):
-    """Share steps: as right as a claim probably was, by the posterior of the sensors alone. `honest` negative: it was not `named`."""
+    """Share steps: as right as a claim probably was, by the posterior of the sensors alone. `honest` negative: it was
+    not `named`.
+    """
     says_no, total, agreeing = honest < 0.0, 0.0, 0.0
     honest = abs(honest)
     other = (1.0 - honest) / max(1, places - 1)

@@ -1,13 +1,13 @@
 """Poisoning: claims that contradict the sensors again and again.
 
-Law: evidence is a product of factors whose mean is at most 1 as long as at most LIES of the claims are false, the sensors' posteriors
-are calibrated, and a claim is not made *because* the sensors were wrong. Then the sum over all beginnings of a run grows by at most 1
-a claim on average: mean claims until it reaches A are at least A. One claim multiplies it by FACTOR_MAX at most, and by 1 - STAKE at
-least.
+Law: evidence is a product of factors whose mean is at most 1 as long as at most LIES of the claims are false, the
+sensors' posteriors are calibrated, and a claim is not made *because* the sensors were wrong. Then the sum over all
+beginnings of a run grows by at most 1 a claim on average: mean claims until it reaches A are at least A. One claim
+multiplies it by FACTOR_MAX at most, and by 1 - STAKE at least.
 
-Theory: a claim "it was k" contradicts the sensors by c = 1 - p_k. A true one does so by u = 1 - sum p² on average, a false one by at
-most 1; the factor is a bet on c - u being more than LIES, with a stake that is known before the claim. The sum over beginnings is
-Shiryaev and Roberts's (e-detectors: Shin, Ramdas and Rinaldo 2022), as in `drift`.
+Theory: a claim "it was k" contradicts the sensors by c = 1 - p_k. A true one does so by u = 1 - sum p² on average, a
+false one by at most 1; the factor is a bet on c - u being more than LIES, with a stake that is known before the
+claim. The sum over beginnings is Shiryaev and Roberts's (e-detectors: Shin, Ramdas and Rinaldo 2022), as in `drift`.
 """
 
 from typing import Final

@@ -3,7 +3,8 @@
 Law: a person nobody said anything about keeps the fleet's calibration, and no run of feedback moves it out of bounds.
 
 Theory: logistic regression on log-likelihood ratios (Brümmer 2010), here online, started at weight 1 and offset 0; targets and
-non-targets weigh the same, so that the offset is not the prior. The step is that of River's `LogisticRegression` under `SGD(RATE)`.
+non-targets weigh the same, so that the offset is not the prior. The step is that of River's `LogisticRegression`
+under `SGD(RATE)`.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Fusion: log-likelihood ratios of whatever is present, and a prior, into a posterior over guest and people.
 
-Law: what is missing adds 0 to everybody; the posterior sums to 1. Sensors are taken as independent given the person (their residual
-dependence is in their own temperatures).
+Law: what is missing adds 0 to everybody; the posterior sums to 1. Sensors are taken as independent given the person
+(their residual dependence is in their own temperatures).
 """
 
 import math
@@ -16,7 +16,9 @@ __all__ = ["log_odds", "quantise", "softmax", "steps_of"]
 
 @kernel
 def softmax(logits, count, out):
-    """Fill the first `count` of `out` with probabilities proportional to exp(logits); at least one is finite, minus infinity gives 0."""
+    """Fill the first `count` of `out` with probabilities proportional to exp(logits); at least one is finite, minus
+    infinity gives 0.
+    """
     most = logits[0]
     for place in range(1, count):
         most = max(most, logits[place])

@@ -3,13 +3,14 @@
 Law: what a person is like is a function of the kept rows and tails alone, so taking a row back, or giving it other owners, takes
 back exactly what was learnt from it.
 
-Theory: two-covariance PLDA (Ioffe 2006; Brümmer and de Villiers 2010) with forgetting and channels. A row i of noise n_i, seen |t|
-days from the probe, tells of person p with weight r_ip / (n_i + min(q |t|, q_max)); what is of one channel, M together, tells of a
-probe of another with weight 1 / (1 / M + d), d the variance of a person's move between the two: a person moves once, not once a
-recording. The person's posterior mean is m with precision 1/between + the sum of weights; the log-likelihood ratio compares
-N(x; m, 1/precision + n) with N(x; 0, between + n), tempered, since dimensions are not independent. A row that must go is folded into
-a tail of its owners and channel: one row that counts as many. Each row by itself is also somebody: whoever made that one recording,
-which is how a guest who returns is told.
+Theory: two-covariance PLDA (Ioffe 2006; Brümmer and de Villiers 2010) with forgetting and channels. A row i of noise
+n_i, seen |t| days from the probe, tells of person p with weight r_ip / (n_i + min(q |t|, q_max)); what is of one
+channel, M together, tells of a probe of another with weight 1 / (1 / M + d), d the variance of a person's move
+between the two: a person moves once, not once a recording. The person's posterior mean is m with precision 1/between
++ the sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered,
+since dimensions are not independent. A row that must go is folded into a tail of its owners and channel: one row that
+counts as many. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns
+is told.
 
 Where no pack tells centre, scale and spread of people, a home learns them from its own recordings.
 """
@@ -23,8 +24,8 @@ from learners.kernel import kernel
 from learners.precision import MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
 
 __all__ = [
-    "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare", "compare_enrolled", "expect", "fold_row",
-    "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
+    "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare", "compare_enrolled", "expect",
+    "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
@@ -223,7 +224,9 @@ def _add_to_channel(found, sums, channel, weight, dimensions):
 
 @kernel
 def _sum_and_product(terms, factors, count):
-    """The sum of terms and the product of factors, each as four that are put together at last: so they need not wait for each other."""
+    """The sum of terms and the product of factors, each as four that are put together at last: so they need not wait
+    for each other.
+    """
     one, two, three, four = 0.0, 0.0, 0.0, 0.0
     first, second, third, fourth = 1.0, 1.0, 1.0, 1.0
     whole = count - count % 4
@@ -254,8 +257,8 @@ def _llr(mass, dimensions, temperature, work):
 def compare(home, without, policy, work):
     """Log-likelihood ratios of the probe, nats: found[column] of each person, own[row] of whoever made that one recording.
 
-    Of unknown people 0, and of rows that people of the home own to OWNED_MAX or more. Row `without` is left out (-1: none). Rows are
-    compared only where work.alone asks for it.
+    Of unknown people 0, and of rows that people of the home own to OWNED_MAX or more. Row `without` is left out (-1:
+    none). Rows are compared only where work.alone asks for it.
     """
     numbers = policy.encoders[home.galleries[work.gallery].number]
     modality, dimensions, temperature = numbers.modality, numbers.dimensions, numbers.temperature
@@ -291,7 +294,8 @@ def compare_enrolled(home, person, policy, work):
 
 @kernel
 def expect(home, shares, policy, work):
-    """Where the probe would lie if made by people with these `shares` (steps, guest first), in work.expected; how surely that is known.
+    """Where the probe would lie if made by people with these `shares` (steps, guest first), in work.expected; how
+    surely that is known.
 
     Each person's mean counts by their share and by mass / (mass + 1): of somebody heard once half. 0 to 1.
     """

@@ -2,11 +2,12 @@
 
 Law: old habits fade by event time, not by the number of events; unknown activities and new people cost nothing.
 
-Theory: naive Bayes on categories (the hour in bins, the activity) whose counts halve every half-life, each person's smoothed towards
-everybody's together. Habits separate people weakly (equal error rate 36 % in ARAS), so the evidence is tempered and clipped.
+Theory: naive Bayes on categories (the hour in bins, the activity) whose counts halve every half-life, each person's
+smoothed towards everybody's together. Habits separate people weakly (equal error rate 36 % in ARAS), so the evidence
+is tempered and clipped.
 
-Counts of one person are a table: HOURS bins, ACTIVITIES slots, and the totals of both. They are kept in units that grow with the day,
-so that nothing has to fade: 2 ** ((day - origin) / half-life).
+Counts of one person are a table: HOURS bins, ACTIVITIES slots, and the totals of both. They are kept in units that
+grow with the day, so that nothing has to fade: 2 ** ((day - origin) / half-life).
 """
 
 import math

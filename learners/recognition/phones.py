@@ -2,10 +2,10 @@
 
 Law: a phone's evidence is bounded by its reliability, and its reliability is learnt only from what other sensors said.
 
-Theory: of a phone that goes with its owner, P(heard | owner speaks) is high and its signal near; of one that lies on the counter or
-went to somebody else, hearing it has nothing to do with who speaks. The evidence is the mixture of both, the weight (Dawid and Skene
-1979 call it the worker's reliability) a log-odds moved by how well either explains what was heard, given who spoke as seen by voice
-and face alone.
+Theory: of a phone that goes with its owner, P(heard | owner speaks) is high and its signal near; of one that lies on
+the counter or went to somebody else, hearing it has nothing to do with who speaks. The evidence is the mixture of
+both, the weight (Dawid and Skene 1979 call it the worker's reliability) a log-odds moved by how well either explains
+what was heard, given who spoke as seen by voice and face alone.
 """
 
 import math
@@ -73,8 +73,8 @@ def phone_llr(home, number, work, out):
 def learn_phone(state, number, llr, owner, rate):
     """Learn from one event: `owner` is the probability that the owner spoke, by the other sensors.
 
-    Going with its owner, the phone is heard like this with probability proportional to 1 + owner (e^llr - 1); if it does not, it is
-    heard in the same way whoever speaks: with the typical share in the place of `owner`.
+    Going with its owner, the phone is heard like this with probability proportional to 1 + owner (e^llr - 1); if it
+    does not, it is heard in the same way whoever speaks: with the typical share in the place of `owner`.
     """
     registration = state.registrations[_registration(state, number)]
     informative = 1.0 + owner * (math.exp(llr) - 1.0)

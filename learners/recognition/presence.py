@@ -24,7 +24,9 @@ def belongs(person, at):
 
 @kernel
 def log_prior(home, at, policy, out):
-    """Fill out[0] (guest) and out[1 + column] with log probabilities; minus infinity of who did not belong at that time (0: now)."""
+    """Fill out[0] (guest) and out[1 + column] with log probabilities; minus infinity of who did not belong at that
+    time (0: now).
+    """
     mass, counted = 0.0, int(home.guest_presence)
     for p in range(home.people_used):
         if belongs(home.people[p], at):

@@ -255,3 +255,8 @@ class Policy(_Table):
     def projection(self, encoder: str) -> Projection:
         """The map of an encoder that the policy lists."""
         return self._projections[encoder]
+
+    @cached_property
+    def vector_lengths(self) -> dict[str, tuple[str, int]]:
+        """By encoder: the modality it stands in, and how many numbers a vector has."""
+        return {name: (encoder.modality, encoder.length) for name, encoder in self.encoders.items()}

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from learners.kernel import array, entry, kernel, record
 from learners.precision import NOISE_STEP, VECTOR_STEP, VECTOR_STEPS_MAX
-
 from stream.contract.policy import SOURCES, Policy
+from stream.contract.reading import is_recognition
 from stream.contract.records import (
     GUEST,
     Confirm,
@@ -35,11 +35,11 @@ from stream.contract.records import (
     Retract,
     Voice,
 )
+from stream.home.messages import CONFIRM, CORRECT, ENROL, EVENT, FOLLOW_UP, RECOGNITION, REJECT, STATEMENT
+from stream.home.numbers import SPACE, Space, spaces
 from stream.home.state.household import Household
 from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
-from stream.home.messages import CONFIRM, CORRECT, ENROL, EVENT, FOLLOW_UP, RECOGNITION, REJECT, STATEMENT
 from stream.home.state.names import hashed, hashed_sender
-from stream.home.numbers import SPACE, Space, spaces
 
 __all__ = [
     "STATEMENTS", "VECTOR", "Event", "Numbers", "Owner", "Run", "Statement", "numbers_of", "place", "place_of",
@@ -275,24 +275,23 @@ class _Vectors:
 
     def __init__(self, space: Space) -> None:
         self.space = space._replace(numbers=space.numbers.copy())  # which is also room to calculate in
-        self.number, self.least = space.number + 1, space.least
-        self.parts: list[Voice] = []
+        self.number, self.least, self.quality = space.number + 1, space.least, space.quality
+        self.raw: list[Any] = []  # float16, as bytes
+        self.told: list[float] = []  # the quality that noise depends on
         self.events: list[int] = []
 
     def project(self, events: Any) -> None:
         """Write them into their events."""
-        quality, vectors = self.space.quality, np.empty(len(self.parts), VECTOR)
-        raw: list[Any] = [part.embedding for part in self.parts]
+        raw, vectors = self.raw, np.empty(len(self.raw), VECTOR)
         if type(raw[0]) is not bytes:
             raw = [vector.astype("<f2").tobytes() for vector in raw]
         halves = np.frombuffer(bytearray().join(raw), np.uint16).reshape(len(raw), self.space.length)
-        vectors["told"] = [part.quality.get(quality, _NOT_TOLD) if part.quality else _NOT_TOLD for part in self.parts]
-        vectors["event"], vectors["modality"] = self.events, self.space.modality
+        vectors["told"], vectors["event"], vectors["modality"] = self.told, self.events, self.space.modality
         project(halves, self.space.by_input, self.space.numbers, vectors, events)
 
     def take_back(self, kept: int) -> None:
         """All but the first."""
-        del self.parts[kept:], self.events[kept:]
+        del self.raw[kept:], self.told[kept:], self.events[kept:]
 
 
 class Owner(Protocol):
@@ -350,10 +349,10 @@ class Run(Generic[Told]):
         used, phones = self._used, len(self._phones)
         try:
             value = owner.event.value
-            if isinstance(value, Recognition):
-                self._recognition(owner, home, value)
+            if is_recognition(value):
+                self._recognition(owner, home, cast(Recognition, value))
             else:
-                self._feedback(owner, home, value)
+                self._feedback(owner, home, cast(Feedback, value))
         except BaseException:
             self._take_back(used, phones)
             raise
@@ -369,9 +368,10 @@ class Run(Generic[Told]):
         voice = self._vector(number, value.voice) if value.voice is not None else 0
         face = self._vector(number, value.face) if value.face is not None else 0
         if heard is not None:
-            scanned, learnt = True, words.number
-            self._phones += [learnt(phone.phone_id) or 0 for phone in heard]
-            self._rssi_dbm += [phone.rssi_dbm for phone in heard]
+            scanned, learnt, phones, rssi_dbm = True, words.number, self._phones, self._rssi_dbm
+            for phone in heard:
+                phones.append(learnt(phone.phone_id) or 0)
+                rssi_dbm.append(phone.rssi_dbm)
         _HEAD.pack_into(
             self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home, words.learn(device),
             words.learn(activity) if activity else 0, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
@@ -380,12 +380,14 @@ class Run(Generic[Told]):
 
     def _vector(self, number: int, part: Voice) -> int:
         """Note a vector to be projected; the encoder's number among the policy's and 1, or 0: it is left out."""
-        vectors = self._vectors[part.encoder]
-        if vectors.least and part.quality:
+        vectors, quality, told = self._vectors[part.encoder], part.quality, _NOT_TOLD
+        if quality:
             for name, least in vectors.least:
-                if part.quality.get(name, least) < least:
+                if quality.get(name, least) < least:
                     return 0
-        vectors.parts.append(part)
+            told = quality.get(vectors.quality, told)
+        vectors.raw.append(part.embedding)
+        vectors.told.append(told)
         vectors.events.append(number)
         return vectors.number
 
@@ -416,7 +418,7 @@ class Run(Generic[Told]):
         """EVENT[n]: vectors projected, phones and encoders found in the homes."""
         events = self._events[: self._used]
         for vectors in self._vectors.values():
-            if vectors.parts:
+            if vectors.raw:
                 vectors.project(events)
         phones, rssi_dbm = np.array(self._phones, np.int16), np.array(self._rssi_dbm, np.float64)
         place(homes, events, phones, rssi_dbm, self._made)

@@ -1,19 +1,30 @@
 """What goes into the compiled core and what comes out of it: numbers between the words at both ends.
 
-Law: an EVENT is what a decoded record means in this home, its words numbered; a RESULT is what is to be said because of it, in the
-order it is to be said. `names` makes the one, `publish` turns the other into records.
+Law: an EVENT is what a decoded record means in this home, its words numbered; a RESULT is what is to be said because
+of it, in the order it is to be said. `names` makes the one, `publish` turns the other into records.
 """
 
 from typing import Final
 
 from learners.kernel import record
-
-from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, ID_MAX, PLACES, SIGHTING, SIGHTINGS_MAX, SOURCES, TIERS, USUAL
+from stream.home.state.layout import (
+    CHANNELS_MAX,
+    DIMENSIONS,
+    HEADING,
+    ID_MAX,
+    PLACES,
+    SIGHTING,
+    SIGHTINGS_MAX,
+    SOURCES,
+    TIERS,
+    USUAL,
+)
 
 __all__ = [
-    "ADAPTATIONS", "ANSWER", "CAUSES", "CLAIM_KINDS", "CONFIRM", "CORRECT", "ENCODER_NUMBERS", "ENROL", "EVENT", "FOLLOW_UP",
-    "LABEL", "OUTCOME", "OUTCOMES", "POLICY", "POLICY_ENCODERS_MAX", "PROFILE", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION",
-    "ADMITTED", "OUT", "PROFILES_MAX", "PROFILE_KIND", "REFUSALS", "REJECT", "RESULT", "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
+    "ADAPTATIONS", "ADMITTED", "ANSWER", "CAUSES", "CLAIM_KINDS", "CONFIRM", "CORRECT", "ENCODER_NUMBERS", "ENROL",
+    "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY", "POLICY_ENCODERS_MAX", "PROFILE",
+    "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION", "REFUSALS", "REJECT", "RESULT",
+    "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
 ]  # fmt: skip
 
 # Kinds of event
@@ -52,10 +63,12 @@ EVENT = record(
 # Kinds of result
 OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
 OUTCOMES: Final = (
-    "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected", "refused",
+    "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
+    "refused",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
-CAUSES: Final = ("none", "device", "person", "encoder", "phone", "habit", "feedback", "unknown_voices", "unknown")  # kinds of subject
+# Kinds of subject
+CAUSES: Final = ("none", "device", "person", "encoder", "phone", "habit", "feedback", "unknown_voices", "unknown")
 # What was done: of a device, a person, a phone; watched anew; claims suspended or counting again; a profile rolled back.
 ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back")
 
@@ -85,7 +98,7 @@ RESULT = record(
     ("source", "i1"),  # of a signal about claims: index + 1; 0: none
     ("adapted", "i1"),  # index in ADAPTATIONS
     ("adapted_galleries", "i1"),  # bits
-    ("held", "i1"),  # a signal about claims or a profile, whose id says so
+    ("held", "i1"),  # 1: a signal about claims or a profile, whose id says so; 2: the fleet is to forget a person, or the home
     ("event_id_length", "i1"),
     ("reserved", "u1", 5),
     ("event_id", "u1", ID_MAX),

@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from learners.kernel import record
 from learners.recognition.projection import Projection
-
 from stream.contract.policy import SOURCES, Policy
-from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, USUAL, WAITING_MAX
 from stream.home.messages import POLICY, POLICY_ENCODERS_MAX
+from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, USUAL, WAITING_MAX
 
 __all__ = ["KNOTS_MAX", "SPACE", "Space", "policy_numbers", "spaces"]
 

@@ -18,7 +18,6 @@ import numpy as np
 from pydantic import BaseModel
 
 from learners.kernel import array, entry
-
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import (
@@ -37,20 +36,32 @@ from stream.contract.records import (
     construct,
 )
 from stream.home.events import Event
-from stream.home.state.household import Household
-from stream.home.state.layout import HOME, HOURS, PEOPLE_MAX, PERSON, PLACES
-from stream.home.messages import ADAPTATIONS, ADMITTED, ANSWER, CAUSES, LABEL, OUTCOME, OUTCOMES, PROFILE, PROFILE_KIND, REFUSALS, RESULT
-from stream.home.state.names import hashed
+from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
+from stream.home.messages import (
+    ADAPTATIONS,
+    ADMITTED,
+    ANSWER,
+    CAUSES,
+    LABEL,
+    OUTCOME,
+    OUTCOMES,
+    PROFILE,
+    PROFILE_KIND,
+    REFUSALS,
+    RESULT,
+)
 from stream.home.numbers import Space, spaces
+from stream.home.state.household import Household
+from stream.home.state.layout import HOME, HOURS, PEOPLE_MAX, PERSON
+from stream.home.state.names import hashed
 
 __all__ = [
-    "CauseFields", "Emit", "Fields", "IdentityFields", "Publisher", "Response", "dead_letter_fields", "encoded", "output",
+    "CauseFields", "Emit", "Fields", "Publisher", "Response", "dead_letter_fields", "encoded", "output",
     "round_off",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
 VALUE_BYTES_MAX: Final = 65_536  # of a dead letter's value
-MILLIONTHS: Final = 1e6
 DECIMALS: Final = 6
 BELIEF_MIN: Final = 0.001  # of a kind of cause: less is not published
 HABIT_SHARE_MIN: Final = 0.005  # of a person's events: rarer habits do not show in a profile
@@ -63,9 +74,7 @@ Emit = Callable[[str, str | bytes | None, Any, Record], Any]
 REFUSED: Final = OUTCOMES.index("refused")
 _RESULT_BYTES: Final = RESULT.itemsize
 _new: Final = tuple.__new__  # a NamedTuple of what is known to be right, in half the time
-_SENSORS: Final = ("voice", "face", "phone")
-_MODALITIES: Final = [[s for bit, s in enumerate(_SENSORS) if bits >> bit & 1] for bits in range(16)]
-_SUPPORT: Final = [[s for bit, s in enumerate((*_SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
+_SUPPORT: Final = [[s for bit, s in enumerate((*SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
 _DONE: Final = {
     "person": "what was known of before counts for less",
     "phone": "the phone is trusted half until it proves itself",
@@ -83,22 +92,6 @@ class CauseFields(msgspec.Struct, gc=False):
     topic: str
     partition: int
     offset: int
-
-
-class IdentityFields(msgspec.Struct, gc=False):
-    """As in the contract."""
-
-    v: int
-    event_id: str
-    household_id: str
-    observed_at: int
-    revision: int
-    posterior: dict[str, float]
-    person_id: str | None
-    tier: int
-    modalities: list[str]
-    policy_id: str
-    cause: CauseFields
 
 
 class Response(msgspec.Struct, eq=False):
@@ -160,32 +153,25 @@ def _rounded(x: float) -> float:
 _CODES: Final = {"l": "q", "L": "Q"}  # what struct calls numbers of 8 bytes
 
 
-def _reader(dtype: np.dtype[Any], names: Sequence[str], places: int = PLACES) -> struct.Struct:
-    """How these fields of a record, in its order, are unpacked; the rest is passed over. Of a posterior only the first places."""
+def _reader(dtype: np.dtype[Any], names: Sequence[str]) -> struct.Struct:
+    """How these fields of a record, in its order, are unpacked; the rest is passed over."""
     assert dtype.fields is not None
     form, at = "<", 0
     for name in names:
         field, offset = dtype.fields[name][:2]
         item, (count,) = field.subdtype or (field, (1,))
         assert offset >= at, f"{name} stands before what is read before it"
-        count = places if name == "posterior" else count
         form += f"{offset - at}x" + (f"{count}s" if name == "event_id" else f"{count}{_CODES.get(item.char, item.char)}")
         at = offset + count * item.itemsize
     return struct.Struct(f"{form}{dtype.itemsize - at}x")
 
 
-_OF_ANSWER: Final = ("observed_at", "posterior", "revision", "tier", "named", "modalities", "event_id_length", "event_id")
-_ANSWERS: Final = [_reader(RESULT, _OF_ANSWER, members + 1) for members in range(PEOPLE_MAX + 1)]  # by how many it lists
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = _reader(RESULT, _OF_LABEL)
 assert HOME.fields is not None
 assert PERSON.fields is not None
 _PEOPLE_AT, _NAME_AT = HOME.fields["people"][1], PERSON.fields["name"][1]
 _NAMES: Final = struct.Struct(f"<{_PEOPLE_AT + _NAME_AT}x" + f"h{PERSON.itemsize - 2}x" * (PEOPLE_MAX - 1) + "h")
-
-
-# Bits of columns, their names and guest, words of all people, and how such an answer is read
-_Listed = tuple[int, list[str], tuple[int, ...], struct.Struct]
 
 
 class Publisher:
@@ -196,21 +182,22 @@ class Publisher:
 
     def __init__(self, policy: Policy) -> None:
         self._policy_id, self._limits, self._spaces = policy.policy_id, policy.limits, spaces(policy)
-        self._names: dict[Household, _Listed] = {}  # since results were last read
+        self._text = np.empty(0, np.uint8)  # room for answers
         self.emit: Emit = encoded
 
     def read(self, out: Any, responses: Sequence[Response]) -> None:
         """Add what stands in `out` (OUT[1]) to the responses, of which `responses[n]` is that of EVENT `n`; leave it empty."""
-        results, at = out["results"][0, : int(out["results_used"][0])], 0
+        results, at, begins = out["results"][0, : int(out["results_used"][0])], 0, 0
         round_off(results)
-        buffer = memoryview(results.view(np.uint8))
-        kinds, events, outcomes, members = (results[name].tolist() for name in ("kind", "event", "outcome", "members"))
-        self._names.clear()
-        for kind, event, outcome, listed in zip(kinds, events, outcomes, members, strict=True):
+        kinds, events, outcomes = (results[name].tolist() for name in ("kind", "event", "outcome"))
+        answers, ends = self._written(results, kinds, [responses[event].household for event in events])
+        buffer = results.view(np.uint8).data
+        for kind, event, outcome, end in zip(kinds, events, outcomes, ends, strict=True):
             response = responses[event]
             try:
                 if kind == ANSWER:
-                    self._answer(response, listed, buffer, at)
+                    response.outputs.append(self._answer(response, answers[begins:end]))
+                    begins = end
                 elif kind == OUTCOME:
                     if outcome == REFUSED:
                         self._refuse(response, results[at // _RESULT_BYTES])
@@ -226,27 +213,29 @@ class Publisher:
             at += _RESULT_BYTES
         out["results_used"], out["profiles_used"] = 0, 0
 
-    def _listed(self, household: Household, members: int) -> "_Listed":
-        """Of these columns; of a home's answers mostly the same."""
-        words, people = household.words.listed, _NAMES.unpack_from(household.memory.data)
-        names = [words[people[column] - 1] for column in range(members.bit_length()) if members >> column & 1]
-        listed = self._names[household] = members, [*names, GUEST], people, _ANSWERS[len(names)]
-        return listed
+    def _written(self, results: Any, kinds: list[int], households: list[Household]) -> tuple[bytes, list[int]]:
+        """All answers up to their causes, and where each ends."""
+        texts, numbers, places = [self._policy_id], dict[Household, int](), [0] * len(kinds)
+        for n, household in enumerate(households):
+            if kinds[n] == ANSWER:
+                place = numbers.get(household)
+                if place is None:
+                    place = numbers[household] = len(texts)
+                    words = household.words.listed
+                    texts.append(household.household_id)
+                    texts += [words[number - 1] for number in _NAMES.unpack_from(household.memory.data) if number]
+                places[n] = place
+        if len(results) * BYTES_MAX > len(self._text):
+            self._text = np.empty(2 * len(results) * BYTES_MAX, np.uint8)
+        ends, table = np.array(places, np.int32), np.frombuffer(bytearray("".join(texts), "ascii"), np.uint8)
+        write_answers(results, ends, table, np.cumsum([*map(len, texts)], dtype=np.int32), self._text)
+        listed: list[int] = ends.tolist()
+        return self._text[: max(listed, default=0)].tobytes(), listed
 
-    def _answer(self, response: Response, members: int, buffer: memoryview, at: int) -> None:
-        household, record = response.household, response.event.record
-        listed = self._names.get(household)
-        if listed is None or listed[0] != members:
-            listed = self._listed(household, members)
-        _, names, people, reader = listed
-        observed_at, *posterior, revision, tier, named, modalities, length, event_id = reader.unpack_from(buffer, at)
-        household_id = household.household_id
-        fields = IdentityFields(
-            1, event_id[:length].decode(), household_id, observed_at, revision, dict(zip(names, posterior)),  # noqa: B905
-            household.words.listed[people[named - 1] - 1] if named else None, tier, _MODALITIES[modalities], self._policy_id,
-            CauseFields(record.topic, record.partition, record.offset),
-        )  # fmt: skip
-        response.outputs.append(self.emit("identities", household_id, fields, record))
+    def _answer(self, response: Response, answer: bytes) -> Any:
+        record, household_id = response.event.record, response.household.household_id
+        cause = _encode(CauseFields(record.topic, record.partition, record.offset))
+        return self.emit("identities", household_id, b"%b%b}" % (answer, cause), record)
 
     def _label(self, response: Response, read: tuple[Any, ...]) -> None:
         probability, unnamed, revision, named, support, withdrawn, length, event_id = read
@@ -458,13 +447,18 @@ def _base64(raw: bytes | None) -> str | None:
 
 def encoded(topic: str, key: str | bytes | None, fields: Any, record: Record) -> Encoded:
     """Canonical JSON bytes of what a record leads to, of a tombstone none; partition and time are those of the record."""
-    value = None if fields is None else _encode(fields)
+    value = fields if fields is None or type(fields) is bytes else _encode(fields)
     return _new(Encoded, (topic, record.partition, record.timestamp, key.encode() if isinstance(key, str) else key, value))
 
 
 def output(topic: str, key: str | bytes | None, fields: Any, record: Record) -> Output:
     """The same as a model."""
-    return Output(topic, key, None if fields is None else _MODELS[topic](msgspec.to_builtins(fields)))
+    return Output(topic, key, None if fields is None else _MODELS[topic](_builtins(fields)))
+
+
+def _builtins(fields: Any) -> Fields:
+    made_of: Fields = msgspec.json.decode(fields) if type(fields) is bytes else msgspec.to_builtins(fields)
+    return made_of
 
 
 def _with_cause(model: type[BaseModel]) -> Any:

@@ -25,11 +25,11 @@ from stream.home import statements
 from stream.home.core.apply import apply as _apply
 from stream.home.core.work import WORK
 from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, renumber
-from stream.home.state.household import Household
-from stream.home.state.layout import HOME
 from stream.home.messages import OUT, RESULTS_MAX
 from stream.home.numbers import policy_numbers
 from stream.home.publish import Emit, Publisher, Response, encoded, output
+from stream.home.state.household import Household
+from stream.home.state.layout import HOME
 
 __all__ = ["STEP_VERSION", "BatchAnswers", "Event", "Failure", "Response", "Step", "step", "step_batch", "warm"]
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from stream.contract.policy import Policy
+from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.household import Household
 from stream.home.state.layout import (
     CHANNELS_MAX,
@@ -17,9 +19,7 @@ from stream.home.state.layout import (
     TIERS,
     UNKNOWN,
 )  # fmt: skip
-from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.names import HASH_BYTES
-from stream.contract.policy import Policy
 
 __all__ = ["POLICY", "random_home", "used_bytes"]
 

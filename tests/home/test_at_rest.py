@@ -14,7 +14,6 @@ from stream.home.state.at_rest import STATE_VERSION, UnknownState, decode_home, 
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME, PEOPLE_MAX
 from stream.home.state.names import Words
-
 from tests.home.homes import POLICY, random_home, used_bytes
 
 BYTES_PER_PERSON_MAX = 4_096

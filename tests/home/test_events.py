@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contract.codec import decode
-from stream.home.events import Run, numbers_of, renumber, squares
-from stream.home.state.household import Household
-from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
-from stream.home.messages import CONFIRM, CORRECT, ENROL, FOLLOW_UP, REJECT, STATEMENT
-from stream.home.state.names import hashed, hashed_sender
 from stream.contract.policy import Encoder, Policy
 from stream.contract.records import Record
+from stream.home.events import Run, numbers_of, renumber, squares
+from stream.home.messages import CONFIRM, CORRECT, ENROL, FOLLOW_UP, REJECT, STATEMENT
+from stream.home.state.household import Household
+from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
+from stream.home.state.names import hashed, hashed_sender
 from tests.naive.projection import project
 
 POLICY = Policy()

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.home.state import describe
-
-from stream.home.state import layout
+from stream.home.state import describe, layout
 
 ROOT = Path(__file__).parent.parent.parent
 BYTES_MAX = 96 * 1024  # of a home in memory: ten thousand of them fit into a gigabyte

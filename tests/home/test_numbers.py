@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, WAITING_MAX
-from stream.home.numbers import policy_numbers, spaces
 from stream.contract.policy import Drift, Encoder, Limits, Policy, Tiers
+from stream.home.numbers import policy_numbers, spaces
+from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, WAITING_MAX
 
 POLICY = Policy()
 VOICE, FACE = POLICY.encoders

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.contract.policy import Policy
+from stream.contract.records import Confirm, Recognition, Record
 from stream.home.events import Event
-from stream.home.state.household import Household
 from stream.home.messages import (
     ADAPTATIONS,
     ADMITTED,
@@ -26,8 +27,7 @@ from stream.home.messages import (
     SIGNAL,
 )
 from stream.home.publish import Publisher, Response, encoded, output, round_off
-from stream.contract.policy import Policy
-from stream.contract.records import Confirm, Recognition, Record
+from stream.home.state.household import Household
 
 POLICY = Policy()
 VOICE, FACE = POLICY.encoders

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from learners.precision import SHARE_ONE
+from stream.contract.records import FEEDBACK
 from stream.home import statements
+from stream.home.messages import CAUSES, CORRECT, ENROL, RETRACT
 from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import DAY_MS, Household
 from stream.home.state.layout import HOME, MEMBERSHIPS_MAX, NOT_COUNTED, PEOPLE_MAX, REGISTRATIONS_MAX, UNKNOWN, WAITING_MAX
-from stream.home.messages import CAUSES, CORRECT, ENROL, RETRACT
 from stream.home.state.names import hashed
 from stream.home.statements import Done, forget_person, forget_phone, purge_departed, uncount_claim
-from stream.contract.records import FEEDBACK
-
 from tests.home.homes import POLICY, used_bytes
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from learners.precision import LLR_STEP, MEAN_STEP, NATS_STEP, SHARE_ONE, SHARE_STEP
+from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.at_rest import UnknownState, decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.state.layout import CLAIMS_MAX, PEOPLE_MAX, REPORTED_MAX, ROWS_MAX, SENDERS_MAX, TAILS_MAX
-from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.names import HASH_BYTES, hashed
-
 from tests.home.homes import POLICY
 
 GOLDEN = Path(__file__).parent.parent / "golden"

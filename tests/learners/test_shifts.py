@@ -20,8 +20,8 @@ from learners.drift.residual import residual, residuals_in
 from learners.kernel import array, entry
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, SHARE_ONE, VECTOR_STEP
 from stream.home.core.work import WORK
-from stream.home.state.layout import DIMENSIONS, EAR, HEADING, HOME, USUAL
 from stream.home.messages import POLICY
+from stream.home.state.layout import DIMENSIONS, EAR, HEADING, HOME, USUAL
 from tests.naive import drift as naive
 
 seeds = st.integers(0, 2**32 - 1)

@@ -1,11 +1,11 @@
 """Answers: what is published of an event, at first and again, with its tier and its label.
 
-Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier. A tier is given by
-sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 4 needs two sensors that agree, tier 5 also a PIN
-of that person a few minutes before.
+Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier. A
+tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 4 needs two
+sensors that agree, tier 5 also a PIN of that person a few minutes before.
 
-What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own answers: an event
-that leaves the ledger has the last word on who it was.
+What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own
+answers: an event that leaves the ledger has the last word on who it was.
 """
 
 from typing import Final
@@ -16,11 +16,10 @@ from learners.recognition.fusion import log_odds
 from learners.recognition.gallery import is_enrolled
 from learners.recognition.presence import belongs
 from learners.recognition.thresholds import CAUTION_STEP, move_threshold
-
-from stream.home.state.layout import NOT_COUNTED, PHONE, TIERS
-from stream.home.messages import ANSWER, LABEL, REJECT
 from stream.home.core.guests import returns
 from stream.home.core.work import add_result
+from stream.home.messages import ANSWER, LABEL, REJECT
+from stream.home.state.layout import NOT_COUNTED, PHONE, TIERS
 
 __all__ = ["answer", "label", "learn_tiers", "revise"]
 

@@ -1,7 +1,7 @@
 """The flow: a batch of events of many homes, one after the other, each answered, learnt, monitored and tidied up after.
 
-Law: homes do not see each other: a batch of many homes equals one home after the other. The same events give the same bytes, whatever
-batches they came in.
+Law: homes do not see each other: a batch of many homes equals one home after the other. The same events give the same
+bytes, whatever batches they came in.
 """
 
 from typing import Final
@@ -9,20 +9,9 @@ from typing import Final
 from learners.kernel import array, entry, kernel
 from learners.precision import SHARE_ONE
 from learners.recognition.presence import belongs
-
-from stream.home.state.layout import HOME, PEOPLE_MAX
-from stream.home.messages import (
-    ADMITTED,
-    EVENT,
-    FOLLOW_UP,
-    OUT,
-    POLICY,
-    PROFILES_MAX,
-    RECOGNITION,
-    RESULTS_MAX,
-    STATEMENT,
-)
 from stream.home.core.answer import answer, learn_tiers
+from stream.home.core.drift.monitor import monitor_event
+from stream.home.core.drift.rollback import judge_profiles
 from stream.home.core.feedback.feedback import (
     ANSWERED,
     DUPLICATE,
@@ -34,16 +23,26 @@ from stream.home.core.feedback.feedback import (
     give_feedback,
     was_retracted_early,
 )
+from stream.home.core.feedback.suspend import review
 from stream.home.core.guests import is_exemplar, link
 from stream.home.core.learn import add_row, fold, learn_event
-from stream.home.core.drift.monitor import monitor_event
 from stream.home.core.posterior import ANSWER_TERMS, has_unenrolled, posterior
 from stream.home.core.profile import add_profile
-from stream.home.core.drift.rollback import judge_profiles
 from stream.home.core.seen import add_seen, floor_of, is_seen
 from stream.home.core.settle import infer_all, infer_one, settle, touch
-from stream.home.core.feedback.suspend import review
 from stream.home.core.work import WORK, add_result
+from stream.home.messages import (
+    ADMITTED,
+    EVENT,
+    FOLLOW_UP,
+    OUT,
+    POLICY,
+    PROFILES_MAX,
+    RECOGNITION,
+    RESULTS_MAX,
+    STATEMENT,
+)
+from stream.home.state.layout import HOME, PEOPLE_MAX
 
 __all__ = ["apply"]
 
@@ -56,7 +55,9 @@ TOO_OLD, FORGOTTEN, FUTURE = 1, 2, 3  # of messages.REFUSALS
 
 @kernel
 def _admit(home, event, policy, work, out):
-    """Whether a record is to be done: it is new, its time can be, and nobody took it back before it came. If not, it is told why."""
+    """Whether a record is to be done: it is new, its time can be, and nobody took it back before it came. If not, it
+    is told why.
+    """
     if event.kind != RECOGNITION and event.kind != STATEMENT and not event.first:
         return not work.skips
     work.skips = 1
@@ -162,7 +163,8 @@ def _is_due(home, policy):
 
 @entry(array(HOME), array(EVENT), array(POLICY), array(WORK), array(OUT))
 def apply(homes, events, policies, works, outs):
-    """Apply events from out.next_event on, until they end or their results might find no room; out.next_event is where it stopped.
+    """Apply events from out.next_event on, until they end or their results might find no room; out.next_event is
+    where it stopped.
 
     It also stops after an event when somebody left a home so long ago that they are to be forgotten: out.purge is that home.
     """

@@ -10,16 +10,26 @@ import numpy as np
 
 from learners.kernel import kernel
 from learners.precision import LLR_STEP, MEAN_STEP, MEAN_STEPS_MAX, SHARE_STEP
-from learners.recognition.calibration import clear_calibration, copy_calibration, learn_calibration
+from learners.recognition.calibration import copy_calibration, learn_calibration
 from learners.recognition.fusion import quantise
 from learners.recognition.gallery import expect, fold_row, is_enrolled, set_probe_of_row
 from learners.recognition.habits import count_habit
 from learners.recognition.phones import learn_phone, learn_strangers
 from learners.recognition.presence import count_presence, fade_presence
-
-from stream.home.state.layout import FACE, FOLDED_MAX, FOLDED_PER_PERSON, MODALITIES, NOT_COUNTED, OFFSETS_MAX, PEOPLE_MAX, PHONE, PLACES, VOICE
 from stream.home.core.feedback.claims import distrust, heeded, share_event
 from stream.home.core.posterior import blind_posterior
+from stream.home.state.layout import (
+    FACE,
+    FOLDED_MAX,
+    FOLDED_PER_PERSON,
+    MODALITIES,
+    NOT_COUNTED,
+    OFFSETS_MAX,
+    PEOPLE_MAX,
+    PHONE,
+    PLACES,
+    VOICE,
+)
 
 __all__ = ["add_row", "calibrate_row", "fold", "learn_event", "reassign", "recalibrate", "remove_row"]
 
@@ -38,7 +48,8 @@ def add_row(home, event):
     home.rows_used = index + 1
     row = home.rows[index]
     row.observed_at, row.event, row.number, row.unnamed, row.inferred = event.at, event.event, home.next_row, -1, home.next_row
-    row.device_name, row.activity, row.hour, row.revision, row.label_revision = event.device_name, event.activity, event.hour, 0, -1
+    row.device_name, row.activity, row.hour = event.device_name, event.activity, event.hour
+    row.revision, row.label_revision = 0, -1
     row.modalities, row.scanned, row.stranger, row.counted = 0, event.scanned, event.stranger, 0
     row.tier, row.named, row.first_tier, row.first_named, row.label, row.unsettled = 0, 0, 0, 0, 0, 0
     row.claims_used, row.sightings_used, row.event_id_length = 0, event.sightings_used, event.event_id_length

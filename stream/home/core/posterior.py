@@ -1,14 +1,16 @@
 """The posterior: who made a kept event, by any choice of what speaks for it. The one place where evidence is put together.
 
-Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0. A new event is kept before it
-is answered (owned by nobody, so that it says nothing of anybody), and is then a row like all others.
+Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0. A new event
+is kept before it is answered (owned by nobody, so that it says nothing of anybody), and is then a row like all
+others.
 
 Which terms are meant where:
 
 | what for | terms |
 |---|---|
 | the answer to a new event | ANSWER_TERMS: all, by who belongs now, of the vector without what its device adds |
-| a kept event inferred again | AGAIN: those that may have changed since: prior and phones then, voice, face, strangers, returning |
+| a kept event inferred again | AGAIN: those that may have changed since: prior and phones then, voice, face,
+strangers, returning |
 | whose a recording is, by all but itself | KEPT: prior then, and the sensors' ratios as they were at the answer |
 """
 
@@ -25,12 +27,11 @@ from learners.recognition.gallery import compare, set_probe_of_row
 from learners.recognition.habits import habit_llr
 from learners.recognition.phones import hear_phones, phone_llr, stranger_llr
 from learners.recognition.presence import belongs, log_prior
-
 from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
-    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR", "RETURNING",
-    "STRANGER", "TEMPERED", "VOICE_TERM", "blind_posterior", "has_unenrolled", "posterior", "row_logits",
+    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR",
+    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "blind_posterior", "has_unenrolled", "posterior", "row_logits",
 ]  # fmt: skip
 
 PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
@@ -179,8 +180,8 @@ def _add_sensed(home, work):
 def _returning_llr(home, without, policy, work):
     """Nats: a guest, who may be one of those who were here, against somebody never heard.
 
-    The Chinese restaurant process over guests' recordings but for one: log((theta + sum g exp(llr)) / (theta + sum g)), where g is
-    the guest share of a row.
+    The Chinese restaurant process over guests' recordings but for one: log((theta + sum g exp(llr)) / (theta + sum
+    g)), where g is the guest share of a row.
     """
     compared = 0
     for i in range(home.rows_used):

@@ -4,10 +4,9 @@ import numpy as np
 
 from learners.kernel import kernel
 from learners.precision import MEAN_STEP, SHARE_STEP, VECTOR_STEP
-
-from stream.home.state.layout import FACE, VOICE
-from stream.home.messages import PROFILE_KIND, PROTOTYPES_MAX
 from stream.home.core.work import add_result
+from stream.home.messages import PROFILE_KIND, PROTOTYPES_MAX
+from stream.home.state.layout import FACE, VOICE
 
 __all__ = ["add_profile"]
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from learners.kernel import array, entry, kernel, record
-
+from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.household import MEMORY
 from stream.home.state.layout import (
     CHANNELS_MAX,
@@ -40,7 +40,6 @@ from stream.home.state.layout import (
     UNKNOWN,
     WAITING_MAX,
 )  # fmt: skip
-from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.names import HASH_BYTES
 
 __all__ = ["RAW", "READING", "RENUMBERING", "WRITING", "carry"]

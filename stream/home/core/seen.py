@@ -1,8 +1,9 @@
 """Which records were already seen: exact for a bounded number of them, and honest about what it forgot.
 
-Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be told apart from a
-duplicate, so it is refused rather than answered twice. A sender is a device or a source of feedback: a record comes again from where
-it came, so that one clock that is ahead does not make the others' records look old.
+Law: an id that was told is never taken for new. What is older than its sender's floor and not remembered cannot be
+told apart from a duplicate, so it is refused rather than answered twice. A sender is a device or a source of
+feedback: a record comes again from where it came, so that one clock that is ahead does not make the others' records
+look old.
 
 Ids (and senders) are kept as 48-bit hashes in two generations; when the young one is full the old one is forgotten whole.
 """
@@ -10,7 +11,6 @@ Ids (and senders) are kept as 48-bit hashes in two generations; when the young o
 from typing import Final
 
 from learners.kernel import kernel
-
 from stream.home.state.layout import SEEN_PER_PERSON, SENDERS_MAX
 
 __all__ = ["add_seen", "floor_of", "forgotten_until", "is_seen"]

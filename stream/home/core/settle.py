@@ -1,7 +1,8 @@
 """Settling: events get new owners, and everything that follows from that is brought in line.
 
-Law: what an event teaches is a function of its evidence and its claims as they now stand. `settle` is the one way in which a claim, its
-replacement, its suspension or its retraction takes effect; `infer_one` and `infer_all` are the ways in which evidence does.
+Law: what an event teaches is a function of its evidence and its claims as they now stand. `settle` is the one way in
+which a claim, its replacement, its suspension or its retraction takes effect; `infer_one` and `infer_all` are the
+ways in which evidence does.
 """
 
 from typing import Final
@@ -12,8 +13,6 @@ from learners.kernel import kernel
 from learners.precision import SHARE_ONE, SHARE_STEP
 from learners.recognition.fusion import quantise, softmax
 from learners.recognition.gallery import is_enrolled
-
-from stream.home.state.layout import FACE, VOICE
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import share_event
 from stream.home.core.learn import calibrate_row, reassign, recalibrate
@@ -29,6 +28,7 @@ from stream.home.core.posterior import (
     posterior,
     row_logits,
 )
+from stream.home.state.layout import FACE, VOICE
 
 __all__ = ["has_never_enrolled", "infer_all", "infer_one", "settle", "touch"]
 
@@ -53,8 +53,8 @@ def _keep_before(home, index, work):
 def settle(home, newest, policy, work, out):
     """Let the claims of all rows marked `unsettled` take effect on shares and on what was learnt, and publish what moved.
 
-    `newest`: index of the one row that is marked, when it has its first claim and no event after it has one, so that calibrations only
-    learn one lesson more; else -1.
+    `newest`: index of the one row that is marked, when it has its first claim and no event after it has one, so that
+    calibrations only learn one lesson more; else -1.
     """
     marked = 0
     for index in range(home.rows_used):
@@ -132,8 +132,9 @@ def has_never_enrolled(home):
 def infer_all(home, policy, work, out):
     """Re-infer the kept events from each other, guided enrolment apart, and publish those answers again that moved.
 
-    Jacobi passes over all events at once, at rising weight (beta) of voices and faces of who never enrolled (deterministic annealing:
-    Ueda and Nakano 1998): they are found by their phone first. (One event after the other is overconfident.)
+    Jacobi passes over all events at once, at rising weight (beta) of voices and faces of who never enrolled
+    (deterministic annealing: Ueda and Nakano 1998): they are found by their phone first. (One event after the other
+    is overconfident.)
     """
     people, passes, cold = int(home.people_used), 1, True
     for p in range(people):
@@ -179,7 +180,9 @@ def _moved(home, index, work):
 
 @kernel
 def _weigh_all(home, beta, cold, policy, work):
-    """tables[1]: the posteriors of all events that were not enrolled, in steps, each from the shares of all others as they are."""
+    """tables[1]: the posteriors of all events that were not enrolled, in steps, each from the shares of all others as
+    they are.
+    """
     places = int(home.people_used) + 1
     for index in range(home.rows_used):
         if is_enrolled(home.rows[index]):

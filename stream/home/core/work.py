@@ -3,9 +3,18 @@
 import numpy as np
 
 from learners.kernel import kernel, record
-
-from stream.home.state.layout import CHANNELS_MAX, CLAIM, DIMENSIONS, MODALITIES, PEOPLE_MAX, PHONES_MAX, PLACES, ROWS_MAX, SOURCES
 from stream.home.messages import RESULTS_MAX
+from stream.home.state.layout import (
+    CHANNELS_MAX,
+    CLAIM,
+    DIMENSIONS,
+    MODALITIES,
+    PEOPLE_MAX,
+    PHONES_MAX,
+    PLACES,
+    ROWS_MAX,
+    SOURCES,
+)
 
 __all__ = ["WORK", "add_result", "clear_result"]
 
@@ -64,7 +73,7 @@ WORK = record(
 
 
 @kernel
-def add_result(out, kind, event, at):  # type: ignore[no-untyped-def]
+def add_result(out, kind, event, at):
     """Room for one more result; its index. When there is none the last is written over and `overflowed` says so."""
     index = out.results_used
     if index < RESULTS_MAX:
@@ -80,7 +89,7 @@ def add_result(out, kind, event, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def clear_result(result):  # type: ignore[no-untyped-def]
+def clear_result(result):
     """Everything 0, but for the number of an unnamed guest: none."""
     result.observed_at, result.probability, result.log_e = 0, 0.0, 0.0
     for place in range(PLACES):

@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 
 from learners.kernel import record
-
 from stream.home.state.layout import HOME
 from stream.home.state.names import Words
 

@@ -1,12 +1,14 @@
 """HOME: everything that is remembered of a household, as one record of named fields.
 
-Law: nothing that could be derived stands here, and every number is at stored precision: a home that was written and read back goes on
-as the one that was not. Strings are not here: people, devices, phones, activities and encoders are *words*, numbers from 1 that stand
-in a table beside the record (`names`); ids of events and of feedback are 48-bit hashes, but for the kept events' own ids, which
-revisions need. Every field is told in FIELDS: its unit, its limit and the reason.
+Law: nothing that could be derived stands here, and every number is at stored precision: a home that was written and
+read back goes on as the one that was not. Strings are not here: people, devices, phones, activities and encoders are
+*words*, numbers from 1 that stand in a table beside the record (`names`); ids of events and of feedback are 48-bit
+hashes, but for the kept events' own ids, which revisions need. Every field is told in FIELDS: its unit, its limit and
+the reason.
 
-Numbers that are calculated with are signed, so that interpreted and compiled arithmetic agree. Columns are numbered as in `people`. Where a list has the guest too it is first, so that a person's place is their column + 1: in
-shares, and wherever a field is called `person`. Times are milliseconds (`…_at`), 0 where there is none.
+Numbers that are calculated with are signed, so that interpreted and compiled arithmetic agree. Columns are numbered
+as in `people`. Where a list has the guest too it is first, so that a person's place is their column + 1: in shares,
+and wherever a field is called `person`. Times are milliseconds (`…_at`), 0 where there is none.
 """
 
 from typing import Final
@@ -14,11 +16,12 @@ from typing import Final
 from learners.kernel import record
 
 __all__ = [
-    "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX", "ENCODERS_MAX",
-    "ENROLMENTS_MAX", "FACE", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS", "ID_MAX", "MEMBERSHIPS_MAX",
-    "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE", "PHONES_MAX", "PHONE_STATE", "PLACES",
-    "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_MAX", "SEEN_PER_PERSON", "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES",
-    "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE", "WAITING_MAX",
+    "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX",
+    "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT",
+    "HEADING", "HOME", "HOURS", "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX",
+    "PEOPLE_MAX", "PERSON", "PHONE", "PHONES_MAX", "PHONE_STATE", "PLACES", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW",
+    "ROWS_MAX", "SEEN_MAX", "SEEN_PER_PERSON", "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES", "TAILS_MAX",
+    "TIERS", "UNKNOWN", "USUAL", "VOICE", "WAITING_MAX",
 ]  # fmt: skip
 
 PEOPLE_MAX: Final = 16  # members of a home, and who left a short while ago

@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, NATS_STEP, SHARE_ONE
-
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
+from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.household import DAY_MS, Household, Slot, append, take_out
 from stream.home.state.layout import (
     ACTIVITIES_MAX,
@@ -49,7 +49,6 @@ from stream.home.state.layout import (
     VOICE,
     WAITING_MAX,
 )  # fmt: skip
-from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.names import HASH_BYTES, Words, hashed
 from stream.home.statements import ACTIVITIES_TOTAL, BY_ACTIVITY, HOURS_TOTAL, recalibrate_home, uncount_claim
 

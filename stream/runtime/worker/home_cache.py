@@ -3,8 +3,8 @@
 Law: what is resident changes speed, never results. A home is loaded when its first event comes, leaves when others were used more
 recently, and all leave when the assignment changes.
 
-Theory of operation: what is worked on stands live in slots of contiguous arrays, each a whole record; what was worked on lately is kept
-as the bytes that it was saved as, a tenth of that. Both count by the bytes that they take.
+Theory of operation: what is worked on stands live in slots of contiguous arrays, each a whole record; what was worked
+on lately is kept as the bytes that it was saved as, a tenth of that. Both count by the bytes that they take.
 """
 
 from collections import OrderedDict
@@ -66,8 +66,9 @@ class HomeCache:
         Raises
         ------
         StoreError
-            They do not stand at `offsets`, where their worker left them: an older copy of the store was put back, or a replica took
-            over that lacked the last writes. What is made of them would be published before a save could be refused.
+            They do not stand at `offsets`, where their worker left them: an older copy of the store was put back, or
+            a replica took over that lacked the last writes. What is made of them would be published before a save
+            could be refused.
         """
         keys = ((partition, household) for household in households)
         missing = [key[1] for key in keys if key not in self._live and key not in self._kept]

@@ -24,8 +24,8 @@ from learners.precision import MEAN_STEP, SHARE_ONE, VECTOR_STEP
 from stream.home.core.drift.monitor import forget_person_in_monitors, monitor_claim, monitor_event
 from stream.home.core.drift.signals import ERASED, report_erased
 from stream.home.core.work import WORK
-from stream.home.state.layout import DEVICES_MAX, HEADING, HOME, NOT_COUNTED, PHONE, USUAL, VOICE
 from stream.home.messages import ADAPTATIONS, CAUSES, CORRECT, ENROL, EVENT, OUT, POLICY
+from stream.home.state.layout import DEVICES_MAX, HEADING, HOME, NOT_COUNTED, PHONE, USUAL, VOICE
 
 DAY_MS, HOUR_MS, START = 86_400_000, 3_600_000, 1_763_690_000_000
 PEOPLE, K, ROWS = 3, 32, 24

@@ -15,10 +15,9 @@ from learners.drift.sequential import reset_stream
 from learners.kernel import kernel
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX
 from learners.recognition.phones import doubt_phone
-
-from stream.home.state.layout import ENCODERS_MAX, HEADING, OFFSETS_MAX, SOURCES, USUAL
-from stream.home.messages import ADAPTATIONS
 from stream.home.core.drift.causes import DEVICE, FEEDBACK, HABIT, KIND, PERSON, PHONE, ROWS_MIN, UNKNOWN_VOICES, find_owners
+from stream.home.messages import ADAPTATIONS
+from stream.home.state.layout import ENCODERS_MAX, HEADING, OFFSETS_MAX, SOURCES, USUAL
 
 __all__ = ["adapt", "reset_devices", "reset_monitors_of"]
 

@@ -24,9 +24,8 @@ from learners.precision import SHARE_STEP
 from learners.recognition.fusion import softmax
 from learners.recognition.phones import stranger_llr
 from learners.recognition.presence import log_prior
-
-from stream.home.state.layout import ENCODERS_MAX, MODALITIES, PLACES, SOURCES
 from stream.home.messages import CAUSES
+from stream.home.state.layout import ENCODERS_MAX, MODALITIES, PLACES, SOURCES
 
 __all__ = [
     "CLAIMED_MIN", "DEVICE", "ENCODER", "FEEDBACK", "HABIT", "KIND", "PERSON", "PHONE", "ROWS_MIN", "UNKNOWN",

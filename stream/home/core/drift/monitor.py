@@ -20,12 +20,11 @@ from learners.drift.sequential import EQUAL, STARTS, evidence_of, learn_rate, le
 from learners.kernel import kernel
 from learners.precision import SHARE_STEP, VECTOR_STEP
 from learners.recognition.fusion import softmax
-
-from stream.home.state.layout import DEVICES_MAX, EARS_MAX, FACE, HABIT, HEADING, NOT_COUNTED, PHONE, VOICE
-from stream.home.messages import ENROL
 from stream.home.core.drift.adapt import reset_devices
 from stream.home.core.drift.causes import CLAIMED_MIN, DEVICE
 from stream.home.core.drift.signals import forget_reported, report
+from stream.home.messages import ENROL
+from stream.home.state.layout import DEVICES_MAX, EARS_MAX, FACE, HABIT, HEADING, NOT_COUNTED, PHONE, VOICE
 
 __all__ = ["forget_person_in_monitors", "monitor_claim", "monitor_event"]
 

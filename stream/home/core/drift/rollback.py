@@ -1,11 +1,13 @@
 """Rollback: a profile that got worse by what it learnt goes back to what was enrolled.
 
-Law: a profile is judged only by recordings that everything else (phones, the other modality, habits) says are this person's, and only
-before it learns from them. Who never enrolled has nothing to go back to. What guided enrolment taught is never touched.
+Law: a profile is judged only by recordings that everything else (phones, the other modality, habits) says are this
+person's, and only before it learns from them. Who never enrolled has nothing to go back to. What guided enrolment
+taught is never touched.
 
-Theory: at each such recording, enrolment alone bets against the whole profile: the ratio of what both foretold has a mean of at most 1
-as long as the profile is right. The sum over all beginnings (Shiryaev and Roberts) grows by at most 1 a recording on average, so that
-by chance a profile goes back about once in ROLLED_BACK_FROM such recordings, or less often.
+Theory: at each such recording, enrolment alone bets against the whole profile: the ratio of what both foretold has a
+mean of at most 1 as long as the profile is right. The sum over all beginnings (Shiryaev and Roberts) grows by at most
+1 a recording on average, so that by chance a profile goes back about once in ROLLED_BACK_FROM such recordings, or
+less often.
 """
 
 import math
@@ -14,11 +16,10 @@ from typing import Final
 from learners.kernel import kernel
 from learners.recognition.calibration import clear_calibration
 from learners.recognition.gallery import compare_enrolled, forget_tails, set_probe_of_row
-
+from stream.home.core.feedback.suspend import add_held_signal
 from stream.home.core.learn import recalibrate
 from stream.home.core.posterior import blind_posterior
 from stream.home.core.settle import touch
-from stream.home.core.feedback.suspend import add_held_signal
 
 __all__ = ["ROLLED_BACK_FROM", "judge_profiles"]
 
@@ -54,7 +55,7 @@ def judge_profiles(home, index, policy, work, out):
             person = home.people[best - 1]
             nats = max(-BET_MAX, min(enrolment - work.llr[modality, best - 1], BET_MAX))
             evidence = (float(person.rollback[modality]) * EVIDENCE_STEP + 1.0) * math.exp(nats)
-            person.rollback[modality] = int(math.floor(evidence / EVIDENCE_STEP))
+            person.rollback[modality] = math.floor(evidence / EVIDENCE_STEP)
             if evidence >= ROLLED_BACK_FROM:
                 for gallery in range(home.galleries_used):
                     if policy.encoders[home.galleries[gallery].number].modality == modality:

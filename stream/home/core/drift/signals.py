@@ -14,9 +14,6 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import kernel
-
-from stream.home.state.layout import PLACES, REPORTED_MAX
-from stream.home.messages import ADAPTATIONS, CAUSES, SIGNAL
 from stream.home.core.drift.adapt import adapt, reset_monitors_of
 from stream.home.core.drift.causes import (
     DEVICE,
@@ -33,6 +30,8 @@ from stream.home.core.drift.causes import (
     part_causes,
 )
 from stream.home.core.work import add_result
+from stream.home.messages import ADAPTATIONS, CAUSES, SIGNAL
+from stream.home.state.layout import PLACES, REPORTED_MAX
 
 __all__ = ["ERASED", "LOG_E_STEP", "forget_reported", "note_reported", "report", "report_erased"]
 

@@ -1,25 +1,24 @@
 """Claims: what is said of an event, how far it counts there, and what it tells of who said it.
 
-Law: what a claim weighs is fixed when it comes, by how reliable its source was held to be, and bounded: by the policy's nats for one
-claim, and for all claims that a source makes within a day of stream time. So a claim moves at most tanh(nats / 4) of its event, and a
-source at most a quarter of its daily nats of events. Guided enrolment alone is taken as it is.
+Law: what a claim weighs is fixed when it comes, by how reliable its source was held to be, and bounded: by the
+policy's nats for one claim, and for all claims that a source makes within a day of stream time. So a claim moves at
+most tanh(nats / 4) of its event, and a source at most a quarter of its daily nats of events. Guided enrolment alone
+is taken as it is.
 """
 
 from typing import Final
-
 
 from learners.feedback.annotators import claim_nats, expected_right, learn_source, reliability, unlearn_source, weigh_claim
 from learners.kernel import kernel
 from learners.precision import NATS_STEP, SHARE_ONE, SHARE_STEP
 from learners.recognition.fusion import quantise
-
-from stream.home.state.layout import CLAIMS_MAX, NOT_COUNTED
-from stream.home.messages import CORRECT, ENROL, REJECT
 from stream.home.core.posterior import has_unenrolled
+from stream.home.messages import CORRECT, ENROL, REJECT
+from stream.home.state.layout import CLAIMS_MAX, NOT_COUNTED
 
 __all__ = [
-    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "heeded", "is_known", "remove_claim", "repeat_claim", "share_event",
-    "suspended", "uncount_claim",
+    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "heeded", "is_known", "remove_claim",
+    "repeat_claim", "share_event", "suspended", "uncount_claim",
 ]  # fmt: skip
 
 LEAST: Final = 1 / 8192  # of an event: what is below half a step is little, not impossible

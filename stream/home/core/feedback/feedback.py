@@ -8,18 +8,17 @@ from typing import Final
 
 from learners.kernel import kernel
 from learners.recognition.presence import belongs
-
-from stream.home.state.layout import ENROLMENTS_MAX, NOT_COUNTED, UNKNOWN
-from stream.home.messages import CONFIRM, CORRECT, ENROL, OUTCOME, RETRACT
-from stream.home.core.feedback.claims import add_claim, contradicts, count_claim, repeat_claim
 from stream.home.core.drift.monitor import monitor_claim
+from stream.home.core.feedback.claims import add_claim, contradicts, count_claim, repeat_claim
 from stream.home.core.seen import forgotten_until, is_seen
 from stream.home.core.settle import settle, touch
 from stream.home.core.work import add_result
+from stream.home.messages import CONFIRM, CORRECT, ENROL, OUTCOME, RETRACT
+from stream.home.state.layout import ENROLMENTS_MAX, NOT_COUNTED, UNKNOWN
 
 __all__ = [
-    "ANSWERED", "CONTRADICTORY", "DUPLICATE", "EARLY", "EXPIRED", "REFUSED", "REJECTED", "UNKNOWN_EVENT", "UNKNOWN_PERSON", "USED",
-    "add_outcome", "apply_waiting", "expire_waiting", "give_feedback", "was_retracted_early",
+    "ANSWERED", "CONTRADICTORY", "DUPLICATE", "EARLY", "EXPIRED", "REFUSED", "REJECTED", "UNKNOWN_EVENT",
+    "UNKNOWN_PERSON", "USED", "add_outcome", "apply_waiting", "expire_waiting", "give_feedback", "was_retracted_early",
 ]  # fmt: skip
 
 # Of messages.OUTCOMES

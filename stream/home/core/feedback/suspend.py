@@ -1,8 +1,8 @@
 """Suspension: runs of claims that contradict the sensors, from one source or about one person, do not count.
 
-Law: whether a run is suspended is a function of the ledger as it now stands: of its claims, and of what the sensors now say of their
-events. So a run counts again once the sensors come to agree, or enough of it was taken back. What is suspended teaches nothing; what
-it taught is undone. Who only repeats the answer is not heard for or against.
+Law: whether a run is suspended is a function of the ledger as it now stands: of its claims, and of what the sensors
+now say of their events. So a run counts again once the sensors come to agree, or enough of it was taken back. What is
+suspended teaches nothing; what it taught is undone. Who only repeats the answer is not heard for or against.
 """
 
 import math
@@ -13,14 +13,13 @@ import numpy as np
 from learners.feedback.poisoning import evidence_most, surprise
 from learners.kernel import kernel
 from learners.precision import SHARE_STEP
-
-from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, SOURCES
-from stream.home.messages import ENROL, REJECT, SIGNAL
-from stream.home.core.feedback.claims import LEAST
 from stream.home.core.drift.causes import KIND
 from stream.home.core.drift.signals import note_reported
+from stream.home.core.feedback.claims import LEAST
 from stream.home.core.settle import settle
 from stream.home.core.work import add_result
+from stream.home.messages import ENROL, REJECT, SIGNAL
+from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, SOURCES
 
 __all__ = ["FEEDBACK_CAUSE", "add_held_signal", "review"]
 
@@ -113,7 +112,9 @@ def _mark(home, doubt):
 
 @kernel
 def _report(home, index, changed, work, out):
-    """Say that a run is suspended or no longer, how it stands once a day, and at last that nothing of it is left: then it is gone."""
+    """Say that a run is suspended or no longer, how it stands once a day, and at last that nothing of it is left:
+    then it is gone.
+    """
     doubt = home.doubts[index]
     run, now = _run_of(doubt), home.stream_time
     nats = math.log(work.runs[run] / work.run_claims[run]) if work.run_claims[run] > 0 else 0.0
