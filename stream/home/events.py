@@ -25,6 +25,7 @@ from stream.contract.records import (
     Correct,
     Enrol,
     Erase,
+    Event,
     Feedback,
     Join,
     Leave,
@@ -239,13 +240,6 @@ def place(homes: Any, events: Any, phones: Any, rssi_dbm: Any, made: Any) -> Non
 # ---- events
 
 
-class Event(NamedTuple):
-    """A decoded record: where it stood, and what it says."""
-
-    record: Record
-    value: Recognition | Feedback
-
-
 _CODES: Final = {"l": "q", "L": "Q"}  # what struct calls numbers of 8 bytes
 
 
@@ -442,9 +436,8 @@ def place_of(household: Household, person_id: str) -> int:
     """The place of somebody that a claim names; UNKNOWN: nobody of this home."""
     if person_id == GUEST:
         return 0
-    number, home = household.words.number(person_id), household.record
-    names = home["people"]["name"][: int(home["people_used"])].tolist()
-    return names.index(number) + 1 if number in names else UNKNOWN
+    number, people = household.words.number(person_id), numbers_of(household).people
+    return people.index(number) + 1 if number in people else UNKNOWN
 
 
 class Numbers(NamedTuple):
@@ -456,8 +449,8 @@ class Numbers(NamedTuple):
 
 def numbers_of(household: Household) -> Numbers:
     """As they now are."""
-    home = household.record
-    return Numbers(*(home[of]["name"][: int(home[f"{of}_used"])].tolist() for of in ("people", "phones")))
+    home = household.slot  # an array's fields are read much sooner than a record's
+    return Numbers(*(home[of]["name"][0, : int(home[f"{of}_used"][0])].tolist() for of in ("people", "phones")))
 
 
 def renumber(events: Iterable[Any], before: Numbers, after: Numbers) -> None:

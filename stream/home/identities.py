@@ -1,7 +1,7 @@
 """Identities as JSON: most of what is published, so they are written by the compiled core, from numbers and words to bytes.
 
-Law: the bytes are those of the contract's model, key by key and digit by digit; the model of an identity is made of
-them. Ids have only characters that JSON takes as they are.
+Law: the bytes are those of the contract's model, key by key and digit by digit; the model of an identity is made of them. Ids
+have only characters that JSON takes as they are.
 
 A table of texts holds the policy's id, and for every household that an answer is of its id and then the names of its columns.
 """

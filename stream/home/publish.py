@@ -11,7 +11,7 @@ import struct
 from base64 import b64encode
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,7 +35,7 @@ from stream.contract.records import (
     Signal,
     construct,
 )
-from stream.home.events import Event
+from stream.home.events import Event, numbers_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
     ADAPTATIONS,
@@ -72,6 +72,7 @@ ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, o
 Fields = dict[str, Any]
 Emit = Callable[[str, str | bytes | None, Any, Record], Any]
 REFUSED: Final = OUTCOMES.index("refused")
+UNREADABLE: Final = -1  # kind of a result that names what is not there
 _RESULT_BYTES: Final = RESULT.itemsize
 _new: Final = tuple.__new__  # a NamedTuple of what is known to be right, in half the time
 _SUPPORT: Final = [[s for bit, s in enumerate((*SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
@@ -168,10 +169,78 @@ def _reader(dtype: np.dtype[Any], names: Sequence[str]) -> struct.Struct:
 
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = _reader(RESULT, _OF_LABEL)
-assert HOME.fields is not None
-assert PERSON.fields is not None
-_PEOPLE_AT, _NAME_AT = HOME.fields["people"][1], PERSON.fields["name"][1]
-_NAMES: Final = struct.Struct(f"<{_PEOPLE_AT + _NAME_AT}x" + f"h{PERSON.itemsize - 2}x" * (PEOPLE_MAX - 1) + "h")
+_REFUSAL: Final = _reader(RESULT, ("observed_at", "event_at", "refusal"))
+
+
+class _Rare(NamedTuple):
+    """Of a result that is no answer, label or outcome; see RESULT."""
+
+    log_e: float
+    beliefs: tuple[float, ...]
+    profile: int
+    streams: int
+    name: int
+    kind: int
+    named: int
+    cause: int
+    source: int
+    adapted: int
+    adapted_galleries: int
+    held: int
+
+
+class _Snapshot(NamedTuple):
+    """Of a PROFILE."""
+
+    trust: float
+    events: float
+    last_seen_at: int
+    updated_at: int
+    weight_of_voice: float
+    weight_of_face: float
+    offset: float
+    learnt: float
+    phones: int
+    revision: int
+    knows_voice: int
+    knows_face: int
+    prototypes_used: int
+
+
+_OF_RARE: Final = ("log_e", "beliefs", *_Rare._fields[2:])
+_RARE: Final = _reader(RESULT, _OF_RARE)
+_BELIEFS: Final = len(CAUSES)
+
+
+def _rare(read: tuple[Any, ...]) -> _Rare:
+    return _Rare(read[0], read[1 : 1 + _BELIEFS], *read[1 + _BELIEFS :])
+
+
+_OF_SNAPSHOT: Final = (
+    "trust", "events", "last_seen_at", "updated_at", "weights", "offset", "learnt", "phones", "revision", "known", "prototypes_used",
+)  # fmt: skip
+_SNAPSHOT: Final = _reader(PROFILE, _OF_SNAPSHOT)
+
+
+def _people() -> struct.Struct:
+    """How a home's count of people and their words are unpacked."""
+    assert HOME.fields is not None
+    assert PERSON.fields is not None
+    (count, used_at), (_, people_at) = HOME.fields["people_used"][:2], HOME.fields["people"][:2]
+    name, name_at = PERSON.fields["name"][:2]
+    assert used_at < people_at, "the count stands before the list"
+    between = people_at + name_at - used_at - count.itemsize
+    names = f"{name.char}{PERSON.itemsize - name.itemsize}x" * (PEOPLE_MAX - 1) + name.char
+    return struct.Struct(f"<{used_at}x{count.char}{between}x{names}")
+
+
+_PEOPLE: Final = _people()
+
+
+def _names_of(household: Household) -> list[str]:
+    """Of all columns."""
+    words, (used, *people) = household.words, _PEOPLE.unpack_from(household.memory.data)
+    return [words[number] for number in people[:used]]
 
 
 class Publisher:
@@ -190,22 +259,22 @@ class Publisher:
         results, at, begins = out["results"][0, : int(out["results_used"][0])], 0, 0
         round_off(results)
         kinds, events, outcomes = (results[name].tolist() for name in ("kind", "event", "outcome"))
-        answers, ends = self._written(results, kinds, [responses[event].household for event in events])
+        owners = [responses[event] for event in events]
+        answers, ends = self._written(results, kinds, owners)
         buffer = results.view(np.uint8).data
-        for kind, event, outcome, end in zip(kinds, events, outcomes, ends, strict=True):
-            response = responses[event]
+        for kind, response, outcome, end in zip(kinds, owners, outcomes, ends, strict=True):
             try:
                 if kind == ANSWER:
                     response.outputs.append(self._answer(response, answers[begins:end]))
                     begins = end
                 elif kind == OUTCOME:
                     if outcome == REFUSED:
-                        self._refuse(response, results[at // _RESULT_BYTES])
+                        self._refuse(response, _REFUSAL.unpack_from(buffer, at))
                     response.outcomes.append(OUTCOMES[outcome])
                 elif kind == LABEL:
                     self._label(response, _LABEL.unpack_from(buffer, at))
-                else:
-                    self._rare(response, results[at // _RESULT_BYTES], out["profiles"][0])
+                elif kind != UNREADABLE:
+                    self._rare(response, _rare(_RARE.unpack_from(buffer, at)), out["profiles"][0])
             except Exception as error:
                 if isinstance(error, MemoryError):
                     raise
@@ -213,18 +282,22 @@ class Publisher:
             at += _RESULT_BYTES
         out["results_used"], out["profiles_used"] = 0, 0
 
-    def _written(self, results: Any, kinds: list[int], households: list[Household]) -> tuple[bytes, list[int]]:
+    def _written(self, results: Any, kinds: list[int], responses: list[Response]) -> tuple[bytes, list[int]]:
         """All answers up to their causes, and where each ends."""
         texts, numbers, places = [self._policy_id], dict[Household, int](), [0] * len(kinds)
-        for n, household in enumerate(households):
-            if kinds[n] == ANSWER:
-                place = numbers.get(household)
-                if place is None:
-                    place = numbers[household] = len(texts)
-                    words = household.words.listed
-                    texts.append(household.household_id)
-                    texts += [words[number - 1] for number in _NAMES.unpack_from(household.memory.data) if number]
-                places[n] = place
+        for n, kind in enumerate(kinds):
+            if kind == ANSWER:
+                household = responses[n].household
+                if household not in numbers:
+                    try:
+                        own = [household.household_id, *_names_of(household)]
+                    except IndexError as error:  # a word that is none
+                        responses[n].failure = error
+                        results[n]["kind"] = kinds[n] = UNREADABLE
+                        continue
+                    numbers[household] = len(texts)
+                    texts += own
+                places[n] = numbers[household]
         if len(results) * BYTES_MAX > len(self._text):
             self._text = np.empty(2 * len(results) * BYTES_MAX, np.uint8)
         ends, table = np.array(places, np.int32), np.frombuffer(bytearray("".join(texts), "ascii"), np.uint8)
@@ -254,23 +327,23 @@ class Publisher:
     def _publish(self, response: Response, topic: str, fields: Fields) -> None:
         response.outputs.append(self.emit(topic, response.household.household_id, fields, response.event.record))
 
-    def _rare(self, response: Response, result: Any, profiles: Any) -> None:
-        kind = result["kind"]
-        if kind == ADMITTED:
+    def _rare(self, response: Response, result: "_Rare", profiles: Any) -> None:
+        if result.kind == ADMITTED:
             response.admitted = True
         else:
-            name = response.household.words[int(result["name"])] if result["name"] else None
-            if kind == PROFILE_KIND:
-                self._profile(response, str(name), profiles[int(result["profile"])])
-            elif result["held"] == ERASED_HELD:
+            name = response.household.words[result.name] if result.name else None
+            if result.kind == PROFILE_KIND:
+                self._profile(response, str(name), profiles[result.profile : result.profile + 1])
+            elif result.held == ERASED_HELD:
                 self.erased(response, name)
             else:
                 self._signal(response, result, name)
 
-    def _refuse(self, response: Response, result: Any) -> None:
+    def _refuse(self, response: Response, read: tuple[int, int, int]) -> None:
         """A record whose time makes it impossible to answer it rightly, or surely once."""
-        limits, record, refusal = self._limits, response.event.record, REFUSALS[result["refusal"]]
-        behind = (int(result["observed_at"]) - int(result["event_at"])) / DAY_MS
+        stream_time, at, number = read
+        limits, record, refusal = self._limits, response.event.record, REFUSALS[number]
+        behind = (stream_time - at) / DAY_MS
         if refusal == "future":
             detail = f"{-behind:.0f} days after the newest record of this household; {limits.gap_days} are allowed"
         elif refusal == "forgotten":
@@ -283,23 +356,23 @@ class Publisher:
 
     # ---- signals
 
-    def _signal(self, response: Response, result: Any, name: str | None) -> None:
-        household, kind = response.household, CAUSES[result["cause"]]
-        source = SOURCES[result["source"] - 1] if result["source"] else None
-        fields = _of_signal(response, {"kind": kind, "log_e_value": _rounded(result["log_e"]), "streams": int(result["streams"])})
-        if result["held"]:
+    def _signal(self, response: Response, result: "_Rare", name: str | None) -> None:
+        household, kind = response.household, CAUSES[result.cause]
+        fields = _of_signal(response, {"kind": kind, "log_e_value": _rounded(result.log_e), "streams": result.streams})
+        if result.held:
+            source = SOURCES[result.source - 1] if result.source else None
             fields["signal_id"] = f"held-{_number(response, 'feedback'):x}"
             fields["attributes"] = {"source": source} if source else {}
-            fields["person_id"] = None if source else _person(household, int(result["named"]))
+            fields["person_id"] = None if source else _person(household, result.named)
         else:
             value = response.event.value
-            of_kind = "person_id" if kind in ("person", "phone", "habit") else f"{kind}_id" if kind == "device" else kind
-            if of_kind in fields and name is not None:
-                fields[of_kind] = name
+            subject = "person_id" if kind in ("person", "phone", "habit") else "device_id" if kind == "device" else kind
+            if subject in fields:
+                fields[subject] = name
             elsewhere = kind == "device" and name != getattr(value, "device_id", None)
             fields["attributes"] = {} if elsewhere else dict(getattr(value, "device", None) or {})
-            fields["evidence"] = _beliefs(result["beliefs"])
-        fields["adapted"] = self._done(ADAPTATIONS[result["adapted"]], household, int(result["adapted_galleries"]))
+            fields["evidence"] = _beliefs(result.beliefs)
+        fields["adapted"] = self._done(ADAPTATIONS[result.adapted], household, result.adapted_galleries)
         self._publish(response, "drift-signals", fields)
         response.signals += 1
 
@@ -323,26 +396,27 @@ class Publisher:
 
     # ---- profiles
 
-    def _profile(self, response: Response, person_id: str, profile: Any) -> None:
-        household = response.household
-        home, drift, found = household.record, 0.0, {}
-        kept = profile["prototypes"][: int(profile["prototypes_used"])]
-        for index in range(int(home["galleries_used"])):
-            own, encoder = kept[kept["encoder"] == index], _encoder(household, index)
-            if len(own) and encoder in self._spaces:
-                space, own = self._spaces[encoder], own[np.argsort(own["since"], kind="stable")]
+    def _profile(self, response: Response, person_id: str, profiles: Any) -> None:
+        """`profiles` (1,): of which a profile is made."""
+        household, profile = response.household, _Snapshot(*_SNAPSHOT.unpack_from(profiles.view(np.uint8).data))
+        words, drift, found = household.words, 0.0, {}
+        kept = profiles["prototypes"][0, : profile.prototypes_used]
+        galleries = np.array(kept["encoder"])
+        for index in np.unique(galleries).tolist():
+            encoder = _encoder(household, index)
+            if encoder in self._spaces:
+                own, space = kept[galleries == index], self._spaces[encoder]
+                own = own[np.argsort(own["since"], kind="stable")]
                 drift = max(drift, _moved(own["vector"][:, : len(space.back)]))
                 found[encoder] = {"prototypes": _prototypes(household, space, own), "calibration": _calibration(profile, space)}
-        seen_at, bits = int(profile["last_seen_at"]), int(profile["phones"])
-        phones = home["phones"]["name"][: int(home["phones_used"])].tolist()
+        phones = numbers_of(household).phones
         fields = {
-            "v": 1, "household_id": household.household_id, "person_id": person_id, "revision": int(profile["revision"]),
-            "updated_at": int(profile["updated_at"]), "encoders": dict(sorted(found.items())),
-            "habits": _habits(household, profile),
-            "phones": [household.words[name] for place, name in enumerate(phones) if bits >> place & 1],
+            "v": 1, "household_id": household.household_id, "person_id": person_id, "revision": profile.revision,
+            "updated_at": profile.updated_at, "encoders": dict(sorted(found.items())), "habits": _habits(household, profiles),
+            "phones": [words[name] for place, name in enumerate(phones) if profile.phones >> place & 1],
             "health": {
-                "events": _rounded(profile["events"]), "last_seen_at": seen_at or None, "drift": _rounded(drift),
-                "trust": _rounded(profile["trust"]),
+                "events": _rounded(profile.events), "last_seen_at": profile.last_seen_at or None, "drift": _rounded(drift),
+                "trust": _rounded(profile.trust),
             },
             "policy_id": self._policy_id, "cause": response.cause,
         }  # fmt: skip
@@ -352,11 +426,11 @@ class Publisher:
 
 def _person(household: Household, place: int) -> str:
     """Whose place it is."""
-    return household.words[_NAMES.unpack_from(household.memory.data)[place - 1]] if place else GUEST
+    return _names_of(household)[place - 1] if place else GUEST
 
 
 def _encoder(household: Household, gallery: int) -> str:
-    return household.words[int(household.record["galleries"]["name"][gallery])]
+    return household.words[int(household.slot["galleries"]["name"][0, gallery])]
 
 
 def _number(response: Response, kind: Any) -> int:
@@ -403,20 +477,20 @@ def _moved(means: Any) -> float:
     return math.sqrt(float(away @ away) / len(away))
 
 
-def _calibration(profile: Any, space: Space) -> Fields:
-    known = profile["known"][space.modality]
+def _calibration(profile: "_Snapshot", space: Space) -> Fields:
+    weights, known = (profile.weight_of_voice, profile.weight_of_face), (profile.knows_voice, profile.knows_face)
     return {
-        "weight": _rounded(profile["weights"][space.modality]) if known else 1.0, "offset": _rounded(profile["offset"]),
-        "learnt": float(profile["learnt"]), "temperature": space.temperature,
+        "weight": _rounded(weights[space.modality]) if known[space.modality] else 1.0, "offset": _rounded(profile.offset),
+        "learnt": profile.learnt, "temperature": space.temperature,
     }  # fmt: skip
 
 
-def _habits(household: Household, profile: Any) -> dict[str, dict[str, float]]:
+def _habits(household: Household, profiles: Any) -> dict[str, dict[str, float]]:
     """A person's own shares by feature and value: what of them shows in a profile."""
-    numbers = profile["habits"].tolist()
+    numbers = profiles["habits"][0].tolist()
     hours, activities, totals = numbers[:HOURS], numbers[HOURS:-2], numbers[-2:]
-    told_with = profile if "activities" in (PROFILE.names or ()) else household.record
-    words = [household.words[word] if word else None for word in told_with["activities"].tolist()]
+    told_with = profiles if "activities" in (PROFILE.names or ()) else household.slot
+    words = [household.words[word] if word else None for word in told_with["activities"][0].tolist()]
     told = {
         "activity": _shares(zip(words, activities, strict=True), totals[1]),
         "hour": _shares(((str(hour), count) for hour, count in enumerate(hours)), totals[0]),

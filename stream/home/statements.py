@@ -116,7 +116,7 @@ def _clear_calibration(calibration: Any) -> None:
 
 @entry(array(HOME))
 def _recalibrate(homes: Any) -> None:
-    recalibrate(homes[0])
+    recalibrate(homes[0])  # type: ignore[no-untyped-call]
 
 
 def recalibrate_home(household: Household) -> None:

@@ -18,8 +18,8 @@ from stream.home.messages import OUT, POLICY
 from stream.home.state.layout import HOME
 
 __all__ = [
-    "KIND", "cause_named", "claim_that_counts", "factor_of", "fold_vector", "label_again", "leave", "most_evidence", "move", "spend",
-    "take_back", "weigh",
+    "KIND", "cause_named", "claim_that_counts", "factor_of", "fold_vector", "label_again", "leave", "most_evidence",
+    "move", "spend", "take_back", "weigh",
 ]  # fmt: skip
 
 _home, _policy, _work, _out = (array(dtype) for dtype in (HOME, POLICY, WORK, OUT))
@@ -58,7 +58,7 @@ def claim_that_counts(home: Any, index: int) -> int:
 
 @entry(_home, i8, _policy, result=i8)
 def spend(home: Any, nats: int, policy: Any) -> int:
-    """How many (steps) of a claim's nats its source may still say, which are then said: by the first claim of the first row."""
+    """How many (steps) of a claim's nats its source may still say: the first claim of the first row then says them."""
     claim = home[0].waiting[0].claim
     claim.nats = nats
     repeat_claim(home[0], home[0].rows[0], claim, policy[0])

@@ -15,9 +15,9 @@ from stream.home.state.household import Household
 from stream.home.state.layout import NOBODY, NOT_COUNTED, ROW
 
 __all__ = [
-    "ENROLLED", "LEARNT", "claims_of", "doubts_of", "enrolled_all", "floats", "gallery_of", "galleries_of", "holding", "is_enrolled",
-    "is_present", "masses", "people_of", "person_at", "phones_of", "rows_of", "source_of", "steps_counted", "suspended_of", "tail_masses",
-    "tails_of", "used",
+    "ENROLLED", "LEARNT", "claims_of", "doubts_of", "enrolled_all", "floats", "galleries_of", "gallery_of", "holding",
+    "is_enrolled", "is_present", "masses", "people_of", "person_at", "phones_of", "rows_of", "source_of",
+    "steps_counted", "suspended_of", "tail_masses", "tails_of", "used",
 ]  # fmt: skip
 
 ENROLLED, LEARNT = 0, 1  # kinds of tails
@@ -94,10 +94,11 @@ def doubts_of(home: Household) -> Any:
 
 def suspended_of(home: Household) -> set[tuple[str | None, str | None]]:
     """(source, person) of the runs of claims that do not count; one of both is None."""
-    return {
-        (None if doubt["source"] == NOBODY else SOURCES[doubt["source"]], None if doubt["person"] == NOBODY else person_at(home, doubt["person"]))
-        for doubt in doubts_of(home) if doubt["suspended"]
-    }  # fmt: skip
+    found = set()
+    for doubt in doubts_of(home)[doubts_of(home)["suspended"] == 1]:
+        source = None if doubt["source"] == NOBODY else SOURCES[doubt["source"]]
+        found.add((source, None if doubt["person"] == NOBODY else person_at(home, doubt["person"])))
+    return found
 
 
 # ---- galleries

@@ -142,6 +142,25 @@ def test_a_posterior_is_rounded_and_still_sums_to_1(numbers: list[float]) -> Non
     assert away.max(initial=0) <= 0.5e-6 + 1e-12
 
 
+@pytest.mark.parametrize("millionths", [0, 1, 9, 10, 12, 100, 1_234, 50_000, 99_999, 100_000, 271_504, 999_999, 1_000_000])
+def test_a_probability_has_the_digits_that_the_model_has(millionths: int) -> None:
+    p = millionths / 1e6  # `published` compares both
+    posterior = only(published(results_of({"kind": ANSWER, "event_id": "e", "posterior": {0: 1 - p, 2: p}, "members": 0b010})))
+    assert posterior["posterior"]["ben"] == p
+
+
+def test_answers_of_several_homes_do_not_mix() -> None:
+    homes = [household() for _ in range(3)]
+    homes[1].household_id, homes[1].record["people_used"] = "other", 1
+    answer = {"kind": ANSWER, "event_id": "e-1", "posterior": {0: 0.25, 1: 0.75}, "members": 0b001, "named": 1, "tier": 5}
+    out = results_of([answer | {"event": event} for event in (2, 0, 1, 0)])
+    responses = [Response(Event(RECORD, recognition()), home) for home in homes]
+    Publisher(POLICY).read(out, responses)
+    found = [[json.loads(one.value) for one in response.outputs] for response in responses]
+    assert [[value["household_id"] for value in own] for own in found] == [["h", "h"], ["other"], ["h"]]
+    assert {value["person_id"] for own in found for value in own} == {"anna"}
+
+
 # ---- labels
 
 
@@ -314,11 +333,13 @@ def test_a_prototype_comes_back_into_the_encoders_own_space() -> None:
 
 
 def test_a_result_that_cannot_be_read_is_a_failure_of_its_record_alone() -> None:
-    out = results_of([{"kind": OUTCOME, "event": 0}, signal("device", name=999, event=0), {"kind": OUTCOME, "event": 1}])
-    responses = [Response(Event(RECORD, recognition()), household()) for _ in range(2)]
+    answer = {"kind": ANSWER, "event_id": "e-1", "posterior": {0: 1.0}}
+    out = results_of([answer, signal("device", name=999, event=2), {"kind": OUTCOME, "event": 1}, answer | {"event": 1}])
+    responses = [Response(Event(RECORD, recognition()), household()) for _ in range(3)]
+    responses[0].household.record["people"][1]["name"] = 999
     Publisher(POLICY).read(out, responses)
-    assert isinstance(responses[0].failure, IndexError)
-    assert (responses[1].failure, responses[1].outcomes) == (None, ["answered"])
+    assert [type(response.failure) for response in responses] == [IndexError, type(None), IndexError]
+    assert (responses[1].outcomes, len(responses[1].outputs)) == (["answered"], 1)
 
 
 @pytest.mark.parametrize("text", ["Küche", 'a "b" \\ /', "\x7f\u2028\U0001f600", "\t\n\x01"])

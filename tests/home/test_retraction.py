@@ -144,8 +144,11 @@ def habits_kept(home: Household, column: int) -> dict[Habit, float]:
     """Somebody's own shares by hour and by activity, as far as they are counted."""
     counts, names = people_of(home)[column]["habits"].tolist(), home.record["activities"].tolist()
     hours, activities, (by_hour, by_activity) = counts[:HOURS], counts[HOURS : HOURS + ACTIVITIES_MAX], counts[-2:]
-    found = {("hour", hour): count / by_hour for hour, count in enumerate(hours) if count}
-    return found | {("activity", home.words[name]): count / by_activity for name, count in zip(names, activities, strict=True) if count}
+    found: dict[Habit, float] = {("hour", hour): count / by_hour for hour, count in enumerate(hours) if count}
+    for name, count in zip(names, activities, strict=True):
+        if count:
+            found["activity", home.words[name]] = count / by_activity
+    return found
 
 
 def habits_of_ledger(home: Household, column: int, half_life_days: float) -> dict[Habit, float]:

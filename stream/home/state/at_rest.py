@@ -63,7 +63,7 @@ def encode_home(household: Household) -> bytes:
 def _carry(household: Household, flat: Any, words: Any, way: int, length: int = 0) -> int:
     """Have the kernel go one way over a home; how many bytes were written or read, -1: they are no home."""
     _COURSE.pack_into(flat, 0, 0, length, way, 0)
-    carry(household.memory, household.slot, flat.view(RAW), words)
+    carry(household.memory, household.slot, flat.view(RAW), words)  # type: ignore[no-untyped-call]
     size, _, _, failed = _COURSE.unpack_from(flat)
     assert way == READING or not failed, f"the record of {household.household_id} refers to what is not there"
     return -1 if failed else size
