@@ -6,6 +6,7 @@ Law: what is kept is found only by exactly the texts that it was compiled from. 
 import gc
 import hashlib
 import os
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,12 +51,19 @@ class Plain(CompilerBase):  # type: ignore[misc]
 @contextmanager
 def kept_in(entry: str) -> Iterator[None]:
     """Have Numba keep what it compiles for the entries of one file (or load it) where only the same texts find it."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_cache_directory(entry))
+    before, folder = config.CACHE_DIR, _cache_directory(entry)
+    config.CACHE_DIR = str(folder)
+    if not folder.exists():
+        _say_once()
     try:
         yield
     finally:
         config.CACHE_DIR = before
+
+
+@cache
+def _say_once() -> None:
+    print("kithkin: its core is compiled, once; this takes about a minute", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -114,12 +122,14 @@ def _called(library: Any) -> dict[Any, None]:
 
 @cache
 def _cache_directory(entry: str) -> Path:
-    """For the entries of one file: beside the package where that can be written, else in the user's cache."""
+    """For the entries of one file: where NUMBA_CACHE_DIR says, beside the package where that can be written, or in the user's cache."""
     digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode() + Path(entry).read_bytes(), digest_size=8)
     for pattern in _SOURCES:
         for path in sorted(_HERE.parent.glob(pattern)):
             digest.update(path.read_bytes())
-    name, beside = f"kernels-{digest.hexdigest()}", _HERE / "__pycache__"
+    name, told, beside = f"kernels-{digest.hexdigest()}", os.environ.get("NUMBA_CACHE_DIR"), _HERE / "__pycache__"
+    if told:
+        return Path(told) / name
     try:
         beside.mkdir(exist_ok=True)
         if os.access(beside, os.W_OK):
