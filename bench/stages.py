@@ -3,7 +3,7 @@
     python -P bench/stages.py LOG [--flame FILE]
 
 Law: it belongs to no revision: it finds `stream` where PYTHONPATH says, and times of it what is there under the names below.
-Times are of this process alone, after a first part of the log that is not counted; `u` is one iteration of `x += i * i` in a
+Times are of this process alone, at the second run over the log; `u` is one iteration of `x += i * i` in a
 plain function of the same process, so that figures of two machines, or of two days, can be compared.
 """
 
@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,7 +40,7 @@ HOOKS = (  # part, module, attribute; what a revision does not have is left out
     ("save", "stream.runtime.worker.batch", "encode_home"),
 )
 PORTS = (("broker", "poll", "read"), ("broker", "publish", "publish"), ("store", "load", "store"), ("store", "save", "store"))
-WARM_RECORDS, SAMPLE_S, LOOP = 2_000, 0.001, 1_000_000
+SAMPLE_S, LOOP = 0.001, 1_000_000
 
 
 def u_ns(runs: int = 5) -> float:
@@ -127,8 +126,8 @@ def hooked(stack: ExitStack, wrap: Callable[[str, Callable[..., Any]], Callable[
 # ---- a run
 
 
-def measured(log: Path, wrap: Any, records: int | None = None) -> tuple[float, list[bytes]]:
-    """Seconds of a worker's run over (the first records of) a log, and the states it leaves; `wrap` as for `hooked`."""
+def measured(log: Path, wrap: Any) -> tuple[float, list[bytes]]:
+    """Seconds of a worker's run over a log, and the states it leaves; `wrap` as for `hooked`, or None."""
     from stream.brokers.files import LogBroker, LogProgress
     from stream.brokers.log_files import LogReader
     from stream.contract.policy import Policy
@@ -144,7 +143,7 @@ def measured(log: Path, wrap: Any, records: int | None = None) -> tuple[float, l
         out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         reader = stack.enter_context(closing(LogReader([str(log)])))
         ports: dict[str, Any] = {
-            "broker": stack.enter_context(closing(LogBroker(islice(reader, records), out / "out", LogProgress({})))),
+            "broker": stack.enter_context(closing(LogBroker(reader, out / "out", LogProgress({})))),
             "store": stack.enter_context(closing(open_store("memory:"))),
         }
         core = inspect.signature(Worker.__init__).parameters["step_function"].default
@@ -256,7 +255,7 @@ def main() -> None:
     cli.add_argument("log", type=Path)
     cli.add_argument("--flame", type=Path, help="write collapsed stacks to this file, and time nothing")
     args = cli.parse_args()
-    measured(args.log, None, WARM_RECORDS)
+    measured(args.log, None)  # what is compiled or found out once does not count
     if args.flame:
         with sampled(args.flame):
             measured(args.log, Stopwatch().on)

@@ -31,7 +31,6 @@ from stream.contract.records import (
     Leave,
     Phone,
     Recognition,
-    Record,
     Reject,
     Retract,
     Voice,
@@ -39,12 +38,22 @@ from stream.contract.records import (
 from stream.home.messages import CONFIRM, CORRECT, ENROL, EVENT, FOLLOW_UP, RECOGNITION, REJECT, STATEMENT
 from stream.home.numbers import SPACE, Space, spaces
 from stream.home.state.household import Household
-from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
+from stream.home.state.layout import (
+    ENCODERS_MAX,
+    GALLERY,
+    HOME,
+    PEOPLE_MAX,
+    PERSON,
+    PHONE_STATE,
+    PHONES_MAX,
+    SIGHTINGS_MAX,
+    UNKNOWN,
+)
 from stream.home.state.names import hashed, hashed_sender
 
 __all__ = [
-    "STATEMENTS", "VECTOR", "Event", "Numbers", "Owner", "Run", "Statement", "numbers_of", "place", "place_of",
-    "project", "renumber", "squares",
+    "STATEMENTS", "VECTOR", "Event", "Numbers", "Owner", "Run", "Statement", "encoders_of", "numbers_of", "people_of",
+    "phones_of", "place", "place_of", "project", "renumber", "squares",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
@@ -432,11 +441,46 @@ class Run(Generic[Told]):
                     self.made.append((household, index))
 
 
+def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:
+    """How a home's list is unpacked to how many are used, and the words of all: an array's fields are read less quickly."""
+    assert HOME.fields is not None
+    assert entry_type.fields is not None
+    (used, used_at), (_, list_at) = HOME.fields[f"{of}_used"][:2], HOME.fields[of][:2]
+    name, name_at = entry_type.fields["name"][:2]
+    between = list_at + name_at - used_at - used.itemsize
+    assert between >= 0, "the count stands before the list"
+    names = f"{name.char}{entry_type.itemsize - name.itemsize}x" * (entries_max - 1) + name.char
+    return struct.Struct(f"<{used_at}x{used.char}{between}x{names}")
+
+
+_PEOPLE: Final = _listing("people", PERSON, PEOPLE_MAX)
+_PHONES: Final = _listing("phones", PHONE_STATE, PHONES_MAX)
+_GALLERIES: Final = _listing("galleries", GALLERY, ENCODERS_MAX)
+
+
+def people_of(household: Household) -> list[int]:
+    """Words of a home's people, in their order."""
+    used, *words = _PEOPLE.unpack_from(household.memory.data)
+    return words[:used]
+
+
+def phones_of(household: Household) -> list[int]:
+    """The same of its phones."""
+    used, *words = _PHONES.unpack_from(household.memory.data)
+    return words[:used]
+
+
+def encoders_of(household: Household) -> list[int]:
+    """The same of its galleries' encoders."""
+    used, *words = _GALLERIES.unpack_from(household.memory.data)
+    return words[:used]
+
+
 def place_of(household: Household, person_id: str) -> int:
     """The place of somebody that a claim names; UNKNOWN: nobody of this home."""
     if person_id == GUEST:
         return 0
-    number, people = household.words.number(person_id), numbers_of(household).people
+    number, people = household.words.number(person_id), people_of(household)
     return people.index(number) + 1 if number in people else UNKNOWN
 
 
@@ -449,8 +493,7 @@ class Numbers(NamedTuple):
 
 def numbers_of(household: Household) -> Numbers:
     """As they now are."""
-    home = household.slot  # an array's fields are read much sooner than a record's
-    return Numbers(*(home[of]["name"][0, : int(home[f"{of}_used"][0])].tolist() for of in ("people", "phones")))
+    return Numbers(people_of(household), phones_of(household))
 
 
 def renumber(events: Iterable[Any], before: Numbers, after: Numbers) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from learners.kernel import record
 from stream.home.state.layout import (
+    ACTIVITIES_MAX,
     CHANNELS_MAX,
     DIMENSIONS,
     HEADING,
@@ -127,6 +128,8 @@ PROFILE = record(
     ("known", "i1", 2),  # which weights were ever taught
     ("column", "i1"),
     ("prototypes_used", "i1"),
+    ("activities", "<i2", ACTIVITIES_MAX),  # the words that `habits` counts
+    ("reserved", "u1", 6),
     ("prototypes", PROTOTYPE, PROTOTYPES_MAX),
 )
 

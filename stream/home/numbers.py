@@ -5,7 +5,7 @@ Law: made once for a policy and never changed; what is told here is told again n
 
 import math
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -56,8 +56,8 @@ class Space(NamedTuple):
     length: int
     numbers: Any  # SPACE[1]
     by_input: npt.NDArray[np.float32]  # (d, k + C): the matrix, and beside it the channels' classifier
-    back: npt.NDArray[np.float64]  # (k, d): the shortest vectors that the matrix brings to a point
-    mean: npt.NDArray[np.float64]  # (d,) that `back` starts from
+    back: npt.NDArray[np.float32]  # (k, d): the shortest vectors that the matrix brings to a point
+    mean: npt.NDArray[np.float32]  # (d,) that `back` starts from
     temperature: float
     fingerprint: int
 
@@ -189,18 +189,18 @@ def _space(policy: Policy, number: int, name: str) -> Space:
     by_input = np.ascontiguousarray(np.concatenate([projection.matrix, channels.weights]).T.astype(np.float32))
     return Space(
         name, number, _modality(policy, name), encoder.modality, tuple(encoder.quality_min.items()), quality.name,
-        projection.length, numbers, by_input, _back(projection), projection.mean.astype(np.float64),
+        projection.length, numbers, by_input, _back(projection), projection.mean.astype(np.float32),
         projection.temperature, projection.fingerprint,
     )  # fmt: skip
 
 
-def _back(projection: Projection) -> npt.NDArray[np.float64]:
-    """In float64, so that what is rounded to float16 is the same on every processor."""
+def _back(projection: Projection) -> npt.NDArray[np.float32]:
+    """By float64, so that what is rounded is the same on every processor."""
     return _inverse(projection.matrix.astype(np.float64).tobytes(), projection.matrix.shape)
 
 
-@cache
-def _inverse(matrix: bytes, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+@lru_cache(POLICIES_KEPT)
+def _inverse(matrix: bytes, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """(k, d) -> (k, d), the transposed pseudo-inverse: packs are few, and policies with the same pack many in tests."""
     inverse = np.linalg.pinv(np.frombuffer(matrix, np.float64).reshape(shape))
-    return np.ascontiguousarray(inverse.T, np.float64)
+    return np.ascontiguousarray(inverse.T, np.float32)

@@ -27,7 +27,8 @@ from stream.home.core.work import WORK
 from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, renumber
 from stream.home.messages import OUT, RESULTS_MAX
 from stream.home.numbers import policy_numbers
-from stream.home.publish import Emit, Publisher, Response, encoded, output
+from stream.home.outputs import Emit, encoded, output
+from stream.home.publish import Publisher, Response
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME
 

@@ -26,7 +26,8 @@ from stream.home.messages import (
     RESULT,
     SIGNAL,
 )
-from stream.home.publish import Publisher, Response, encoded, output, round_off
+from stream.home.outputs import encoded, output
+from stream.home.publish import Publisher, Response, round_off
 from stream.home.state.household import Household
 
 POLICY = Policy()

@@ -187,6 +187,6 @@ def apply(homes, events, policies, works, outs):
                 give_feedback(home, event, policy, work, out)
             if event.kind == RECOGNITION or event.last:
                 _tidy(home, policy, work, out)
-        if _is_due(home, policy):
+        if event.kind != STATEMENT and _is_due(home, policy):
             out.purge = event.home
             return

@@ -27,6 +27,8 @@ def add_profile(home, column, policy, work, out):
         profile.weights[m], profile.known[m] = person.live.weights[m], person.live.known[m]
     for i in range(person.habits.shape[0]):
         profile.habits[i] = person.habits[i]
+    for slot in range(profile.activities.shape[0]):
+        profile.activities[slot] = home.activities[slot]
     profile.phones, profile.drift, profile.prototypes_used = np.uint64(0), 0.0, 0
     for phone in range(home.phones_used):
         state = home.phones[phone]

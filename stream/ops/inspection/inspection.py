@@ -20,7 +20,7 @@ from stream.contract.records import GUEST
 from stream.contract.units import DAY_MS
 from stream.home.messages import CLAIM_KINDS, RETRACT
 from stream.home.numbers import policy_numbers
-from stream.home.publish import HABIT_SHARE_MIN
+from stream.home.profiles import HABIT_SHARE_MIN
 from stream.home.state.household import Household
 from stream.home.state.layout import ACTIVITIES_MAX, HOURS, NOT_COUNTED, UNKNOWN
 from stream.home.state.names import HASH_BYTES
