@@ -16,7 +16,7 @@ from learners.kernel import INTERPRETED
 from stream.brokers.log_files import LogReader
 from stream.contract.codec import decode
 from stream.contract.policy import Policy
-from stream.contract.records import Event, InvalidRecord, Recognition
+from stream.contract.records import Event, InvalidRecord
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME
 from stream.home.step import step, step_batch
@@ -97,6 +97,6 @@ def costs(households: int, settings: Settings) -> dict[str, Any]:
 
 
 def _told(events: list[Event], whole: int, took: npt.NDArray[np.int64]) -> Figures:
-    recognitions = sum(isinstance(event.value, Recognition) for event in events)
+    recognitions = sum(event.record.topic == "recognitions" for event in events)
     median, p99 = np.percentile(took, (50, 99)).tolist()
     return {"us": whole / recognitions / 1e3, "us_median": median / 1e3, "us_p99": p99 / 1e3}

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream.contract.codec import decode
 from stream.contract.policy import Policy
-from stream.contract.records import Correct, Event, Recognition
+from stream.contract.records import Correct, Event
 from stream.contract.units import DAY_MS
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
@@ -59,7 +59,7 @@ def lived(trial: Trial, settings: Settings) -> dict[str, Any]:
 
 def _year(events: list[Event], homes: dict[str, Household], policy: Policy) -> Figures:
     took = stepped(events, homes, policy)
-    recognitions = sum(isinstance(event.value, Recognition) for event in events)
+    recognitions = sum(event.record.topic == "recognitions" for event in events)
     people = sum(len(home.members) for home in homes.values())
     return {
         "us": float(took.sum() / recognitions / 1e3),

@@ -195,8 +195,8 @@ def measured(homes: int, share: float) -> dict[str, float]:
     with first, second, seldom_collected():
         worker.run()
         before = counts.asked, counts.decoded, worker.counts.households_loaded
-        for weights in (store.bytes, broker.bytes):
-            weights.clear()
+        for weighed in (store.bytes, broker.bytes):
+            weighed.clear()
         broker._drawn, broker._given, broker.polling_s = drawn[WARM_EVENTS:], 0, 0.0
         unit, began = u_ns(), time.perf_counter()
         worker.run()
@@ -205,14 +205,14 @@ def measured(homes: int, share: float) -> dict[str, float]:
     asked, decoded, loaded = (b - a for a, b in zip(before, after, strict=True))
     events = len(drawn) - WARM_EVENTS
     assert not worker.counts.dead_letters, f"every event is answered: {worker.counts.dead_letters}"
+    weights = {f"{name}_bytes": number / events for name, number in (store.bytes + broker.bytes).items()}
     figures: dict[str, float] = {
         "homes": homes, "active": sizes_of(homes, share)[0], "events": events,
         "u_ns": min(unit, u_ns()), "us": 1e6 * took / events, "state_bytes": len(source.state),
-        "store_bytes": (full - empty) / homes, "fill_s": filling,
+        "store_bytes": (full - empty) / homes, "fill_s": filling, "resident_max": wiring.resident_bytes_max,
         "live": 1 - decoded / asked, "kept": (decoded - loaded) / asked, "lookups": asked / events,
         "rss": working, "worker_rss": working - full + empty, "answer_ms": _first_answer_ms(broker, store, policy, drawn),
     }  # fmt: skip
-    weights = {f"{name}_bytes": number / events for name, number in (store.bytes + broker.bytes).items()}
     return figures | weights
 
 

@@ -107,5 +107,5 @@ def page(figures: Figures) -> str:
         fleet_gb=fleet_bytes / 1e9, fleet_cores=a_week * fleet["signal_us"] / 1e6,
         fleet_seen_s=fleet["seen_max"] / a_week, decision_s=HOMES * fleet["subjects"] * fleet["decision_us"] / 1e6,
         fleet_homes=fleet["seen_max"] / (2 * fleet["subjects"] / 7), answer_ms=max(one["answer_ms"] for one in figures["sizes"]),
-        start_s=figures["start_s"],
+        start_s=figures["start_s"], resident_mib=row["resident_max"] / 2**20,
     )  # fmt: skip

@@ -21,9 +21,9 @@ Python function ({u_ns:.0f} ns in the last row).
 Every home is that of four people after 200 events of the synthetic town, its ledger full, under its own name; states
 stand in a store in memory, events come from a list, and sixteen partitions are this worker's. *Live*: the home stood
 decoded in memory when a batch needed it; *kept*: as the bytes it was saved as; *store*: it was asked for.
-`resident_bytes_max` is the default. *Worker* is the process without the store. *To the first answer*: a process starts,
-with its kernels compiled before; then every partition is claimed and one record answered. Neither depends on how many
-homes there are, for a home is loaded when a record of it comes.
+`resident_bytes_max` is the default, {resident_mib:.0f} MiB. *Worker* is the process without the store. *To the first
+answer*: a process starts, with its kernels compiled before; then every partition is claimed and one record answered.
+Neither depends on how many homes there are, for a home is loaded when a record of it comes.
 
 In the last row every home is active, so that hardly one is in memory when it is needed, as in a fleet whose homes have
 {a_day:.0f} records a day. There a record has {in_bytes:,.0f} bytes and leads to {out_bytes:,.0f} bytes of outputs;

@@ -11,6 +11,7 @@ from stream.brokers import MemoryLog
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded, StateStore
+from stream.contract.reading import is_recognition
 from stream.contract.records import (
     INPUT_TOPICS,
     OUTPUT_TOPICS,
@@ -19,7 +20,6 @@ from stream.contract.records import (
     InvalidRecord,
     Journal,
     Output,
-    Recognition,
     Record,
     dead_letter,
 )
@@ -74,7 +74,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
             if (record.topic, record.offset) not in dead:
                 yield f"{record.position} is unreadable and not in the dead letters"
             continue
-        if isinstance(value, Recognition):
+        if is_recognition(value):
             event = value.household_id, value.event_id
             asked[event] = asked.get(event, False) or (record.topic, record.offset) not in dead
         elif isinstance(value, Erase) and value.person_id is None:

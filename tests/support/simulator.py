@@ -16,12 +16,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, BrokerError, Fenced, StateStore, StoreError
-from stream.contract.records import Event, Recognition
+from stream.contract.reading import is_recognition
+from stream.contract.records import Event
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.failing_core import failing
@@ -61,8 +62,8 @@ class PoisonError(RuntimeError):
 
 
 def _poisoned(event: Event) -> PoisonError | None:
-    is_poison = isinstance(event.value, Recognition) and event.value.activity == POISON
-    return PoisonError(event.value.event_id) if is_poison else None
+    value: Any = event.value
+    return PoisonError(value.event_id) if is_recognition(value) and value.activity == POISON else None
 
 
 FRAGILE = failing(_poisoned)  # the core, but failing on poison after it has already changed the home

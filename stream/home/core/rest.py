@@ -343,8 +343,8 @@ def _word(raw, words, number):
     elif raw.way == RENUMBERING:
         return words[number]
     elif raw.way == WRITING and number > 0 and words[number] == 0:
-        words[number] = 1
         words[0] += 1
+        words[number] = words[0]  # its number, if words are in the order in which the record refers to them
     return number
 
 

@@ -42,18 +42,18 @@ _BYTES: Final = _RAW_FIELDS["bytes"][1]
 def encode_home(household: Household) -> bytes:
     """Deterministic, versioned bytes of a household's state.
 
-    Words to which nothing refers any more are forgotten; those behind them are numbered anew, in the record too.
+    Words are brought in the order in which the record refers to them, so that equal homes have equal ones; those to which nothing
+    refers any more are forgotten. What changes its number does so in the record too.
     """
     flat: Any = np.empty(RAW.itemsize, np.uint8)
     words = household.words
     used = np.zeros(len(words.listed) + 1, np.int16)
     size = _carry(household, flat, used, WRITING)
-    if used[0] < len(words.listed):
-        kept = used[1:].nonzero()[0] + 1
-        used[0], used[kept] = 0, np.arange(1, len(kept) + 1)
+    if used[0] < len(words.listed) or (used[1:] != np.arange(1, len(used))).any():
+        used[0] = 0
         _carry(household, flat, used, RENUMBERING)
-        words.keep(kept.tolist())
-        size = _carry(household, flat, used, WRITING)
+        words.renumber(used.tolist())
+        size = _carry(household, flat, np.zeros(len(words.listed) + 1, np.int16), WRITING)
     household_id, texts = household.household_id.encode(), BETWEEN.join(words.listed).encode()
     head = _HEAD.pack(STATE_VERSION, len(household_id), len(texts), size)
     body = b"".join((head, household_id, texts, flat[_BYTES : _BYTES + size]))

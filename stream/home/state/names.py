@@ -8,7 +8,7 @@ Ids of records are 48 bits of their hash: one wrong "seen" in 10^11 at the sizes
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
@@ -77,7 +77,8 @@ class Words:
             self._numbers[word] = number
         return number
 
-    def keep(self, numbers: Iterable[int]) -> None:
-        """Forget all words but these, told rising; they are numbered anew in that order."""
-        self.listed = [self.listed[number - 1] for number in numbers]
+    def renumber(self, numbers: Sequence[int]) -> None:
+        """Give words other numbers: `numbers[n]` to word n, which are 1 and the following; 0: it is forgotten."""
+        found = {number: word for word, number in zip(self.listed, numbers[1:], strict=True) if number}
+        self.listed = [found[number] for number in range(1, len(found) + 1)]
         self._numbers = {word: number for number, word in enumerate(self.listed, 1)}
