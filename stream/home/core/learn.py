@@ -53,15 +53,17 @@ def add_row(home, event):
     row.modalities, row.scanned, row.stranger, row.counted = 0, event.scanned, event.stranger, 0
     row.tier, row.named, row.first_tier, row.first_named, row.label, row.unsettled = 0, 0, 0, 0, 0, 0
     row.claims_used, row.sightings_used, row.event_id_length = 0, event.sightings_used, event.event_id_length
-    for s in range(event.sightings_used):
+    # The place was another event's: nothing of that may stay, lest erasure miss it.
+    for s in range(row.sightings.shape[0]):
         row.sightings[s] = event.sightings[s]
-    for i in range(event.event_id_length):
+    for i in range(row.event_id.shape[0]):
         row.event_id[i] = event.event_id[i]
+    for c in range(row.claims.shape[0]):
+        row.claims[c].feedback, row.claims[c].given_at = 0, 0
     for m in range(2):
         row.encoders[m], row.channels[m], row.noises[m] = event.encoders[m], event.channels[m], event.noises[m]
-        if event.encoders[m] > 0:
-            for k in range(row.vectors.shape[1]):
-                row.vectors[m, k] = event.vectors[m, k]
+        for k in range(row.vectors.shape[1]):
+            row.vectors[m, k] = event.vectors[m, k] if event.encoders[m] > 0 else 0
     for place in range(PLACES):
         row.evidence[place], row.shares[place] = 0, 0
     for m in range(MODALITIES):
