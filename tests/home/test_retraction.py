@@ -13,8 +13,9 @@ from stream.contract.policy import SOURCES, Limits, Policy
 from stream.contract.records import GUEST, Record
 from stream.contract.units import DAY_MS
 from stream.home.core.learn import HABIT_SHARE_MIN
+from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
-from stream.home.state.layout import ACTIVITIES_MAX, HOURS
+from stream.home.state.layout import ACTIVITIES_MAX, CLAIMS_MAX, HOURS
 from stream.home.state.names import hashed
 from tests.home.reading import (
     ENROLLED,
@@ -46,17 +47,24 @@ def lived(seed: int, policy: Policy = POLICY, **shape: Any) -> tuple[Run, Desk]:
     return Run(policy).play_all(records), Desk(now=records[-1].timestamp)
 
 
+def room(people: int) -> int:
+    """How many events the ledger of a home of so many has room for."""
+    return PATIENT.limits.rows_per_person * max(2, min(people, 4))
+
+
 def lived_in_ledger(seed: int, most: int = 4 * PATIENT.limits.rows_per_person, **shape: Any) -> tuple[Run, list[Record]]:
     """A home that lived as long as its ledger (or so many events of it) had room for all of its events; and its records."""
     run, played = Run(PATIENT), list[Record]()
     for record in world(seed, Shape(homes=1, **shape)):
-        home = run.homes.get("h-0")
-        if home is not None and record.topic == "recognitions":
-            room = PATIENT.limits.rows_per_person * max(2, min(len(home.members), 4))
-            if home.record["rows_used"] >= min(room, most):
-                break
-        played.append(record)
+        home = run.homes.setdefault("h-0", Household.new("h-0"))
+        before, rows, people = encode_home(home), int(home.record["rows_used"]), len(home.people)
+        if record.topic == "recognitions" and rows >= min(room(len(home.members)), most):
+            break
         run.play(record)
+        if len(home.people) < people and rows > room(len(home.people)):  # a smaller home has less room
+            run.homes["h-0"] = decode_home(before, PATIENT)
+            break
+        played.append(record)
     return run, played
 
 
@@ -89,7 +97,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 def a_claim(home: Household, number: int, who: int) -> tuple[str, dict[str, Any]]:
     """A correct or reject about some event of the ledger and some member or guest."""
-    free = [row for row in rows_of(home) if not is_enrolled(row)]
+    free = [row for row in rows_of(home) if not is_enrolled(row) and row["claims_used"] < CLAIMS_MAX - 1]  # none has to go
     members = [GUEST, *(name for name, person in zip(home.people, people_of(home), strict=True) if is_present(person))]
     assume(free)
     fields = {"event_id": event_id_of(free[number % len(free)]), "person_id": members[who % len(members)]}

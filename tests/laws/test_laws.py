@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from stream.contract.records import GUEST, MODELS, Record
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.home.state.household import Household
 from stream.home.state.layout import CLAIMS_MAX, ENROLMENTS_MAX, FOLDED_PER_PERSON, REGISTRATIONS_MAX, SEEN_PER_PERSON
-from tests.support.worlds import POLICY, Desk, Run, Shape, feedback, world
+from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Desk, Run, Shape, embedding, feedback, recognition, world
 
 HISTORIES = int(os.environ.get("KITHKIN_HISTORIES", "28"))
 BYTES_PER_PERSON_MAX = 4096
@@ -108,6 +109,22 @@ def test_the_same_log_in_batches_of_any_size_gives_the_same_bytes(size: int, see
     if by_topic:
         records.sort(key=lambda record: (record.timestamp // HOUR_MS, record.topic))
     assert_same(Run().play_in_batches(records, size), Run().play_all(records))
+
+
+@pytest.mark.parametrize("said_later", [[], [VOICE], [VOICE, FACE], [FACE, VOICE]])
+def test_an_encoder_that_was_first_met_in_a_refused_record_is_met_anew_whatever_the_batch(said_later: list[str]) -> None:
+    desk, rng = Desk(), np.random.default_rng(0)
+
+    def seen(number: int, at: int, encoder: str | None) -> Record:
+        name = {VOICE: "voice", FACE: "face"}.get(encoder or "")
+        parts = {name: {"encoder": encoder, "embedding": embedding(str(encoder), "anna", rng)}} if name else {}
+        return desk.record("recognitions", recognition("h-0", f"e-{number}", at, activity="music", **parts))
+
+    records = [seen(0, START_MS, None), seen(1, START_MS - 60 * DAY_MS, FACE)]
+    records += [seen(2 + n, START_MS + n, encoder) for n, encoder in enumerate([None, *said_later])]
+    run = Run().play_all(records)
+    assert run.outcomes["refused"] == 1
+    assert_same(Run().play_in_batches(records, len(records)), run)
 
 
 # ---- 3
