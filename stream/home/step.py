@@ -219,6 +219,7 @@ class _Core:
         response.admitted = False
         try:
             done = statements.state(response.household, cast(Statement, response.event.value), self._policy)
+            statements.purge_departed(response.household, self._policy)  # before anything is inferred anew
         except Exception as error:
             response.failure = _of_household(error)
             return False
