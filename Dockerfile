@@ -19,7 +19,7 @@ RUN uv build --quiet --wheel --build-constraint requirements-dev.lock --require-
 ENV NUMBA_CACHE_DIR=/opt/kithkin/kernels
 RUN find /opt/kithkin -name '*.py' -exec touch --date=2020-01-01 {} + \
  && /opt/kithkin/bin/python -m compileall -q /opt/kithkin/lib \
- && /opt/kithkin/bin/python -c "import learners.kernels.compiled, learners.kernels.compiled_drift" \
+ && /opt/kithkin/bin/python -c "import stream.home.step" \
  && chown -R 10001:10001 "$NUMBA_CACHE_DIR"
 
 FROM python:${PYTHON}-slim

@@ -44,6 +44,7 @@ $(READY): pyproject.toml stream/__init__.py $(LOCKS)
 	$$pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c "import stream.home.step"
 	@touch $@
 
 demo: $(READY) ## simulate a neighbourhood, learn from it live, write an HTML report (under a minute)
@@ -78,7 +79,7 @@ bench: $(READY) ## how fast and how small it is
 
 lock: ## choose newest versions of all dependencies (needs .venv/bin/uv: run `make setup` once)
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
-	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fast --extra fleet pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fleet pyproject.toml --output-file requirements.lock
 	@echo uv | $(COMPILE) - --output-file requirements-uv.lock
 	@$(COMPILE) --all-extras pyproject.toml >/dev/null # the extras still fit together
 	@git diff --stat -- '*.lock'

@@ -1,4 +1,4 @@
-"""`python -m bench`: how fast `kithkin replay` is, where the time goes, and what a person weighs."""
+"""`python -m bench`: how fast a worker is, where the time goes, and what a person has in bytes."""
 
 from .throughput import main
 

@@ -27,7 +27,7 @@ from river import drift
 from river.drift import kswin
 from scipy import stats
 
-from learners.drift.edetectors import Level, Rate, VisitMean, threshold
+from learners.estimators import MeanRise, RateChange
 
 __all__ = ["CHANGES", "METHODS", "Change", "Method", "delays", "false_alarms", "main", "stream"]
 
@@ -83,22 +83,14 @@ class Runner(Protocol):
 
 
 class Ours:
-    def __init__(self, kind: str) -> None:
-        self.kind, self.visits = kind, VisitMean()
-        self.begin()
+    """What watches homes: a visit is a session; a value counts when the next session begins."""
 
-    def begin(self) -> None:
-        self.detector = Rate() if self.kind == "rate" else Level()
+    def __init__(self, kind: str) -> None:
+        self.detector = RateChange(false_alarm_events=BUDGET) if kind == "rate" else MeanRise(BUDGET)
 
     def alarms(self, value: float, visit: int | None) -> bool:
-        done = (value, 1.0) if visit is None else self.visits.learn_one(value, visit)
-        if done is None:
-            return False
-        self.detector.learn_one(done[0], w=done[1])
-        if self.detector.log_e_value < threshold(BUDGET):
-            return False
-        self.begin()
-        return True
+        self.detector.update(value, None if visit is None else visit + 1)
+        return self.detector.drift_detected  # it begins anew at the next update
 
 
 class Rivers:

@@ -24,7 +24,7 @@ from stream.brokers.log_files import LogReader
 from stream.contract.codec import decode
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST, Event, InvalidRecord, Record
-from stream.home.state.home import Home
+from stream.home.state.household import Household
 from stream.home.step import step
 from tests.support.changing_homes import CAUSES, Plan, home_records
 
@@ -56,7 +56,7 @@ class Played(NamedTuple):
 
 def play(records: Iterable[Record], policy: Policy) -> Played:
     """Run the core over records in their order."""
-    homes: dict[str, Home] = {}
+    homes: dict[str, Household] = {}
     played = Played([], {}, {})
     for record in records:
         try:
@@ -66,7 +66,8 @@ def play(records: Iterable[Record], policy: Policy) -> Played:
         name = event.value.household_id
         if record.topic == "recognitions":
             played.times.setdefault(name, []).append(event.value.at)
-        for output in step(homes.setdefault(name, Home.new(name, policy)), Event(*event), policy).outputs:
+        home = homes.get(name) or homes.setdefault(name, Household.new(name))
+        for output in step(home, Event(*event), policy).outputs:
             value: Any = output.value
             if output.topic == "drift-signals" and (getattr(value, "evidence", None) or getattr(value, "adapted", None)):
                 played.heard.append(Heard(name, len(played.times[name]), value.kind, value.adapted is not None))

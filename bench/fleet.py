@@ -1,7 +1,7 @@
 """`python bench/fleet.py`: false alerts in a fleet of simulated homes, and how soon a bad firmware is named.
 
-Law: the same seed gives the same table. Homes are watched by the detectors of `learners/drift/edetectors.py`, speak
-when `is_due` says so, and the fleet stage that runs live hears them; nothing is decided here.
+Law: the same seed gives the same table. Homes are watched by the detectors that watch real ones, report
+when the core would (`is_due` is its rule, written plainly), and the fleet stage that runs live gets it; nothing is decided here.
 
 In every home a device and a person are watched. Some homes change by themselves, at any time; in those with one firmware the
 device changes when that comes. Streets of homes hear the same noise, so that their evidence is far from independent.
@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from learners.drift.edetectors import Level, threshold
+from learners.drift.edetectors import threshold
+from learners.estimators import MeanRise
 from stream.contract.policy import Alerting
 from stream.contract.records import Alert, Cause, Signal
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.state import Fleet
 from stream.fleet.step import fleet_step
-from stream.home.drift.signals import is_due
+from stream.home.core.drift.signals import HEARTBEAT_MS, NOTABLE, NOTABLE_EVERY_MS
 
 __all__ = ["Outcome", "Town", "simulate"]
 
@@ -31,6 +32,7 @@ BEGIN_MS = 1_763_683_200_000
 SLOT_MS = 6 * HOUR_MS
 VISITS = 4  # of a subject in a slot
 ALARM = threshold(73_000)
+NEVER = 1e15  # values to a false alarm: a stream is asked for its evidence, and does not begin anew
 GUILTY = ("firmware", "2.1")
 SUBJECTS = ("device", "person")
 LEAST = -30.0  # nats: evidence that is told is finite
@@ -49,7 +51,7 @@ class Town:
     guilty: float = 0.1
     dependent: float = 0.1
     street: int = 20
-    shift: tuple[float, float] = (0.7, 1.5)  # standard deviations that a change moves a value, at least and at most
+    shift: tuple[float, float] = (0.7, 1.5)  # standard deviations that a change raises a value, at least and at most
     seed: int = 0
 
 
@@ -126,18 +128,18 @@ def told(town: Town, homes: list[Home]) -> Iterator[Signal]:
     rng = np.random.default_rng([town.seed, 2])
     shape = (len(homes), len(SUBJECTS))
     onsets = np.array([home.onsets for home in homes])
-    shifts = rng.uniform(*town.shift, shape) * rng.choice([-1, 1], shape)
+    shifts = rng.uniform(*town.shift, shape)
     streets = streets_of(town, rng)
-    levels = [[Level() for _ in SUBJECTS] for _ in homes]
+    streams = [[MeanRise(NEVER) for _ in SUBJECTS] for _ in homes]
     last, at_last = np.full(shape, -math.inf), np.full(shape, BEGIN_MS - rng.integers(0, 7 * DAY_MS, shape))
     for slot in range(town.days * DAY_MS // SLOT_MS):
         now = BEGIN_MS + slot * SLOT_MS
         values = rng.standard_normal((VISITS, *shape))[:, streets] + np.where(onsets <= now, shifts, 0.0)
-        for of_home, of_level in zip(values.transpose(1, 2, 0).tolist(), levels, strict=True):
-            for some, level in zip(of_home, of_level, strict=True):
+        for of_home, watching in zip(values.transpose(1, 2, 0).tolist(), streams, strict=True):
+            for some, stream in zip(of_home, watching, strict=True):
                 for value in some:
-                    level.learn_one(value)
-        evidence = np.array([[max(LEAST, level.log_e_value) for level in of_home] for of_home in levels])
+                    stream.update(value)
+        evidence = np.array([[max(LEAST, stream.log_e_value) for stream in watching] for watching in streams])
         yield from spoken(homes, now, evidence, (last, at_last))
 
 
@@ -178,6 +180,14 @@ def spoken(homes: list[Home], now: int, evidence: npt.NDArray[Any], before: tupl
             cause=CAUSE,
             streams=len(SUBJECTS),
         )
+
+
+def is_due(log_e_value: float, before: float, elapsed_ms: int, alarm: float) -> bool:
+    """Whether a home has to report a subject again; `before`: the evidence at its last report, nats (minus infinity: never)."""
+    if elapsed_ms >= HEARTBEAT_MS or before < alarm <= log_e_value:
+        return True
+    fell = before >= 0 > log_e_value
+    return elapsed_ms >= NOTABLE_EVERY_MS and (log_e_value > NOTABLE or before > NOTABLE or fell)
 
 
 def judge(outcome: Outcome, opened: list[Alert], homes: dict[str, Home], town: Town) -> int:

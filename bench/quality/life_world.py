@@ -26,7 +26,7 @@ def write_life(people: Path, out: Path, seed: int, households: int) -> None:
     world: Any = tool("world")
     world.EVENTS_PER_DAY = EVENTS / DAYS
     world.SCENARIOS[LIFE] = world.Scenario("three years, ageing", _quarters(), enrol=3, events=EVENTS)
-    args = argparse.Namespace(seed=seed, enrol=None, phoneless=0.1)
+    args = argparse.Namespace(seed=seed, voices="an4", enrol=None, phoneless=0.1)
     corpus, home = _ageing(world.Corpus(people)), _home_of(world)
     homes = [home(corpus, world.SCENARIOS[LIFE], index, args).run(LIFE) for index in range(households)]
     world.write(out, LIFE, homes, [item for one in homes for item in one.items], args)

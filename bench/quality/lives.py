@@ -9,11 +9,11 @@ import numpy as np
 
 from stream.contract.codec import decode
 from stream.contract.policy import Policy
-from stream.contract.records import Correct, Event, Recognition
+from stream.contract.records import Correct, Event
 from stream.contract.units import DAY_MS
-from stream.home.codec import encode_home
-from stream.home.state.home import Home
-from stream.home.state.seen import hashed
+from stream.home.state.at_rest import encode_home
+from stream.home.state.household import Household
+from stream.home.state.names import hashed
 from stream.home.step import step
 
 from .bootstrap import intervals
@@ -52,15 +52,15 @@ def lived(trial: Trial, settings: Settings) -> dict[str, Any]:
     """Microseconds and bytes of every year, then what can still be taken back and erased."""
     policy = policy_for(trial.side, settings)
     events = decoded(world_of(trial, settings.cache) / "log.jsonl", policy)
-    homes: dict[str, Home] = {}
+    homes: dict[str, Household] = {}
     years = [_year([events[i] for i in some], homes, policy) for some in np.array_split(np.arange(len(events)), YEARS)]
     return {"years": years} | _retracted(events, homes, policy) | _erased(events[-1], homes, policy)
 
 
-def _year(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figures:
+def _year(events: list[Event], homes: dict[str, Household], policy: Policy) -> Figures:
     took = stepped(events, homes, policy)
-    recognitions = sum(isinstance(event.value, Recognition) for event in events)
-    people = sum(person.present for home in homes.values() for person in home.people)
+    recognitions = sum(event.record.topic == "recognitions" for event in events)
+    people = sum(len(home.members) for home in homes.values())
     return {
         "us": float(took.sum() / recognitions / 1e3),
         "us_p99": float(np.percentile(took, 99) / 1e3),
@@ -68,28 +68,30 @@ def _year(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figure
     }
 
 
-def _retracted(events: list[Event], homes: dict[str, Home], policy: Policy) -> Figures:
+def _retracted(events: list[Event], homes: dict[str, Household], policy: Policy) -> Figures:
     """Of the oldest remembered claims on events that have left the ledger: days since, and the % whose retraction is applied."""
     outcomes: Counter[str] = Counter()
     days = []
     for name, home in homes.items():
         said = [e.value for e in events if isinstance(e.value, Correct) and e.value.household_id == name]
-        folded = [claim for claim in said if hashed("feedback", claim.feedback_id) in home.folded]
-        days += [(home.stream_time - claim.given_at) / DAY_MS for claim in folded[:1]]
+        record = home.record
+        kept = set(record["folded"]["feedback"][: int(record["folded_used"])].tolist())
+        folded = [claim for claim in said if hashed("feedback", claim.feedback_id) in kept]
+        days += [(int(record["stream_time"]) - claim.given_at) / DAY_MS for claim in folded[:1]]
         for claim in folded[:RETRACTED]:
             undo = _said(events[-1], name, f"r-{claim.feedback_id}", kind="retract", retracts=claim.feedback_id)
             outcomes.update(step(home, undo, policy).outcomes)
     return {"retracted_percent": 100 * outcomes["used"] / sum(outcomes.values()), "retracted_days": float(np.mean(days))}
 
 
-def _erased(last: Event, homes: dict[str, Home], policy: Policy) -> Figures:
+def _erased(last: Event, homes: dict[str, Household], policy: Policy) -> Figures:
     """Bytes of a home before and after one of its members is erased, and the % of homes that still name them."""
     before = sum(len(encode_home(home)) for home in homes.values())
     still = 0
     for name, home in homes.items():
-        person = home.people[0].person_id
+        person = home.people[0]
         step(home, _said(last, name, "f-erase", kind="erase", person_id=person), policy)
-        still += person in {p.person_id for p in home.people}
+        still += person in home.people
     after, count = sum(len(encode_home(home)) for home in homes.values()), len(homes)
     return {"bytes_before": before / count, "bytes_after": after / count, "still_named_percent": 100 * still / count}
 

@@ -140,7 +140,7 @@ def _costs(costs: dict[str, Any]) -> str:
         figures = (cost["us"], most, cost["us_median"], cost["us_p99"], p99)
         rows.append([f"`{scenario}`", *(f"{figure:.0f}" for figure in figures)])
     heads = ["world", "µs an event", "asked", "median of a step", "p99 of a step", "asked"]
-    kernels = "compiled" if costs["compiled"] else "plain NumPy"
+    kernels = "compiled" if costs["compiled"] else "interpreted"
     return texts.COST.format(loop_s=costs["loop_s"], kernels=kernels) + table(heads, rows)
 
 

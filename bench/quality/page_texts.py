@@ -116,8 +116,9 @@ homes still knew the name.
 COST = """
 ## Cost
 
-Time of `step` alone, learning and feedback included, on decoded records, in µs of CPU time; kernels: {kernels}. *An
-event*: all steps of a world over its recognitions. Five million `x += i * i` take {loop_s:.2f} s here; what is asked is
+Time of the step alone, learning, feedback and the bytes of outputs included, on decoded records, in µs of CPU time; kernels:
+{kernels}. *An event*: all steps of a world in batches of a thousand, as a worker takes them, over its recognitions; quantiles
+are of steps one by one. Five million `x += i * i` take {loop_s:.2f} s here; what is asked is
 scaled from a machine that takes 0.8 s.
 
 """

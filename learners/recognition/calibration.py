@@ -2,95 +2,68 @@
 
 Law: a person nobody said anything about keeps the fleet's calibration, and no run of feedback moves it out of bounds.
 
-Theory: logistic regression on log-likelihood ratios (Brümmer 2010), here online (River), started at weight 1 and offset 0;
-targets and non-targets weigh the same, so that the offset is not the prior.
+Theory: logistic regression on log-likelihood ratios (Brümmer 2010), here online, started at weight 1 and offset 0; targets and
+non-targets weigh the same, so that the offset is not the prior. The step is that of River's `LogisticRegression`
+under `SGD(RATE)`.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+import math
+from typing import Final
 
-from river import base, linear_model, optim
+from learners.kernel import kernel
 
-from .fusion import softmax
-
-__all__ = ["Recalibration"]
+__all__ = ["RATE", "calibrated_llr", "clear_calibration", "copy_calibration", "learn_calibration"]
 
 RATE: Final = 0.03
 WEIGHT_MIN, WEIGHT_MAX = 0.6, 1.4
 OFFSET_MAX: Final = 0.7  # nats
 
 
-class Recalibration(base.Classifier):
-    """Weights and an offset for one person's log-likelihood ratios, by modality.
-
-    Examples
-    --------
-    >>> own = Recalibration()
-    >>> own.llr_one({"voice": 2.0})
-    2.0
-    >>> for _ in range(50):
-    ...     own.learn_one({"voice": 2.0}, False)
-    >>> own.llr_one({"voice": 2.0}) < 1.0
-    True
-    """
-
-    def __init__(self, rate: float = RATE) -> None:
-        self.rate = rate
-        self.learnt = 0
-        self._model: linear_model.LogisticRegression | None = None  # made by the first lesson: most people never get one
-        self._scales: dict[str, float] = {}
-        self._offset = 0.0
-
-    def learn_one(self, x: Mapping[Any, float], y: bool | str | int, w: float = 1.0) -> None:
-        """Learn from one comparison's log-likelihood ratios; `y`: it was this person."""
-        if self._model is None:
-            self._model = _fresh(self.rate)
-        self.learnt += 1
-        self._model.learn_one(dict(x), bool(y), w=w)
-        self._bound()
-
-    def _bound(self) -> None:
-        """What of the model is believed."""
-        assert self._model is not None, "there is nothing to bound before the first lesson"
-        self._scales = {k: max(WEIGHT_MIN, min(v, WEIGHT_MAX)) for k, v in self._model.weights.items()}
-        self._offset = max(-OFFSET_MAX, min(self._model.intercept, OFFSET_MAX))
-
-    def llr_one(self, x: Mapping[str, float]) -> float:
-        """The recalibrated sum (nats); a modality that is not there adds nothing, and nothing at all gives 0."""
-        if not self.learnt or not x:
-            return sum(x.values())
-        scales, total = self._scales, self._offset
-        for modality, llr in x.items():
-            total += scales.get(modality, 1.0) * llr
-        return total
-
-    def predict_proba_one(self, x: Mapping[Any, float], **kwargs: Any) -> dict[bool | str | int, float]:
-        """Probability that it was this person, at even prior odds."""
-        if self._model is None:
-            other = softmax([0.0, sum(x.values())])
-            return {False: other[0], True: other[1]}
-        result: dict[bool | str | int, float] = self._model.predict_proba_one(dict(x))
-        return result
-
-    def state(self) -> tuple[int, float, dict[str, float]]:
-        """(comparisons learnt, offset, weights by modality): all there is to keep."""
-        if self._model is None:
-            return 0, 0.0, {}
-        return self.learnt, float(self._model.intercept), {k: float(v) for k, v in sorted(self._model.weights.items())}
-
-    @classmethod
-    def restored(cls, state: tuple[int, float, Mapping[str, float]], rate: float = RATE) -> "Recalibration":
-        """The learner that `state` was taken from: goes on exactly as if it had never stopped."""
-        own = cls(rate)
-        if state[0]:
-            own._model = _fresh(rate)
-            own.learnt, own._model.intercept = state[0], state[1]
-            for name, weight in state[2].items():
-                own._model._weights[name] = weight
-            own._bound()
-        return own
+@kernel
+def clear_calibration(calibration):
+    """Nothing was learnt."""
+    calibration.learnt, calibration.offset = 0, 0.0
+    for m in range(2):
+        calibration.weights[m], calibration.known[m] = 1.0, 0
+        calibration.reserved[m] = 0
 
 
-def _fresh(rate: float) -> linear_model.LogisticRegression:
-    """River's model where every log-likelihood ratio counts as it is."""
-    return linear_model.LogisticRegression(optim.SGD(rate), intercept_lr=rate, initializer=optim.initializers.Constant(1.0))
+@kernel
+def copy_calibration(source, target):
+    """Let one be as another is."""
+    target.learnt, target.offset = source.learnt, source.offset
+    for m in range(2):
+        target.weights[m], target.known[m], target.reserved[m] = source.weights[m], source.known[m], 0
+
+
+@kernel
+def calibrated_llr(calibration, voice, face):
+    """The recalibrated sum (nats); a modality of 0 says nothing, and nothing at all gives 0."""
+    if calibration.learnt == 0 or (voice == 0.0 and face == 0.0):
+        return voice + face
+    total = max(-OFFSET_MAX, min(calibration.offset, OFFSET_MAX))
+    if voice != 0.0:
+        total += max(WEIGHT_MIN, min(calibration.weights[0], WEIGHT_MAX)) * voice
+    if face != 0.0:
+        total += max(WEIGHT_MIN, min(calibration.weights[1], WEIGHT_MAX)) * face
+    return total
+
+
+@kernel
+def learn_calibration(calibration, voice, face, right, weight):
+    """Learn from one comparison's log-likelihood ratios (0: not there); `right`: it was this person. As heavy as `weight`."""
+    score = calibration.offset
+    if voice != 0.0:
+        score += calibration.weights[0] * voice
+    if face != 0.0:
+        score += calibration.weights[1] * face
+    predicted = 1.0 / (1.0 + math.exp(-max(-30.0, min(score, 30.0))))
+    gradient = weight * (predicted - (1.0 if right else 0.0))
+    calibration.learnt += 1
+    calibration.offset -= RATE * gradient
+    if voice != 0.0:
+        calibration.weights[0] -= RATE * gradient * voice
+        calibration.known[0] = 1
+    if face != 0.0:
+        calibration.weights[1] -= RATE * gradient * face
+        calibration.known[1] = 1

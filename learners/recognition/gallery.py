@@ -1,355 +1,403 @@
-"""Soft prototypes: who a vector is like, learnt from a bounded number of kept vectors with soft owners.
+"""The gallery: who a vector is like, learnt from a bounded number of kept vectors with soft owners.
 
-Law: what a person is like is a function of the kept rows and tails alone, so taking a row back, or giving it other
-owners, takes back exactly what was learnt from it.
+Law: what a person is like is a function of the kept rows and tails alone, so taking a row back, or giving it other owners, takes
+back exactly what was learnt from it.
 
-Theory: two-covariance PLDA with forgetting and channels. A row i of noise n_i, seen |t| days from the probe, tells of person p
-with weight r_ip / (n_i + min(q |t|, q_max)); what is of one channel, M together, tells of a probe of another with weight
-1 / (1 / M + d), d the variance of a person's move between the two. The person's posterior mean is m with precision 1/between +
-the sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered. A row that
-must go is folded into a tail of its owners and channel: one row that counts as many. An *anchor* tail takes what was enrolled by
-hand, another the rest. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns
+Theory: two-covariance PLDA (Ioffe 2006; Brümmer and de Villiers 2010) with forgetting and channels. A row i of noise
+n_i, seen |t| days from the probe, tells of person p with weight r_ip / (n_i + min(q |t|, q_max)); what is of one
+channel, M together, tells of a probe of another with weight 1 / (1 / M + d), d the variance of a person's move
+between the two: a person moves once, not once a recording. The person's posterior mean is m with precision 1/between
++ the sum of weights; the log-likelihood ratio compares N(x; m, 1/precision + n) with N(x; 0, between + n), tempered,
+since dimensions are not independent. A row that must go is folded into a tail of its owners and channel: one row that
+counts as many. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns
 is told.
+
+Where no pack tells centre, scale and spread of people, a home learns them from its own recordings.
 """
 
-from bisect import bisect_left
-from collections.abc import Container, Sequence
-from typing import Final, NamedTuple
+import math
+from typing import Final
 
 import numpy as np
 
-from ..kernels import choice as kernels
-from ..kernels.plain import STEP, STEPS_MAX, TAILS, Codes, Days, Floats, Known, Model, Rows, Tails
-from .projection import NOISE_STEP, Presented, Projection
+from learners.kernel import kernel
+from learners.precision import MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
 
-__all__ = ["ANCHOR", "OFFSET_GAIN", "REST", "TAILS", "Forgetting", "PrototypesState", "SoftPrototypes", "Tail"]
+__all__ = [
+    "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare", "compare_enrolled", "expect",
+    "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
+]  # fmt: skip
 
-ROWS_AT_FIRST: Final = 16
-CHANNELS_MAX: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
+DAY_MS: Final = 86_400_000
+LLR_MAX: Final = 7.9  # nats: no sensor is believed more than 2700 : 1
+COMPARED_MASS_MIN: Final = np.float32(1e-3)  # a person with less evidence than this is not known in this gallery
+OWNED_MAX: Final = np.float32(0.75)  # an event that people of the home own to more than this is no stranger's
+LEAST_WEIGHT: Final = np.float32(0.002)  # of a kept row: less moves nobody's mean
+FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten instead
+CHANNELS_KEPT: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
 SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
-OFFSET_GAIN: Final = 0.15  # of one sure recording
-OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
-OFFSETS_MAX: Final = 2  # devices whose offset is kept
-ANCHOR, REST = 0, 1  # which tail: enrolled by hand, or all else
+ENROL: Final = 4  # kind of a claim: guided enrolment
+
+_ONE: Final = np.float32(1)
+_ZERO: Final = np.float32(0)
+_SHARE: Final = np.float32(SHARE_STEP)
+_VECTOR: Final = np.float32(VECTOR_STEP)
+_MEAN: Final = np.float32(MEAN_STEP)
+_NOISE: Final = np.float32(NOISE_STEP)
 
 
-class Forgetting(NamedTuple):
-    """How kept vectors age: noise variance added per day, at most; and the greatest mass of a tail."""
+@kernel
+def is_enrolled(row):
+    """Whether a row's owner was enrolled by hand: such a claim outranks all others."""
+    for i in range(row.claims_used):
+        if row.claims[i].kind == ENROL:
+            return True
+    return False
 
-    per_day: float
-    most: float
-    tail_mass_max: float
+
+# ---- the model of one gallery
 
 
-class Tail(NamedTuple):
-    """A row that stands for many of one channel: their mean (k,) at float16, how many, their mean time and the first (days).
+@kernel
+def set_model(home, gallery, policy, work):
+    """What vectors of a gallery are compared by: between people, and of an unfitted encoder the home's own centre and scale."""
+    numbers = policy.encoders[home.galleries[gallery].number]
+    work.gallery, work.scale = gallery, _ONE
+    for k in range(numbers.dimensions):
+        work.centre[k], work.between[k] = _ZERO, numbers.between[k]
+    if numbers.fitted == 0:
+        _learn_levels(home, numbers, work)
+    for k in range(numbers.dimensions):
+        work.inverse[k] = _ONE / work.between[k]
 
-    `which`: they were enrolled by hand (ANCHOR) or not (REST).
+
+@kernel
+def _learn_levels(home, numbers, work):
+    """Centre, scale and spread of people as far as this home's own recordings tell them."""
+    dimensions, slot, modality = numbers.dimensions, work.gallery + 1, numbers.modality
+    count = 0.0
+    for i in range(home.rows_used):
+        if home.rows[i].encoders[modality] == slot:
+            count += 1.0
+            for k in range(dimensions):
+                work.centre[k] += np.float32(home.rows[i].vectors[modality, k]) * _VECTOR
+    for p in range(home.people_used):
+        for t in range(home.people[p].tails_used):
+            tail = home.people[p].tails[t]
+            if tail.encoder == work.gallery:
+                count += float(tail.mass)
+                for k in range(dimensions):
+                    work.centre[k] += tail.mass * (np.float32(tail.vector[k]) * _MEAN)
+    if count == 0.0:
+        return
+    for k in range(dimensions):
+        work.centre[k] /= np.float32(count)
+    spread_within, freedom, total = 0.0, 0.0, 0.0
+    for p in range(home.people_used):
+        mass = _ZERO
+        for k in range(dimensions):
+            work.expected[k] = _ZERO
+        for i in range(home.rows_used):
+            if home.rows[i].encoders[modality] == slot:
+                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
+                mass += share
+                for k in range(dimensions):
+                    work.expected[k] += share * (np.float32(home.rows[i].vectors[modality, k]) * _VECTOR)
+        for k in range(dimensions):
+            work.expected[k] /= max(mass, np.float32(1e-3))
+        freedom += max(float(mass) - 1.0, 0.0)
+        for i in range(home.rows_used):
+            if home.rows[i].encoders[modality] == slot and home.rows[i].shares[p + 1] > 0:
+                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
+                spread_within += float(share) * _distance(home.rows[i].vectors[modality], _VECTOR, work.expected, dimensions)
+        for t in range(home.people[p].tails_used):
+            tail = home.people[p].tails[t]
+            if tail.encoder == work.gallery:
+                total += float(tail.mass) * _distance(tail.vector, _MEAN, work.centre, dimensions)
+    for i in range(home.rows_used):
+        if home.rows[i].encoders[modality] == slot:
+            total += _distance(home.rows[i].vectors[modality], _VECTOR, work.centre, dimensions)
+    within = (LEVELS_PRIOR + spread_within) / (LEVELS_PRIOR + freedom)
+    apart = max(total / count / within - 1.0, SPREAD_MIN)
+    spread = (LEVELS_PRIOR * float(numbers.between[0]) + count * apart) / (LEVELS_PRIOR + count)
+    for k in range(dimensions):
+        work.between[k] = np.float32(spread)
+    work.scale = np.float32(1.0 / math.sqrt(within))
+
+
+@kernel
+def _distance(steps, step, mean, dimensions):
+    """Mean square over dimensions between a vector in steps and a mean."""
+    square = 0.0
+    for k in range(dimensions):
+        away = float(np.float32(steps[k]) * step - mean[k])
+        square += away * away
+    return square / dimensions
+
+
+# ---- comparing
+
+
+@kernel
+def set_probe_of_row(home, index, modality, policy, work):
+    """Compare a kept row's vector: against everything but itself."""
+    row = home.rows[index]
+    set_model(home, row.encoders[modality] - 1, policy, work)
+    work.probe_day = float(row.observed_at) / DAY_MS
+    work.probe_noise = np.float32(row.noises[modality]) * _NOISE
+    work.probe_channel = row.channels[modality]
+    for k in range(policy.encoders[home.galleries[work.gallery].number].dimensions):
+        work.probe[k] = (np.float32(row.vectors[modality, k]) * _VECTOR - work.centre[k]) * work.scale
+
+
+@kernel
+def _weight(age, noise, policy):
+    """Of a whole recording seen `age` days from the probe."""
+    return np.float32(1.0 / (float(noise) + min(policy.forgetting_per_day * abs(age), policy.forgetting_most)))
+
+
+@kernel
+def _weigh_rows(home, without, policy, work):
+    """Weights of whole kept rows; 0 of those of other galleries, and of the one that is left out. And of anybody."""
+    numbers = policy.encoders[home.galleries[work.gallery].number]
+    modality, slot = numbers.modality, work.gallery + 1
+    for i in range(home.rows_used):
+        row = home.rows[i]
+        work.weights[i] = _ZERO
+        if row.encoders[modality] == slot and i != without:
+            age = float(row.observed_at) / DAY_MS - work.probe_day
+            work.weights[i] = _weight(age, np.float32(row.noises[modality]) * _NOISE, policy)
+    square, variance = work.total[1], work.total[2]
+    for k in range(numbers.dimensions):
+        variance[k] = work.between[k] + work.probe_noise
+        square[k] = work.probe[k] * work.probe[k] / variance[k]
+    away, spread = _sum_and_product(square, variance, numbers.dimensions)
+    work.anybody = away + math.log(spread)
+
+
+@kernel
+def _gather(home, person, policy, work):
+    """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
+    numbers = policy.encoders[home.galleries[work.gallery].number]
+    modality, dimensions, mass = numbers.modality, numbers.dimensions, _ZERO
+    total, found, sums = work.total[0], work.channel_mass, work.channel_sums
+    for channel in range(numbers.channels):
+        found[channel] = _ZERO
+    for t in range(home.people[person].tails_used):
+        tail = home.people[person].tails[t]
+        if tail.encoder == work.gallery and not (work.enrolled_only and tail.learnt):
+            weight = tail.mass * _weight(tail.day - work.probe_day, numbers.noise[tail.channel], policy)
+            _add_to_channel(found, sums, tail.channel, weight, dimensions)
+            own = sums[tail.channel]
+            for k in range(dimensions):
+                own[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
+    for i in range(home.rows_used):
+        row = home.rows[i]
+        weight = np.float32(row.shares[person + 1]) * _SHARE * work.weights[i]
+        if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
+            _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
+            own, per_step, vector = sums[row.channels[modality]], weight * _VECTOR, row.vectors[modality]
+            for k in range(dimensions):
+                own[k] += per_step * np.float32(vector[k])
+    for k in range(dimensions):
+        total[k] = _ZERO
+    for channel in range(numbers.channels):
+        if found[channel] > _ZERO:
+            kept, own = _ONE / (_ONE + found[channel] * numbers.shift[channel, work.probe_channel]), sums[channel]
+            mass += found[channel] * kept
+            for k in range(dimensions):
+                total[k] += own[k] * kept
+    for k in range(dimensions):
+        total[k] = (total[k] - mass * work.centre[k]) * work.scale
+    return mass
+
+
+@kernel
+def _add_to_channel(found, sums, channel, weight, dimensions):
+    """Count a weight of a channel; of its first, the channel's sum begins at 0."""
+    if found[channel] == _ZERO:
+        for k in range(dimensions):
+            sums[channel, k] = _ZERO
+    found[channel] += weight
+
+
+@kernel
+def _sum_and_product(terms, factors, count):
+    """The sum of terms and the product of factors, each as four that are put together at last: so they need not wait
+    for each other.
     """
+    one, two, three, four = 0.0, 0.0, 0.0, 0.0
+    first, second, third, fourth = 1.0, 1.0, 1.0, 1.0
+    whole = count - count % 4
+    for k in range(0, whole, 4):
+        one, two = one + float(terms[k]), two + float(terms[k + 1])
+        three, four = three + float(terms[k + 2]), four + float(terms[k + 3])
+        first, second = first * float(factors[k]), second * float(factors[k + 1])
+        third, fourth = third * float(factors[k + 2]), fourth * float(factors[k + 3])
+    for k in range(whole, count):
+        one, first = one + float(terms[k]), first * float(factors[k])
+    return (one + two) + (three + four), (first * second) * (third * fourth)
 
-    which: int
-    vector: Floats
-    mass: float
-    time: float
-    since: float
+
+@kernel
+def _llr(mass, dimensions, temperature, work):
+    """Nats: of one person, from the weighted sum total[0] and the mass of what is known of them, against anybody."""
+    gathered, square, variance = work.total[0], work.total[1], work.total[2]
+    for k in range(dimensions):
+        spared = _ONE / (work.inverse[k] + mass)
+        variance[k] = spared + work.probe_noise
+        apart = gathered[k] * spared - work.probe[k]
+        square[k] = apart * apart / variance[k]
+    away, spread = _sum_and_product(square, variance, dimensions)
+    return min(max(0.5 * temperature * (work.anybody - away - math.log(spread)), -LLR_MAX), LLR_MAX)
 
 
-KeptRow = tuple[int, float, Sequence[float]]  # its key, its time (days), its shares
-KeptTail = tuple[int, int, float, float, float]  # TAILS * column + which, channel; mass, mean time and first time (days)
+@kernel
+def compare(home, without, policy, work):
+    """Log-likelihood ratios of the probe, nats: found[column] of each person, own[row] of whoever made that one recording.
 
-
-class PrototypesState(NamedTuple):
-    """How many people there are; the tails that there are, and their vectors (float16) as bytes; the kept rows in their order.
-
-    `vectors`: int8 in steps of STEP; `channels`, `noises` (in steps of NOISE_STEP): a byte each. Then devices and their
-    offsets, and what projection all this is of: under another it means nothing.
+    Of unknown people 0, and of rows that people of the home own to OWNED_MAX or more. Row `without` is left out (-1:
+    none). Rows are compared only where work.alone asks for it.
     """
+    numbers = policy.encoders[home.galleries[work.gallery].number]
+    modality, dimensions, temperature = numbers.modality, numbers.dimensions, numbers.temperature
+    _weigh_rows(home, without, policy, work)
+    for p in range(home.people_used):
+        mass = _gather(home, p, policy, work)
+        work.found[p] = _llr(mass, dimensions, temperature, work) if mass > COMPARED_MASS_MIN else 0.0
+    for i in range(home.rows_used):
+        work.own[i] = 0.0
+    for i in range(home.rows_used if work.alone else 0):
+        row, owned = home.rows[i], _ZERO
+        for p in range(home.people_used):
+            owned += np.float32(row.shares[p + 1]) * _SHARE
+        if work.weights[i] > _ZERO and owned < OWNED_MAX:
+            shift = numbers.shift[row.channels[modality], work.probe_channel]
+            weight = work.weights[i] / (_ONE + work.weights[i] * shift)
+            for k in range(dimensions):
+                vector = np.float32(row.vectors[modality, k]) * _VECTOR
+                work.total[0, k] = weight * (vector - work.centre[k]) * work.scale
+            work.own[i] = _llr(weight, dimensions, temperature, work)
 
-    people: int
-    tails: list[KeptTail]
-    means: bytes
-    vectors: bytes
-    channels: bytes
-    noises: bytes
-    offsets: list[tuple[str, bytes]]
-    fingerprint: int
+
+@kernel
+def compare_enrolled(home, person, policy, work):
+    """A person's log-likelihood ratio, nats, as if nothing were known of them but what they enrolled; 0: nothing is."""
+    numbers = policy.encoders[home.galleries[work.gallery].number]
+    _weigh_rows(home, -1, policy, work)
+    work.enrolled_only = 1
+    mass = _gather(home, person, policy, work)
+    work.enrolled_only = 0
+    return _llr(mass, numbers.dimensions, numbers.temperature, work) if mass > COMPARED_MASS_MIN else 0.0
 
 
-class SoftPrototypes:
-    """The kept vectors of one encoder in one home, with their shares among people (columns).
+@kernel
+def expect(home, shares, policy, work):
+    """Where the probe would lie if made by people with these `shares` (steps, guest first), in work.expected; how
+    surely that is known.
 
-    A kept row is known by its `key`, a number that grows. What of a row belongs to nobody (a guest) is not kept.
-
-    Examples
-    --------
-    >>> flat = Projection("euclidean", np.eye(2, dtype="f4"), np.zeros(2, "f4"), np.full(2, 4, "f4"), 1.0)
-    >>> kept = SoftPrototypes(flat, people=2, forgetting=Forgetting(0.2, 4.0, 16.0))
-    >>> kept.add(0, flat.project(np.array([2, 0], "f4")), 0.0, [1, 0])
-    >>> kept.add(1, flat.project(np.array([0, 2], "f4")), 0.0, [0, 1])
-    >>> [round(x, 1) for x in kept.llr(flat.project(np.array([2, 0], "f4")), 0.0)[:2].tolist()]
-    [1.4, -0.4]
+    Each person's mean counts by their share and by mass / (mass + 1): of somebody heard once half. 0 to 1.
     """
+    dimensions, sure = policy.encoders[home.galleries[work.gallery].number].dimensions, _ZERO
+    _weigh_rows(home, -1, policy, work)
+    for k in range(dimensions):
+        work.expected[k] = _ZERO
+    for p in range(home.people_used):
+        if shares[p + 1] > 0:
+            mass = _gather(home, p, policy, work)
+            if mass > COMPARED_MASS_MIN:
+                part = np.float32(shares[p + 1]) * _SHARE / (mass + _ONE)
+                sure += part * mass
+                for k in range(dimensions):
+                    work.expected[k] += part * work.total[0, k]
+    if sure > _ZERO:
+        for k in range(dimensions):
+            work.expected[k] /= sure
+    return sure
 
-    def __init__(self, projection: Projection, people: int, forgetting: Forgetting) -> None:
-        self.projection, self.forgetting, channels = projection, forgetting, projection.channels
-        self.keys: list[int] = []
-        self.offsets: dict[str, Floats] = {}  # of devices, the one heard longest ago first: (k,) at float16
-        self._slots = TAILS * len(channels.names)  # of a person's tails
-        k, tails = projection.dimensions, self._slots * people
-        self._tails: Tails = np.zeros((tails, k), np.float32), np.zeros(tails, np.float32), np.zeros(tails), np.zeros(tails)
-        none = np.zeros(0, np.float32)
-        self._rows: Rows = np.zeros((0, k), np.int8), np.zeros(0), np.zeros(0, np.int8), none, np.zeros((0, people), np.float32)
-        self._model: Model = (
-            projection.between, projection.temperature, channels.noise, channels.shift, forgetting.per_day, forgetting.most,
-            np.zeros(k, np.float32), 1.0,
-        )  # fmt: skip
-        self._reserve(ROWS_AT_FIRST)
 
-    @property
-    def people(self) -> int:
-        """How many columns there are."""
-        return len(self._tails[1]) // self._slots
+# ---- folding
 
-    @property
-    def _known(self) -> Known:
-        model = self._model if self.projection.fitted else self._levelled()
-        return self._tails, self._rows, len(self.keys), model
 
-    def _levelled(self) -> Model:
-        """Centre, scale and spread of people as far as this home's own recordings tell them, where no pack does."""
-        (means, masses, _, _), (vectors, _, _, _, shares), used = self._tails, self._rows, len(self.keys)
-        between, temperature, *rest, _, _ = self._model
-        kept, owned = vectors[:used] * np.float32(STEP), shares[:used]
-        count = float(used + masses.sum())
-        if not count:
-            return self._model
-        centre = (kept.sum(0) + masses @ means) / np.float32(count)
-        mass = owned.sum(0)
-        places = (owned.T @ kept) / np.maximum(mass, 1e-3)[:, None]
-        apart = np.square(kept[:, None, :] - places).mean(2)  # (rows, people)
-        within = (LEVELS_PRIOR + float((apart * owned).sum())) / (LEVELS_PRIOR + float(np.maximum(mass - 1, 0).sum()))
-        total = (np.square(kept - centre).mean(1).sum() + masses @ np.square(means - centre).mean(1)) / count
-        spread = (LEVELS_PRIOR * float(between[0]) + count * max(float(total) / within - 1, SPREAD_MIN)) / (LEVELS_PRIOR + count)
-        return np.full_like(between, spread), temperature, *rest, centre.astype(np.float32), within**-0.5
+@kernel
+def fold_row(home, index, modality, policy):
+    """Let a row's vector go into its owners' tails of its channel; a full tail forgets as much as it takes in."""
+    row = home.rows[index]
+    gallery, channel = row.encoders[modality] - 1, row.channels[modality]
+    numbers = policy.encoders[home.galleries[gallery].number]
+    learnt = 0 if is_enrolled(row) else 1
+    worth = float(numbers.noise[channel]) / (float(row.noises[modality]) * NOISE_STEP)
+    day = float(row.observed_at) / DAY_MS
+    for p in range(home.people_used):
+        share = float(row.shares[p + 1]) * SHARE_STEP
+        if share < FOLDED_SHARE_MIN:
+            continue
+        tail = home.people[p].tails[_tail_of(home.people[p], gallery, channel, learnt)]
+        if tail.mass == _ZERO:
+            tail.day, tail.since = day, day
+        before, mass = float(tail.mass), share * worth
+        part = mass / (before + mass)
+        for k in range(numbers.dimensions):
+            mean = np.float32(tail.vector[k]) * _MEAN
+            moved = mean + np.float32(part) * (np.float32(row.vectors[modality, k]) * _VECTOR - mean)
+            tail.vector[k] = np.int16(np.rint(moved / _MEAN))
+        tail.day += part * (day - tail.day)
+        tail.mass = np.float32(min(before + mass, policy.tail_mass_max))
+        if learnt:
+            _forget_lightest(home.people[p], gallery)
 
-    def _reserve(self, rows: int) -> None:
-        """Make room for so many more rows, in the order of their keys."""
-        vectors, times, channels, noises, shares = self._rows
-        more, none = (0, rows), (0, 0)
-        self._rows = (
-            np.pad(vectors, (more, none)), np.pad(times, more), np.pad(channels, more), np.pad(noises, more),
-            np.pad(shares, (more, none)),
-        )  # fmt: skip
 
-    def __contains__(self, key: int) -> bool:
-        return key in self.keys
+@kernel
+def _tail_of(person, gallery, channel, learnt):
+    """The index of such a tail; an empty one where there was none, in the place of the lightest learnt one when all are taken."""
+    for t in range(person.tails_used):
+        tail = person.tails[t]
+        if tail.encoder == gallery and tail.channel == channel and tail.learnt == learnt:
+            return t
+    if person.tails_used == len(person.tails):
+        lightest = -1
+        for t in range(person.tails_used):
+            if person.tails[t].learnt and (lightest < 0 or person.tails[t].mass < person.tails[lightest].mass):
+                lightest = t
+        _remove_tail(person, max(lightest, 0))
+    t = person.tails_used
+    person.tails_used = t + 1
+    tail = person.tails[t]
+    tail.encoder, tail.channel, tail.learnt, tail.mass, tail.day, tail.since = gallery, channel, learnt, _ZERO, 0.0, 0.0
+    tail.reserved = 0
+    for k in range(len(tail.vector)):
+        tail.vector[k] = 0
+    return t
 
-    def tails(self, person: int) -> list[Tail]:
-        """What was folded of a person, by channel, enrolled by hand or not."""
-        vectors, masses, times, since = self._tails
-        first, channels = self._slots * person, self._slots // TAILS
-        return [
-            Tail((i - first) // channels, vectors[i].copy(), float(masses[i]), float(times[i]), float(since[i]))
-            for i in range(first, first + self._slots) if masses[i]
-        ]  # fmt: skip
 
-    # ---- at rest
+@kernel
+def _remove_tail(person, index):
+    """Those behind it move up."""
+    for t in range(index, person.tails_used - 1):
+        person.tails[t] = person.tails[t + 1]
+    person.tails_used -= 1
 
-    def state(self) -> PrototypesState:
-        """All there is to keep, but for the kept rows' keys, times and shares, which whoever keeps rows has."""
-        means, masses, times, since = self._tails
-        there = masses.nonzero()[0].tolist()
-        count = self._slots // TAILS
-        tails = [(i // count, i % count, float(masses[i]), float(times[i]), float(since[i])) for i in there]
-        (vectors, _, channels, noises, _), used = self._rows, len(self.keys)
-        steps = (noises[:used] / np.float32(NOISE_STEP)).astype(np.uint8)
-        offsets = [(device, known.astype("<f2").tobytes()) for device, known in self.offsets.items()]
-        return PrototypesState(
-            self.people, tails, means[there].astype("<f2").tobytes(), vectors[:used].tobytes(), channels[:used].tobytes(),
-            steps.tobytes(), offsets, self.projection.fingerprint,
-        )  # fmt: skip
 
-    @classmethod
-    def restored(
-        cls, projection: Projection, forgetting: Forgetting, state: PrototypesState, rows: Sequence[KeptRow]
-    ) -> "SoftPrototypes":
-        """The space that `state` was taken from, given what was kept of its rows: goes on as if it had never stopped."""
-        space = cls(projection, state.people, forgetting)
-        means, masses, tail_times, since = space._tails
-        kept = np.frombuffer(state.means, "<f2").reshape(-1, projection.dimensions)
-        for vector, (owner, channel, mass, time, first) in zip(kept, state.tails, strict=True):
-            i = owner * (space._slots // TAILS) + channel
-            means[i], masses[i], tail_times[i], since[i] = vector, mass, time, first
-        space._reserve(max(0, len(rows) - ROWS_AT_FIRST))
-        vectors, times, channels, noises, shares = space._rows
-        noises[: len(rows)] = np.frombuffer(state.noises, "u1") * np.float32(NOISE_STEP)
-        vectors[: len(rows)] = np.frombuffer(state.vectors, "i1").reshape(-1, projection.dimensions)
-        channels[: len(rows)] = np.frombuffer(state.channels, "i1")
-        for i, (key, day, owned) in enumerate(rows):
-            times[i], shares[i] = day, owned
-            space.keys.append(key)
-        space.offsets = {device: np.frombuffer(known, "<f2").astype(np.float32) for device, known in state.offsets}
-        return space
+@kernel
+def _forget_lightest(person, gallery):
+    """Of more learnt channels of a gallery than are kept, forget the lightest."""
+    there, lightest = 0, -1
+    for t in range(person.tails_used):
+        if person.tails[t].encoder == gallery and person.tails[t].learnt:
+            there += 1
+            if lightest < 0 or person.tails[t].mass < person.tails[lightest].mass:
+                lightest = t
+    if there > CHANNELS_KEPT:
+        _remove_tail(person, lightest)
 
-    # ---- learning
 
-    def add(self, key: int, heard: Presented, time: float, shares: Sequence[float]) -> None:
-        """Keep a recording, seen at `time` (days), with each person's share of it (multiples of SHARE_STEP)."""
-        row = len(self.keys)
-        if row == len(self._rows[1]):
-            self._reserve(row + 8)
-        vectors, times, channels, noises, owned = self._rows
-        vectors[row], channels[row], noises[row] = heard.vector * np.float32(1 / STEP), heard.channel, heard.noise
-        times[row], owned[row] = time, shares
-        self.keys.append(key)
-
-    def share(self, key: int, shares: Sequence[float]) -> None:
-        """Give a kept row other owners."""
-        self._rows[4][self.keys.index(key)] = shares
-
-    def vector(self, key: int) -> Floats:
-        """A kept row's vector (k,)."""
-        vector: Floats = self._rows[0][self.keys.index(key)] * np.float32(STEP)
-        return vector
-
-    def drop(self, key: int) -> None:
-        """Forget a kept row, and all that was learnt from it."""
-        kernels.drop(self._rows, self.keys.index(key), len(self.keys))
-        self.keys.remove(key)
-
-    def fold(self, key: int, which: int) -> None:
-        """Let a kept row go into its owners' tails `which` (ANCHOR or REST)."""
-        mass_max = self.forgetting.tail_mass_max
-        kernels.fold(self._known, self.keys.index(key), which, mass_max)
-        self.keys.remove(key)
-        if which == REST:
-            self._forget_lightest()
-
-    @property
-    def _masses(self) -> Floats:
-        """(people, tails of one)."""
-        return self._tails[1].reshape(-1, self._slots)
-
-    def _forget_lightest(self) -> None:
-        """Of who has tails of more channels than are kept, beside what was enrolled by hand, forget the lightest."""
-        channels = self._slots // TAILS
-        for person, rest in enumerate(self._masses[:, channels:].tolist()):
-            there = [mass for mass in rest if mass]
-            if len(there) > CHANNELS_MAX:
-                for table in self._tails:
-                    table[self._slots * person + channels + rest.index(min(there))] = 0
-
-    def forget_tail(self, person: int, which: int) -> None:
-        """Unlearn what was folded of a person, enrolled by hand (ANCHOR) or not (REST)."""
-        channels = self._slots // TAILS
-        first = self._slots * person + which * channels
-        for table in self._tails:
-            table[first : first + channels] = 0
-
-    def fade_tails(self, person: int, mass_max: float) -> None:
-        """Let each tail of a person count for no more than so many recordings: they changed."""
-        masses = self._tails[1][self._slots * person : self._slots * (person + 1)]
-        np.minimum(masses, np.float32(mass_max), out=masses)
-
-    def add_person(self) -> None:
-        """One more column, of whom nothing is known."""
-        means, masses, tail_times, since = self._tails
-        more = (0, self._slots)
-        self._tails = np.pad(means, (more, (0, 0))), np.pad(masses, more), np.pad(tail_times, more), np.pad(since, more)
-        vectors, times, channels, noises, shares = self._rows
-        self._rows = vectors, times, channels, noises, np.pad(shares, ((0, 0), (0, 1)))
-
-    def remove_person(self, person: int) -> None:
-        """Take a column out; what rows belonged to that person belongs to nobody."""
-        own = slice(self._slots * person, self._slots * (person + 1))
-        means, masses, tail_times, since = self._tails
-        self._tails = np.delete(means, own, axis=0), np.delete(masses, own), np.delete(tail_times, own), np.delete(since, own)
-        vectors, times, channels, noises, shares = self._rows
-        self._rows = vectors, times, channels, noises, np.ascontiguousarray(np.delete(shares, person, axis=1))
-
-    # ---- the device that heard it
-
-    def aligned(self, device: str, heard: Presented) -> Presented:
-        """A recording as it would be of a device like all others: less the device's own offset, as far as that is sure.
-
-        The offset is the fading mean of what recordings of the device had beside the people who made them, shrunk by its
-        chance part (James and Stein 1961).
-        """
-        known = self.offsets.get(device)
-        if known is None or not self.projection.fitted:
-            return heard
-        square = float(known @ known)
-        chance = OFFSET_CHANCE * len(known)
-        if square <= chance:
-            return heard
-        steps = np.rint((heard.vector - np.float32(1 - chance / square) * known) * np.float32(1 / STEP))
-        return heard._replace(vector=np.clip(steps, -STEPS_MAX, STEPS_MAX) * np.float32(STEP) + np.float32(0))
-
-    def set_offset(self, device: str, offset: Days) -> None:
-        """Take it as known what a device adds (k,)."""
-        self.offsets[device] = offset.astype(np.float16).astype(np.float32)
-
-    def learn_offset(self, device: str, raw: Presented, time: float, shares: Sequence[float]) -> None:
-        """Learn from a recording what its device adds, given who probably made it."""
-        mean, sure = kernels.expected(self._known, (raw.vector, time, raw.channel, raw.noise), np.array(shares, np.float32))
-        known = self.offsets.pop(device, None)
-        if known is None:
-            known = np.zeros(len(mean), np.float32)
-        moved = known + np.float32(OFFSET_GAIN * sure) * (raw.vector - mean - known)
-        self.offsets[device] = moved.astype(np.float16).astype(np.float32)
-        if len(self.offsets) > OFFSETS_MAX:
-            del self.offsets[next(iter(self.offsets))]
-
-    # ---- scoring
-
-    def mass(self) -> Floats:
-        """(people,): how many recordings' worth of evidence there is of each, regardless of age."""
-        total: Floats = self._masses.sum(1) + self._rows[4][: len(self.keys)].sum(0)
-        return total
-
-    def llr(self, heard: Presented, time: float) -> Days:
-        """(people + kept rows,) log-likelihood ratios, nats, of a recording: each person, and each row alone, against anybody."""
-        llr: Days = kernels.compare(self._known, (heard.vector, time, heard.channel, heard.noise), -1)
-        return llr
-
-    def llr_as_enrolled(self, heard: Presented, time: float, person: int, enrolled: Container[int]) -> float:
-        """A person's log-likelihood ratio, nats, as if nothing were known of them but ANCHOR tails and the rows `enrolled`."""
-        means, masses, times, since = self._tails
-        first, masses, shares = self._slots * person + REST * (self._slots // TAILS), masses.copy(), self._rows[-1].copy()
-        masses[first : first + self._slots // TAILS] = 0
-        shares[[row for row, key in enumerate(self.keys) if key not in enrolled], person] = 0
-        known = (means, masses, times, since), (*self._rows[:-1], shares), len(self.keys), self._model
-        return float(kernels.compare(known, (heard.vector, time, heard.channel, heard.noise), -1)[person])
-
-    def llr_of(self, key: int) -> Days:
-        """The same of a kept row against all the others; at its own place 0."""
-        row = self.keys.index(key)
-        vectors, times, channels, noises, _ = self._rows
-        probe = vectors[row] * np.float32(STEP), float(times[row]), int(channels[row]), float(noises[row])
-        llr: Days = kernels.compare(self._known, probe, row)
-        return llr
-
-    def llr_kept(self) -> Days:
-        """(kept rows, people + kept rows): each kept row against all the others."""
-        llr: Days = kernels.compare_kept(self._known)
-        return llr
-
-    def kept_before(self, key: int) -> tuple[Codes, Floats]:
-        """Vectors (int8, in steps of STEP) and shares of the kept rows of before a key."""
-        used = bisect_left(self.keys, key)
-        return self._rows[0][:used], self._rows[-1][:used]
-
-    def beside(self, vector: Floats, shares: Sequence[float], key: int) -> Floats:
-        """What a vector (k,) has beside the places of those who made it, by their shares, as they were known before a key."""
-        between, (means, masses, _, _) = self._model[0], self._tails
-        left: Floats = kernels.beside(vector, np.array(shares, np.float32), self.kept_before(key), (means, masses), between)
-        return left
-
-    def mean(self, person: int, keys: list[int]) -> tuple[Floats, float] | None:
-        """((k,) mean, mass) of a person's share in some kept rows; None when there is none."""
-        rows = [self.keys.index(key) for key in keys]
-        vectors, _, _, _, shares = self._rows
-        own = shares[rows, person]
-        mass = float(own.sum())
-        return None if mass <= 0 else ((own @ vectors[rows]) * np.float32(STEP / mass), mass)
+@kernel
+def forget_tails(person, gallery, learnt):
+    """Unlearn what was folded of a person in one gallery: enrolled by hand (0), or not (1)."""
+    t = 0
+    while t < person.tails_used:
+        if person.tails[t].encoder == gallery and person.tails[t].learnt == learnt:
+            _remove_tail(person, t)
+        else:
+            t += 1

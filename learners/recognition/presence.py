@@ -1,61 +1,69 @@
 """Presence: who is usually met, the prior of every answer.
 
-Law: learnt in whole steps of SHARE_STEP, so that giving an event another owner takes exactly the old one back.
+Law: learnt in whole share steps, so that giving an event another owner takes exactly the old one back.
 
 Theory: Dirichlet-multinomial; the guest's share a Beta of its own, since who comes as a guest says nothing of who lives here.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from ..precision import SHARE_STEP
+import numpy as np
 
-__all__ = ["Presence"]
+from learners.kernel import kernel
+from learners.precision import SHARE_STEP
+
+__all__ = ["belongs", "count_presence", "fade_presence", "log_prior"]
 
 
-@dataclass(slots=True)
-class Presence:
-    """Counts of a home's events by person, in steps of SHARE_STEP.
+@kernel
+def belongs(person, at):
+    """Whether a person belonged to the home at a time (ms), or does now (0)."""
+    left_at = person.memberships[person.memberships_used - 1].left_at
+    return left_at == 0 or (at != 0 and at < left_at)
 
-    Parameters
-    ----------
-    guest_share, guest_weight
-        The share of guests that is assumed at first, and how many events' worth that is.
-    person_weight
-        How many events' worth of "everybody is met as often" there is for each person.
-    total_max
-        When so many events are counted all counts are halved: old presence fades.
+
+@kernel
+def log_prior(home, at, policy, out):
+    """Fill out[0] (guest) and out[1 + column] with log probabilities; minus infinity of who did not belong at that
+    time (0: now).
     """
+    mass, counted = 0.0, int(home.guest_presence)
+    for p in range(home.people_used):
+        if belongs(home.people[p], at):
+            mass += policy.person_weight + int(home.people[p].presence) * SHARE_STEP
+            counted += int(home.people[p].presence)
+    if mass == 0.0:
+        out[0] = 0.0
+        for p in range(home.people_used):
+            out[p + 1] = -np.inf
+        return
+    guest = policy.guest_share * policy.guest_weight + int(home.guest_presence) * SHARE_STEP
+    share = guest / (policy.guest_weight + counted * SHARE_STEP)
+    out[0] = math.log(share)
+    part = (1.0 - share) / mass
+    for p in range(home.people_used):
+        if belongs(home.people[p], at):
+            out[p + 1] = math.log(part * (policy.person_weight + int(home.people[p].presence) * SHARE_STEP))
+        else:
+            out[p + 1] = -np.inf
 
-    guest_share: float
-    guest_weight: float
-    person_weight: float
-    total_max: float
-    guest_steps: int = 0
-    steps: list[int] = field(default_factory=list)  # by column
 
-    def log_prior(self, present: Sequence[bool]) -> list[float]:
-        """Log probabilities: guest, then each column; minus infinity for who is not `present` (does not belong any more)."""
-        mass, counted = 0.0, self.guest_steps
-        for steps, here in zip(self.steps, present, strict=True):
-            if here:
-                mass += self.person_weight + steps * SHARE_STEP
-                counted += steps
-        if not mass:
-            return [0.0] + [-math.inf] * len(present)
-        guest = self.guest_share * self.guest_weight + self.guest_steps * SHARE_STEP
-        share = guest / (self.guest_weight + counted * SHARE_STEP)
-        part = (1 - share) / mass
-        prior = [math.log(share)]
-        for steps, here in zip(self.steps, present, strict=True):
-            prior.append(math.log(part * (self.person_weight + steps * SHARE_STEP)) if here else -math.inf)
-        return prior
+@kernel
+def count_presence(home, place, steps):
+    """Count share steps more (or, negative, fewer) of a place."""
+    if place == 0:
+        home.guest_presence = max(0, int(home.guest_presence) + steps)
+    else:
+        home.people[place - 1].presence = max(0, int(home.people[place - 1].presence) + steps)
 
-    def learn_one(self, shares: Sequence[float]) -> None:
-        """Count an event's shares (guest, then each column), or by how much they changed; what is negative is taken back."""
-        self.guest_steps = max(0, self.guest_steps + int(shares[0] / SHARE_STEP))
-        self.steps = [max(0, n + int(s / SHARE_STEP)) for n, s in zip(self.steps, shares[1:], strict=True)]
-        if (self.guest_steps + sum(self.steps)) * SHARE_STEP > self.total_max:
-            self.guest_steps //= 2
-            self.steps = [n // 2 for n in self.steps]
+
+@kernel
+def fade_presence(home, policy):
+    """Halve all counts when there are many: old presence fades."""
+    total = int(home.guest_presence)
+    for p in range(home.people_used):
+        total += int(home.people[p].presence)
+    if total * SHARE_STEP > policy.presence_events_max:
+        home.guest_presence = int(home.guest_presence) // 2
+        for p in range(home.people_used):
+            home.people[p].presence = int(home.people[p].presence) // 2

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Table
 from rich.text import Text
 
-from stream.home.step import OUTCOMES
+from stream.home.messages import OUTCOMES
 from stream.offline.replay.replay import Sofar, Summary
 
 __all__ = ["summary_table", "showing"]

@@ -1,15 +1,16 @@
-"""Bytes <-> records: what comes in is read here, what goes out is written here. States are in `stream/home/codec.py`.
+"""Bytes <-> records: what comes in is read here, what goes out is written here. States are in `stream/home/state/at_rest.py`.
 
 Law: `decode` raises InvalidRecord and nothing else, whatever the bytes, and changes nothing. What it lets through, `step`
 can handle.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from .policy import Policy
 from .ports import Encoded
+from .reading import read_recognition
 from .records import FEEDBACK, Event, Feedback, InvalidRecord, Output, Position, Recognition, Record, Voice
 from .units import DAY_MS, HOUR_MS
 
@@ -33,23 +34,27 @@ def decode(record: Record, policy: Policy) -> Event:
         raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
     if len(raw) > VALUE_BYTES_MAX:
         raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
-    try:
-        value: Recognition | Feedback = (
-            Recognition.model_validate_json(raw) if record.topic == "recognitions" else FEEDBACK.validate_json(raw)
-        )
-    except ValidationError as error:
-        raise _invalid(record, error) from None
+    sensed = read_recognition(raw, policy.vector_lengths) if record.topic == "recognitions" else None
+    value: Any = sensed or _validate(record, raw)
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
     ahead = value.at - record.timestamp
     if ahead > policy.limits.ahead_hours * HOUR_MS:
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
-    if isinstance(value, Recognition):
+    if sensed is None and isinstance(value, Recognition):
         for modality, part in (("voice", value.voice), ("face", value.face)):
             if part is not None:
                 _check_vector(record.position, modality, part, policy)
     return Event(record, value)
+
+
+def _validate(record: Record, raw: bytes) -> Recognition | Feedback:
+    """What the model makes of a record; it alone says what is wrong with one."""
+    try:
+        return Recognition.model_validate_json(raw) if record.topic == "recognitions" else FEEDBACK.validate_json(raw)
+    except ValidationError as error:
+        raise _invalid(record, error) from None
 
 
 def _check_vector(position: Position, modality: str, part: Voice, policy: Policy) -> None:

@@ -9,9 +9,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from learners.feedback.annotators import Honesty
-from learners.recognition.gallery import Forgetting
-from learners.recognition.phones import PhoneModel
 from learners.recognition.projection import Metric, Projection
 
 from .packs import arrays_of, load_pack
@@ -55,13 +52,13 @@ class Encoder(_Table):
 class Limits(_Table):
     """Everything that grows has a limit."""
 
-    rows_per_person: Annotated[int, Field(ge=4, le=32)] = Field(
+    rows_per_person: Annotated[int, Field(ge=4, le=8)] = Field(
         7, description="kept events per member; 2 to 4 members' worth a home"
     )
     ledger_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         60, description="events older than this are folded, feedback on them is expired"
     )
-    waiting_max: Annotated[int, Field(ge=1, le=256)] = Field(32, description="early feedback that waits for its event, per home")
+    waiting_max: Annotated[int, Field(ge=1, le=32)] = Field(32, description="early feedback that waits for its event, per home")
     waiting_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long it waits, in stream time")
     late_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         30, description="a record older than this against its home's newest is refused"
@@ -72,8 +69,8 @@ class Limits(_Table):
     ahead_hours: Annotated[int, Field(ge=1, le=720)] = Field(
         24, description="a record ahead of its own broker timestamp by more is refused"
     )
-    members_max: Annotated[int, Field(ge=1, le=64)] = Field(16, description="people of one home")
-    phones_max: Annotated[int, Field(ge=1, le=128)] = Field(32, description="registered phones of one home")
+    members_max: Annotated[int, Field(ge=1, le=16)] = Field(16, description="people of one home")
+    phones_max: Annotated[int, Field(ge=1, le=32)] = Field(32, description="registered phones of one home")
     departed_days: Annotated[int, Field(ge=0, le=365)] = Field(
         7, description="how long claims about who left still count for the past"
     )
@@ -260,15 +257,6 @@ class Policy(_Table):
         return self._projections[encoder]
 
     @cached_property
-    def forgetting(self) -> Forgetting:
-        return Forgetting(self.learning.forgetting_per_day, self.learning.forgetting_most, self.learning.tail_mass_max)
-
-    @cached_property
-    def phone_model(self) -> PhoneModel:
-        p = self.phones
-        return PhoneModel(p.heard_with_owner, p.heard_without, p.slope_per_db, p.rssi_even_dbm, p.signal_llr_max)
-
-    def honesty(self, source: Source) -> Honesty:
-        """A source nothing is known of yet."""
-        weight, right = self.priors.honesty_weight, self.priors.honesty.get(source, 0.8)
-        return Honesty(weight * right, weight * (1 - right))
+    def vector_lengths(self) -> dict[str, tuple[str, int]]:
+        """By encoder: the modality it stands in, and how many numbers a vector has."""
+        return {name: (encoder.modality, encoder.length) for name, encoder in self.encoders.items()}

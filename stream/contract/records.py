@@ -6,6 +6,7 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 """
 
 import base64
+import math
 from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
@@ -13,8 +14,6 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
-
-from learners.kernels import choice as kernels
 
 __all__ = [
     "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct",
@@ -100,7 +99,8 @@ def _embedding(text: str) -> Vector:
         raise ValueError(f"the embedding is not base64 ({error})") from None
     if not raw or len(raw) % 2:
         raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
-    vector, square = kernels.unpack(np.frombuffer(raw, "<u2"))
+    vector = np.frombuffer(raw, "<f2").astype(np.float32)
+    square = float(vector.dot(vector)) if np.isfinite(vector).all() else math.nan
     if not 0 < square < EMBEDDING_NORM_MAX**2:
         raise ValueError("the embedding is all zeros" if square == 0 else ABSURD)
     vector.flags.writeable = False

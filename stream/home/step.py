@@ -1,126 +1,248 @@
-"""The core: one function that decides everything.
+"""One household's step, and that of many: what every record leads to.
 
-Law: `step` is synchronous, total on valid input, and knows no clock, no chance, no network and no log: time comes from
-the records, ids from positions. The live worker, the replay tool and the tests run this same function. The same log gives
-the same bytes; a duplicate changes nothing; households do not see each other.
+Law: `step` is synchronous, total on valid input, and knows no clock, no chance, no network and no log: time comes from the
+records, ids from positions. The live worker, the replay tool and the tests run this same function. The same log gives the same
+bytes; a duplicate changes nothing; households do not see each other: a batch of many equals one after the other.
+
+Theory of operation: homes are independent, so a batch is done in waves. Of each home a wave has all events up to its first
+statement (join, leave, phone, retract, erase), which changes what the words of later events mean; all events of a wave go
+through the compiled core in one call. Then the statements that it admitted are done here, and the next wave begins with what
+follows on them.
+
+An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that found
+no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of no use.
 """
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from ctypes import addressof, c_char
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
 
 from stream.contract.policy import Policy
-from stream.contract.records import Erase, Event, Recognition, dead_letter
-from stream.contract.units import DAY_MS
+from stream.contract.records import Output
+from stream.home import statements
+from stream.home.core.apply import apply as _apply
+from stream.home.core.work import WORK
+from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, renumber
+from stream.home.messages import OUT, RESULTS_MAX
+from stream.home.numbers import policy_numbers
+from stream.home.outputs import Emit, encoded, output
+from stream.home.publish import Publisher, Response
+from stream.home.state.household import Household
+from stream.home.state.layout import HOME
 
-from .context import OUTCOMES, Outcome, Step, Turn
-from .drift.monitor import watch_event
-from .drift.rollback import judge_profiles
-from .feedback.erasure import purge_departed
-from .feedback.feedback import apply, apply_waiting, expire_waiting, retracted_early, weigh_anew
-from .feedback.poisoning import review
-from .learning.learning import capacity, fold, keep, weigh_one
-from .recognition.evidence import look, weigh
-from .recognition.guests import exemplars, tie
-from .recognition.publish import answer, publish_profile, revise
-from .recognition.tiers import learn_tiers
-from .state.home import Home
-from .state.ledger import Row
-from .state.seen import hashed, hashed_sender
+__all__ = ["STEP_VERSION", "BatchAnswers", "Event", "Failure", "Response", "Step", "step", "step_batch", "warm"]
 
-__all__ = ["OUTCOMES", "STEP_VERSION", "Outcome", "Step", "step"]
-
-STEP_VERSION: Final = 3  # raised whenever the same log gives other outputs or states
-REBUILD_EVENTS_MIN: Final = 2  # the least number of events between two rebuilds
+STEP_VERSION: Final = 4  # raised whenever the same log gives other outputs or states
+apply: Final[Any] = _apply
+POLICIES_KEPT: Final = 16  # for which there are idle cores
 
 
-def step(home: Home, event: Event, policy: Policy) -> Step:
-    """Apply one event to a household, in place.
+class Step(NamedTuple):
+    """What one event led to: outputs in the order they are published, and what happened (words of OUTCOMES, for counting)."""
 
-    Returns
-    -------
-    Step
-        The outputs in the order they are published, and what happened (words of OUTCOMES, for counting). Both may be
-        empty lists of nothing but a `duplicate`.
+    outputs: list[Output]
+    outcomes: list[str]
+
+
+class Failure(NamedTuple):
+    """An error of ours at one event (its index in the batch): the household is to be left as it was before the batch."""
+
+    event: int
+    error: Exception
+
+
+class BatchAnswers(NamedTuple):
+    """What a batch led to: by event (None of those whose household failed), outputs as bytes; and the failures, by household."""
+
+    responses: list[Response | None]
+    failures: dict[str, Failure]
+
+
+def step(household: Household, event: Event, policy: Policy) -> Step:
+    """Apply one event to a household, in place. Both lists of the result may be empty but for a `duplicate`."""
+    response = Response(event, household)
+    _run([response], policy, output)
+    if response.failure is not None:
+        raise response.failure
+    return Step(response.outputs, response.outcomes)
+
+
+def step_batch(households: Mapping[str, Household], events: Sequence[Event], policy: Policy) -> BatchAnswers:
+    """Apply events of many households, each in the order they stand in, in place.
+
+    An error in one household stands in `failures`, and does nothing to others; what became of its home is of no use. One that
+    says nothing of a household (no memory, a wish to stop) is raised.
     """
-    record, value = event
-    number = hashed("event", value.event_id) if isinstance(value, Recognition) else hashed("feedback", value.feedback_id)
-    sender = hashed_sender(value.sender)
-    if number in home.seen:
-        return Step([], ["duplicate"])
-    turn = Turn(home, policy, record, value.at)
-    refusal = None if isinstance(value, Erase) else _refusal(turn, sender)  # the right to be forgotten hangs on no clock
-    if refusal is not None:
-        return Step([dead_letter(record, *refusal)], ["refused"])
-    home.seen.add(number, value.at, sender, len(home.people))
-    home.stream_time = max(home.stream_time, value.at)
-    if isinstance(value, Recognition):
-        _recognise(turn, value)
-    elif retracted_early(turn, value.feedback_id) and not isinstance(value, Erase):
-        turn.outcomes.append("used")
-    else:
-        apply(turn, value)
-    _tidy(turn)
-    return Step(turn.outputs, turn.outcomes)
+    responses = [Response(event, households[event.value.household_id]) for event in events]
+    _run(responses, policy, encoded)
+    failures: dict[str, Failure] = {}
+    for number, response in enumerate(responses):
+        if response.failure is not None:
+            failures.setdefault(response.household.household_id, Failure(number, response.failure))
+    if failures:
+        return BatchAnswers([None if r.household.household_id in failures else r for r in responses], failures)
+    return BatchAnswers([*responses], failures)
 
 
-def _refusal(turn: Turn, sender: int) -> tuple[str, str] | None:
-    """(reason, detail) when a record's time makes it impossible to answer it rightly, or surely once."""
-    home, limits, at = turn.home, turn.policy.limits, turn.at
-    if not home.stream_time:
-        return None
-    behind = (home.stream_time - at) / DAY_MS
-    if behind > limits.late_days:
-        return "too_old", f"{behind:.0f} days before the newest record of this household; {limits.late_days} are allowed"
-    if at <= home.seen.floor(sender):
-        return "too_old", "so far back that it cannot be told whether it was answered already"
-    if -behind > limits.gap_days:
-        return "future", f"{-behind:.0f} days after the newest record of this household; {limits.gap_days} are allowed"
-    return None
+def _of_household(error: Exception) -> Exception:
+    """An error that says something about a household, and would come again; lack of memory is raised."""
+    if isinstance(error, MemoryError):
+        raise error
+    return error
 
 
-def _recognise(turn: Turn, value: Recognition) -> None:
-    """Answer a recognition, learn from it, and apply what was said of it before it came."""
-    home, policy = turn.home, turn.policy
-    probe = look(home, policy, value)
-    weighed = weigh(home, policy, probe)
-    judge_profiles(turn, probe, weighed)
-    row = keep(home, policy, value, probe, weighed)
-    tie(home, policy, row, weighed.alike)
-    answer(turn, row, weighed.posterior)
-    watch_event(turn, value, probe, weighed)
-    turn.outcomes.append("answered")
-    for person, share in zip(home.people, row.shares[1:], strict=True):
-        if share > 0.5:
-            person.last_seen_at = max(row.observed_at, person.last_seen_at or 0)
-            if person.events - person.published_events >= policy.publishing.profile_events:
-                turn.touch(person.person_id)
-    if home.waiting:
-        apply_waiting(turn, row)
-    changed = None if home.unanchored else weigh_one(home, policy)
-    if changed is not None:
-        revise(turn, *changed)
+def _run(responses: Sequence[Response], policy: Policy, emit: Emit) -> None:
+    """Let every record become what it leads to; homes of one array together."""
+    idle = _idle(policy)
+    core = idle.pop() if idle else _Core(policy)
+    arrays: dict[int, tuple[Any, list[Response]]] = {}
+    for response in responses:
+        homes = _array_of(response.household)
+        if id(homes) not in arrays:
+            arrays[id(homes)] = homes, []
+        arrays[id(homes)][1].append(response)
+    for homes, own in arrays.values():
+        core.run(homes, own, emit)
+    idle.append(core)
 
 
-def _tidy(turn: Turn) -> None:
-    """Keep every bound, weigh anew when it is due, and publish the profiles that were touched."""
-    home, policy = turn.home, turn.policy
-    if home.waiting:
-        expire_waiting(turn)
-    purge_departed(turn)
-    review(turn)
-    oldest, kept = home.stream_time - policy.limits.ledger_days * DAY_MS, capacity(home, policy)
-    while home.rows and (len(home.rows) > kept or home.rows[0].observed_at < oldest):
-        leaving = _leaving(home, oldest)
-        learn_tiers(home, policy, leaving)
-        fold(home, leaving)
-    if home.next_row >= home.next_rebuild and home.unanchored:
-        home.next_rebuild = max(home.next_row + REBUILD_EVENTS_MIN, int(home.next_row * policy.learning.rebuild_growth))
-        weigh_anew(turn)
-    for person in home.people if turn.touched else ():
-        if person.present and person.person_id in turn.touched:
-            publish_profile(turn, person)
+def _idle(policy: Policy) -> list["_Core"]:
+    """Cores of a policy that nobody uses; whoever takes one brings it back, unless an error came between."""
+    if policy.policy_id not in _IDLE and len(_IDLE) == POLICIES_KEPT:
+        _IDLE.clear()
+    return _IDLE.setdefault(policy.policy_id, [])
 
 
-def _leaving(home: Home, oldest: int) -> Row:
-    """The event that leaves the ledger next: the oldest, but for those by which unnamed people are known again."""
-    kept = exemplars(home) if home.rows[0].unnamed is not None and home.rows[0].observed_at >= oldest else ()
-    return next((row for row in home.rows if row.number not in kept), home.rows[0])
+def _array_of(household: Household) -> Any:
+    """The array of homes in which this one stands."""
+    slot = household.slot
+    longer = slot.base
+    return longer if isinstance(longer, np.ndarray) and longer.dtype is slot.dtype and longer.ndim == 1 else slot
+
+
+def _address(memory: Any) -> int:
+    """Where bytes (an array of them) stand; the quickest way there is."""
+    return addressof(c_char.from_buffer(memory))
+
+
+class _Core:
+    """The compiled core with its room to work in, for one policy; used by one caller at a time."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy, self._numbers = policy, policy_numbers(policy)
+        self._run: Run[Response] = Run(policy)
+        self._publisher = Publisher(policy)
+        self._work, self._out = np.zeros(1, WORK), np.zeros(1, OUT)
+        self._failed: set[Household] = set()  # of the batch at hand
+
+    def run(self, homes: Any, responses: list[Response], emit: Emit) -> None:
+        """All events of homes that stand in one array; in waves."""
+        self._publisher.emit = emit
+        self._failed.clear()
+        run, first, places = self._run, _address(homes.view(np.uint8)), dict[Household, int]()
+        for household in {response.household for response in responses}:
+            places[household] = (_address(household.memory) - first) // HOME.itemsize
+        following: list[Response] = []
+        while responses or following:
+            run.clear()
+            for response in following:
+                run.follow_up(response, places[response.household])
+            responses = self._add(responses, places)
+            self._apply(homes)
+            following = [response for response in run.owners if response.admitted and self._state(response)]
+            self._failed |= {response.household for response in run.owners if response.failure is not None}
+            if self._failed:
+                responses = [response for response in responses if response.household not in self._failed]
+
+    def _add(self, responses: list[Response], places: Mapping[Household, int]) -> list[Response]:
+        """Add of every home the events up to its first statement; the others."""
+        add, ended, later = self._run.add, set[Household](), []
+        for response in responses:
+            household = response.household
+            if ended and household in ended:
+                later.append(response)
+                continue
+            try:
+                add(response, places[household])
+            except Exception as error:
+                response.failure = _of_household(error)
+                ended.add(household)
+                self._failed.add(household)
+            if type(response.event.value) in STATEMENTS:
+                ended.add(household)
+        return later
+
+    def _apply(self, homes: Any) -> None:
+        """One wave through the compiled core, and its results read."""
+        work, out, run, owners = self._work, self._out, self._run, self._run.owners
+        events = run.ready(homes)
+        out["next_event"], out["purge"] = 0, -1
+        while True:
+            failure = None
+            try:
+                apply(homes, events, self._numbers, work, out)
+            except Exception as error:
+                failure = owners[int(work["event"][0])]
+                failure.failure = _of_household(error)
+            if out["overflowed"][0]:
+                out["overflowed"] = 0
+                failure = owners[int(out["results"][0, RESULTS_MAX - 1]["event"])]
+                failure.failure = AssertionError("an event led to more results than there is room for")
+            self._publisher.read(out, owners)
+            first, purge = int(out["next_event"][0]), int(out["purge"][0])
+            if failure is not None:
+                later = [n for n in range(first, len(owners)) if owners[n].household is not failure.household]
+                events, owners = events[later], [owners[n] for n in later]
+                out["next_event"] = 0
+            elif purge >= 0:
+                own = [event for event in events[first:] if event["home"] == purge]
+                self._purge(owners[first - 1], own)
+            elif first >= len(events):
+                break
+        if run.made:
+            self._take_back_galleries()
+
+    def _purge(self, response: Response, later: Sequence[Any]) -> None:
+        """Forget who left a home long ago; its events that are still to come are brought in line."""
+        household = response.household
+        before = numbers_of(household)
+        try:
+            statements.purge_departed(household, self._policy)
+        except Exception as error:
+            response.failure = _of_household(error)
+        renumber(later, before, numbers_of(household))
+
+    def _state(self, response: Response) -> bool:
+        """Do a statement that was admitted; whether there was no error."""
+        response.admitted = False
+        try:
+            done = statements.state(response.household, cast(Statement, response.event.value), self._policy)
+            statements.purge_departed(response.household, self._policy)  # before anything is inferred anew
+        except Exception as error:
+            response.failure = _of_household(error)
+            return False
+        response.outcomes.extend(done.outcomes)
+        for person_id in done.tombstones:
+            self._publisher.tombstone(response, person_id)
+        for erased in done.erased:
+            self._publisher.erased(response, erased)
+        return True
+
+    def _take_back_galleries(self) -> None:
+        """Galleries that were made for a recognition that was not answered after all (a duplicate) are no more."""
+        for household, index in reversed(self._run.made):
+            answered = any(owner.household is household and "answered" in owner.outcomes for owner in self._run.owners)
+            home = household.record
+            if not answered and index == home["galleries_used"] - 1:
+                home["galleries"][index] = 0
+                home["galleries_used"] = index
+
+
+def warm(policy: Policy) -> None:
+    """Have all at hand that a first event needs: used at setup, for what is compiled is compiled when this module is imported."""
+    _idle(policy).append(_Core(policy))
+
+
+_IDLE: Final[dict[str, list[_Core]]] = {}  # by policy_id

@@ -15,8 +15,8 @@ import pytest
 from stream.contract.codec import VALUE_BYTES_MAX, decode, encode_output
 from stream.contract.records import MODELS, Event, InvalidRecord, Output, Record, dead_letter
 from stream.contract.units import HOUR_MS
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
 from stream.home.step import step
 from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Run, Shape, feedback, recognition, world
 
@@ -245,11 +245,11 @@ def mutations(count: int) -> Iterator[Record]:
     return (mutation(n, origins[n % len(origins)], huge) for n in range(count))
 
 
-class Household:
+class Lives:
     """Homes, one after the other, that what was let through is tried on."""
 
     def __init__(self) -> None:
-        self.home, self.lived = Home.new("h-0", POLICY), 0
+        self.home, self.lived = Household.new("h-0"), 0
         self.outcomes: Counter[str] = Counter()
         self.opened = Run().play_all(world(5, Shape(homes=1, records=20, erasing=False, numbered_from=9000))).states()["h-0"]
 
@@ -272,10 +272,10 @@ class Household:
 def test_a_hundred_thousand_mutated_records_raise_only_what_they_may_and_break_no_home() -> None:
     """What is refused changes no byte of the home; what is let through, `step` can handle."""
     told: Counter[str] = Counter()
-    household = Household()
+    lives = Lives()
     for record in mutations(MUTATIONS):
         watched = record.offset % 20 == 0
-        before = encode_home(household.home) if watched else b""
+        before = encode_home(lives.home) if watched else b""
         try:
             event = decode(record, POLICY)
         except InvalidRecord as fault:
@@ -283,12 +283,11 @@ def test_a_hundred_thousand_mutated_records_raise_only_what_they_may_and_break_n
             if watched:
                 letter = encode_output(dead_letter(record, fault.reason, fault.detail), 0, record.timestamp)
                 assert MODELS["dead-letters"].model_validate_json(letter.value).detail
-                assert encode_home(household.home) == before
+                assert encode_home(lives.home) == before
         except BaseException as error:
             raise AssertionError(f"mutation {record.offset}: {record.value!r:.300}") from error
         else:
-            household.take(event)
+            lives.take(event)
     assert set(told) == REASONS
-    assert household.outcomes["answered"] > MUTATIONS / 200
-    assert MUTATIONS / 20 < household.lived < MUTATIONS / 2
-
+    assert lives.outcomes["answered"] > MUTATIONS / 200
+    assert MUTATIONS / 20 < lives.lived < MUTATIONS / 2

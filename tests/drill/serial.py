@@ -10,8 +10,8 @@ from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import InvalidRecord, Output, Record, dead_letter
-from stream.home.codec import encode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import encode_home
+from stream.home.state.household import Household
 from stream.home.step import step
 
 __all__ = ["Serial"]
@@ -22,7 +22,7 @@ class Serial:
 
     def __init__(self) -> None:
         self._policy = Policy()
-        self._homes: dict[str, Home] = {}
+        self._homes: dict[str, Household] = {}
         self._said: list[Encoded] = []
 
     def batch(self, records: Sequence[Record]) -> None:
@@ -35,7 +35,7 @@ class Serial:
                 continue
             household = event.value.household_id
             if household not in self._homes:
-                self._homes[household] = Home.new(household, self._policy)
+                self._homes[household] = Household.new(household)
             self._say(record, *step(self._homes[household], event, self._policy).outputs)
 
     def take_outputs(self) -> list[Encoded]:

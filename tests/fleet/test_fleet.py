@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numba import types
 
-from bench.fleet import Town, simulate
+from bench.fleet import Town, is_due, simulate
 from learners.drift.false_discovery import SHARES, e_bh, log_e_value_of_group
+from learners.kernel import array, entry
 from stream.contract.errors import UnknownState
 from stream.contract.policy import Alerting
 from stream.contract.records import Alert, Command, Signal
@@ -19,7 +22,9 @@ from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.cases import MONTH_MS
 from stream.fleet.state import DUPLICATE_MS, Fleet, decode_fleet, encode_fleet
 from stream.fleet.step import advance, alerts_of, fleet_step, obey, take
-from stream.home.drift.signals import is_due
+from stream.home.core.drift.causes import DEVICE, KIND
+from stream.home.core.drift.signals import LOG_E_STEP, _is_due, note_reported
+from stream.home.state.layout import HOME
 from tests.support.fleet_signals import BEGIN_MS, COUNTRYSIDE, signal, signals
 
 POLICY = Alerting()
@@ -443,12 +448,31 @@ def test_a_clock_that_is_ahead_makes_no_alert_rest_longer() -> None:
 # ---- when a home has to speak
 
 
-def test_a_home_speaks_when_it_alarms_while_it_is_notable_when_that_ends_and_once_a_week() -> None:
-    hour, threshold = HOUR_MS, 4.0
-    assert is_due(4.1, 3.9, hour, threshold)
-    assert not is_due(4.2, 4.1, hour, threshold)
-    assert is_due(2.0, 1.0, 6 * hour, threshold)
-    assert not is_due(1.0, 1.0, 24 * hour, threshold)
-    assert is_due(1.0, 2.0, 6 * hour, threshold)
-    assert is_due(-0.1, 0.5, 6 * hour, threshold)
-    assert is_due(-3.0, -3.0, 7 * 24 * hour, threshold)
+ABOUT = DEVICE * KIND + 1
+
+
+THRESHOLD = 4.0
+NOW = 100 * DAY_MS
+
+
+@entry(array(HOME), types.float64, types.int64, types.int64, result=types.boolean)
+def speaks_again(homes: Any, e_value: float, before: int, elapsed_ms: int) -> bool:
+    """Whether a home whose event was just now speaks; `before`: steps, of what it reported so long ago."""
+    home = homes[0]
+    home.rows_used, home.rows[0].observed_at = 1, NOW
+    note_reported(home, ABOUT, before, NOW - elapsed_ms)
+    return _is_due(home, ABOUT, e_value, THRESHOLD)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("log_e_value", "before", "hours", "speaks"),
+    [
+        (4.1, 3.9, 1, True), (4.2, 4.1, 1, False), (2.0, 1.0, 6, True), (1.0, 1.0, 24, False), (1.0, 2.0, 6, True),
+        (-0.1, 0.5, 6, True), (-3.0, -3.0, 7 * 24, True),
+    ],
+)  # fmt: skip
+def test_a_home_speaks_when_it_alarms_while_it_is_notable_when_that_ends_and_once_a_week(
+    log_e_value: float, before: float, hours: int, speaks: bool
+) -> None:
+    again = speaks_again(np.zeros(1, HOME), math.exp(log_e_value), round(before / LOG_E_STEP), hours * HOUR_MS)
+    assert (again, is_due(log_e_value, before, hours * HOUR_MS, THRESHOLD)) == (speaks, speaks), "of a home, and of the bench's"

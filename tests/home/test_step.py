@@ -9,8 +9,8 @@ import pytest
 
 from stream.contract.records import GUEST, OUTPUT_TOPICS
 from stream.contract.units import DAY_MS, HOUR_MS
-from stream.home.step import OUTCOMES
-from tests.support.worlds import FACE, POLICY, VOICE, Story, embedding
+from stream.home.messages import OUTCOMES
+from tests.support.worlds import FACE, POLICY, VOICE, Story, embedding, row_of
 
 PHONE = [{"phone_id": "ph-1", "rssi_dbm": -50.0}]
 
@@ -166,11 +166,11 @@ def test_an_event_leaves_the_ledger_when_it_is_old_or_one_too_many() -> None:
     first = story.see("anna")
     for _ in range(POLICY.limits.rows_per_person * 2):
         story.see("anna")
-    assert story.home.row(first) is None
+    assert row_of(story.home, first) is None
     last = f"e-{story.seen}"
     story.wait((POLICY.limits.ledger_days + 1) * DAY_MS)
     story.see("anna")
-    assert (story.home.row(last), len(story.home.rows)) == (None, 1)
+    assert (row_of(story.home, last), story.home.record["rows_used"]) == (None, 1)
 
 
 def test_what_happened_is_told_in_words_of_a_closed_set() -> None:

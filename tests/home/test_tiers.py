@@ -2,18 +2,22 @@
 
 import math
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learners.recognition.thresholds import NATS_STEP, Control, Threshold
-from stream.home.recognition.tiers import BUDGETS, learn_tiers
-from stream.home.state.home import Home
-from tests.support.worlds import POLICY, Run, Shape, Story, world
+from learners.precision import SHARE_ONE
+from learners.recognition.thresholds import CAUTION_STEP
+from stream.home import messages
+from stream.home.numbers import BUDGETS, policy_numbers
+from stream.home.state.household import Household
+from tests.home.calls import leave, move
+from tests.support.worlds import POLICY, Run, Shape, Story, row_of, world
 
 seeds = st.integers(0, 2**32 - 1)
 events = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60)  # share in the class; whether it was answered wrongly
 shares = st.lists(st.floats(1e-3, 1), min_size=3, max_size=3).map(lambda found: tuple(x / sum(found) for x in found))
-controls = st.builds(Control, rate=st.floats(0.01, 4), lower_max=st.floats(0, 1), higher_max=st.floats(0, 4))
+controls = st.tuples(st.floats(0.01, 4), st.floats(0, 1), st.floats(0, 4))  # rate, and how far down and up a threshold moves
 
 
 # ---- the learner
@@ -21,35 +25,35 @@ controls = st.builds(Control, rate=st.floats(0.01, 4), lower_max=st.floats(0, 1)
 
 @given(told=events, aim=st.floats(0.001, 0.5), control=controls)
 def test_errors_stay_within_the_aim_but_for_what_the_threshold_may_give(
-    told: list[tuple[float, bool]], aim: float, control: Control
+    told: list[tuple[float, bool]], aim: float, control: tuple[float, float, float]
 ) -> None:
-    kind, errors, mass, rounding = Threshold(), 0.0, 0.0, NATS_STEP
+    policy, (rate, lower, higher) = np.zeros(1, messages.POLICY), control
+    policy["tier_rate"], policy["lower_nats"], policy["higher_nats"] = control
+    steps, errors, mass, rounding = 0, 0.0, 0.0, CAUTION_STEP
     for share, wrong in told:
-        before = kind.caution
-        kind.learn_one(share * wrong, share, aim, control)
-        assert abs(kind.caution - before) <= control.rate + NATS_STEP
-        assert -control.lower_max <= kind.caution <= control.higher_max
-        if kind.steps == int(control.higher_max / NATS_STEP):
+        before, steps = steps, move(steps, share * wrong, share, aim, policy)
+        assert abs(steps - before) * CAUTION_STEP <= rate + CAUTION_STEP
+        assert -lower <= steps * CAUTION_STEP <= higher
+        if steps == int(higher / CAUTION_STEP):
             return  # no stricter than that: what then happens is not promised
-        errors, mass, rounding = errors + share * wrong, mass + share, rounding + NATS_STEP
-    assert errors <= aim * mass + (control.lower_max + kind.caution + rounding) / control.rate
+        errors, mass, rounding = errors + share * wrong, mass + share, rounding + CAUTION_STEP
+    assert errors <= aim * mass + (lower + steps * CAUTION_STEP + rounding) / rate
 
 
 # ---- in a home
 
 
-def cautions(home: Home) -> list[tuple[float, float]]:
+def cautions(home: Household) -> list[tuple[float, float]]:
     """By tier, how careful the home is with guests and with members."""
-    return [(guests.caution, members.caution) for guests, members in home.thresholds]
+    return [(guests, members) for guests, members in (home.record["thresholds"] * CAUTION_STEP).tolist()]
 
 
 def after(told: tuple[float, ...], claimed: tuple[float, ...]) -> list[tuple[float, float]]:
     """What a home is like whose answer "Anna" is at last told to be so by the sensors, and so with the claims."""
     story = Story()
-    row = story.home.row(story.see("anna"))
-    assert row is not None
-    row.evidence, row.shares = told, claimed
-    learn_tiers(story.home, POLICY, row)
+    row = row_of(story.home, story.see("anna"))
+    row["evidence"][:3], row["shares"][:3] = (np.rint(np.array(shares) * SHARE_ONE) for shares in (told, claimed))
+    leave(story.home.slot, int(story.home.record["rows_used"]) - 1, policy_numbers(POLICY))
     return cautions(story.home)
 
 
@@ -57,8 +61,8 @@ def test_a_home_without_errors_asks_for_a_little_less_and_no_less_than_that() ->
     story = Story()
     for _ in range(60):
         story.see("a guest")
-    guests, _ = story.home.thresholds[1]
-    assert -POLICY.tiers.lower_nats <= guests.caution < 0
+    guests, _ = cautions(story.home)[1]
+    assert -POLICY.tiers.lower_nats <= guests < 0
 
 
 def test_a_guest_who_was_taken_for_a_member_makes_a_home_stricter() -> None:
@@ -77,7 +81,7 @@ def test_a_member_who_was_taken_for_another_makes_a_home_stricter_from_tier_two_
 def test_no_claim_makes_a_home_less_strict(told: tuple[float, ...], claimed: tuple[float, ...]) -> None:
     for silent, spoken in zip(after(told, told), after(told, claimed), strict=True):
         assert spoken[0] >= silent[0]
-        assert max(spoken) >= max(silent) - NATS_STEP
+        assert max(spoken) >= max(silent) - CAUTION_STEP
 
 
 @given(seed=seeds, enrolled=st.booleans())
@@ -102,6 +106,7 @@ def test_who_is_spoken_for_against_the_sensors_needs_more_of_them() -> None:
 
 def test_every_tier_has_a_budget_and_asks_for_more_than_the_one_below() -> None:
     least = POLICY.tiers.least
-    assert list(BUDGETS.values()) == sorted(BUDGETS.values(), reverse=True)
+    assert len(BUDGETS) == len(POLICY.tiers.least)
+    assert list(BUDGETS) == sorted(BUDGETS, reverse=True)
     odds = [math.log(p / (1 - p)) for p in least[1:]]
     assert odds == sorted(odds)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learners.estimators import Gallery
 from learners.fit.fitting import fit, folds_of
 from learners.fit.recordings import Recordings, unit
 from learners.fit.trials import (
@@ -20,9 +21,7 @@ from learners.fit.trials import (
     presented,
     trials_of,
 )
-from learners.kernels.plain import Floats
-from learners.recognition.gallery import Forgetting, SoftPrototypes
-from learners.recognition.projection import Channels, Projection
+from learners.recognition.projection import Channels, Floats, Projection
 from stream.contract.packs import arrays_of
 from stream.offline.fit import judge
 from tests.support.encoders import LENGTH, Encoder, recordings_of
@@ -299,12 +298,13 @@ def test_an_encoder_without_a_pack_is_believed_where_people_are_plainly_apart() 
     for _ in range(40):
         common = near(np.zeros(256, np.float32), 1.0)
         *members, guest = [near(common, 0.8) for _ in range(4)]
-        space = SoftPrototypes(projection, 3, Forgetting(0.05, 4.0, 16.0))
-        for key in range(9):
-            space.add(key, projection.project(near(members[key % 3], 0.5)), 0.0, np.eye(3)[key % 3].tolist())
+        between, temperature = float(projection.between[0]), projection.temperature
+        gallery = Gallery(between=between, temperature=temperature, fitted=bool(projection.fitted))
+        for number in range(9):
+            gallery.learn_one(projection.project(near(members[number % 3], 0.5)).vector, number % 3, day=0)
         for number, member in enumerate(members):
-            own, *others = np.roll(space.llr(projection.project(near(member, 0.5)), 0.0)[:3], -number)
-            margins.append(own - max(others))
-        guests.append(max(space.llr(projection.project(near(guest, 0.5)), 0.0)[:3]))
+            llr = gallery.llr_one(projection.project(near(member, 0.5)).vector)
+            margins.append(llr.pop(number) - max(llr.values()))
+        guests.append(max(gallery.llr_one(projection.project(near(guest, 0.5)).vector).values()))
     assert np.median(margins) > 5  # nats
     assert np.median(guests) < -1

@@ -16,7 +16,7 @@ from stream.contract.ports import Encoded
 from stream.contract.records import Cause, Correct, Identity, InvalidRecord, Join, Output, Record, Signal, dead_letter
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.fleet.step import alerts_of
-from stream.home.state.home import Home
+from stream.home.state.household import Household
 from stream.home.step import step
 from stream.offline.report.change import change
 from stream.offline.report.drift import drift
@@ -38,7 +38,8 @@ def serial(street: Neighbourhood) -> list[Encoded]:
         except InvalidRecord as invalid:
             made: Sequence[Output] = [dead_letter(record, invalid.reason, invalid.detail)]
         else:
-            home = homes.setdefault(event.value.household_id, Home.new(event.value.household_id, policy))
+            name = event.value.household_id
+            home = homes.get(name) or homes.setdefault(name, Household.new(name))
             made = step(home, event, policy).outputs
         out += [encode_output(output, record.partition, record.timestamp) for output in made]
     return out

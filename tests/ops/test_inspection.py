@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from learners.precision import SHARE_STEP
+from learners.precision import SHARE_ONE, SHARE_STEP, VECTOR_STEP
 from stream.cli import app
+from stream.contract.policy import SOURCES
 from stream.contract.records import GUEST
 from stream.contract.settings import Wiring
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
-from stream.ops.inspection.inspection import HomeInspection, inspect_home
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
+from stream.ops.inspection.inspection import inspect_home
 from stream.ops.inspection.texts import texts_of
+from stream.ops.inspection.views import HomeInspection
 from stream.runtime.worker.quarantine import QUARANTINE, Quarantine
 from stream.stores import open_store
 from tests.support.worlds import POLICY, Desk, Run, Shape, feedback, world
@@ -30,13 +32,25 @@ Compare = Callable[[Path, bytes], None]
 
 
 @pytest.fixture(params=STATES, ids=[path.stem for path in STATES])
-def home(request: pytest.FixtureRequest) -> Home:
+def home(request: pytest.FixtureRequest) -> Household:
     path: Path = request.param
     return decode_home(path.read_bytes(), POLICY)
 
 
-def told(home: Home, **asked: Any) -> HomeInspection:
+def told(home: Household, **asked: Any) -> HomeInspection:
     return inspect_home(home, POLICY, 1_000, **asked)
+
+
+def used(entry: Any, name: str) -> Any:
+    return entry[name][: int(entry[f"{name}_used"])]
+
+
+def event_id(row: Any) -> str:
+    return bytes(row["event_id"][: int(row["event_id_length"])]).decode()
+
+
+def hex_of(number: int) -> str:
+    return f"{int(number):012x}"
 
 
 def words(inspection: HomeInspection, events_max: int = 10) -> str:
@@ -47,41 +61,56 @@ def words(inspection: HomeInspection, events_max: int = 10) -> str:
 # ---- the inspection
 
 
-def test_an_inspection_changes_nothing_and_is_the_same_each_time(home: Home) -> None:
+def test_an_inspection_changes_nothing_and_is_the_same_each_time(home: Household) -> None:
     before = encode_home(home)
     assert told(home, embeddings=True) == told(home, embeddings=True)
     assert encode_home(home) == before
 
 
-def test_everybody_is_told_with_what_is_known_of_them(home: Home) -> None:
+def masses(home: Household, column: int) -> dict[str, float]:
+    """How many recordings' worth there is of a person, by encoder."""
+    found: dict[str, float] = {}
+    names = [home.words[gallery["name"]] for gallery in used(home.record, "galleries")]
+    for tail in used(home.record["people"][column], "tails"):
+        found[names[tail["encoder"]]] = found.get(names[tail["encoder"]], 0.0) + float(tail["mass"])
+    for row in used(home.record, "rows"):
+        for gallery in row["encoders"][row["encoders"] > 0]:
+            share = int(row["shares"][column + 1]) * SHARE_STEP
+            found[names[gallery - 1]] = found.get(names[gallery - 1], 0.0) + share
+    return {name: mass for name, mass in found.items() if mass}
+
+
+def test_everybody_is_told_with_what_is_known_of_them(home: Household) -> None:
     inspection = told(home)
-    assert [person.person_id for person in inspection.people] == [person.person_id for person in home.people]
+    assert [person.person_id for person in inspection.people] == home.people
     assert inspection.members == sum(person.here for person in inspection.people)
     assert inspection.guests.share + sum(person.share for person in inspection.people) == pytest.approx(1)
     for column, person in enumerate(inspection.people):
-        masses = {encoder: space.mass()[column] for encoder, space in home.spaces.items() if space.mass()[column]}
-        assert {sense.encoder: sense.recordings for sense in person.senses} == pytest.approx(masses)
+        assert {sense.encoder: sense.recordings for sense in person.senses} == pytest.approx(masses(home, column))
         assert all(sense.modality == POLICY.encoders[sense.encoder].modality for sense in person.senses)
         assert sum(person.usual.devices.values()) == pytest.approx(1 if person.usual.devices else 0)
         times = [sense.oldest_at for sense in person.senses if sense.oldest_at is not None]
         assert not times or (person.known_since is not None and person.known_since <= min(times))
 
 
-def test_all_phones_feedback_and_events_are_told(home: Home) -> None:
+def test_all_phones_feedback_and_events_are_told(home: Household) -> None:
     inspection = told(home)
     phones = [phone for person in inspection.people for phone in person.phones] + list(inspection.others_phones)
-    assert sorted(phone.phone_id for phone in phones) == sorted(home.phones)
-    assert [waiting.about for waiting in inspection.waiting] == [waiting.event_id for waiting in home.waiting]
-    assert [source.source for source in inspection.sources] == list(home.honesty)
-    assert [event.event_id for event in inspection.ledger] == [row.event_id for row in reversed(home.rows)]
-    for event, row in zip(inspection.ledger, reversed(home.rows), strict=True):
-        assert {claim.feedback_id for claim in event.claims} == {claim.feedback_id for claim in row.claims}
+    assert sorted(phone.phone_id for phone in phones) == sorted(
+        home.words[phone["name"]] for phone in used(home.record, "phones")
+    )
+    assert [waiting.about for waiting in inspection.waiting] == [hex_of(w["event"]) for w in used(home.record, "waiting")]
+    assert [source.source for source in inspection.sources] == list(SOURCES)
+    rows = used(home.record, "rows")[::-1]
+    assert [event.event_id for event in inspection.ledger] == [event_id(row) for row in rows]
+    for event, row in zip(inspection.ledger, rows, strict=True):
+        assert {claim.feedback for claim in event.claims} == {hex_of(claim["feedback"]) for claim in used(row, "claims")}
         assert sum(event.shares.values()) == pytest.approx(1, abs=0.005 * (len(home.people) + 1) + SHARE_STEP)
         assert list(event.shares.values()) == sorted(event.shares.values(), reverse=True)
-        assert set(event.shares) <= {GUEST, *(person.person_id for person in home.people)}
+        assert set(event.shares) <= {GUEST, *home.people}
 
 
-def test_of_one_person_only_what_concerns_them_is_told(home: Home) -> None:
+def test_of_one_person_only_what_concerns_them_is_told(home: Household) -> None:
     whole = told(home)
     for person in whole.people:
         own = told(home, person_id=person.person_id)
@@ -96,27 +125,30 @@ def test_of_one_person_only_what_concerns_them_is_told(home: Home) -> None:
         )
 
 
-def test_a_person_who_is_not_of_the_home_is_an_error(home: Home) -> None:
+def test_a_person_who_is_not_of_the_home_is_an_error(home: Household) -> None:
     with pytest.raises(KeyError):
         told(home, person_id="nobody")
 
 
-def test_no_vector_is_told_that_was_not_asked_for(home: Home) -> None:
+def test_no_vector_is_told_that_was_not_asked_for(home: Household) -> None:
     assert [sense.vectors for person in told(home).people for sense in person.senses if sense.vectors] == []
     assert "embedding" not in json.dumps(asdict(told(home)))
 
 
-def test_a_vector_that_was_asked_for_is_the_one_that_is_kept(home: Home) -> None:
+def test_a_vector_that_was_asked_for_is_the_one_that_is_kept(home: Household) -> None:
     for column, person in enumerate(told(home, embeddings=True).people):
         for sense in person.senses:
-            space = home.spaces[sense.encoder]
-            own = {row.event_id: row.number for row in home.rows if row.shares[column + 1] >= 0.5 and row.number in space}
+            rows, projection = used(home.record, "rows"), POLICY.projection(sense.encoder)
+            gallery = [home.words[g["name"]] for g in used(home.record, "galleries")].index(sense.encoder) + 1
+            own = {event_id(r): r for r in rows if r["shares"][column + 1] >= SHARE_ONE / 2 and gallery in r["encoders"]}
             vectors = {vector.event_id: vector for vector in sense.vectors if vector.event_id is not None}
             assert sum(v.mass for v in sense.vectors if v.event_id is None) == pytest.approx(sense.enrolled + sense.folded)
             assert vectors.keys() == own.keys()
-            for event_id, number in own.items():
-                found = np.frombuffer(base64.b64decode(vectors[event_id].embedding), "<f2")
-                np.testing.assert_array_equal(found, space.projection.restore(space.vector(number)).astype("<f2"))
+            for name, row in own.items():
+                found = np.frombuffer(base64.b64decode(vectors[name].embedding), "<f2")
+                steps = row["vectors"][row["encoders"].tolist().index(gallery)][: projection.dimensions]
+                expected = projection.restore(steps.astype("f4") * np.float32(VECTOR_STEP))
+                np.testing.assert_array_equal(found, expected.astype("<f2"))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -125,7 +157,7 @@ def test_of_who_was_erased_nothing_is_told(seed: int) -> None:
     records = list(world(seed, shape))
     run, desk = Run().play_all(records), Desk(now=records[-1].timestamp)
     home = run.homes["h-0"]
-    person = home.people[0].person_id
+    person = home.people[0]
     assert person in words(told(home), events_max=100)
     run.play(desk.record("feedback", feedback("h-0", "f-erase", desk.now, "erase", person_id=person)))
     assert person not in json.dumps(asdict(told(home, embeddings=True)))
@@ -143,19 +175,19 @@ def test_the_words_are_as_reviewed(golden: Compare) -> None:
 
 
 def test_a_home_of_which_nothing_is_known_is_told() -> None:
-    text = words(told(Home.new("h-new", POLICY)))
+    text = words(told(Household.new("h-new")))
     assert "nobody has joined yet, so everybody is a guest" in text
     assert "0 events answered" in text
     assert "Latest events" not in text
 
 
-def test_as_many_events_as_asked_are_told_the_latest_first(home: Home) -> None:
+def test_as_many_events_as_asked_are_told_the_latest_first(home: Household) -> None:
     inspection = told(home)
     titles = [section.title for section in texts_of(inspection, 2)]
     assert not inspection.ledger or f"Latest events (2 of {len(inspection.ledger)} kept), times in UTC" in titles
 
 
-def test_vectors_stand_under_their_sense(home: Home) -> None:
+def test_vectors_stand_under_their_sense(home: Household) -> None:
     text = words(told(home, embeddings=True))
     senses = [sense for person in told(home, embeddings=True).people for sense in person.senses if sense.recordings >= 1]
     assert all(vector.embedding in text for sense in senses for vector in sense.vectors)
@@ -190,7 +222,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 def test_a_household_is_found_in_whatever_partition_it_lies(store: list[str]) -> None:
     home = decode_home(STATES[1].read_bytes(), POLICY)
     shown = run("h-1", *store)
-    assert all(f"\n{person.person_id}" in shown for person in home.people)
+    assert all(f"\n{person}" in shown for person in home.people)
     assert "Left out when it failed: KeyError at feedback[1]@7" in shown
     assert "Left out" not in run("h-0", *store)
 
@@ -203,7 +235,7 @@ def test_as_json_it_is_one_object_with_everything(store: list[str]) -> None:
 
 
 def test_one_person_can_be_asked_for_and_vectors_too(store: list[str]) -> None:
-    person = decode_home(STATES[0].read_bytes(), POLICY).people[0].person_id
+    person = decode_home(STATES[0].read_bytes(), POLICY).people[0]
     shown = json.loads(run("h-0", "--json", "--person", person, "--embeddings", *store))
     assert [one["person_id"] for one in shown["people"]] == [person]
     assert all(sense["vectors"] for one in shown["people"] for sense in one["senses"])
@@ -211,7 +243,7 @@ def test_one_person_can_be_asked_for_and_vectors_too(store: list[str]) -> None:
 
 def test_an_unknown_household_or_person_is_told_with_the_nearest(store: list[str]) -> None:
     assert "it should be a household with a state, such as h-1, h-0" in run("h-11", *store, code=2)
-    people = [person.person_id for person in decode_home(STATES[0].read_bytes(), POLICY).people]
+    people = decode_home(STATES[0].read_bytes(), POLICY).people
     assert f"it should be a person of h-0, such as {people[0]}" in run("h-0", "--person", people[0] + "x", *store, code=2)
 
 

@@ -21,7 +21,9 @@ from stream.brokers import MemoryBroker, MemoryLog
 from stream.contract.errors import ConfigError, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring
-from stream.home.step import step
+from stream.home import statements
+from stream.home.state.household import Household
+from stream.home.step import step_batch
 from stream.ops.local_cluster.processes import until
 from stream.runtime.telemetry.endpoints import Endpoints
 from stream.runtime.telemetry.logging import JsonLines, ReadableLines
@@ -32,7 +34,7 @@ from stream.runtime.worker.metrics import WorkerMetrics
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.histories import history
-from tests.support.simulator import fragile_step
+from tests.support.simulator import FRAGILE
 
 RECORDS = 300
 AT_MS = 1_763_690_000_000
@@ -49,7 +51,7 @@ def metrics() -> WorkerMetrics:
     log.sealed = True
     metrics = WorkerMetrics(WIRING, "p-1", {"killed": 2})
     broker = MeteredBroker(MemoryBroker(log), metrics.meter)
-    work(Worker(broker, MeteredStore(MemoryStore(), metrics.meter), Policy(), CALM, step), broker, metrics)
+    work(Worker(broker, MeteredStore(MemoryStore(), metrics.meter), Policy(), CALM, step_batch), broker, metrics)
     return metrics
 
 
@@ -113,7 +115,7 @@ def test_latency_is_from_a_record_s_timestamp_to_its_commit_and_never_below_0() 
         log.append("feedback", 0, now_ms - age_s * 1_000, None, b"rubbish")
     log.sealed = True
     broker = MeteredBroker(MemoryBroker(log), metrics.meter)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, step), broker, metrics)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, step_batch), broker, metrics)
     assert metrics.meter.latency.count == 2
     assert 50 <= metrics.meter.latency.sum_s < 100
 
@@ -185,16 +187,17 @@ def logged() -> Iterator[io.StringIO]:
     ours.setLevel(level)
 
 
-def test_a_quarantined_household_is_logged_by_place_and_by_no_name(logged: io.StringIO) -> None:
-    def failing(home: Any, event: Any, policy: Policy) -> Any:
-        raise KeyError(f"{SECRET_PERSON} of {home.household_id}")
+def test_a_quarantined_household_is_logged_by_place_and_by_no_name(logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(household: Household, value: Any, policy: Policy) -> Any:
+        raise KeyError(f"{SECRET_PERSON} of {household.household_id}")
 
+    monkeypatch.setattr(statements, "state", failing)
     log = MemoryLog(1)
     value = {"v": 1, "household_id": SECRET_HOUSEHOLD, "feedback_id": "f", "given_at": AT_MS, "source": "app", "kind": "join"}
     log.append("feedback", 0, AT_MS, SECRET_HOUSEHOLD.encode(), json.dumps(value | {"person_id": SECRET_PERSON}).encode())
     log.sealed = True
     metrics, broker = WorkerMetrics(WIRING, "p-1", {}), MemoryBroker(log)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, failing), broker, metrics)
+    work(Worker(broker, MemoryStore(), Policy(), CALM), broker, metrics)
     assert metrics.counts.quarantined == 1
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     (line,) = (line for line in lines if line["level"] == "error")
@@ -210,7 +213,7 @@ def test_a_whole_life_with_failures_and_rubbish_names_nobody(logged: io.StringIO
         log.append(topic, partition, at, key, value)
     log.sealed = True
     metrics, broker = WorkerMetrics(WIRING, "p-1", {}), MemoryBroker(log)
-    work(Worker(broker, MemoryStore(), Policy(), CALM, fragile_step), broker, metrics)
+    work(Worker(broker, MemoryStore(), Policy(), CALM, FRAGILE.step_batch), broker, metrics)
     told = logged.getvalue()
     assert metrics.counts.quarantined
     assert "quarantined" in told

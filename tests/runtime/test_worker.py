@@ -5,16 +5,17 @@ import pytest
 
 from stream.brokers import Crash, Faults, MemoryBroker, MemoryLog
 from stream.contract.errors import TooManyDeadLetters
-from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Offsets, Transaction
-from stream.contract.records import Event
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
-from stream.home.step import Step, step
-from stream.runtime.worker.batch import as_arrived
-from stream.runtime.worker.home_cache import HomeCache
+from stream.home import statements
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
+from stream.home.state.layout import HOME
+from stream.home.step import step_batch
+from stream.runtime.worker.batch import StepFunction, as_arrived
+from stream.runtime.worker.home_cache import LIVE_SHARE, OVERHEAD_BYTES, HomeCache
 from stream.runtime.worker.worker import Progress, Worker, WorkerLimits
 from stream.stores import MemoryStore
+from tests.support.failing_core import failing_on
 from tests.support.histories import history
 from tests.support.one_worker import AT_MS, CALM, POLICY, answered, at_work, crashing, join, said, see
 from tests.support.serial import check
@@ -179,25 +180,13 @@ def test_a_run_stops_between_batches_when_told() -> None:
 # ---- quarantine
 
 
-def _failing_on(*event_ids: str, error: BaseException | None = None) -> Callable[[Home, Event, Policy], Step]:
-    """The core, but failing on these events after it has changed the home."""
-
-    def stepping(home: Home, event: Event, policy: Policy) -> Step:
-        stepped = step(home, event, policy)
-        if getattr(event.value, "event_id", None) in event_ids:
-            raise error or ZeroDivisionError("of the core")
-        return stepped
-
-    return stepping
-
-
 def _reasons(log: MemoryLog) -> list[tuple[int, str]]:
     return [(letter["offset"], letter["reason"]) for letter in said(log, "dead-letters")]
 
 
 def test_a_household_on_which_the_core_fails_is_left_out_whole_and_keeps_its_state() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = at_work(log, store, stepping=_failing_on("e-3"))
+    worker = at_work(log, store, stepping=failing_on("e-3").step_batch)
     see(log, "e-1")
     worker.run_once()
     before = store.load(0, ["h-1"])
@@ -214,7 +203,7 @@ def test_a_household_on_which_the_core_fails_is_left_out_whole_and_keeps_its_sta
 
 
 def test_the_other_households_of_the_batch_do_not_notice() -> None:
-    def run(stepping: Callable[..., Step]) -> tuple[list[Any], dict[str, bytes]]:
+    def run(stepping: StepFunction) -> tuple[list[Any], dict[str, bytes]]:
         log, store = MemoryLog(), MemoryStore()
         worker = at_work(log, store, stepping=stepping)
         for number in range(6):
@@ -223,12 +212,34 @@ def test_the_other_households_of_the_batch_do_not_notice() -> None:
         said = [output for output in log.outputs("identities", 0) if output.key != b"h-1"]
         return said, store.load(0, ["h-0", "h-2"])
 
-    assert run(_failing_on("e-4")) == run(step)
+    assert run(failing_on("e-4").step_batch) == run(step_batch)
+
+
+def test_an_error_within_a_statement_leaves_out_its_household_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stating(household: Household, value: Any, policy: Any) -> Any:
+        if household.household_id == "h-1" and value.person_id == "bob":
+            raise ZeroDivisionError("of the core")
+        return state(household, value, policy)
+
+    state = statements.state
+    monkeypatch.setattr(statements, "state", stating)
+    log, store = MemoryLog(), MemoryStore()
+    worker = at_work(log, store)
+    for household in ("h-1", "h-2"):
+        for person in ("alice", "bob", "carol"):
+            join(log, person, household=household)
+        see(log, f"e-{household}", household=household)
+    worker.run_once()
+    assert {letter["topic"] for letter in said(log, "dead-letters")} == {"feedback", "recognitions"}
+    assert [offset for offset, _ in _reasons(log)] == [0, 1, 2, 0]
+    assert said(log, "dead-letters")[0]["detail"] == "its household failed: ZeroDivisionError at feedback[0]@1"
+    assert answered(log) == ["e-h-2"]
+    assert list(store.households(0)) == ["h-2"]
 
 
 def test_a_quarantine_ends_when_the_partition_is_assigned_anew() -> None:
     log, store = MemoryLog(), MemoryStore()
-    worker = at_work(log, store, stepping=_failing_on("e-1"))
+    worker = at_work(log, store, stepping=failing_on("e-1").step_batch)
     see(log, "e-1")
     worker.run_once()
     log.rebalance()
@@ -239,10 +250,10 @@ def test_a_quarantine_ends_when_the_partition_is_assigned_anew() -> None:
 
 
 def test_a_recovery_leaves_out_whom_the_first_run_left_out() -> None:
-    log, store, stepping = MemoryLog(), MemoryStore(), _failing_on("e-1")
+    log, store, core = MemoryLog(), MemoryStore(), failing_on("e-1")
     faults = Faults(0, {})
     broker = MemoryBroker(log, faults)
-    worker = Worker(broker, store, POLICY, CALM, stepping)
+    worker = Worker(broker, store, POLICY, CALM, core.step_batch)
     worker.run_once()
     see(log, "e-1")
     worker.run_once()
@@ -251,27 +262,27 @@ def test_a_recovery_leaves_out_whom_the_first_run_left_out() -> None:
     with pytest.raises(Crash):
         worker.run_once()
     broker.close()
-    successor = at_work(log, store, stepping=stepping)
+    successor = at_work(log, store, stepping=core.step_batch)
     assert list(store.households(0)) == []
     see(log, "e-3", minute=2)
     successor.run_once()
     assert answered(log) == ["e-3"]
-    assert check(log, store, POLICY, stepping) == []
+    assert check(log, store, POLICY, core.step) == []
 
 
 def test_a_batch_after_a_quarantine_ended_is_recovered_with_the_household() -> None:
-    log, store, stepping = MemoryLog(), MemoryStore(), _failing_on("e-1")
+    log, store, core = MemoryLog(), MemoryStore(), failing_on("e-1")
     see(log, "e-1")
     first = MemoryBroker(log)
-    worker = Worker(first, store, POLICY, CALM, stepping)
+    worker = Worker(first, store, POLICY, CALM, core.step_batch)
     worker.run_once()
     worker.run_once()
     first.close()
     see(log, "e-2", minute=1)
-    crashing(log, store, "crash_after_publish", stepping)
-    at_work(log, store, stepping=stepping)
+    crashing(log, store, "crash_after_publish", core.step_batch)
+    at_work(log, store, stepping=core.step_batch)
     assert list(store.households(0)) == ["h-1"]
-    assert check(log, store, POLICY, stepping) == []
+    assert check(log, store, POLICY, core.step) == []
 
 
 def test_a_state_that_cannot_be_read_quarantines_its_household_only() -> None:
@@ -291,18 +302,26 @@ class PanicException(BaseException):
     """Named and derived as the one that the bindings of Rust raise."""
 
 
-def test_a_panic_of_a_native_learner_quarantines() -> None:
-    log = MemoryLog()
-    worker = at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=PanicException("of Rust")))
+@pytest.mark.parametrize("where", ["batch.encode_home", "home_cache.decode_home"])
+def test_a_panic_of_native_code_quarantines(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panicking(*_: Any) -> Any:
+        raise PanicException("of Rust")
+
+    log, store = MemoryLog(), MemoryStore()
     see(log, "e-1")
+    at_work(log, store).run_once()
+    log.rebalance()
+    monkeypatch.setattr(f"stream.runtime.worker.{where}", panicking)
+    worker = at_work(log, store)
+    see(log, "e-2", minute=1)
     worker.run_once()
-    assert _reasons(log) == [(0, "quarantined")]
+    assert _reasons(log) == [(1, "quarantined")]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_what_says_nothing_about_a_household_ends_the_worker(error: BaseException) -> None:
     log = MemoryLog()
-    worker = at_work(log, MemoryStore(), stepping=_failing_on("e-1", error=error))
+    worker = at_work(log, MemoryStore(), stepping=failing_on("e-1", error=error).step_batch)
     see(log, "e-1")
     with pytest.raises(type(error)):
         worker.run_once()
@@ -337,7 +356,7 @@ def test_dead_letters_up_to_the_share_are_borne() -> None:
     assert worker.run_once().records == 800
 
 
-@pytest.mark.parametrize("bytes_max", [0, 5_000, 20_000])
+@pytest.mark.parametrize("bytes_max", [0, 20_000, 250_000])
 def test_how_much_is_resident_changes_nothing(bytes_max: int) -> None:
     def run(limits: WorkerLimits) -> tuple[list[Any], dict[str, bytes]]:
         log, store = MemoryLog(), MemoryStore()
@@ -352,24 +371,57 @@ def test_how_much_is_resident_changes_nothing(bytes_max: int) -> None:
     assert run(few) == run(CALM)
 
 
-def test_residents_weigh_what_their_states_do_and_the_least_recently_used_leave() -> None:
+STATES = {f"h-{number}": encode_home(Household.new(f"h-{number}")) for number in range(4)}
+WEIGHT = len(STATES["h-0"]) + OVERHEAD_BYTES  # of a state that is kept
+
+
+def _three_homes(bytes_max: int) -> HomeCache:
+    """Of h-0, h-1 and h-2, the first of which was used last."""
     store = MemoryStore()
-    states = {f"h-{number}": encode_home(Home.new(f"h-{number}", POLICY)) for number in range(4)}
-    size = len(states["h-0"])
-    store.save(0, store.claim(0).epoch, {}, {"feedback": 1}, states)
-    homes = HomeCache(store, POLICY, bytes_max=2 * size)
+    store.save(0, store.claim(0).epoch, {}, {"feedback": 1}, STATES)
+    homes = HomeCache(store, POLICY, bytes_max)
     for household in ("h-0", "h-1", "h-2"):
         homes.load(0, [household], {})
         homes.home(0, household)
-        homes.touch(0, {household: states[household]})
+        homes.touch(0, {household: STATES[household]})
     homes.load(0, ["h-0"], {})
-    homes.touch(0, {"h-0": states["h-0"]})
+    homes.touch(0, {"h-0": STATES["h-0"]})
     homes.evict()
-    assert (len(homes), homes.size_bytes, homes.homes_loaded) == (2, 2 * size, 3)
+    return homes
+
+
+def test_of_the_homes_that_leave_their_slots_the_bytes_are_kept_the_least_recently_used_first() -> None:
+    homes = _three_homes(bytes_max=round(2 * HOME.itemsize / LIVE_SHARE))
+    assert (len(homes), homes.size_bytes, homes.homes_loaded) == (3, 2 * HOME.itemsize + 3 * WEIGHT, 3)
+    homes.load(0, ["h-0", "h-1", "h-2"], {})
+    homes.home(0, "h-2")
+    homes.home(0, "h-0")
+    assert homes.size_bytes == 2 * HOME.itemsize + 3 * WEIGHT, "the two most recently used had stayed in their slots"
+    homes.home(0, "h-1")
+    assert (homes.size_bytes, homes.homes_loaded) == (3 * HOME.itemsize + 3 * WEIGHT, 3)
+
+
+def test_homes_weigh_what_they_take_and_the_least_recently_used_leave() -> None:
+    homes = _three_homes(bytes_max=HOME.itemsize + 2 * WEIGHT)
+    assert (len(homes), homes.size_bytes, homes.homes_loaded) == (2, HOME.itemsize + 2 * WEIGHT, 3)
     homes.load(0, ["h-0", "h-2"], {})
     assert homes.home(0, "h-0") is homes.home(0, "h-0")
     homes.home(0, "h-2")
     assert homes.homes_loaded == 3, "the two most recently used had stayed"
+    homes.load(0, ["h-1"], {})
+    homes.home(0, "h-1")
+    assert homes.homes_loaded == 4
+
+
+def test_a_home_that_stands_where_another_did_has_nothing_of_it() -> None:
+    store = MemoryStore()
+    homes = HomeCache(store, POLICY, bytes_max=0)
+    for name in ("h-0", "h-1"):
+        homes.load(0, [name], {})
+        home = homes.home(0, name)
+        assert encode_home(home) == STATES[name]
+        home.memory["bytes"] = 0xFF
+        homes.drop(0, name)
 
 
 def test_a_new_assignment_drops_all_homes() -> None:

@@ -14,7 +14,7 @@ from stream.contract.records import GUEST
 
 __all__ = ["POISON", "Sent", "history"]
 
-POISON = "poison"  # the activity of an event on which `simulator.fragile_step` fails
+POISON = "poison"  # the activity of an event on which `simulator.FRAGILE` fails
 START_MS = 1_763_690_000_000
 ENCODERS = {"voice": ("resemblyzer-0.1.4", 256), "face": ("dlib-resnet-v1", 128)}
 SOURCES = ("app", "voice", "pin", "annotator")

@@ -1,14 +1,14 @@
 """One worker on a log in memory: what tests send, and what became of it."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
 from stream.contract.policy import Policy
-from stream.home.step import Step, step
+from stream.home.step import step_batch
+from stream.runtime.worker.batch import StepFunction
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 
@@ -37,7 +37,7 @@ def join(log: MemoryLog, person_id: str, minute: int = 0, household: str = "h-1"
     send(log, "feedback", minute, household, feedback_id=f"f-{person_id}", kind="join", person_id=person_id)
 
 
-def at_work(log: MemoryLog, store: MemoryStore, *, limits: WorkerLimits = CALM, stepping: Callable[..., Step] = step) -> Worker:
+def at_work(log: MemoryLog, store: MemoryStore, *, limits: WorkerLimits = CALM, stepping: StepFunction = step_batch) -> Worker:
     """A worker that has its assignment and has recovered."""
     worker = Worker(MemoryBroker(log), store, POLICY, limits, stepping)
     worker.run_once()
@@ -52,7 +52,7 @@ def answered(log: MemoryLog) -> list[str]:
     return [identity["event_id"] for identity in said(log, "identities") if identity["revision"] == 0]
 
 
-def crashing(log: MemoryLog, store: MemoryStore, fault: Fault, stepping: Callable[..., Step] = step) -> None:
+def crashing(log: MemoryLog, store: MemoryStore, fault: Fault, stepping: StepFunction = step_batch) -> None:
     """A worker takes the next batch and dies at that point of its publish; its session times out."""
     faults = Faults(0, {})
     broker = MemoryBroker(log, faults)

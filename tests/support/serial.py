@@ -11,6 +11,7 @@ from stream.brokers import MemoryLog
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded, StateStore
+from stream.contract.reading import is_recognition
 from stream.contract.records import (
     INPUT_TOPICS,
     OUTPUT_TOPICS,
@@ -19,17 +20,16 @@ from stream.contract.records import (
     InvalidRecord,
     Journal,
     Output,
-    Recognition,
     Record,
     dead_letter,
 )
-from stream.home.codec import decode_home, encode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
 from stream.home.step import Step
 
 __all__ = ["check"]
 
-StepFunction = Callable[[Home, Event, Policy], Step]
+StepFunction = Callable[[Household, Event, Policy], Step]
 
 
 def check(log: MemoryLog, store: StateStore, policy: Policy, stepping: StepFunction) -> Sequence[str]:
@@ -74,7 +74,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
             if (record.topic, record.offset) not in dead:
                 yield f"{record.position} is unreadable and not in the dead letters"
             continue
-        if isinstance(value, Recognition):
+        if is_recognition(value):
             event = value.household_id, value.event_id
             asked[event] = asked.get(event, False) or (record.topic, record.offset) not in dead
         elif isinstance(value, Erase) and value.person_id is None:
@@ -145,7 +145,7 @@ class _Serial:
                 self._say(record, dead_letter(record, "quarantined", detail))
                 continue
             state = self.states.get(household)
-            home = Home.new(household, self._policy) if state is None else decode_home(state, self._policy)
+            home = Household.new(household) if state is None else decode_home(state, self._policy)
             try:
                 stepped = self._step(home, event, self._policy)
             except Exception as error:

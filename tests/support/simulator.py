@@ -16,21 +16,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, BrokerError, Fenced, StateStore, StoreError
-from stream.contract.records import Event, Recognition
-from stream.home.state.home import Home
-from stream.home.step import Step, step
+from stream.contract.reading import is_recognition
+from stream.contract.records import Event
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
+from tests.support.failing_core import failing
 from tests.support.faulty_store import FaultyStore
 from tests.support.histories import POISON, history
 from tests.support.serial import check
 
-__all__ = ["Ports", "Outcome", "fragile_step", "simulate"]
+__all__ = ["FRAGILE", "Outcome", "Ports", "simulate"]
 
 POLICY = Policy()
 TURNS_MAX = 3_000  # of faults; what has not come to rest then is left in peace
@@ -61,12 +61,12 @@ class PoisonError(RuntimeError):
     """The core's failure on a poisonous event."""
 
 
-def fragile_step(home: Home, event: Event, policy: Policy) -> Step:
-    """The core, but failing on poison after it has already changed the home."""
-    stepped = step(home, event, policy)
-    if isinstance(event.value, Recognition) and event.value.activity == POISON:
-        raise PoisonError(event.value.event_id)
-    return stepped
+def _poisoned(event: Event) -> PoisonError | None:
+    value: Any = event.value
+    return PoisonError(value.event_id) if is_recognition(value) and value.activity == POISON else None
+
+
+FRAGILE = failing(_poisoned)  # the core, but failing on poison after it has already changed the home
 
 
 class Outcome(NamedTuple):
@@ -83,7 +83,7 @@ def simulate(seed: int, ports: Ports = lambda broker, store: (broker, store)) ->
     world = _World(seed, ports)
     complaints = world.run()
     if not complaints:
-        complaints = check(world.log, world.store, POLICY, fragile_step)
+        complaints = check(world.log, world.store, POLICY, FRAGILE.step)
     return Outcome(seed, complaints, world.struck, sum(len(world.log.journal(p)) for p in range(world.log.partitions)))
 
 
@@ -139,10 +139,10 @@ class _World:
         broker = MemoryBroker(self.log, faults)
         limits = WorkerLimits(
             records_max=self._chance.choice([1, 4, 20]),
-            resident_bytes_max=self._chance.choice([0, 20_000, 10**9]),
+            resident_bytes_max=self._chance.choice([0, 250_000, 10**9]),  # none, one and bytes of others, all,
             dead_letters_min=10**9,
         )
-        return broker, Worker(*self._ports(broker, FaultyStore(self.store, faults)), POLICY, limits, fragile_step)
+        return broker, Worker(*self._ports(broker, FaultyStore(self.store, faults)), POLICY, limits, FRAGILE.step_batch)
 
     def _at_rest(self) -> bool:
         return all(self.log.committed(partition) == self.log.end(partition) for partition in range(self.log.partitions))
@@ -155,7 +155,7 @@ class _World:
             slot.leave()
         self.log.sealed = True
         broker = MemoryBroker(self.log)
-        Worker(*self._ports(broker, self.store), POLICY, WorkerLimits(dead_letters_min=10**9), fragile_step).run()
+        Worker(*self._ports(broker, self.store), POLICY, WorkerLimits(dead_letters_min=10**9), FRAGILE.step_batch).run()
 
 
 class _Slot:

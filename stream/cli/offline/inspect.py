@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stream.contract.policy import Policy
     from stream.contract.ports import StateStore
     from stream.contract.settings import Wiring
-    from stream.ops.inspection.inspection import HomeInspection
+    from stream.ops.inspection.views import HomeInspection
 
 __all__ = ["inspect"]
 
@@ -111,7 +111,7 @@ def _unknown(key: str, name: str, known: Sequence[str], wanted: str) -> Exceptio
 
 def _inspect_home(found: _Found, policy: "Policy", person: str | None, embeddings: bool) -> "HomeInspection":
     from stream.contract.ports import StoreError
-    from stream.home.codec import decode_home
+    from stream.home.state.at_rest import decode_home
     from stream.ops.inspection.inspection import inspect_home
 
     try:
@@ -121,7 +121,7 @@ def _inspect_home(found: _Found, policy: "Policy", person: str | None, embedding
     try:
         return inspect_home(home, policy, len(found.state), person, embeddings)
     except KeyError:
-        people = [known.person_id for known in home.people]
+        people = home.people
         raise _unknown("--person", str(person), people, f"a person of {found.household}") from None
 
 

@@ -1,8 +1,3 @@
-"""What is remembered of a household: people, the ledger of events, ids that were seen, and what is watched
-for change.
-
-Nothing here decides; numbers are at stored precision, so that a home that was written and read back goes on
-as the one that was not.
-"""
+"""What is remembered of a household: HOME, its words, and both as bytes at rest."""
 
 __all__: list[str] = []

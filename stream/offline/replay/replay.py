@@ -23,7 +23,7 @@ from stream.contract.ports import StateStore
 from stream.contract.records import Signal
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
-from stream.home.codec import decode_home
+from stream.home.state.at_rest import decode_home
 from stream.home.step import STEP_VERSION
 from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 from stream.runtime.worker.batch import as_arrived
@@ -228,7 +228,7 @@ def _weigh(store: StateStore, policy: Policy) -> Weight:
         for start in range(0, len(names), _LOOKED_AT_ONCE):
             for raw in store.load(partition, names[start : start + _LOOKED_AT_ONCE]).values():
                 households += 1
-                people += sum(person.present for person in decode_home(raw, policy).people)
+                people += len(decode_home(raw, policy).members)
                 state_bytes += len(raw)
     return Weight(households, people, state_bytes)
 

@@ -1,205 +1,77 @@
 """What is remembered of a home, told as numbers and names that a person can follow: no vectors unless they are asked for.
 
-Law: an inspection is a function of the home alone, changes nothing of it, and says nothing that is not in it. Times are ms
-since 1970 UTC, as in the records; a share is between 0 and 1.
+Law: an inspection is a function of the home alone, changes nothing of it, and says nothing that is not in it.
 """
 
 import base64
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
-from learners.precision import SHARE_STEP
-from learners.recognition.gallery import ANCHOR, REST, SoftPrototypes
-from learners.recognition.projection import Floats
-from stream.contract.policy import Policy
+import numpy as np
+
+from learners.precision import MEAN_STEP, SHARE_ONE, SHARE_STEP, VECTOR_STEP
+from learners.recognition.projection import Projection
+from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
-from stream.contract.units import DAY_MS, HOUR_MS
-from stream.home.recognition.evidence import HOUR_BIN_MS
-from stream.home.state.home import Home
-from stream.home.state.ledger import Claim, Row
+from stream.contract.units import DAY_MS
+from stream.home.messages import CLAIM_KINDS, RETRACT
+from stream.home.numbers import policy_numbers
+from stream.home.profiles import HABIT_SHARE_MIN
+from stream.home.state.household import Household
+from stream.home.state.layout import ACTIVITIES_MAX, HOURS, NOT_COUNTED, UNKNOWN
+from stream.home.state.names import HASH_BYTES
 
-__all__ = [
-    "ClaimView", "EventView", "GuestsView", "HomeInspection", "KeptVector", "PersonInspection", "PhoneView", "Recalibrated",
-    "SenseView", "SourceView", "UsualView", "WaitingView", "inspect_home",
-]  # fmt: skip
+from .views import (
+    ClaimView,
+    EventView,
+    GuestsView,
+    HomeInspection,
+    KeptVector,
+    PersonInspection,
+    PhoneView,
+    Recalibrated,
+    SenseView,
+    SourceView,
+    UsualView,
+    WaitingView,
+)
+
+__all__ = ["inspect_home"]
 
 OWNED_MIN = 0.5  # share of a kept event from which it is called somebody's
 SHOWN_MIN = 0.005  # smaller shares say that it was somebody else
-
-
-@dataclass(frozen=True, slots=True)
-class KeptVector:
-    """One vector that is kept. `event_id` None: the mean of `mass` recordings that are no longer kept one by one."""
-
-    event_id: str | None
-    device_id: str | None
-    at: int
-    mass: float
-    embedding: str  # base64 of little-endian float16, as in a recognition
-
-
-@dataclass(frozen=True, slots=True)
-class SenseView:
-    """What is known of one person to one encoder.
-
-    `recordings` weighs everything; of the kept events (theirs by at least half) there is the number by device and the oldest
-    and newest. `enrolled` and `folded`: recordings' worth of what was enrolled by hand, and of all else, kept only as a mean.
-    """
-
-    encoder: str
-    modality: str
-    recordings: float
-    kept: dict[str, int]
-    oldest_at: int | None
-    newest_at: int | None
-    enrolled: float
-    folded: float
-    vectors: Sequence[KeptVector] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PhoneView:
-    """A phone, whose it was said to be last, and how surely it goes with them: when it was registered, and now."""
-
-    phone_id: str
-    person_id: str | None
-    trust_at_first: float
-    trust: float
-
-
-@dataclass(frozen=True, slots=True)
-class UsualView:
-    """Habits: shares of what a person did by the hour it began at (UTC), by activity; and of the kept events by device."""
-
-    hours: dict[int, float]
-    activities: dict[str, float]
-    devices: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Recalibrated:
-    """How this person's evidence is weighed, learnt from so many comparisons; 0: as everybody's (weights 1, offset 0 nats)."""
-
-    comparisons: int
-    offset: float
-    weights: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PersonInspection:
-    """A member, or one who left a short while ago (`left_at`)."""
-
-    person_id: str
-    here: bool
-    left_at: int | None
-    first_event: int  # the number of the home's first event after they joined
-    known_since: int | None  # the oldest thing that is still known of them; None: nothing is
-    last_seen_at: int | None
-    last_pin_at: int | None
-    events: float  # how many events' worth was learnt, ever
-    share: float  # of the home's next events that are expected to be theirs
-    enrolments: int
-    profile_revision: int | None
-    senses: Sequence[SenseView]
-    phones: Sequence[PhoneView]
-    usual: UsualView
-    calibration: Recalibrated
-
-
-@dataclass(frozen=True, slots=True)
-class GuestsView:
-    """What is expected of guests: their share of events, and how often an unregistered phone is heard with them, or without."""
-
-    share: float
-    events: float
-    phone_with_guest: float | None
-    phone_with_member: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceView:
-    """How honest a way of giving feedback is held to be, after so many claims that could be compared with the sensors."""
-
-    source: str
-    honesty: float
-    claims: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimView:
-    """What a feedback says of an event; `right`: as honest as it was counted, None if it was not."""
-
-    feedback_id: str
-    source: str
-    kind: str
-    person_id: str
-    given_at: int
-    right: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingView:
-    """A feedback that came before what it is about."""
-
-    about: str
-    claim: ClaimView
-
-
-@dataclass(frozen=True, slots=True)
-class EventView:
-    """A row of the ledger: one answered event, as it stands now. `shares`: who it was, by name, but for the smallest."""
-
-    number: int
-    event_id: str
-    at: int
-    device_id: str
-    activity: str | None
-    heard: Sequence[str] | None  # phones; None: the device did not scan
-    modalities: Sequence[str]
-    shares: dict[str, float]
-    named: str | None
-    tier: int
-    revision: int
-    label: str | None
-    claims: Sequence[ClaimView]
-
-
-@dataclass(frozen=True, slots=True)
-class HomeInspection:
-    """A home of so many `members` now. `events` were answered in all; the ledger has the last of them, newest first."""
-
-    household_id: str
-    size_bytes: int
-    stream_time: int
-    events: int
-    members: int
-    people: Sequence[PersonInspection]
-    others_phones: Sequence[PhoneView]
-    guests: GuestsView
-    sources: Sequence[SourceView]
-    waiting: Sequence[WaitingView]
-    ledger: Sequence[EventView] = field(repr=False)
+_MODALITIES: Final = ("voice", "face", "phone", "habit")  # by the bits of a row's `modalities`
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What is looked at, and how closely."""
 
-    home: Home
+    household: Household
+    home: Any  # its record
+    rows: Any  # (kept events,) oldest first
+    names: Sequence[str]  # by place: guest first
     policy: Policy
     embeddings: bool
 
+    def word(self, number: int) -> str | None:
+        """A word by its number; 0: none."""
+        return self.household.words[int(number)] if number else None
+
 
 def inspect_home(
-    home: Home, policy: Policy, size_bytes: int, person_id: str | None = None, embeddings: bool = False
+    household: Household, policy: Policy, size_bytes: int, person_id: str | None = None, embeddings: bool = False
 ) -> HomeInspection:
     """What is in a home, or of one person of it.
 
     Parameters
     ----------
-    home, policy
+    household, policy
         A home, and the policy it was decoded with.
     size_bytes
         What it weighs at rest.
@@ -213,153 +85,229 @@ def inspect_home(
     KeyError
         Nobody of that name lives here, or did a short while ago.
     """
-    if person_id is not None and home.column(person_id) is None:
+    if person_id is not None and household.column(person_id) is None:
         raise KeyError(person_id)
-    look, phones = _Look(home, policy, embeddings), _phones(home)
-    expected = [math.exp(x) for x in home.presence.log_prior([p.present for p in home.people])]
-    events = [_event(home, row) for row in reversed(home.rows)]
+    home = household.record
+    look = _Look(household, home, _used(home, "rows"), [GUEST, *household.people], policy, embeddings)
+    phones, expected = _phones(look), _expected(home, policy)
+    waiting = [WaitingView(_hash(entry["event"]), _claim(look, entry["claim"])) for entry in _used(home, "waiting")]
+    events = [_event(look, row) for row in look.rows[::-1]]
     return HomeInspection(
-        household_id=home.household_id,
+        household_id=household.household_id,
         size_bytes=size_bytes,
-        stream_time=home.stream_time,
-        events=home.next_row,
-        members=sum(person.present for person in home.people),
+        stream_time=int(home["stream_time"]),
+        events=int(home["next_row"]),
+        members=len(household.members),
         people=[
             _person(look, column, phones, expected[column + 1])
-            for column, person in enumerate(home.people)
-            if person_id in (None, person.person_id)
+            for column, name in enumerate(household.people)
+            if person_id in (None, name)
         ],
         others_phones=[] if person_id else [phone for phone in phones if phone.person_id is None],
         guests=_guests(home, expected[0]),
-        sources=[SourceView(s, h.predict_one(), (h.right_steps + h.wrong_steps) * SHARE_STEP) for s, h in home.honesty.items()],
-        waiting=[WaitingView(w.event_id, _claim(w.claim)) for w in home.waiting if person_id in (None, w.claim.person_id)],
+        sources=_sources(home, policy),
+        waiting=[one for one in waiting if person_id in (None, one.claim.person_id)],
         ledger=[event for event in events if _concerns(event, person_id)],
     )
 
 
+def _used(entry: Any, name: str) -> Any:
+    """The entries of a list that it has."""
+    return entry[name][: int(entry[f"{name}_used"])]
+
+
+def _hash(number: int) -> str:
+    return f"{int(number):0{2 * HASH_BYTES}x}"
+
+
+def _expected(home: Any, policy: Policy) -> list[float]:
+    """Of each place, guest first: the share of the next events that is expected (`presence.log_prior`, written plainly)."""
+    people, priors, guests = _used(home, "people"), policy.priors, int(home["guest_presence"]) * SHARE_STEP
+    own = [priors.person_weight + int(p["presence"]) * SHARE_STEP if not _left_at(p) else 0.0 for p in people]
+    if not any(own):
+        return [1.0] + [0.0] * len(own)
+    counted = guests + sum(int(p["presence"]) * SHARE_STEP for p in people if not _left_at(p))
+    guest = (priors.guest_share * priors.guest_weight + guests) / (priors.guest_weight + counted)
+    return [guest, *((1 - guest) * weight / sum(own) for weight in own)]
+
+
+def _left_at(person: Any) -> int:
+    """When somebody left; 0 of who is here."""
+    return int(person["memberships"]["left_at"][int(person["memberships_used"]) - 1])
+
+
 def _person(look: _Look, column: int, phones: Sequence[PhoneView], expected: float) -> PersonInspection:
-    home, person = look.home, look.home.people[column]
-    senses = [_sense(look, column, encoder) for encoder in sorted(home.spaces)]
-    comparisons, offset, weights = person.live.state()
+    home, person, name = look.home, look.home["people"][column], look.names[column + 1]
+    senses = [_sense(look, column, gallery) for gallery in range(int(home["galleries_used"]))]
+    live = person["live"]
+    weights = {
+        modality: float(w) for modality, w, known in zip(_MODALITIES, live["weights"], live["known"], strict=False) if known
+    }
     return PersonInspection(
-        person_id=person.person_id,
-        here=person.present,
-        left_at=person.left_at,
-        first_event=person.joined_row,
-        known_since=_known_since(home, column),
-        last_seen_at=person.last_seen_at,
-        last_pin_at=person.last_pin_at,
-        events=person.events,
+        person_id=name,
+        here=not _left_at(person),
+        left_at=_left_at(person) or None,
+        first_event=int(person["joined_row"]),
+        known_since=_known_since(look, column),
+        last_seen_at=int(person["last_seen_at"]) or None,
+        last_pin_at=int(person["last_pin_at"]) or None,
+        events=int(person["events"]) * SHARE_STEP,
         share=expected,
-        enrolments=len(person.enrolled),
-        profile_revision=person.revision - 1 if person.revision else None,
-        senses=[sense for sense in senses if sense.recordings],
-        phones=[phone for phone in phones if phone.person_id == person.person_id],
-        usual=_usual(home, column, person.person_id),
-        calibration=Recalibrated(comparisons, offset, weights),
+        enrolments=int(person["enrolments_used"]),
+        profile_revision=int(person["revision"]) - 1 if person["revision"] else None,
+        senses=sorted((sense for sense in senses if sense.recordings), key=attrgetter("encoder")),
+        phones=[phone for phone in phones if phone.person_id == name],
+        usual=_usual(look, column),
+        calibration=Recalibrated(int(live["learnt"]), float(live["offset"]), dict(sorted(weights.items()))),
     )
 
 
-def _sense(look: _Look, column: int, encoder: str) -> SenseView:
-    space = look.home.spaces[encoder]
-    own = [row for row in _rows_of(look.home, column) if row.number in space]
-    times = [row.observed_at for row in own]
-    tails = space.tails(column)
+def _sense(look: _Look, column: int, gallery: int) -> SenseView:
+    encoder = str(look.word(look.home["galleries"]["name"][gallery]))
+    tails = [tail for tail in _used(look.home["people"][column], "tails") if tail["encoder"] == gallery]
+    with_vector = look.rows[(look.rows["encoders"] == gallery + 1).any(axis=1)]
+    own = _rows_of(with_vector, column)
+    times = own["observed_at"].tolist()
+    masses = [float(tail["mass"]) for tail in tails]
+    enrolled = sum([mass for tail, mass in zip(tails, masses, strict=True) if not tail["learnt"]])
     return SenseView(
         encoder=encoder,
         modality=look.policy.encoders[encoder].modality,
-        recordings=float(space.mass()[column]),
-        kept=dict(Counter(row.device_id for row in own).most_common()),
+        recordings=sum(masses) + int(with_vector["shares"][:, column + 1].sum()) * SHARE_STEP,
+        kept=dict(Counter(str(look.word(row["device_name"])) for row in own).most_common()),
         oldest_at=min(times, default=None),
         newest_at=max(times, default=None),
-        enrolled=sum([tail.mass for tail in tails if tail.which == ANCHOR]),
-        folded=sum([tail.mass for tail in tails if tail.which == REST]),
-        vectors=_vectors(space, column, own) if look.embeddings else [],
+        enrolled=enrolled,
+        folded=sum(masses) - enrolled,
+        vectors=_vectors(look, column, gallery, tails, own) if look.embeddings else [],
     )
 
 
-def _vectors(space: SoftPrototypes, column: int, own: Sequence[Row]) -> list[KeptVector]:
+def _vectors(look: _Look, column: int, gallery: int, tails: Sequence[Any], own: Any) -> list[KeptVector]:
+    projection = look.policy.projection(str(look.word(look.home["galleries"]["name"][gallery])))
     folded = [
-        KeptVector(None, None, round(tail.time * DAY_MS), tail.mass, _embedding(space, tail.vector))
-        for tail in space.tails(column)
+        KeptVector(None, None, _ms(tail["day"]), float(tail["mass"]), _embedding(projection, tail["vector"], MEAN_STEP))
+        for tail in tails
     ]
-    vectors = [_embedding(space, space.vector(row.number)) for row in own]
-    return folded + [
-        KeptVector(row.event_id, row.device_id, row.observed_at, row.shares[column + 1], vector)
-        for row, vector in zip(own, vectors, strict=True)
-    ]
+    kept = []
+    for row in own:
+        vector = _embedding(projection, row["vectors"][int(row["encoders"][1] == gallery + 1)], VECTOR_STEP)
+        share = int(row["shares"][column + 1]) * SHARE_STEP
+        kept.append(KeptVector(_event_id(row), look.word(row["device_name"]), int(row["observed_at"]), share, vector))
+    return folded + kept
 
 
-def _embedding(space: SoftPrototypes, vector: Floats) -> str:
+def _embedding(projection: Projection, steps: Any, step: float) -> str:
     """As in a recognition: the encoder's own numbers, as far as they are kept."""
-    return base64.b64encode(space.projection.restore(vector).astype("<f2").tobytes()).decode()
+    vector = steps[: projection.dimensions].astype(np.float32) * np.float32(step)
+    return base64.b64encode(projection.restore(vector).astype("<f2").tobytes()).decode()
 
 
-def _rows_of(home: Home, column: int) -> list[Row]:
-    return [row for row in home.rows if row.shares[column + 1] >= OWNED_MIN]
+def _event_id(row: Any) -> str:
+    return bytes(row["event_id"][: int(row["event_id_length"])]).decode()
 
 
-def _known_since(home: Home, column: int) -> int | None:
-    tails = [tail for space in home.spaces.values() for tail in space.tails(column)]
-    times = [round(tail.since * DAY_MS) for tail in tails] + [row.observed_at for row in _rows_of(home, column)]
-    return min(times, default=None)
+def _ms(day: float) -> int:
+    return round(float(day) * DAY_MS)
 
 
-def _phones(home: Home) -> list[PhoneView]:
-    told = []
-    for phone_id, phone in sorted(home.phones.items()):
-        last = phone.registrations[-1]
-        at_first = 1 / (1 + math.exp(-last.reliability.prior_log_odds))
-        told.append(PhoneView(phone_id, last.person_id, at_first, last.reliability.predict_one()))
-    return told
+def _rows_of(rows: Any, column: int) -> Any:
+    """Those that are somebody's."""
+    return rows[rows["shares"][:, column + 1] >= OWNED_MIN * SHARE_ONE]
 
 
-def _usual(home: Home, column: int, person_id: str) -> UsualView:
-    shares = home.habits.of(person_id)
-    hours = {int(bin_) * HOUR_BIN_MS // HOUR_MS: share for bin_, share in shares.get("hour", {}).items()}
-    devices = Counter(row.device_id for row in _rows_of(home, column))
+def _known_since(look: _Look, column: int) -> int | None:
+    tails, own = _used(look.home["people"][column], "tails"), _rows_of(look.rows, column)
+    return min([*map(_ms, tails["since"]), *own["observed_at"].tolist()], default=None)
+
+
+def _phones(look: _Look) -> list[PhoneView]:
+    """What was registered last of each."""
+    found = []
+    for phone in _used(look.home, "phones"):
+        last = phone["registrations"][int(phone["registrations_used"]) - 1]
+        at_first, person = float(last["prior_log_odds"]), int(last["person"])
+        now = at_first + float(last["log_odds"])
+        owner = look.names[person] if person else None
+        found.append(PhoneView(str(look.word(phone["name"])), owner, _probability(at_first), _probability(now)))
+    return sorted(found, key=attrgetter("phone_id"))
+
+
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def _usual(look: _Look, column: int) -> UsualView:
+    counts = look.home["people"]["habits"][column].tolist()
+    hours, activities = counts[:HOURS], counts[HOURS : HOURS + ACTIVITIES_MAX]
+    names = [look.word(number) for number in look.home["activities"].tolist()]
+    devices = Counter(str(look.word(row["device_name"])) for row in _rows_of(look.rows, column))
     return UsualView(
-        dict(sorted(hours.items())),
-        _most_first(shares.get("activity", {})),
+        _habits(dict(zip(range(0, 24, 24 // HOURS), hours, strict=True)), counts[-2]),
+        _most_first(_habits({name: n for name, n in zip(names, activities, strict=True) if name is not None}, counts[-1])),
         _most_first({device: number / devices.total() for device, number in devices.items()}),
     )
+
+
+def _habits(counts: dict[Key, float], total: float) -> dict[Key, float]:
+    """Shares of what is not too rare to be in a profile."""
+    return {key: round(count / total, 4) for key, count in counts.items() if total > 0 and count > HABIT_SHARE_MIN * total}
 
 
 def _most_first(shares: dict[str, float]) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _guests(home: Home, share: float) -> GuestsView:
-    heard = home.strangers
+def _guests(home: Any, share: float) -> GuestsView:
+    with_guest, guests, with_member, members = home["strangers"].tolist()
     return GuestsView(
         share,
-        home.presence.guest_steps * SHARE_STEP,
-        heard.with_guest / heard.guests if heard.guests else None,
-        heard.with_member / heard.members if heard.members else None,
+        int(home["guest_presence"]) * SHARE_STEP,
+        with_guest / guests if guests else None,
+        with_member / members if members else None,
     )
 
 
-def _claim(claim: Claim) -> ClaimView:
-    return ClaimView(claim.feedback_id, claim.source, claim.kind, claim.person_id, claim.given_at, claim.right)
+def _sources(home: Any, policy: Policy) -> list[SourceView]:
+    numbers, found = policy_numbers(policy)[0], []
+    for number, source in enumerate(SOURCES):
+        right, wrong = (int(home["sources"][name][number]) * SHARE_STEP for name in ("right", "wrong"))
+        prior, against = float(numbers["prior_right"][number]), float(numbers["prior_wrong"][number])
+        found.append(SourceView(source, (prior + right) / (prior + right + against + wrong), right + wrong))
+    return found
 
 
-def _event(home: Home, row: Row) -> EventView:
-    names = [GUEST, *(person.person_id for person in home.people)]
-    shares = {name: share for name, share in zip(names, row.shares, strict=True) if share >= SHOWN_MIN}
+def _claim(look: _Look, claim: Any) -> ClaimView:
+    person, right = int(claim["person"]), int(claim["right"])
+    return ClaimView(
+        feedback=_hash(claim["feedback"]),
+        source=SOURCES[int(claim["source"])],
+        kind=CLAIM_KINDS[int(claim["kind"])],
+        person_id=None if person == UNKNOWN or claim["kind"] == RETRACT else look.names[person],
+        given_at=int(claim["given_at"]),
+        right=None if right == NOT_COUNTED else right * SHARE_STEP,
+    )
+
+
+def _event(look: _Look, row: Any) -> EventView:
+    shares = {name: int(steps) * SHARE_STEP for name, steps in zip(look.names, row["shares"], strict=False)}
+    named, label, bits = int(row["named"]), int(row["label"]), int(row["modalities"])
+    heard = [str(look.word(look.home["phones"]["name"][phone])) for phone in _used(row, "sightings")["phone"]]
     return EventView(
-        number=row.number,
-        event_id=row.event_id,
-        at=row.observed_at,
-        device_id=row.device_id,
-        activity=row.activity,
-        heard=None if row.sightings is None else [sighting.phone_id for sighting in row.sightings],
-        modalities=row.modalities,
-        shares=_most_first(shares),
-        named=row.named,
-        tier=row.tier,
-        revision=row.revision,
-        label=row.label,
-        claims=[_claim(claim) for claim in row.claims],
+        number=int(row["number"]),
+        event_id=_event_id(row),
+        at=int(row["observed_at"]),
+        device_id=str(look.word(row["device_name"])),
+        activity=look.word(row["activity"]),
+        heard=heard if row["scanned"] else None,
+        stranger=bool(row["stranger"]),
+        modalities=[modality for number, modality in enumerate(_MODALITIES) if bits >> number & 1],
+        shares=_most_first({name: share for name, share in shares.items() if share >= SHOWN_MIN}),
+        named=look.names[named] if named else None,
+        tier=int(row["tier"]),
+        revision=int(row["revision"]),
+        label=look.names[label - 1] if label else None,
+        claims=[_claim(look, claim) for claim in _used(row, "claims")],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from stream.contract.units import DAY_MS, HOUR_MS
 
-from .inspection import (
+from .views import (
     ClaimView,
     EventView,
     HomeInspection,
@@ -136,7 +136,8 @@ def _source(source: SourceView) -> str:
 
 
 def _waiting(waiting: WaitingView) -> str:
-    return f"{_claim(waiting.claim)}; given {_time(waiting.claim.given_at)} about {waiting.about}, which has not come"
+    what = "a feedback" if waiting.claim.kind == "retract" else "an event"
+    return f"{_claim(waiting.claim)}; given {_time(waiting.claim.given_at)} about {what} that has not come ({waiting.about})"
 
 
 def _event(event: EventView) -> Iterator[str]:
@@ -145,18 +146,21 @@ def _event(event: EventView) -> Iterator[str]:
     revised = f", revised {event.revision} ×" if event.revision else ""
     labelled = f", labelled {event.label}" if event.label else ""
     yield f"{_time(event.at)}  {event.device_id}  {event.activity or 'no activity'}: {who}; {answered}{revised}{labelled}"
-    heard = f"; phones heard: {', '.join(event.heard)}" if event.heard else ""
+    phones = [*(event.heard or ()), *(["one that nobody registered"] if event.stranger else ())]
+    heard = f"; phones heard: {', '.join(phones)}" if phones else ""
     yield f"    {event.event_id}, by {', '.join(event.modalities) or 'nothing but who is usually there'}{heard}"
     for claim in event.claims:
         yield f"    {_claim(claim)}"
 
 
 def _claim(claim: ClaimView) -> str:
+    who = claim.person_id or "whoever will be named"
     words = {
-        "confirm": f"yes, it was {claim.person_id}",
-        "reject": f"no, not {claim.person_id}",
-        "correct": f"it was {claim.person_id}",
-        "enrol": f"{claim.person_id} enrolled",
+        "confirm": f"yes, it was {who}",
+        "reject": f"no, not {who}",
+        "correct": f"it was {who}",
+        "enrol": f"{who} enrolled",
+        "retract": "taken back",
     }
     right = "" if claim.right is None else f" (held right {_share(claim.right)})"
     return f"{claim.source}: {words.get(claim.kind, claim.kind)}{right}"

@@ -8,18 +8,17 @@ records of this batch and of later ones go to `dead-letters` with the reason `qu
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple
 
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
-from stream.contract.records import DeadLetter, Event, InvalidRecord, Record, dead_letter
-from stream.home.codec import encode_home
-from stream.home.state.home import Home
-from stream.home.step import Step
+from stream.contract.records import Event, InvalidRecord, Record, dead_letter
+from stream.home.state.at_rest import encode_home
+from stream.home.state.household import Household
+from stream.home.step import BatchAnswers, Response
 
 from .home_cache import HomeCache
 from .quarantine import Quarantine
@@ -29,7 +28,7 @@ __all__ = ["BatchResult", "BatchStep", "Ordering", "PartitionState", "StepFuncti
 _LOG = logging.getLogger(__name__)
 
 Ordering = Callable[[Sequence[Record]], Sequence[Record]]
-StepFunction = Callable[[Home, Event, Policy], Step]
+StepFunction = Callable[[Mapping[str, Household], Sequence[Event], Policy], BatchAnswers]
 
 
 def by_content(records: Sequence[Record]) -> Sequence[Record]:
@@ -64,14 +63,6 @@ class BatchResult:
     reasons: list[str | None] = field(default_factory=list)  # per record: why it is a dead letter, or None
 
 
-class _Answer(NamedTuple):
-    """What the core made of one event."""
-
-    outputs: Sequence[Encoded]
-    outcomes: Sequence[str]
-    refusal: str | None  # the reason, when the core gave the record to `dead-letters` itself
-
-
 class BatchStep:
     """Applies records of one partition to the homes of their households.
 
@@ -103,7 +94,7 @@ class BatchStep:
         wanted = [household for household in households if household not in quarantined]
         self._homes.load(owned.partition, wanted, owned.offsets)
 
-        answers = [self._answer(owned, event) for event in events]
+        answers = self._answer(owned, events)
         for household in households:
             if household not in quarantined:
                 self._encode(owned, household, result)
@@ -119,21 +110,35 @@ class BatchStep:
         except InvalidRecord as invalid:
             return invalid
 
-    def _answer(self, owned: PartitionState, event: Event | InvalidRecord) -> _Answer | None:
-        """Outputs and outcomes of one event; None if it has none because it is unreadable or its household quarantined."""
-        if isinstance(event, InvalidRecord):
-            return None
+    def _answer(self, owned: PartitionState, events: Sequence[Event | InvalidRecord]) -> Sequence[Response | None]:
+        """What becomes of each event; None if it is unreadable or its household quarantined."""
+        homes: dict[str, Household] = {}
+        sound: list[Event] = []
+        numbers: list[int] = []
+        for number, event in enumerate(events):
+            if isinstance(event, Event) and self._bring(owned, event, homes):
+                sound.append(event)
+                numbers.append(number)
+        made = self._step(homes, sound, self._policy)
+        for household, failure in made.failures.items():
+            self._isolate(owned, household, f"at {_place(sound[failure.event].record)}", failure.error)
+        answers: list[Response | None] = [None] * len(events)
+        for number, answer in zip(numbers, made.responses, strict=True):
+            answers[number] = answer
+        return answers
+
+    def _bring(self, owned: PartitionState, event: Event, homes: dict[str, Household]) -> bool:
+        """Have the event's home among the live ones; whether it can be used."""
         household = event.value.household_id
         if household in owned.quarantine.households:
-            return None
-        try:
-            stepped = self._step(self._homes.home(owned.partition, household), event, self._policy)
-            encoded = [encode_output(output, owned.partition, event.record.timestamp) for output in stepped.outputs]
-            refusal = next((output.value.reason for output in stepped.outputs if isinstance(output.value, DeadLetter)), None)
-            return _Answer(encoded, stepped.outcomes, refusal)
-        except BaseException as error:  # a panic of a native learner is not an Exception
-            self._isolate(owned, household, f"at {_place(event.record)}", error)
-            return None
+            return False
+        if household not in homes:
+            try:
+                homes[household] = self._homes.home(owned.partition, household)
+            except BaseException as error:
+                self._isolate(owned, household, f"at {_place(event.record)}", error)
+                return False
+        return True
 
     def _encode(self, owned: PartitionState, household: str, result: BatchResult) -> None:
         """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
@@ -157,7 +162,7 @@ class BatchStep:
         result: BatchResult,
         record: Record,
         event: Event | InvalidRecord,
-        answer: _Answer | None,
+        answer: Response | None,
     ) -> None:
         """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
         if isinstance(event, InvalidRecord):

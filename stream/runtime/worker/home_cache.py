@@ -1,25 +1,31 @@
-"""Homes kept in memory in front of a store, so that a busy household is decoded once and not at every event.
+"""Homes kept in memory in front of a store, so that a busy household is loaded once and not at every event.
 
-Law: what is resident changes speed, never results. A home is loaded when its first event comes, leaves when others
-were used more recently, and all leave when the assignment changes.
+Law: what is resident changes speed, never results. A home is loaded when its first event comes, leaves when others were used more
+recently, and all leave when the assignment changes.
+
+Theory of operation: what is worked on stands live in slots of contiguous arrays, each a whole record; what was worked
+on lately is kept as the bytes that it was saved as, a tenth of that. Both count by the bytes that they take.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from stream.contract.policy import Policy
 from stream.contract.ports import Offsets, StateStore, StoreError
-from stream.home.codec import decode_home
-from stream.home.state.home import Home
+from stream.home.state.at_rest import decode_home
+from stream.home.state.household import Household, Slot
+from stream.home.state.layout import HOME
 
-__all__ = ["HomeCache"]
+__all__ = ["LIVE_SHARE", "HomeCache"]
 
+LIVE_SHARE: Final = 0.5  # of the bytes: for homes in slots
+SLOTS_IN_ARRAY: Final = 256
+OVERHEAD_BYTES: Final = 512  # of one kept state: its bytes object, its name and its place in the table
 
-@dataclass(slots=True)
-class _CachedHome:
-    home: Home
-    size_bytes: int = 0  # of the home as it was last saved; the live object weighs a small multiple of it
+Key = tuple[int, str]  # partition, household
 
 
 class HomeCache:
@@ -30,21 +36,29 @@ class HomeCache:
     store
         Where homes are loaded from; nothing is ever written to it here.
     policy
-        Given to `decode_home` and `Home.new`.
+        Given to `decode_home`.
     bytes_max
-        The sum of encoded sizes kept after `trim`. One batch may pass it meanwhile: its homes are all needed at once.
+        The most bytes kept after `evict`. One batch may pass it meanwhile: its homes are all needed at once.
     """
 
     def __init__(self, store: StateStore, policy: Policy, bytes_max: int) -> None:
         self._store, self._policy, self._bytes_max = store, policy, bytes_max
-        self._cached: OrderedDict[tuple[int, str], _CachedHome] = OrderedDict()
+        self._live_max = max(1, int(bytes_max * LIVE_SHARE) // HOME.itemsize)
+        self._live: OrderedDict[Key, Household] = OrderedDict()
+        self._free: list[Slot] = []
+        self._kept: OrderedDict[Key, bytes] = OrderedDict()
+        self._kept_bytes = 0
         self._loaded: Mapping[str, bytes] = {}
-        self.size_bytes = 0
         self.homes_new = 0
         self.homes_loaded = 0
 
     def __len__(self) -> int:
-        return len(self._cached)
+        return len(self._live.keys() | self._kept.keys())
+
+    @property
+    def size_bytes(self) -> int:
+        """What the homes in memory weigh: whole records of those in slots, and what is kept of others."""
+        return len(self._live) * HOME.itemsize + self._kept_bytes
 
     def load(self, partition: int, households: Iterable[str], offsets: Offsets) -> None:
         """Load, in one request, the states of those households of one partition that are not resident.
@@ -52,11 +66,12 @@ class HomeCache:
         Raises
         ------
         StoreError
-            They do not stand at `offsets`, on both topics, where their worker left them: an older copy of the store was put
-            back, or a replica took over that lacked the last writes. What is made of them would be published before a save
+            They do not stand at `offsets`, where their worker left them: an older copy of the store was put back, or
+            a replica took over that lacked the last writes. What is made of them would be published before a save
             could be refused.
         """
-        missing = [household for household in households if (partition, household) not in self._cached]
+        keys = ((partition, household) for household in households)
+        missing = [key[1] for key in keys if key not in self._live and key not in self._kept]
         if not missing:
             self._loaded = {}
             return
@@ -69,46 +84,71 @@ class HomeCache:
                 "the store was put back, or another worker has the partition"
             )
 
-    def home(self, partition: int, household: str) -> Home:
-        """The live home of a household brought before; a new one if the store has no state of it.
+    def home(self, partition: int, household: str) -> Household:
+        """The live home of a household loaded before; a new one if the store has no state of it.
 
         Raises whatever `decode_home` raises on a state that cannot be read.
         """
-        cached = self._cached.get((partition, household))
-        if cached is None:
-            raw = self._loaded.get(household)
+        key = partition, household
+        live = self._live.get(key)
+        if live is None:
+            raw = self._kept.get(key) or self._loaded.get(household)
+            slot = self._slot()
+            try:
+                live = Household.new(household, slot) if raw is None else decode_home(raw, self._policy, slot)
+            except BaseException:
+                self._free.append(slot)
+                raise
             if raw is None:
-                cached = _CachedHome(Home.new(household, self._policy))
                 self.homes_new += 1
-            else:
-                cached = _CachedHome(decode_home(raw, self._policy), len(raw))
+            elif key not in self._kept:
                 self.homes_loaded += 1
-            self._cached[partition, household] = cached
-            self.size_bytes += cached.size_bytes
-        return cached.home
+            self._live[key] = live
+        return live
+
+    def _slot(self) -> Slot:
+        if not self._free:
+            homes = np.zeros(SLOTS_IN_ARRAY, HOME)
+            self._free = [homes[i : i + 1] for i in reversed(range(SLOTS_IN_ARRAY))]
+        return self._free.pop()
 
     def touch(self, partition: int, states: Mapping[str, bytes]) -> None:
         """Note that these homes were saved as these bytes: they are now the most recently used."""
         for household, raw in states.items():
-            cached = self._cached[partition, household]
-            self.size_bytes += len(raw) - cached.size_bytes
-            cached.size_bytes = len(raw)
-            self._cached.move_to_end((partition, household))
+            key = partition, household
+            if key in self._live:
+                self._live.move_to_end(key)
+            self._forget(key)
+            self._kept[key] = raw
+            self._kept_bytes += len(raw) + OVERHEAD_BYTES
+
+    def _forget(self, key: Key) -> None:
+        raw = self._kept.pop(key, None)
+        if raw is not None:
+            self._kept_bytes -= len(raw) + OVERHEAD_BYTES
 
     def evict(self) -> None:
         """Let the least recently used homes go until the rest fits. Only after everything was saved."""
-        while self.size_bytes > self._bytes_max:
-            _, cached = self._cached.popitem(last=False)
-            self.size_bytes -= cached.size_bytes
+        while len(self._live) > self._live_max:
+            _, home = self._live.popitem(last=False)
+            self._free.append(home.slot)
+        while self._kept and self.size_bytes > self._bytes_max:
+            key = next(iter(self._kept))
+            self._forget(key)
+            gone = self._live.pop(key, None)
+            if gone is not None:
+                self._free.append(gone.slot)
 
     def drop(self, partition: int, household: str) -> None:
-        """Forget a live home, if resident; its state in the store is as it was."""
-        cached = self._cached.pop((partition, household), None)
-        if cached is not None:
-            self.size_bytes -= cached.size_bytes
+        """Forget a live home, if resident; what was kept of it, and its state in the store, are as they were."""
+        live = self._live.pop((partition, household), None)
+        if live is not None:
+            self._free.append(live.slot)
 
     def clear(self) -> None:
-        """Forget all live homes."""
-        self._cached.clear()
+        """Forget all homes."""
+        self._free.extend(home.slot for home in self._live.values())
+        self._live.clear()
+        self._kept.clear()
+        self._kept_bytes = 0
         self._loaded = {}
-        self.size_bytes = 0

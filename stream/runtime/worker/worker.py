@@ -16,7 +16,7 @@ from stream.contract.errors import RecoveryError, TooManyDeadLetters
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
-from stream.home.step import STEP_VERSION, step
+from stream.home.step import STEP_VERSION, step_batch
 
 from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
 from .home_cache import HomeCache
@@ -95,7 +95,7 @@ class Worker:
         store: StateStore,
         policy: Policy,
         limits: WorkerLimits = WorkerLimits(),
-        step_function: StepFunction = step,
+        step_function: StepFunction = step_batch,
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
         self._owned: dict[int, PartitionState] = {}

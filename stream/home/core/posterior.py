@@ -1,0 +1,207 @@
+"""The posterior: who made a kept event, by any choice of what speaks for it. The one place where evidence is put together.
+
+Law: a modality that is missing, or a person whom it does not know yet, has a log-likelihood ratio of 0. A new event
+is kept before it is answered (owned by nobody, so that it says nothing of anybody), and is then a row like all
+others.
+
+Which terms are meant where:
+
+| what for | terms |
+|---|---|
+| the answer to a new event | ANSWER_TERMS: all, by who belongs now, of the vector without what its device adds |
+| a kept event inferred again | AGAIN: those that may have changed since: prior and phones then, voice, face,
+strangers, returning |
+| whose a recording is, by all but itself | KEPT: prior then, and the sensors' ratios as they were at the answer |
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from learners.kernel import kernel
+from learners.precision import LLR_STEP, MEAN_STEP, SHARE_STEP, VECTOR_STEP
+from learners.recognition.calibration import calibrated_llr
+from learners.recognition.fusion import softmax
+from learners.recognition.gallery import compare, set_probe_of_row
+from learners.recognition.habits import habit_llr
+from learners.recognition.phones import hear_phones, phone_llr, stranger_llr
+from learners.recognition.presence import belongs, log_prior
+from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
+
+__all__ = [
+    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR",
+    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "blind_posterior", "has_unenrolled", "posterior", "row_logits",
+]  # fmt: skip
+
+PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
+KEPT = 128  # sensors' ratios as they were at the answer, and not anew
+NOW = 256  # by who belongs now, not by who did then
+ALIGNED = 512  # the vector without what its device adds
+TEMPERED = 1024  # of who never enrolled, ratios count less: they are anchored by nothing
+CALIBRATED = 2048  # each person's voice and face by their own calibration
+SENSED: Final = VOICE_TERM | FACE_TERM
+ANSWER_TERMS: Final = PRIOR | SENSED | PHONE_TERM | HABIT_TERM | STRANGER | RETURNING | NOW | ALIGNED | TEMPERED | CALIBRATED
+AGAIN: Final = PRIOR | SENSED | PHONE_TERM | STRANGER | RETURNING
+
+GUEST_SHARE_MIN: Final = 0.25  # of an event: less is no guest that could return
+OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
+_CODE: Final = np.float32(1 / VECTOR_STEP)
+_VECTOR: Final = np.float32(VECTOR_STEP)
+_MEAN: Final = np.float32(MEAN_STEP)
+
+
+@kernel
+def has_unenrolled(home):
+    """Whether somebody of the home never enrolled, so that kept events are inferred anew now and then."""
+    for p in range(home.people_used):
+        if home.people[p].enrolments_used == 0 and belongs(home.people[p], 0):
+            return True
+    return False
+
+
+@kernel
+def posterior(home, index, terms, policy, work):
+    """Logits and posterior of row `index` in work, guest first; each sensor's part by column in work.llr."""
+    row_logits(home, index, terms, policy, work)
+    for place in range(home.people_used + 1):
+        work.logits[place] = work.parts[place]
+    softmax(work.logits, home.people_used + 1, work.posterior)
+
+
+@kernel
+def row_logits(home, index, terms, policy, work):
+    """Fill work.parts with the sum of the chosen terms, and work.llr with each sensor's part."""
+    row, people = home.rows[index], home.people_used
+    if terms & PRIOR:
+        log_prior(home, 0 if terms & NOW else row.observed_at, policy, work.prior)
+    for place in range(people + 1):
+        work.parts[place] = work.prior[place] if terms & PRIOR else 0.0
+    work.terms, work.modalities, work.stranger_llr, work.returning_llr = terms, 0, 0.0, 0.0
+    if terms & KEPT:
+        _add_kept(home, index, work)
+        if terms & STRANGER and row.scanned:
+            work.parts[0] += stranger_llr(home.strangers, row.stranger)
+        return
+    work.alone = 1 if terms & ALIGNED or not has_unenrolled(home) else 0  # else nobody asks who returned
+    for i in range(home.rows_used):
+        work.alike[i], work.alike_known[i] = 0.0, 0
+    for modality in range(2):
+        if terms & (VOICE_TERM << modality) and row.encoders[modality] > 0:
+            _sense(home, index, modality, policy, work)
+    _add_sensed(home, work)
+    if terms & PHONE_TERM and row.scanned:
+        hear_phones(home, row, row.number, policy, work)
+        phone_llr(home, row.number, work, work.llr[PHONE])
+        work.modalities |= 1 << PHONE
+    if terms & HABIT_TERM and row.activity > 0:
+        habit_llr(home, row.hour, row.activity, policy, work.llr[HABIT])
+        work.modalities |= 1 << HABIT
+    for modality in range(PHONE, HABIT + 1):
+        if work.modalities & (1 << modality):
+            for p in range(people):
+                work.parts[p + 1] += work.llr[modality, p]
+    if terms & STRANGER and row.scanned:
+        work.stranger_llr = stranger_llr(home.strangers, row.stranger)
+    if terms & RETURNING:
+        work.returning_llr = _returning_llr(home, index, policy, work)
+    work.parts[0] += work.stranger_llr + work.returning_llr
+
+
+@kernel
+def _add_kept(home, index, work):
+    """The chosen sensors' ratios as they were at the answer."""
+    for modality in range(4):
+        if work.terms & (VOICE_TERM << modality) and home.rows[index].modalities & (1 << modality):
+            for p in range(home.people_used):
+                work.parts[p + 1] += float(home.rows[index].llr[modality, p]) * LLR_STEP
+
+
+@kernel
+def _sense(home, index, modality, policy, work):
+    """The ratios of a row's voice or face by column, and of every kept row alone."""
+    set_probe_of_row(home, index, modality, policy, work)
+    if work.terms & ALIGNED:
+        _align(home, index, modality, policy, work)
+    compare(home, index, policy, work)
+    work.modalities |= 1 << modality
+    for p in range(home.people_used):
+        tempered = work.terms & TEMPERED and home.people[p].enrolments_used == 0
+        work.llr[modality, p] = work.found[p] * policy.unanchored_temper if tempered else work.found[p]
+    for i in range(home.rows_used):
+        if home.rows[i].encoders[modality] == work.gallery + 1:
+            work.alike[i] += work.own[i]
+            work.alike_known[i] = 1
+
+
+@kernel
+def _align(home, index, modality, policy, work):
+    """Take what the device adds off the probe, as far as that is sure; work.aligned and work.probe.
+
+    The offset is the fading mean of what recordings of the device had beside the people who made them, shrunk by its chance part
+    (James and Stein 1961).
+    """
+    row, numbers = home.rows[index], policy.encoders[home.galleries[work.gallery].number]
+    dimensions, gallery, shrunk = numbers.dimensions, home.galleries[work.gallery], np.float32(0)
+    for o in range(gallery.offsets_used):
+        if gallery.offsets[o].device_name == row.device_name and numbers.fitted:
+            square = 0.0
+            for k in range(dimensions):
+                mean = float(gallery.offsets[o].vector[k]) * MEAN_STEP
+                square += mean * mean
+            chance = OFFSET_CHANCE * dimensions
+            if square > chance:
+                shrunk = np.float32(1.0 - chance / square)
+                for k in range(dimensions):
+                    work.expected[k] = shrunk * (np.float32(gallery.offsets[o].vector[k]) * _MEAN)
+    for k in range(dimensions):
+        vector = np.float32(row.vectors[modality, k]) * _VECTOR
+        work.raw[modality, k] = vector
+        if shrunk > np.float32(0):
+            steps = np.rint((vector - work.expected[k]) * _CODE)
+            vector = min(max(steps, np.float32(-127)), np.float32(127)) * _VECTOR
+        work.aligned[modality, k] = vector
+        work.probe[k] = (vector - work.centre[k]) * work.scale
+
+
+@kernel
+def _add_sensed(home, work):
+    """Voice and face together, each person's by their own calibration where that is asked for."""
+    for p in range(home.people_used):
+        voice = work.llr[VOICE, p] if work.modalities & (1 << VOICE) else 0.0
+        face = work.llr[FACE, p] if work.modalities & (1 << FACE) else 0.0
+        if work.terms & CALIBRATED and voice + face != 0.0:
+            work.parts[p + 1] += calibrated_llr(home.people[p].live, voice, face)
+        else:
+            work.parts[p + 1] += voice + face
+
+
+@kernel
+def _returning_llr(home, without, policy, work):
+    """Nats: a guest, who may be one of those who were here, against somebody never heard.
+
+    The Chinese restaurant process over guests' recordings but for one: log((theta + sum g exp(llr)) / (theta + sum
+    g)), where g is the guest share of a row.
+    """
+    compared = 0
+    for i in range(home.rows_used):
+        compared += work.alike_known[i]
+    if compared == 0 or has_unenrolled(home):
+        return 0.0
+    mass = mixture = policy.new_guest_weight
+    for i in range(home.rows_used):
+        share = float(home.rows[i].shares[0]) * SHARE_STEP
+        if share > GUEST_SHARE_MIN and i != without:
+            mass += share
+            mixture += share * math.exp(work.alike[i])
+    return math.log(mixture / mass)
+
+
+@kernel
+def blind_posterior(home, modality, work):
+    """work.blind: the posterior of the event at hand without one of its sensors, given work.logits and work.llr."""
+    people = home.people_used
+    work.parts[0] = work.logits[0] - (work.stranger_llr if modality == PHONE else 0.0)
+    for p in range(people):
+        work.parts[p + 1] = work.logits[p + 1] - (work.llr[modality, p] if work.modalities & (1 << modality) else 0.0)
+    softmax(work.parts, people + 1, work.blind)

@@ -1,0 +1,101 @@
+"""A household as it is held in memory: its record, which stands in a slot of an array, and its words.
+
+Law: nothing but the record and the words is of this household; two of them share nothing.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from learners.kernel import record
+from stream.home.state.layout import HOME
+from stream.home.state.names import Words
+
+__all__ = ["DAY_MS", "MEMORY", "Household", "Slot", "append", "new_slot", "take_out"]
+
+DAY_MS: Final = 86_400_000
+
+Slot = np.ndarray[Any, np.dtype[Any]]  # (1,) of HOME
+MEMORY: Final = record(("bytes", "u1", HOME.itemsize))  # a home, as what it is made of
+
+
+def new_slot() -> Slot:
+    """Room for one home, by itself."""
+    return np.zeros(1, HOME)
+
+
+class Household:
+    """One home.
+
+    Parameters
+    ----------
+    household_id
+        Its name, the key of its records.
+    slot
+        (1,): an array of HOME of one, which may be a slice of a longer one.
+    words
+        The strings that the record refers to.
+    """
+
+    __slots__ = ("household_id", "memory", "record", "slot", "words")
+
+    def __init__(self, household_id: str, slot: Slot, words: Words) -> None:
+        self.household_id, self.slot, self.words = household_id, slot, words
+        self.record: Any = slot[0]
+        self.memory: Any = slot.view(MEMORY)  # (1,): the same bytes
+
+    @classmethod
+    def new(cls, household_id: str, slot: Slot | None = None) -> "Household":
+        """A household of which nothing is known; whatever stood in the slot is gone."""
+        home = cls(household_id, new_slot() if slot is None else slot, Words())
+        home.clear()
+        return home
+
+    def clear(self) -> None:
+        """Forget everything but the words: every byte is 0."""
+        self.memory["bytes"] = 0
+
+    @property
+    def people(self) -> list[str]:
+        """Who is known, by column: also who left a short while ago."""
+        record = self.record
+        return [self.words[name] for name in record["people"]["name"][: int(record["people_used"])].tolist()]
+
+    @property
+    def members(self) -> list[str]:
+        """Who belongs to the home now."""
+        people = self.record["people"][: int(self.record["people_used"])]
+        latest = people["memberships"][np.arange(len(people)), people["memberships_used"] - 1]
+        return [name for name, left_at in zip(self.people, latest["left_at"].tolist(), strict=True) if not left_at]
+
+    def column(self, person_id: str) -> int | None:
+        """The column of a person, also of one who left a short while ago."""
+        number = self.words.number(person_id)
+        if number is None:
+            return None
+        people = self.record["people"]["name"][: int(self.record["people_used"])]
+        return next((column for column, name in enumerate(people.tolist()) if name == number), None)
+
+
+def append(entry: Any, name: str) -> Any:
+    """Room for one more at the end of a list of a record, all zero; the oldest goes when it is full."""
+    entries, used = entry[name], int(entry[f"{name}_used"])
+    if used == len(entries):
+        entries[:-1] = entries[1:].copy()
+        used -= 1
+    entries[used] = 0
+    entry[f"{name}_used"] = used + 1
+    return entries[used]
+
+
+def take_out(entry: Any, name: str, gone: Any) -> bool:
+    """Take those out of a list of a record that are `gone` (as long as the list); whether there were any.
+
+    Those behind move up, and what was freed is zero: of what is forgotten no byte stays.
+    """
+    entries, used = entry[name], int(entry[f"{name}_used"])
+    kept = entries[:used][~np.asarray(gone)[:used]]
+    entries[: len(kept)] = kept
+    entries[len(kept) :] = 0
+    entry[f"{name}_used"] = len(kept)
+    return len(kept) < used
