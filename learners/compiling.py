@@ -26,7 +26,10 @@ __all__ = ["Plain", "kept_in", "one_library"]
 
 _HERE: Final = Path(__file__).parent
 # Where inner kernels stand, and what they are compiled with: records and numbers.
-_SOURCES: Final = ("learners/**/*.py", "stream/home/core/**/*.py", "stream/home/**/layout.py", "stream/home/messages.py")
+_SOURCES: Final = (
+    "learners/*.py", "learners/recognition/*.py", "learners/feedback/*.py", "learners/drift/*.py",
+    "stream/home/core/**/*.py", "stream/home/**/layout.py", "stream/home/messages.py",
+)  # fmt: skip
 
 
 class Plain(CompilerBase):  # type: ignore[misc]
@@ -63,7 +66,7 @@ def kept_in(entry: str) -> Iterator[None]:
 
 @cache
 def _say_once() -> None:
-    print("kithkin: its core is compiled, once; this takes about a minute", file=sys.stderr, flush=True)
+    print("kithkin: compiling its kernels, once; this takes up to a minute", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -122,7 +125,7 @@ def _called(library: Any) -> dict[Any, None]:
 
 @cache
 def _cache_directory(entry: str) -> Path:
-    """For the entries of one file: where NUMBA_CACHE_DIR says, beside the package where that can be written, or in the user's cache."""
+    """For the entries of one file: where NUMBA_CACHE_DIR says, else beside the package, or in the user's cache if that can't be."""
     digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode() + Path(entry).read_bytes(), digest_size=8)
     for pattern in _SOURCES:
         for path in sorted(_HERE.parent.glob(pattern)):

@@ -81,7 +81,7 @@ def entry(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kerne
     def compiled(function: Kernel) -> Kernel:
         if INTERPRETED:
             return function
-        with kept_in(function.__code__.co_filename), one_library(function.__name__):
+        with kept_in(function.__code__.co_filename), one_library(function.__qualname__):
             made = numba.njit(result(*arguments), error_model="numpy", nogil=True, cache=True)(function)
         return cast(Kernel, made)
 

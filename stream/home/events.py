@@ -1,9 +1,9 @@
 """From what was decoded to what the compiled core reads: EVENTs, their words numbered and their vectors projected.
 
-Law: an EVENT is a function of the record, the policy and the words, phones and encoders that the home knows then; nothing here
+Law: an EVENT is a function of the record, the policy and the words, and phones that the home knows then; nothing here
 decides anything. So events stand in one run only as long as nothing is said that changes those: a run ends with a statement.
 
-An event's phones and encoders are looked for in the home by `place`, many at once; its vectors are projected encoder by encoder.
+An event's phones are looked for in the home by `place`, many at once; its vectors are projected encoder by encoder.
 """
 
 import math
@@ -183,7 +183,7 @@ def project(halves: Any, by_input: Any, spaces: Any, vectors: Any, events: Any) 
         event.noises[modality] = np.uint8(min(max(noise, 1.0), 255.0))
 
 
-# ---- phones and encoders of the home
+# ---- phones of the home
 
 
 @kernel
@@ -207,40 +207,17 @@ def _place_phones(home: Any, event: Any, phones: Any, rssi_dbm: Any) -> Any:
     event.stranger, event.sightings_used = stranger, used
 
 
-@kernel
-def _gallery(home: Any, number: Any) -> Any:
-    """The index of an encoder's gallery, that of a new one without a name; ENCODERS_MAX when there is no room."""
-    for index in range(home.galleries_used):
-        if home.galleries[index].number == number:
-            return index
-    index = int(home.galleries_used)
-    if index < ENCODERS_MAX:
-        home.galleries[index].number = number
-        home.galleries[index].name = 0
-        home.galleries[index].offsets_used = 0
-        home.galleries_used += 1
-    return index
+@entry(array(HOME), array(EVENT), array(_WORD), array(_DOUBLE))
+def place(homes: Any, events: Any, phones: Any, rssi_dbm: Any) -> None:
+    """Find the phones that recognitions name among those registered in their homes.
 
-
-@entry(array(HOME), array(EVENT), array(_WORD), array(_DOUBLE), array(_INT))
-def place(homes: Any, events: Any, phones: Any, rssi_dbm: Any, made: Any) -> None:
-    """Find what recognitions name in their homes: encoders (numbers in the policy) in galleries, phones among the registered.
-
-    `phones`, `rssi_dbm`: of all events in turn, as many as `sightings_used` says. `made[0]`: how many galleries were made; they
-    have no name yet.
+    `phones`, `rssi_dbm`: of all events in turn, as many as `sightings_used` says.
     """
     first = 0
-    made[0] = 0
     for n in range(len(events)):
         event = events[n]
         if event.kind == RECOGNITION:
             home = homes[event.home]
-            before = int(home.galleries_used)
-            for modality in range(2):
-                if event.encoders[modality]:
-                    gallery = _gallery(home, int(event.encoders[modality]) - 1)
-                    event.encoders[modality] = gallery + 1 if gallery < ENCODERS_MAX else 0
-            made[0] += int(home.galleries_used) - before
             last = first + int(event.sightings_used)
             _place_phones(home, event, phones[first:last], rssi_dbm[first:last])
             first = last
@@ -267,9 +244,9 @@ def _packing() -> tuple[struct.Struct, list[str]]:
 
 _HEAD, _HEAD_NAMES = _packing()
 assert _HEAD_NAMES == [
-    "at", "record", "sender", "event", "home", "device_name", "activity", "kind", "source", "person", "hour", "scanned",
-    "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels", "channels", "noises", "noises", "first",
-    "last", "erases", "event_id",
+    "at", "record", "sender", "event", "home", "device_name", "activity", "encoder_names", "encoder_names", "kind",
+    "source", "person", "hour", "scanned", "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels",
+    "channels", "noises", "noises", "first", "last", "erases", "event_id",
 ], "the order in which `Run` packs an event"  # fmt: skip
 
 
@@ -315,10 +292,8 @@ class Run(Generic[Told]):
         self._used, self._events = 0, np.zeros(EVENTS_AT_FIRST, EVENT)
         self._buffer: Any = self._events.view(np.uint8).data
         self.owners: list[Told] = []
-        self.made: list[tuple[Household, int]] = []  # galleries
         self._phones: list[int] = []
         self._rssi_dbm: list[float] = []
-        self._made = np.zeros(1, np.int64)
 
     def __len__(self) -> int:
         return self._used
@@ -326,7 +301,6 @@ class Run(Generic[Told]):
     def clear(self) -> None:
         """Begin another run."""
         self._take_back(0, 0)
-        self.made.clear()
 
     def _take_back(self, used: int, phones: int) -> None:
         """All events but the first, of which those phones were."""
@@ -377,7 +351,8 @@ class Run(Generic[Told]):
                 rssi_dbm.append(phone.rssi_dbm)
         _HEAD.pack_into(
             self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home, words.learn(device),
-            words.learn(activity) if activity else 0, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
+            words.learn(activity) if activity else 0, words.learn(value.voice.encoder) if voice else 0,
+            words.learn(value.face.encoder) if face else 0, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
             scanned, 0, len(heard) if heard else 0, len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
         )  # fmt: skip
 
@@ -413,32 +388,19 @@ class Run(Generic[Told]):
             event = hashed("feedback", value.retracts)
         _HEAD.pack_into(
             self._buffer, at, value.given_at, hashed("feedback", value.feedback_id), hashed_sender(value.sender), event, home,
-            0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
+            0, 0, 0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
             isinstance(value, Erase), about.encode(),
         )  # fmt: skip
 
     def ready(self, homes: Any) -> Any:
-        """EVENT[n]: vectors projected, phones and encoders found in the homes."""
+        """EVENT[n]: vectors projected, phones found in the homes."""
         events = self._events[: self._used]
         for vectors in self._vectors.values():
             if vectors.raw:
                 vectors.project(events)
         phones, rssi_dbm = np.array(self._phones, np.int16), np.array(self._rssi_dbm, np.float64)
-        place(homes, events, phones, rssi_dbm, self._made)
-        if self._made[0]:
-            self._name_galleries()
+        place(homes, events, phones, rssi_dbm)
         return events
-
-    def _name_galleries(self) -> None:
-        """Galleries that `place` made get their encoder's name, and say by what they are projected."""
-        by_number = {vectors.space.number: vectors.space for vectors in self._vectors.values()}
-        for household in {id(owner.household): owner.household for owner in self.owners}.values():
-            for index in range(int(household.record["galleries_used"])):
-                gallery = household.record["galleries"][index]
-                if gallery["name"] == 0:
-                    space = by_number[int(gallery["number"])]
-                    gallery["name"], gallery["fingerprint"] = household.words.learn(space.name), space.fingerprint
-                    self.made.append((household, index))
 
 
 def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:

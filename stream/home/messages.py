@@ -41,6 +41,7 @@ EVENT = record(
     ("home", "<i4"),  # index among the homes of the batch
     ("device_name", "<i2"),  # word
     ("activity", "<i2"),  # word; 0: none
+    ("encoder_names", "<i2", 2),  # words, of VOICE and FACE
     ("kind", "i1"),
     ("source", "i1"),  # index: voice, app, pin, annotator
     ("person", "i1"),  # place; UNKNOWN: names nobody of this home
@@ -49,13 +50,13 @@ EVENT = record(
     ("stranger", "i1"),
     ("sightings_used", "i1"),
     ("event_id_length", "i1"),
-    ("encoders", "i1", 2),  # of VOICE and FACE: index in the home's galleries + 1; 0: none
+    ("encoders", "i1", 2),  # of VOICE and FACE: number in the policy + 1; 0: none
     ("channels", "i1", 2),
     ("noises", "u1", 2),
     ("first", "i1"),  # of an enrolment's events the first, which is admitted for all
     ("last", "i1"),  # and the last, after which the home is tidied
     ("erases", "i1"),  # a statement that hangs on no clock
-    ("reserved", "u1", 7),
+    ("reserved", "u1", 3),
     ("event_id", "u1", ID_MAX),
     ("vectors", "i1", (2, DIMENSIONS)),
     ("sightings", SIGHTING, SIGHTINGS_MAX),
@@ -136,6 +137,7 @@ PROFILE = record(
 POLICY_ENCODERS_MAX: Final = 16
 ENCODER_NUMBERS = record(
     ("temperature", "<f8"),
+    ("fingerprint", "<i8"),  # of the projection
     ("between", "<f4", DIMENSIONS),  # variance between people, in units of that within one
     ("noise", "<f4", CHANNELS_MAX),
     ("shift", "<f4", (CHANNELS_MAX, CHANNELS_MAX)),  # variance of a person's move between channels

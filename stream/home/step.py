@@ -201,8 +201,6 @@ class _Core:
                 self._purge(owners[first - 1], own)
             elif first >= len(events):
                 break
-        if run.made:
-            self._take_back_galleries()
 
     def _purge(self, response: Response, later: Sequence[Any]) -> None:
         """Forget who left a home long ago; its events that are still to come are brought in line."""
@@ -229,15 +227,6 @@ class _Core:
         for erased in done.erased:
             self._publisher.erased(response, erased)
         return True
-
-    def _take_back_galleries(self) -> None:
-        """Galleries that were made for a recognition that was not answered after all (a duplicate) are no more."""
-        for household, index in reversed(self._run.made):
-            answered = any(owner.household is household and "answered" in owner.outcomes for owner in self._run.owners)
-            home = household.record
-            if not answered and index == home["galleries_used"] - 1:
-                home["galleries"][index] = 0
-                home["galleries_used"] = index
 
 
 def warm(policy: Policy) -> None:

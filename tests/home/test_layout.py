@@ -96,7 +96,8 @@ def test_limits_are_those_of_the_lists() -> None:
 
 
 def test_the_page_tells_the_layout_as_it_is() -> None:
-    assert (ROOT / "docs" / "state.md").read_text("utf-8") == describe.page(), "python -m stream.home.state.describe > docs/state.md"
+    page = (ROOT / "docs" / "state.md").read_text("utf-8")
+    assert page == describe.page(), "python -m stream.home.state.describe > docs/state.md"
 
 
 def test_a_comment_beside_a_field_is_its_meaning() -> None:

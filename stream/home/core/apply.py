@@ -93,7 +93,7 @@ def _admit(home, event, policy, work, out):
 @kernel
 def _recognise(home, event, policy, work, out):
     """Answer a recognition, learn from it, and apply what was said of it before it came."""
-    index = add_row(home, event)
+    index = add_row(home, event, policy)
     posterior(home, index, ANSWER_TERMS, policy, work)
     judge_profiles(home, index, policy, work, out)
     learn_event(home, index, policy, work)

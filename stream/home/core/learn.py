@@ -19,10 +19,12 @@ from learners.recognition.presence import count_presence, fade_presence
 from stream.home.core.feedback.claims import distrust, heeded, share_event
 from stream.home.core.posterior import blind_posterior
 from stream.home.state.layout import (
+    ENCODERS_MAX,
     FACE,
     FOLDED_MAX,
     FOLDED_PER_PERSON,
     MODALITIES,
+    NOBODY,
     NOT_COUNTED,
     OFFSETS_MAX,
     PEOPLE_MAX,
@@ -42,7 +44,26 @@ _MEAN: Final = np.float32(MEAN_STEP)
 
 
 @kernel
-def add_row(home, event):
+def _gallery(home, event, modality, policy):
+    """The gallery in which an event's vector stands, which begins with the first; NOBODY: it has none, or there is no room."""
+    number = event.encoders[modality] - 1
+    if number < 0:
+        return NOBODY
+    for index in range(home.galleries_used):
+        if home.galleries[index].number == number:
+            return index
+    index = int(home.galleries_used)
+    if index == ENCODERS_MAX:
+        return NOBODY
+    gallery = home.galleries[index]
+    gallery.number, gallery.name, gallery.offsets_used = number, event.encoder_names[modality], 0
+    gallery.fingerprint = policy.encoders[number].fingerprint
+    home.galleries_used += 1
+    return index
+
+
+@kernel
+def add_row(home, event, policy):
     """Keep an event, owned by nobody yet; its index."""
     index = int(home.rows_used)
     home.rows_used = index + 1
@@ -61,9 +82,10 @@ def add_row(home, event):
     for c in range(row.claims.shape[0]):
         row.claims[c].feedback, row.claims[c].given_at = 0, 0
     for m in range(2):
-        row.encoders[m], row.channels[m], row.noises[m] = event.encoders[m], event.channels[m], event.noises[m]
+        row.encoders[m] = _gallery(home, event, m, policy) + 1
+        row.channels[m], row.noises[m] = event.channels[m], event.noises[m]
         for k in range(row.vectors.shape[1]):
-            row.vectors[m, k] = event.vectors[m, k] if event.encoders[m] > 0 else 0
+            row.vectors[m, k] = event.vectors[m, k] if row.encoders[m] > 0 else 0
     for place in range(PLACES):
         row.evidence[place], row.shares[place] = 0, 0
     for m in range(MODALITIES):

@@ -75,7 +75,7 @@ def _list(owner: np.dtype[Any], name: str) -> tuple[np.int64, np.int64, np.int64
     return np.int64(place), np.int64(field.subdtype[0].itemsize), np.int64(field.shape[-1])
 
 
-TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "feedback_reported")
+TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "anew")
 GUEST_HABITS, STREAMS = _span(HOME, "guest_habits"), _span(HOME, "unknown_voices", "sources")
 GALLERIES, PEOPLE, PHONES, ROWS = (_list(HOME, name) for name in ("galleries", "people", "phones", "rows"))
 DEVICES, EARS, REPORTED, DOUBTS = (_list(HOME, name) for name in ("devices", "ears", "reported", "doubts"))

@@ -235,8 +235,7 @@ HOME = record(
     ("senders_used", "i1", 2),
     ("floors_used", "i1"),
     ("anew", "i1"),  # a statement asks that all be inferred anew: cleared before the step ends
-    ("feedback_reported", "i1"),
-    ("reserved", "u1", 12),
+    ("reserved", "u1", 13),
     ("unknown_voices", RATE),  # shares of guests
     ("sources", SOURCE, SOURCES),
     ("galleries", GALLERY, ENCODERS_MAX),

@@ -48,8 +48,8 @@ def monitor_event(home, event, policy, work, out):
     session = np.int64(_session(home, event.device_name, event.at, number, policy.session_ms))
     e_max, heard, whole = 0.0, False, policy.own_attribution != 0
     for modality in (VOICE, FACE):
-        if event.encoders[modality] > 0:
-            heard, encoder = True, int(event.encoders[modality]) - 1
+        if row.encoders[modality] > 0:
+            heard, encoder = True, int(row.encoders[modality]) - 1
             numbers = policy.encoders[home.galleries[encoder].number]
             index = _ear(home, event.device_name, encoder)
             if index >= 0:
