@@ -125,7 +125,7 @@ def _called(library: Any) -> dict[Any, None]:
 
 @cache
 def _cache_directory(entry: str) -> Path:
-    """For the entries of one file: where NUMBA_CACHE_DIR says, else beside the package, or in the user's cache if that can't be."""
+    """For the entries of one file: where NUMBA_CACHE_DIR says, else beside the package, or in the user's cache."""
     digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode() + Path(entry).read_bytes(), digest_size=8)
     for pattern in _SOURCES:
         for path in sorted(_HERE.parent.glob(pattern)):

@@ -342,8 +342,11 @@ class Run(Generic[Told]):
         number, at, words = self._used, self._place(owner), owner.household.words
         event_id, device, observed_at, activity = value.event_id, value.device_id, value.observed_at, value.activity
         heard, hash_of_event, scanned = value.phones, hashed("event", event_id), False
-        voice = self._vector(number, value.voice) if value.voice is not None else 0
-        face = self._vector(number, value.face) if value.face is not None else 0
+        voice = face = of_voice = of_face = 0
+        if value.voice is not None and (voice := self._vector(number, value.voice)):
+            of_voice = words.learn(value.voice.encoder)
+        if value.face is not None and (face := self._vector(number, value.face)):
+            of_face = words.learn(value.face.encoder)
         if heard is not None:
             scanned, learnt, phones, rssi_dbm = True, words.number, self._phones, self._rssi_dbm
             for phone in heard:
@@ -351,8 +354,7 @@ class Run(Generic[Told]):
                 rssi_dbm.append(phone.rssi_dbm)
         _HEAD.pack_into(
             self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home, words.learn(device),
-            words.learn(activity) if activity else 0, words.learn(value.voice.encoder) if voice else 0,
-            words.learn(value.face.encoder) if face else 0, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
+            words.learn(activity) if activity else 0, of_voice, of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
             scanned, 0, len(heard) if heard else 0, len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
         )  # fmt: skip
 

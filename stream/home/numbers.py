@@ -15,7 +15,7 @@ from learners.kernel import record
 from learners.recognition.projection import Projection
 from stream.contract.policy import SOURCES, Policy
 from stream.home.messages import POLICY, POLICY_ENCODERS_MAX
-from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, USUAL, WAITING_MAX
+from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, USUAL
 
 __all__ = ["KNOTS_MAX", "SPACE", "Space", "policy_numbers", "spaces"]
 
@@ -111,7 +111,7 @@ def _limits(policy: Policy) -> dict[str, Any]:
         "late_ms": limits.late_days * DAY_MS, "gap_ms": limits.gap_days * DAY_MS, "ledger_ms": limits.ledger_days * DAY_MS,
         "waiting_ms": limits.waiting_days * DAY_MS, "departed_ms": limits.departed_days * DAY_MS,
         "pin_ms": tiers.pin_minutes * MINUTE_MS, "session_ms": drift.visit_minutes * MINUTE_MS,
-        "rows_per_person": limits.rows_per_person, "waiting_max": min(limits.waiting_max, WAITING_MAX),
+        "rows_per_person": limits.rows_per_person, "waiting_max": limits.waiting_max,
         "profile_events": policy.publishing.profile_events, "sure": drift.sure,
         "alarm_nats": math.log(OVERSHOOT * drift.false_alarm_events / STARTS),
         "decide_after_events": drift.decide_after_events, "adapting": drift.adapting,

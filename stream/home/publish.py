@@ -14,9 +14,7 @@ import numpy as np
 
 from learners.kernel import array, entry
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.records import (
-    GUEST,
-)
+from stream.contract.records import GUEST
 from stream.home.events import Event, encoders_of, people_of, phones_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
@@ -143,12 +141,6 @@ def _rare(read: tuple[Any, ...]) -> _Rare:
     return _Rare(read[0], read[1 : 1 + _BELIEFS], *read[1 + _BELIEFS :])
 
 
-def _names_of(household: Household) -> list[str]:
-    """Of all columns."""
-    words = household.words
-    return [words[number] for number in people_of(household)]
-
-
 class Publisher:
     """Turns the results of runs into what is published.
 
@@ -158,12 +150,14 @@ class Publisher:
     def __init__(self, policy: Policy) -> None:
         self._policy_id, self._limits, self._spaces = policy.policy_id, policy.limits, spaces(policy)
         self._text = np.empty(0, np.uint8)  # room for answers
+        self._names: dict[Household, list[str]] = {}  # of all columns, as long as results are read
         self.emit: Emit = encoded
 
     def read(self, out: Any, responses: Sequence[Response]) -> None:
         """Add what stands in `out` (OUT[1]) to the responses, of which `responses[n]` is that of EVENT `n`; leave it empty."""
         results, at, begins = out["results"][0, : int(out["results_used"][0])], 0, 0
         round_off(results)
+        self._names.clear()
         kinds, events, outcomes = (results[name].tolist() for name in ("kind", "event", "outcome"))
         owners = [responses[event] for event in events]
         answers, ends = self._written(results, kinds, owners)
@@ -196,7 +190,7 @@ class Publisher:
                 household = responses[n].household
                 if household not in numbers:
                     try:
-                        own = [household.household_id, *_names_of(household)]
+                        own = [household.household_id, *self._names_of(household)]
                     except IndexError as error:  # a word that is none
                         responses[n].failure = error
                         results[n]["kind"] = kinds[n] = UNREADABLE
@@ -211,6 +205,18 @@ class Publisher:
         listed: list[int] = ends.tolist()
         return self._text[: max(listed, default=0)].tobytes(), listed
 
+    def _names_of(self, household: Household) -> list[str]:
+        """Of all columns."""
+        names = self._names.get(household)
+        if names is None:
+            words = household.words
+            names = self._names[household] = [words[number] for number in people_of(household)]
+        return names
+
+    def _person(self, household: Household, place: int) -> str:
+        """Whose place it is."""
+        return self._names_of(household)[place - 1] if place else GUEST
+
     def _answer(self, response: Response, answer: bytes) -> Any:
         record, household_id = response.event.record, response.household.household_id
         cause = encode(CauseFields(record.topic, record.partition, record.offset))
@@ -221,7 +227,7 @@ class Publisher:
         household = response.household
         fields = {
             "v": 1, "event_id": event_id[:length].decode(), "household_id": household.household_id,
-            "person_id": _person(household, named), "probability": probability, "evidence": _SUPPORT[support],
+            "person_id": self._person(household, named), "probability": probability, "evidence": _SUPPORT[support],
         }  # fmt: skip
         if withdrawn:
             fields["withdrawn"] = True
@@ -269,7 +275,7 @@ class Publisher:
             source = SOURCES[result.source - 1] if result.source else None
             fields["signal_id"] = f"held-{_number(response, 'feedback'):x}"
             fields["attributes"] = {"source": source} if source else {}
-            fields["person_id"] = None if source else _person(household, result.named)
+            fields["person_id"] = None if source else self._person(household, result.named)
         else:
             value = response.event.value
             subject = "person_id" if kind in ("person", "phone", "habit") else "device_id" if kind == "device" else kind
@@ -331,11 +337,6 @@ class Publisher:
         }  # fmt: skip
         key = f"{household.household_id}/{person_id}"
         response.outputs.append(self.emit("profiles", key, fields, response.event.record))
-
-
-def _person(household: Household, place: int) -> str:
-    """Whose place it is."""
-    return _names_of(household)[place - 1] if place else GUEST
 
 
 def _number(response: Response, kind: Any) -> int:

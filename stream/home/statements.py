@@ -141,8 +141,8 @@ def _join(household: Household, value: Join, policy: Policy) -> str:
         person["name"], person["joined_row"] = household.words.learn(value.person_id), home["next_row"]
         for calibration in (person["calibration"], person["live"]):
             _clear_calibration(calibration)
-        for row in home["rows"]:
-            row["shares"][column + 1] = row["evidence"][column + 1] = row["llr"][:, column] = 0
+        rows = home["rows"]
+        rows["shares"][:, column + 1] = rows["evidence"][:, column + 1] = rows["llr"][:, :, column] = 0
     elif _is_present(home["people"][column]):
         return "rejected"
     append(home["people"][column], "memberships")["joined_by"] = hashed("feedback", value.feedback_id)

@@ -22,8 +22,10 @@ from stream.home.messages import CONFIRM, CORRECT, ENROL, FOLLOW_UP, REJECT, STA
 from stream.home.state.household import Household
 from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
 from stream.home.state.names import hashed, hashed_sender
+from stream.home.step import step_batch
 from tests.naive.projection import project
 
+DAY_MS = 86_400_000
 POLICY = Policy()
 VOICE, FACE = POLICY.encoders
 AT = 1_763_690_000_123  # 01:53
@@ -91,8 +93,7 @@ def test_vectors_are_projected_as_by_the_plain_formula(seconds: float | None) ->
     events = [recognition(f"e-{n}", voice=voice(n, **quality), face=face(n)) for n in range(5)]
     for event, found in zip(events, made(home(), *events), strict=True):
         for modality, part in enumerate((event.value.voice, event.value.face)):
-            raw = np.asarray(part.embedding).astype("<f2").tobytes()
-            steps, channel, noise = project(POLICY.projection(part.encoder), raw, None if modality else seconds)
+            steps, channel, noise = project(POLICY.projection(part.encoder), part.embedding, None if modality else seconds)
             assert found["vectors"][modality].tolist() == steps
             assert (found["channels"][modality], found["noises"][modality]) == (channel, noise)
 
@@ -101,25 +102,36 @@ def test_an_encoder_without_a_pack_is_projected_as_by_the_plain_formula() -> Non
     policy = Policy(encoders={"tiny": Encoder(modality="face", length=5, metric="euclidean", within=0.2)})
     event = recognition(policy=policy, face={"encoder": "tiny", "embedding": vector(0, 5)})
     (found,) = made(home(), event, policy=policy)
-    raw = np.asarray(event.value.face.embedding).astype("<f2").tobytes()
-    assert found["vectors"][1, :5].tolist() == project(policy.projection("tiny"), raw, None).steps
+    assert found["vectors"][1, :5].tolist() == project(policy.projection("tiny"), event.value.face.embedding, None).steps
     assert not found["vectors"][1, 5:].any()
 
 
 def test_a_vector_of_too_low_a_quality_is_left_out() -> None:
     bad, good = made(home(), recognition(face=face(detection_score=-5.1)), recognition(face=face(detection_score=-5.0)))
-    assert (bad["encoders"].tolist(), good["encoders"].tolist()) == ([0, 0], [0, 1])
+    assert (bad["encoders"].tolist(), good["encoders"].tolist()) == ([0, 0], [0, 2])
     assert not bad["vectors"].any()
 
 
-def test_an_encoder_takes_a_gallery_at_its_first_vector() -> None:
+def test_an_event_names_its_encoders() -> None:
     household = home()
     first, both = made(household, recognition(face=face()), recognition(face=face(), voice=voice()))
-    assert (first["encoders"].tolist(), both["encoders"].tolist()) == ([0, 1], [2, 1])
+    assert (first["encoders"].tolist(), both["encoders"].tolist()) == ([0, 2], [1, 2])
+    words = [[household.words[word] if word else "" for word in event["encoder_names"]] for event in (first, both)]
+    assert words == [["", FACE], [VOICE, FACE]]
+    assert household.record["galleries_used"] == 0
+
+
+def test_an_encoder_takes_a_gallery_at_the_first_vector_that_is_admitted() -> None:
+    household = home()
+    early = recognition("e-0", face=face(), observed_at=AT - 90 * DAY_MS)
+    heard, both = recognition("e-2", voice=voice()), recognition("e-3", face=face(), voice=voice())
+    step_batch({"h": household}, [recognition(activity="tv"), early, heard, both], POLICY)
+    rows = household.record["rows"][: household.record["rows_used"]]
+    assert rows["encoders"].tolist() == [[0, 0], [1, 0], [1, 2]]
     galleries = household.record["galleries"][: household.record["galleries_used"]]
-    assert [household.words[name] for name in galleries["name"]] == [FACE, VOICE]
-    assert galleries["number"].tolist() == [1, 0]
-    assert galleries["fingerprint"].tolist() == [POLICY.projection(name).fingerprint for name in (FACE, VOICE)]
+    assert [household.words[name] for name in galleries["name"]] == [VOICE, FACE]
+    assert galleries["number"].tolist() == [0, 1]
+    assert galleries["fingerprint"].tolist() == [POLICY.projection(name).fingerprint for name in (VOICE, FACE)]
 
 
 def test_an_encoder_for_which_there_is_no_room_is_left_out() -> None:
@@ -127,7 +139,10 @@ def test_an_encoder_for_which_there_is_no_room_is_left_out() -> None:
     policy = Policy(encoders={name: Encoder(modality="voice", length=4, metric="cosine") for name in names})
     events = [recognition(f"e-{n}", policy, voice={"encoder": n, "embedding": vector(1, 4)}) for n in names]
     household = home()
-    assert [event["encoders"][0] for event in made(household, *events, policy=policy)] == [1, 2, 3, 4, 0]
+    step_batch({"h": household}, events, policy)
+    rows = household.record["rows"][: household.record["rows_used"]]
+    assert rows["encoders"][:, 0].tolist() == [1, 2, 3, 4, 0]
+    assert not rows["vectors"][-1].any()
     assert household.record["galleries_used"] == ENCODERS_MAX
 
 
@@ -222,7 +237,7 @@ def test_an_error_leaves_a_run_as_it_was() -> None:
     household, run = home(), Run[Owner](POLICY)
     good, bad = recognition(voice=voice(1)), recognition("e-2", voice=voice(2), phones=[{"phone_id": "a", "rssi_dbm": -50}])
     run.add(Owner(good, household), 0)
-    object.__setattr__(bad.value, "activity", 7)
+    bad.value.activity = 7
     with pytest.raises(Exception, match=r".*"):
         run.add(Owner(bad, household), "not a number")  # type: ignore[arg-type]
     assert run.ready(household.slot).tobytes() == made(household, good).tobytes()

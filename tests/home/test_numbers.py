@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from stream.contract.policy import Drift, Encoder, Limits, Policy, Tiers
 from stream.home.numbers import policy_numbers, spaces
-from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, WAITING_MAX
+from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, PEOPLE_MAX, PHONES_MAX, WAITING_MAX
 
 POLICY = Policy()
 VOICE, FACE = POLICY.encoders
@@ -33,8 +34,13 @@ def test_sources_stand_in_their_order_and_one_without_a_limit_has_that_of_one_cl
     assert (numbers.prior_right + numbers.prior_wrong).tolist() == pytest.approx([20.0] * 4)
 
 
-def test_what_a_home_cannot_keep_is_not_asked_for() -> None:
-    assert policy_numbers(Policy(limits=Limits(waiting_max=256)))[0].waiting_max == WAITING_MAX
+@pytest.mark.parametrize(
+    ("limit", "room"), [("members_max", PEOPLE_MAX), ("phones_max", PHONES_MAX), ("waiting_max", WAITING_MAX)]
+)
+def test_no_policy_asks_for_more_than_a_home_has_room_for(limit: str, room: int) -> None:
+    assert getattr(Limits(**{limit: room}), limit) == room  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=f"{limit}\n.*less than or equal to {room}"):
+        Limits(**{limit: room + 1})  # type: ignore[arg-type]
 
 
 def test_switches_are_numbers() -> None:

@@ -19,6 +19,16 @@ Slot = np.ndarray[Any, np.dtype[Any]]  # (1,) of HOME
 MEMORY: Final = record(("bytes", "u1", HOME.itemsize))  # a home, as what it is made of
 
 
+def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The same fields, by name alone: NumPy reads those of its records, which are attributes too, five times slower."""
+    if dtype.subdtype is not None:
+        return np.dtype((_plain(dtype.subdtype[0]), dtype.shape))
+    return np.dtype([(name, _plain(field)) for name, (field, *_) in dtype.fields.items()]) if dtype.fields else dtype
+
+
+_PLAIN_HOME: Final = _plain(HOME)
+
+
 def new_slot() -> Slot:
     """Room for one home, by itself."""
     return np.zeros(1, HOME)
@@ -41,7 +51,7 @@ class Household:
 
     def __init__(self, household_id: str, slot: Slot, words: Words) -> None:
         self.household_id, self.slot, self.words = household_id, slot, words
-        self.record: Any = slot[0]
+        self.record: Any = slot.view(_PLAIN_HOME)[0]
         self.memory: Any = slot.view(MEMORY)  # (1,): the same bytes
 
     @classmethod
