@@ -26,6 +26,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 INTERPRETED: Final = bool(vars(config)["DISABLE_JIT"])
 # Numba tells every type by its whole text, again and again; of a home that is 20,000 characters.
 types.Record.__repr__ = lambda own: own.mangling_args[0] + str(own.mangling_args[1])
+# It would take a record for any that begins like it; then what is compiled depended on what had been compiled before.
+types.Record.can_convert_to = types.Type.can_convert_to
 
 _INNER: Final = {
     "pipeline_class": Plain, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "nogil": True,

@@ -5,7 +5,7 @@ said here. So the model alone says what is wrong with a record, and a record tha
 """
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from .records import (
     Recognition,
 )
 
-__all__ = ["SensedPart", "SensedPhone", "SensedRecognition", "is_recognition", "read_recognition"]
+__all__ = ["RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_recognition"]
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Time = Annotated[int, msgspec.Meta(ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX)]
@@ -73,12 +73,8 @@ class SensedRecognition(msgspec.Struct, gc=False):
         return self.device_id
 
 
+RECOGNITIONS: Final = (SensedRecognition, Recognition)  # however a recognition was read
 _decode: Final = msgspec.json.Decoder(SensedRecognition).decode
-
-
-def is_recognition(value: Any) -> bool:
-    """Whether a decoded value is a recognition, however it was read."""
-    return isinstance(value, SensedRecognition | Recognition)
 
 
 def read_recognition(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedRecognition | None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from learners.kernel import array, entry, kernel, record
 from learners.precision import NOISE_STEP, VECTOR_STEP, VECTOR_STEPS_MAX
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.reading import is_recognition
+from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import (
     GUEST,
     Confirm,
@@ -326,10 +326,10 @@ class Run(Generic[Told]):
         used, phones = self._used, len(self._phones)
         try:
             value = owner.event.value
-            if is_recognition(value):
-                self._recognition(owner, home, cast(Recognition, value))
+            if isinstance(value, RECOGNITIONS):
+                self._recognition(owner, home, value)
             else:
-                self._feedback(owner, home, cast(Feedback, value))
+                self._feedback(owner, home, value)
         except BaseException:
             self._take_back(used, phones)
             raise
@@ -340,22 +340,24 @@ class Run(Generic[Told]):
 
     def _recognition(self, owner: Told, home: int, value: Recognition) -> None:
         number, at, words = self._used, self._place(owner), owner.household.words
+        known = words.numbers.get
         event_id, device, observed_at, activity = value.event_id, value.device_id, value.observed_at, value.activity
         heard, hash_of_event, scanned = value.phones, hashed("event", event_id), False
         voice = face = of_voice = of_face = 0
         if value.voice is not None and (voice := self._vector(number, value.voice)):
-            of_voice = words.learn(value.voice.encoder)
+            of_voice = known(value.voice.encoder) or words.learn(value.voice.encoder)
         if value.face is not None and (face := self._vector(number, value.face)):
-            of_face = words.learn(value.face.encoder)
+            of_face = known(value.face.encoder) or words.learn(value.face.encoder)
         if heard is not None:
-            scanned, learnt, phones, rssi_dbm = True, words.number, self._phones, self._rssi_dbm
+            scanned, phones, rssi_dbm = True, self._phones, self._rssi_dbm
             for phone in heard:
-                phones.append(learnt(phone.phone_id) or 0)
+                phones.append(known(phone.phone_id, 0))
                 rssi_dbm.append(phone.rssi_dbm)
         _HEAD.pack_into(
-            self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home, words.learn(device),
-            words.learn(activity) if activity else 0, of_voice, of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS,
-            scanned, 0, len(heard) if heard else 0, len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
+            self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home,
+            known(device) or words.learn(device), (known(activity) or words.learn(activity)) if activity else 0, of_voice,
+            of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS, scanned, 0, len(heard) if heard else 0,
+            len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
         )  # fmt: skip
 
     def _vector(self, number: int, part: Voice) -> int:

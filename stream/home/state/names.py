@@ -47,12 +47,12 @@ class Words:
     (2, None, 3, 'bert')
     """
 
-    __slots__ = ("_numbers", "listed")
+    __slots__ = ("listed", "numbers")
 
     def __init__(self, listed: Iterable[str] = ()) -> None:
         self.listed = list(listed)  # word `number` stands at `number - 1`
-        self._numbers = {word: number for number, word in enumerate(self.listed, 1)}
-        if len(self._numbers) < len(self.listed):
+        self.numbers = {word: number for number, word in enumerate(self.listed, 1)}  # to be read
+        if len(self.numbers) < len(self.listed):
             raise ValueError("a word is told twice")
 
     def __getitem__(self, number: int) -> str:
@@ -65,20 +65,20 @@ class Words:
 
     def number(self, word: str) -> int | None:
         """The number of a word that was learnt."""
-        return self._numbers.get(word)
+        return self.numbers.get(word)
 
     def learn(self, word: str) -> int:
         """The number of a word, which is the next if it had none."""
-        number = self._numbers.get(word)
+        number = self.numbers.get(word)
         if number is None:
             number = len(self.listed) + 1
             assert number <= WORDS_MAX, "so many words are not of one home: writing it forgets those that are not used"
             self.listed.append(word)
-            self._numbers[word] = number
+            self.numbers[word] = number
         return number
 
     def renumber(self, numbers: Sequence[int]) -> None:
         """Give words other numbers: `numbers[n]` to word n, which are 1 and the following; 0: it is forgotten."""
         found = {number: word for word, number in zip(self.listed, numbers[1:], strict=True) if number}
         self.listed = [found[number] for number in range(1, len(found) + 1)]
-        self._numbers = {word: number for number, word in enumerate(self.listed, 1)}
+        self.numbers = {word: number for number, word in enumerate(self.listed, 1)}
