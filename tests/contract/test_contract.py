@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from stream.contract.codec import decode
-from stream.contract.reading import is_recognition
+from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import FEEDBACK, MODELS, Feedback, Recognition, Record
 from tests.support.worlds import POLICY, START_MS, VOICE, feedback, recognition
 
@@ -47,7 +47,7 @@ SAID = {
 
 def test_the_recognition_that_the_contract_shows_is_read_whole() -> None:
     value = decode(Record("recognitions", 0, 0, START_MS, b"h-042", json.dumps(SHOWN).encode()), POLICY).value
-    assert is_recognition(value)
+    assert isinstance(value, RECOGNITIONS)
     assert value.voice is not None
     assert value.phones is not None
     assert (value.event_id, value.observed_at, value.activity, value.device) == (

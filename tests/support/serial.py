@@ -11,7 +11,7 @@ from stream.brokers import MemoryLog
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded, StateStore
-from stream.contract.reading import is_recognition
+from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import (
     INPUT_TOPICS,
     OUTPUT_TOPICS,
@@ -74,7 +74,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
             if (record.topic, record.offset) not in dead:
                 yield f"{record.position} is unreadable and not in the dead letters"
             continue
-        if is_recognition(value):
+        if isinstance(value, RECOGNITIONS):
             event = value.household_id, value.event_id
             asked[event] = asked.get(event, False) or (record.topic, record.offset) not in dead
         elif isinstance(value, Erase) and value.person_id is None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, BrokerError, Fenced, StateStore, StoreError
-from stream.contract.reading import is_recognition
+from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import Event
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
@@ -63,7 +63,7 @@ class PoisonError(RuntimeError):
 
 def _poisoned(event: Event) -> PoisonError | None:
     value: Any = event.value
-    return PoisonError(value.event_id) if is_recognition(value) and value.activity == POISON else None
+    return PoisonError(value.event_id) if isinstance(value, RECOGNITIONS) and value.activity == POISON else None
 
 
 FRAGILE = failing(_poisoned)  # the core, but failing on poison after it has already changed the home
