@@ -21,11 +21,11 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import kernel
-from learners.precision import MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
+from learners.precision import LLR_STEP, MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
 
 __all__ = [
-    "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare", "compare_enrolled", "expect",
-    "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
+    "ANCHORED_ONE", "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "anchoring", "compare",
+    "compare_enrolled", "expect", "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
@@ -35,9 +35,12 @@ OWNED_MAX: Final = np.float32(0.75)  # an event that people of the home own to m
 LEAST_WEIGHT: Final = np.float32(0.002)  # of a kept row: less moves nobody's mean
 FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten instead
 CHANNELS_KEPT: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
+SAID: Final = 0.8  # how far a claim that is no enrolment says whose a recording is
+ANCHORED_MASS: Final = 2.0  # recordings that are surely somebody's: then their gallery is
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
 SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 ENROL: Final = 4  # kind of a claim: guided enrolment
+ANCHORED_ONE: Final = 100.0  # steps of a tail's `anchored`
 
 _ONE: Final = np.float32(1)
 _ZERO: Final = np.float32(0)
@@ -54,6 +57,31 @@ def is_enrolled(row):
         if row.claims[i].kind == ENROL:
             return True
     return False
+
+
+@kernel
+def anchoring(row, person, modality, people):
+    """How far others than its vector of a modality say that a row is a person's: 1 surely, -1 that it is not.
+
+    What was said of it settles that; else the other sensors, as they were at the answer: 2 p - 1.
+    """
+    said = 0
+    for i in range(row.claims_used):
+        if row.claims[i].person == person + 1:
+            said = max(said, 2 if row.claims[i].kind == ENROL else 1)
+    if said > 0:
+        return 1.0 if said == 2 else SAID
+    own, all_others = 0.0, 1.0  # a guest: no sensor says anything
+    for column in range(people):
+        nats = 0.0
+        for other in range(row.llr.shape[0]):
+            if other != modality and row.modalities & (1 << other):
+                nats += float(row.llr[other, column]) * LLR_STEP
+        if column == person:
+            own = math.exp(nats)
+        else:
+            all_others += math.exp(nats)
+    return (own - all_others) / (own + all_others)
 
 
 # ---- the model of one gallery
@@ -180,7 +208,7 @@ def _weigh_rows(home, without, policy, work):
 def _gather(home, person, policy, work):
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
     numbers = policy.encoders[home.galleries[work.gallery].number]
-    modality, dimensions, mass = numbers.modality, numbers.dimensions, _ZERO
+    modality, dimensions, mass, anchored = numbers.modality, numbers.dimensions, _ZERO, 0.0
     total, found, sums = work.total[0], work.channel_mass, work.channel_sums
     for channel in range(numbers.channels):
         found[channel] = _ZERO
@@ -189,6 +217,7 @@ def _gather(home, person, policy, work):
         if tail.encoder == work.gallery and not (work.enrolled_only and tail.learnt):
             weight = tail.mass * _weight(tail.day - work.probe_day, numbers.noise[tail.channel], policy)
             _add_to_channel(found, sums, tail.channel, weight, dimensions)
+            anchored += float(tail.mass) * (float(tail.anchored) / ANCHORED_ONE)
             own = sums[tail.channel]
             for k in range(dimensions):
                 own[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
@@ -197,6 +226,8 @@ def _gather(home, person, policy, work):
         weight = np.float32(row.shares[person + 1]) * _SHARE * work.weights[i]
         if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
             _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
+            if anchored < ANCHORED_MASS:
+                anchored += float(row.shares[person + 1]) * SHARE_STEP * anchoring(row, person, modality, home.people_used)
             own, per_step, vector = sums[row.channels[modality]], weight * _VECTOR, row.vectors[modality]
             for k in range(dimensions):
                 own[k] += per_step * np.float32(vector[k])
@@ -210,6 +241,7 @@ def _gather(home, person, policy, work):
                 total[k] += own[k] * kept
     for k in range(dimensions):
         total[k] = (total[k] - mass * work.centre[k]) * work.scale
+    work.anchored[person] = min(max(anchored / ANCHORED_MASS, 0.0), 1.0)
     return mass
 
 
@@ -337,7 +369,8 @@ def fold_row(home, index, modality, policy):
         if tail.mass == _ZERO:
             tail.day, tail.since = day, day
         before, mass = float(tail.mass), share * worth
-        part = mass / (before + mass)
+        part, sure = mass / (before + mass), float(tail.anchored)
+        tail.anchored = int(np.rint(sure + part * (ANCHORED_ONE * anchoring(row, p, modality, home.people_used) - sure)))
         for k in range(numbers.dimensions):
             mean = np.float32(tail.vector[k]) * _MEAN
             moved = mean + np.float32(part) * (np.float32(row.vectors[modality, k]) * _VECTOR - mean)
@@ -365,7 +398,7 @@ def _tail_of(person, gallery, channel, learnt):
     person.tails_used = t + 1
     tail = person.tails[t]
     tail.encoder, tail.channel, tail.learnt, tail.mass, tail.day, tail.since = gallery, channel, learnt, _ZERO, 0.0, 0.0
-    tail.reserved = 0
+    tail.anchored = 0
     for k in range(len(tail.vector)):
         tail.vector[k] = 0
     return t

@@ -126,12 +126,23 @@ def _sense(home, index, modality, policy, work):
     compare(home, index, policy, work)
     work.modalities |= 1 << modality
     for p in range(home.people_used):
-        tempered = work.terms & TEMPERED and home.people[p].enrolments_used == 0
-        work.llr[modality, p] = work.found[p] * policy.unanchored_temper if tempered else work.found[p]
+        work.llr[modality, p] = work.found[p] * _trust(home, p, policy, work)
     for i in range(home.rows_used):
         if home.rows[i].encoders[modality] == work.gallery + 1:
             work.alike[i] += work.own[i]
             work.alike_known[i] = 1
+
+
+@kernel
+def _trust(home, person, policy, work):
+    """What a person's ratio in a gallery is multiplied by: 1 if what is known of them there is known to be theirs.
+
+    Who enrolled by one encoder is known by it alone: in another's space they are nobody yet, and what is taken for theirs
+    there is so by guesses on guesses. Claims, and sensors that agree on an event, anchor a person there.
+    """
+    if home.people[person].enrolments_used == 0:
+        return policy.unanchored_temper if work.terms & TEMPERED else 1.0
+    return work.anchored[person]
 
 
 @kernel

@@ -27,6 +27,7 @@ WORK = record(
     ("blind", "<f8", PLACES),  # a posterior without one of the sensors
     ("llr", "<f8", (MODALITIES, PEOPLE_MAX)),  # VOICE, FACE, PHONE, HABIT as they are fused: tempered, before recalibration
     ("found", "<f8", PEOPLE_MAX),  # of the probe, by column, in one gallery
+    ("anchored", "<f8", PEOPLE_MAX),  # how far others than the gallery tell that what it has of somebody is theirs: 0 to 1
     ("own", "<f8", ROWS_MAX),  # the same of each kept row alone: whoever made that one recording
     ("alike", "<f8", ROWS_MAX),  # summed over galleries
     ("heard", "<f8", PHONES_MAX),  # by phone: log-likelihood ratio if it goes with its owner

@@ -125,7 +125,7 @@ TAIL = record(  # one row that stands for many: what was folded of a person
     ("encoder", "i1"),  # index in `galleries`
     ("learnt", "i1"),  # 0: enrolled by hand, 1: all else
     ("channel", "i1"),
-    ("reserved", "u1"),
+    ("anchored", "i1"),  # 1/100: how far others than these recordings said whose they are
     ("vector", "<i2", DIMENSIONS),  # MEAN_STEP
 )
 SESSION = record(("total", "<f4"), ("session", "<i4"), ("events", "<i4"))  # the session going on: sum of values, number, events

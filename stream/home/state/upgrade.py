@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, NATS_STEP, SHARE_ONE
+from learners.recognition.gallery import ANCHORED_ONE
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
 from stream.home.messages import CAUSES, CLAIM_KINDS
@@ -282,6 +283,7 @@ class _Upgrade:
                     take_out(person, "tails", np.arange(TAILS_MAX) == weights.argmin())
                 tail = append(person, "tails")
                 tail["encoder"], tail["learnt"], tail["channel"] = index, owner % TAILS, channel
+                tail["anchored"] = int(ANCHORED_ONE)  # as it was trusted then
                 tail["vector"][:dimensions] = mean
                 tail["mass"], tail["day"], tail["since"] = mass, day, since
 
