@@ -32,6 +32,7 @@ __all__ = ["FILES", "LogBroker", "LogProgress"]
 
 _TOPICS: Final = (*OUTPUT_TOPICS, "journal")
 _PROGRESS: Final = ".progress.json"
+_encode: Final = msgspec.msgpack.Encoder().encode
 FILES: Final = (*(f"{topic}.jsonl" for topic in _TOPICS), _PROGRESS)
 
 
@@ -163,13 +164,14 @@ class LogBroker:
         """
         mark = self._polled[0]
         lines: defaultdict[str, list[bytes]] = defaultdict(list)
-        outputs = {topic: dict(partitions) for topic, partitions in self._progress.outputs.items()}
+        outputs = defaultdict[str, dict[int, int]](dict)
+        outputs |= {topic: dict(partitions) for topic, partitions in self._progress.outputs.items()}
         journal = [_journal_line(entry, mark.timestamp) for entry in transaction.journal]
         for output in (*transaction.outputs, *journal):
-            partitions = outputs.setdefault(output.topic, {})
-            offset = partitions.get(output.partition, 0)
-            partitions[output.partition] = offset + 1
-            lines[output.topic].append(encode_line(output, offset))
+            topic, partition = output.topic, output.partition
+            offset = outputs[topic].get(partition, 0)
+            outputs[topic][partition] = offset + 1
+            lines[topic].append(encode_line(output, offset))
         try:
             for topic, of_topic in lines.items():
                 _write_all(self._files[topic], b"".join(of_topic))
@@ -217,10 +219,10 @@ class LogBroker:
         return ConfigError("out", str(self._out), why, "another directory, or this one with --fresh to begin anew")
 
     def _note(self, records: Sequence[Record]) -> None:
-        self._records_read += len(records)
-        for record in records:
-            self._timestamp = record.timestamp
-            self._digest.update(msgspec.msgpack.encode(record))
+        if records:
+            self._records_read += len(records)
+            self._timestamp = records[-1].timestamp
+            self._digest.update(b"".join(map(_encode, records)))
 
     def _after(self, transaction: Transaction, outputs: dict[str, dict[int, int]], mark: _Mark) -> LogProgress:
         """The progress once this transaction, which is all of the batch up to the mark, is committed."""

@@ -3,7 +3,6 @@
 Law: whoever wrote a message, the other side reads the same. A message is its length in eight bytes, then MessagePack.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -102,11 +101,14 @@ def framed(message: Request | Answer | bytes) -> bytearray:
     return buffer
 
 
-def unframed(buffer: bytearray) -> Iterator[bytes]:
-    """Take the messages that are whole out of what was read; what is left of the next one stays."""
-    while len(buffer) >= HEAD_BYTES:
-        end = HEAD_BYTES + int.from_bytes(buffer[:HEAD_BYTES], "little")
-        if len(buffer) < end:
-            return
-        yield bytes(memoryview(buffer)[HEAD_BYTES:end])
-        del buffer[:end]
+def unframed(received: memoryview) -> tuple[list[memoryview], int]:
+    """The messages in what was received that are whole, and where they end."""
+    whole, end = list[memoryview](), 0
+    while len(received) >= end + HEAD_BYTES:
+        begin = end + HEAD_BYTES
+        length = int.from_bytes(received[end:begin], "little")
+        if len(received) < begin + length:
+            break
+        end = begin + length
+        whole.append(received[begin:end])
+    return whole, end

@@ -10,7 +10,7 @@ process ever wait to write: jobs have time to read only between two batches.
 import os
 import pickle
 import selectors
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +18,7 @@ from zlib import crc32
 
 from stream.contract.records import Record
 from stream.runtime.worker.applying import Part, Residency, Results
-from stream.runtime.worker.batch import BatchResult, PartitionState, Settled
+from stream.runtime.worker.batch import BatchResult, PartitionState
 from stream.runtime.worker.home_cache import Origin, states_at
 
 from .messages import Applied, AppliedPart, Apply, Clear, Loaded, Missing, PartOfJob, Request, Setup, decode_answer, framed, unframed
@@ -27,7 +27,7 @@ from .processes import PIPE_BYTES, JobProcesses
 __all__ = ["JobPool"]
 
 AHEAD: Final = 3  # batches: their records and results lie in memory
-PLACES_MAX: Final = 1_000_000  # households whose job is remembered, at some 200 bytes; those met later are drawn by their keys
+PLACES_MAX: Final = 1_000_000  # of one partition: keys whose job is remembered, at some 150 bytes; later ones are drawn by lot
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _BegunPart:
 class _Begun:
     """A batch from when it is handed out until it is saved."""
 
-    parts: list[_BegunPart]
+    parts: list[_BegunPart] = field(default_factory=list)
     awaited: int = 0  # jobs that have not yet answered
     applied: dict[tuple[int, int], AppliedPart] = field(default_factory=dict)  # by job and partition
 
@@ -72,7 +72,7 @@ class JobPool:
         self._jobs = [_Job(number, processes, self._selector) for number in range(len(processes.ends))]
         self._begun: deque[_Begun] = deque()
         self._owned: dict[int, PartitionState] = {}
-        self._places: dict[tuple[int, bytes | None], int] = {}
+        self._places: defaultdict[int, dict[bytes | None, int]] = defaultdict(dict)  # partition -> key -> job
         for job in self._jobs:
             job.send(pickle.dumps(setup))
 
@@ -87,18 +87,17 @@ class JobPool:
         return Residency(*map(sum, zip(*(job.residency for job in self._jobs), strict=True)))
 
     def begin(self, parts: Sequence[Part]) -> None:
-        begun = _Begun([_BegunPart(owned, records, [*map(self._place, records)]) for owned, records in parts])
-        requests: dict[int, list[PartOfJob]] = {}
-        for part in begun.parts:
-            owned = self._owned[part.owned.partition] = part.owned
-            shares: list[list[Record]] = [[] for _ in self._jobs]
-            for record, number in zip(part.records, part.jobs, strict=True):
-                shares[number].append(record)
+        begun, requests = _Begun(), dict[int, list[PartOfJob]]()
+        for owned, records in parts:
+            self._owned[owned.partition] = owned
+            jobs, shares = self._shared_out(owned.partition, records)
+            begun.parts.append(_BegunPart(owned, records, jobs))
             for number, share in enumerate(shares):
                 if share:
                     left_out = owned.quarantine
                     request = PartOfJob(owned.partition, left_out.epoch, left_out.households, share)
                     requests.setdefault(number, []).append(request)
+                    self._jobs[number].records += len(share)
         begun.awaited = len(requests)
         self._begun.append(begun)
         for number, request_parts in requests.items():
@@ -119,17 +118,24 @@ class JobPool:
         for job in self._jobs:
             job.send(Clear())
 
-    def _place(self, record: Record) -> int:
-        """The job of a record's household, by its key: that with the fewest records so far when the household is new."""
-        key = record.partition, record.key
-        number = self._places.get(key)
-        if number is None:
-            if len(self._places) < PLACES_MAX:
-                number = self._places[key] = min(self._jobs, key=lambda job: job.records).number
-            else:
-                number = crc32(record.key or b"") % len(self._jobs)
-        self._jobs[number].records += 1
-        return number
+    def _shared_out(self, partition: int, records: Sequence[Record]) -> tuple[list[int], list[list[Record]]]:
+        """By record the job of its household, and by job its records. A household is known by its key; one that is new goes
+        to the job with the fewest records so far.
+        """
+        places = self._places[partition]
+        jobs: list[int] = []
+        shares: list[list[Record]] = [[] for _ in self._jobs]
+        for record in records:
+            number = places.get(record.key)
+            if number is None:
+                number = min(self._jobs, key=lambda job: job.records + len(shares[job.number])).number
+                if len(places) < PLACES_MAX:
+                    places[record.key] = number
+                else:
+                    number = crc32(record.key or b"") % len(self._jobs)
+            jobs.append(number)
+            shares[number].append(record)
+        return jobs, shares
 
     def _exchange(self, wait: bool) -> None:
         """Read and write what can be; `wait` until there is something."""
@@ -166,7 +172,7 @@ class _Job:
         self._processes, self._selector = processes, selector
         self._asked: deque[_Begun] = deque()  # what it has not yet answered, in the order it was asked
         self._outgoing: deque[memoryview] = deque()
-        self._incoming = bytearray()
+        self._incoming, self._received = bytearray(PIPE_BYTES), 0  # what was read stands in the first bytes
         selector.register(self.ends.answers, selectors.EVENT_READ, self)
 
     def ask(self, request: Apply, begun: _Begun) -> None:
@@ -208,11 +214,18 @@ class _Job:
 
     def read(self) -> list[Applied | Missing]:
         """The answers that are there as a whole, once something can be read."""
-        received = os.read(self.ends.answers, PIPE_BYTES)
-        if not received:
-            raise self._processes.lost()
-        self._incoming += received
-        return [decode_answer(raw) for raw in unframed(self._incoming)]
+        with memoryview(self._incoming) as room:
+            received = os.readv(self.ends.answers, [room[self._received :]])
+            if not received:
+                raise self._processes.lost()
+            self._received += received
+            whole, used = unframed(room[: self._received])
+            answers = [decode_answer(raw) for raw in whole]
+            room[: self._received - used] = room[used : self._received]
+        self._received -= used
+        if self._received == len(self._incoming):
+            self._incoming.extend(bytes(self._received))
+        return answers
 
 
 def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
@@ -222,9 +235,8 @@ def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
     for record in part.records:
         result.offsets[record.topic] = record.offset + 1
     applied = {number: begun.applied[number, owned.partition] for number in sorted(set(part.jobs))}
-    settled = {number: iter(own.settled) for number, own in applied.items()}
-    merged: list[Settled] = [next(settled[number]) for number in part.jobs]
-    result.settled = merged
+    following = {number: iter(own.settled).__next__ for number, own in applied.items()}
+    result.settled = [following[number]() for number in part.jobs]
     result.states = dict(sorted(state for own in applied.values() for state in own.states.items()))
     for own in applied.values():
         if own.quarantined is not None:

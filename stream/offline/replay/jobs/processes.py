@@ -86,12 +86,18 @@ class JobProcesses:
         )
 
     def close(self) -> None:
-        """End them at once. Never raises."""
-        with suppress(ProcessLookupError, PermissionError):  # none is left
-            os.killpg(self.group, signal.SIGKILL)
-        self._first.wait()
+        """End them at once, the first of them last, so that it sees the others off. Never raises."""
         for ends in self.ends:
             ends.close()
+        self._send(signal.SIGHUP)
+        with suppress(subprocess.TimeoutExpired):
+            self._first.wait(_PATIENCE_S)
+        self._send(signal.SIGKILL)
+        self._first.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # none is left
+            os.killpg(self.group, number)
 
 
 @contextmanager
@@ -131,8 +137,10 @@ def serve() -> NoReturn:
     from .job import work
 
     theirs = [Ends(*map(int, pair.split(","))) for pair in sys.argv[1:]]
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the others
     for own in theirs:
         if os.fork() == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             for other in theirs:
                 if other is not own:
                     other.close()
@@ -156,8 +164,8 @@ def _end_as_they_do() -> NoReturn:
     with suppress(ChildProcessError):  # none is left
         while True:
             code = os.waitstatus_to_exitcode(os.wait()[1])
-            if code < 0:
+            if code < 0 and code != -signal.SIGHUP:
                 os.kill(os.getpid(), -code)
-            if code:
-                sys.exit(abs(code))
+            elif code > 0:
+                sys.exit(code)
     sys.exit(0)
