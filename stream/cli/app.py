@@ -158,7 +158,8 @@ def replay_command(
     wiring: WiringFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the households; 0: one for each core.")
+        int,
+        typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the households; 0: one for each core."),
     ] = 1,
 ) -> None:
     """Run recorded logs through the worker that runs live.

@@ -49,7 +49,7 @@ class _Pipes:
     """The job's ends, which are waited on."""
 
     def __init__(self, ends: Ends) -> None:
-        self._requests, self._answers = open(ends.requests, "rb"), ends.answers
+        self._requests, self._answers = os.fdopen(ends.requests, "rb"), ends.answers
 
     def read(self) -> bytes | None:
         """The next message; None when the replay is gone."""

@@ -21,7 +21,20 @@ from stream.runtime.worker.applying import Part, Residency, Results
 from stream.runtime.worker.batch import BatchResult, PartitionState
 from stream.runtime.worker.home_cache import Origin, states_at
 
-from .messages import Applied, AppliedPart, Apply, Clear, Loaded, Missing, PartOfJob, Request, Setup, decode_answer, framed, unframed
+from .messages import (
+    Applied,
+    AppliedPart,
+    Apply,
+    Clear,
+    Loaded,
+    Missing,
+    PartOfJob,
+    Request,
+    Setup,
+    decode_answer,
+    framed,
+    unframed,
+)
 from .processes import PIPE_BYTES, JobProcesses
 
 __all__ = ["JobPool"]
@@ -223,7 +236,8 @@ class _Job:
             answers = [decode_answer(raw) for raw in whole]
             room[: self._received - used] = room[used : self._received]
         self._received -= used
-        if self._received == len(self._incoming):
+        if self._received == len(self._incoming):  # so much of one answer, and not yet all of it
+            del whole
             self._incoming.extend(bytes(self._received))
         return answers
 
