@@ -159,7 +159,7 @@ def replay_command(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the households; 0: one for each core."),
+        typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one for each core."),
     ] = 1,
 ) -> None:
     """Run recorded logs through the worker that runs live.

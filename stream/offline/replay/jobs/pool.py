@@ -39,7 +39,7 @@ from .processes import PIPE_BYTES, JobProcesses
 
 __all__ = ["JobPool"]
 
-AHEAD: Final = 3  # batches: their records and results lie in memory
+AHEAD: Final = 4  # batches: their records and results lie in memory
 PLACES_MAX: Final = 1_000_000  # of one partition: keys whose job is remembered, at some 150 bytes; later ones are drawn by lot
 
 
