@@ -13,12 +13,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,7 @@ __all__ = ["FILES", "LogBroker", "LogProgress"]
 
 _TOPICS: Final = (*OUTPUT_TOPICS, "journal")
 _PROGRESS: Final = ".progress.json"
+_encode: Final = msgspec.msgpack.Encoder().encode
 FILES: Final = (*(f"{topic}.jsonl" for topic in _TOPICS), _PROGRESS)
 
 
@@ -62,8 +63,18 @@ class LogProgress(msgspec.Struct, forbid_unknown_fields=True):
             raise ConfigError("out", str(out), f"{_PROGRESS}: {error}", "a directory of a replay, or one to be made") from None
 
 
+class _Mark(NamedTuple):
+    """Where the log stands after a batch: records read, their digest, and the time of the last."""
+
+    records: int
+    digest: str
+    timestamp: int
+
+
 class LogBroker:
     """One member that owns every partition which occurs in the log, and publishes into a directory.
+
+    Batches may be polled ahead of those that are published; each is published once, in the order they were polled.
 
     Parameters
     ----------
@@ -87,6 +98,7 @@ class LogBroker:
         self._records_read, self._timestamp = 0, 0
         self._digest = hashlib.blake2b(digest_size=16)
         self._window: list[Record] = []
+        self._polled: deque[_Mark] = deque()  # after each batch that was not yet published
         self._assigned: set[int] = set()
         self._files = {topic: _open(out / f"{topic}.jsonl") for topic in _TOPICS}
         try:
@@ -110,7 +122,9 @@ class LogBroker:
             self._assigned |= occurring
             return Batch(assigned=frozenset(occurring))
         records, self._window = self._window, []
-        self._note(records)
+        if records:
+            self._note(records)
+            self._polled.append(_Mark(self._records_read, self._digest.hexdigest(), self._timestamp))
         return Batch(records=records, ended=not records)
 
     def committed(self, partition: int) -> Offsets:
@@ -144,20 +158,27 @@ class LogBroker:
         return dict.fromkeys(self._assigned, 0)
 
     def publish(self, transaction: Transaction) -> None:
-        """Append the outputs of the latest batch, then commit them. Raises BrokerError when the directory cannot be written."""
+        """Append the outputs of the oldest batch that is not yet published, then commit them.
+
+        Raises BrokerError when the directory cannot be written.
+        """
+        mark = self._polled[0]
         lines: defaultdict[str, list[bytes]] = defaultdict(list)
-        outputs = {topic: dict(partitions) for topic, partitions in self._progress.outputs.items()}
-        for output in (*transaction.outputs, *map(self._journal_line, transaction.journal)):
-            partitions = outputs.setdefault(output.topic, {})
-            offset = partitions.get(output.partition, 0)
-            partitions[output.partition] = offset + 1
-            lines[output.topic].append(encode_line(output, offset))
+        outputs = defaultdict[str, dict[int, int]](dict)
+        outputs |= {topic: dict(partitions) for topic, partitions in self._progress.outputs.items()}
+        journal = [_journal_line(entry, mark.timestamp) for entry in transaction.journal]
+        for output in (*transaction.outputs, *journal):
+            topic, partition = output.topic, output.partition
+            offset = outputs[topic].get(partition, 0)
+            outputs[topic][partition] = offset + 1
+            lines[topic].append(encode_line(output, offset))
         try:
             for topic, of_topic in lines.items():
                 _write_all(self._files[topic], b"".join(of_topic))
-            self._commit(self._after(transaction, outputs))
+            self._commit(self._after(transaction, outputs, mark))
         except OSError as error:
             raise BrokerError(f"{self._out}: cannot be written ({error.strerror}); what was committed is safe") from error
+        self._polled.popleft()
 
     def close(self) -> None:
         """Leave whole lines behind: a transaction that did not get through is taken away."""
@@ -198,26 +219,23 @@ class LogBroker:
         return ConfigError("out", str(self._out), why, "another directory, or this one with --fresh to begin anew")
 
     def _note(self, records: Sequence[Record]) -> None:
-        self._records_read += len(records)
-        for record in records:
-            self._timestamp = record.timestamp
-            self._digest.update(msgspec.msgpack.encode(record))
+        if records:
+            self._records_read += len(records)
+            self._timestamp = records[-1].timestamp
+            self._digest.update(b"".join(map(_encode, records)))
 
-    def _after(self, transaction: Transaction, outputs: dict[str, dict[int, int]]) -> LogProgress:
-        """The progress once this transaction, which is all of the latest batch, is committed."""
+    def _after(self, transaction: Transaction, outputs: dict[str, dict[int, int]], mark: _Mark) -> LogProgress:
+        """The progress once this transaction, which is all of the batch up to the mark, is committed."""
         return LogProgress(
             run=self._progress.run,
             records_before=self._progress.records,
-            records=self._records_read,
-            digest=self._digest.hexdigest(),
+            records=mark.records,
+            digest=mark.digest,
             offsets=self._progress.offsets | {partition: dict(offsets) for partition, offsets in transaction.offsets.items()},
             outputs=outputs,
             sizes={topic: os.fstat(file.fileno()).st_size for topic, file in self._files.items()},
             journal=[entry.model_dump() for entry in transaction.journal],
         )
-
-    def _journal_line(self, entry: Journal) -> Encoded:
-        return Encoded("journal", entry.partition, self._timestamp, None, entry.model_dump_json().encode())
 
     def _commit(self, progress: LogProgress) -> None:
         path = self._out / _PROGRESS
@@ -233,6 +251,10 @@ def _open(path: Path) -> FileIO:
         return path.open("ab", buffering=0)
     except OSError as error:
         raise ConfigError("out", str(path.parent), f"{path.name}: {error.strerror}", "a directory that can be written") from None
+
+
+def _journal_line(entry: Journal, timestamp: int) -> Encoded:
+    return Encoded("journal", entry.partition, timestamp, None, entry.model_dump_json().encode())
 
 
 def _write_all(file: FileIO, lines: bytes) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from io import BufferedReader
 from typing import Annotated, Final, cast
 
@@ -25,6 +26,7 @@ __all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line"]
 STDIN: Final = "-"
 LINE_BYTES_MAX: Final = 64 * 2**20  # six times the largest record a broker is likely to be set up for
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_KEPT: Final = 4_096  # parts of lines that come again and again
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -106,16 +108,18 @@ def encode_line(output: Encoded, offset: int) -> bytes:
     >>> encode_line(Encoded("labels", 2, 1763690000123, b"h-042", b'{"v":1}'), 7)
     b'{"topic":"labels","partition":2,"offset":7,"timestamp":1763690000123,"key":"h-042","value":{"v":1}}\n'
     """
-    return b'{"topic":"%b","partition":%d,"offset":%d,"timestamp":%d,%b,"value":%b}\n' % (
-        output.topic.encode(),
-        output.partition,
-        offset,
-        output.timestamp,
-        _key(output.key),
-        b"null" if output.value is None else output.value,
-    )
+    topic, partition, timestamp, key, value = output
+    head = _head(topic, partition)
+    return b'%b%d,"timestamp":%d,%b,"value":%b}\n' % (head, offset, timestamp, _key(key), b"null" if value is None else value)
 
 
+@lru_cache(maxsize=_KEPT)
+def _head(topic: str, partition: int) -> bytes:
+    """A line's beginning, up to its offset."""
+    return b'{"topic":"%b","partition":%d,"offset":' % (topic.encode(), partition)
+
+
+@lru_cache(maxsize=_KEPT)
 def _key(key: bytes | None) -> bytes:
     """The key's member of a line. Only a dead letter's key can be other bytes than UTF-8, which no JSON string can hold."""
     if key is None:

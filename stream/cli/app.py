@@ -30,6 +30,7 @@ from .offline.report import report
 from .options import PolicyFile, WiringFile
 
 if TYPE_CHECKING:
+    from stream.offline.replay.jobs.processes import JobProcesses
     from stream.offline.replay.replay import Replay, Summary
 
 __all__ = ["app", "main"]
@@ -139,6 +140,7 @@ def kithkin(
     "  [cyan]kithkin replay monday.jsonl.gz tuesday.jsonl.gz --out run[/]\n\n"
     "  [cyan]kithkin replay year.jsonl --out run --store run.db[/]   can be interrupted, and goes on\n\n"
     "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
+    "  [cyan]kithkin replay year.jsonl --out run --jobs 0[/]   on all cores\n\n"
     "  [cyan]zcat *.gz | kithkin replay - --out what-if --policy stricter.toml[/]",
 )
 def replay_command(
@@ -155,6 +157,10 @@ def replay_command(
     ] = None,
     wiring: WiringFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one for each core."),
+    ] = 1,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
@@ -163,12 +169,16 @@ def replay_command(
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
 
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
+
+    Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
     """
-    with faults_explained():
+    from stream.offline.replay.jobs.processes import spread_over
+
+    with faults_explained(), spread_over(jobs) as processes:  # which load the core while this process does
         from stream.contract.settings import load_policy, load_wiring
         from stream.offline.replay.replay import Replay
 
-        _replay(Replay(logs, out, load_policy(policy), load_wiring(wiring, store=store), origin, fresh))
+        _replay(Replay(logs, out, load_policy(policy), load_wiring(wiring, store=store), origin, fresh), processes)
 
 
 @app.command(
@@ -246,7 +256,7 @@ def _schema(topic: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema(mode=mode)}
 
 
-def _replay(task: "Replay") -> None:
+def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
@@ -254,7 +264,7 @@ def _replay(task: "Replay") -> None:
     from .summary import showing, summary_table
 
     with until_interrupted() as stop, showing(Console(stderr=True)) as watch:
-        summary = replay(task, stop, watch)
+        summary = replay(task, stop, watch, jobs)
     Console(highlight=False).print(summary_table(summary))
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)

@@ -37,11 +37,13 @@ def _exit_code(error: Exception) -> int | None:
     from stream.brokers.log_files import InvalidLog
     from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters
     from stream.contract.ports import BrokerError, Fenced, StoreError
+    from stream.offline.replay.jobs.processes import JobLost
     from stream.ops.local_cluster.processes import ClusterError
     from stream.runtime.fleet.webhook import DeliveryError
 
     if isinstance(error, (ConfigError, InvalidLog)):
         return EXIT_OPERATOR
-    if isinstance(error, (BrokerError, ClusterError, DeliveryError, Fenced, RecoveryError, StoreError, TooManyDeadLetters)):
+    failed = (BrokerError, ClusterError, DeliveryError, Fenced, JobLost, RecoveryError, StoreError, TooManyDeadLetters)
+    if isinstance(error, failed):
         return EXIT_FAILED
     return None

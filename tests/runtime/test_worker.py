@@ -364,7 +364,7 @@ def test_how_much_is_resident_changes_nothing(bytes_max: int) -> None:
         for sent in history(11, 1, 80):
             log.append(*sent)
             worker.run_once()
-        assert worker._homes.size_bytes <= limits.resident_bytes_max
+        assert worker.counts.resident_bytes <= limits.resident_bytes_max
         return list(log.outputs("identities", 0)), store.load(0, list(store.households(0)))
 
     few = WorkerLimits(dead_letters_min=10**9, resident_bytes_max=bytes_max)

@@ -1,6 +1,7 @@
 """Replay: the real worker on log files, into a directory.
 
-Law: the same logs, policy and first states give the same outputs, however often the replay was stopped and begun again.
+Law: the same logs, policy and first states give the same outputs, however often the replay was stopped and begun again, and
+however many processes its households are spread over.
 A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. What somebody else
 put there, in the directory or in the store, is never touched.
 """
@@ -10,7 +11,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,7 +20,7 @@ from stream.brokers.files import FILES, LogBroker, LogProgress
 from stream.brokers.log_files import STDIN, LogReader, encode_line
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
-from stream.contract.ports import StateStore
+from stream.contract.ports import Broker, StateStore
 from stream.contract.records import Signal
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
@@ -30,6 +31,10 @@ from stream.runtime.worker.batch import as_arrived
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
 from stream.stores import open_store
+
+from .jobs.messages import Setup
+from .jobs.pool import JobPool
+from .jobs.processes import JobProcesses
 
 __all__ = ["Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
@@ -105,7 +110,12 @@ class Summary:
     weight: Weight
 
 
-def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callable[[Sofar], None] = lambda _: None) -> Summary:
+def replay(
+    task: Replay,
+    stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[Sofar], None] = lambda _: None,
+    jobs: JobProcesses | None = None,
+) -> Summary:
     """Run the worker over the logs until they end or `stop()` says so, which is asked between batches.
 
     Parameters
@@ -114,6 +124,8 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
         What, and where to.
     stop, watch
         Asked and told between batches.
+    jobs
+        Processes that the households are spread over; None: this one does all.
 
     Raises
     ------
@@ -121,24 +133,37 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
         A setting that cannot be, a directory or store of another run: nothing was changed.
     InvalidLog
         A file is no log. What was made of the batches before is whole, and the run goes on once the file is mended.
+    JobLost
+        One of the processes ended. What was committed is safe.
     BrokerError, StoreError, RecoveryError
         From the ports and the worker.
     """
-    with closing(LogReader(task.logs)) as log:
+    with ExitStack() as ends:
+        log = ends.enter_context(closing(LogReader(task.logs)))
         progress = _begin_or_go_on(task)
-        with closing(LogBroker(log, task.out, progress)) as broker, closing(_open_states(task, progress)) as store:
-            worker = Worker(broker, store, task.policy, _limits(task.wiring))
-            began_s = time.perf_counter()
-            finished = False
-            with seldom_collected():
-                while not finished and not stop():
-                    finished = worker.run_once().ended
-                    watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
-            seconds = time.perf_counter() - began_s
-            summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
-        if finished and (alerts := write_alerts(task.out, task.policy)):  # the fleet stage, once all signals are there
-            summary.counts.outputs["drift-alerts"] = alerts
-        return summary
+        broker = ends.enter_context(closing(LogBroker(log, task.out, progress)))
+        store = ends.enter_context(closing(_open_states(task, progress)))
+        worker = _worker(task, broker, store, jobs)
+        began_s = time.perf_counter()
+        finished = False
+        with seldom_collected():
+            while not finished and not stop():
+                finished = worker.run_once().ended
+                watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
+        seconds = time.perf_counter() - began_s
+        summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
+    if finished and (alerts := write_alerts(task.out, task.policy)):  # the fleet stage, once all signals are there
+        summary.counts.outputs["drift-alerts"] = alerts
+    return summary
+
+
+def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | None) -> Worker:
+    """The worker, which applies batches here or by jobs; those share the memory there is for homes."""
+    limits = _limits(task.wiring)
+    if jobs is None:
+        return Worker(broker, store, task.policy, limits)
+    pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
+    return Worker.applying_by(pool, broker, store, task.policy, limits)
 
 
 def _limits(wiring: Wiring) -> WorkerLimits:

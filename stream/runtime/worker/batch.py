@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import NamedTuple
 
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
@@ -23,7 +24,7 @@ from stream.home.step import BatchAnswers, Response
 from .home_cache import HomeCache
 from .quarantine import Quarantine
 
-__all__ = ["BatchResult", "BatchStep", "Ordering", "PartitionState", "StepFunction", "as_arrived", "by_content"]
+__all__ = ["BatchResult", "BatchStep", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,16 +52,22 @@ class PartitionState:
     quarantine: Quarantine
 
 
+class Settled(NamedTuple):
+    """What one record came to. `reason`: why it is a dead letter, or None."""
+
+    outputs: list[Encoded]
+    outcomes: list[str]
+    reason: str | None
+
+
 @dataclass(slots=True)
 class BatchResult:
     """What one partition's part of a batch came to; nothing of it is visible or saved yet."""
 
     offsets: dict[str, int]
-    outputs: list[Encoded] = field(default_factory=list)
-    states: dict[str, bytes] = field(default_factory=dict)
+    settled: list[Settled] = field(default_factory=list)  # by record, in their order
+    states: dict[str, bytes] = field(default_factory=dict)  # in the order of the households' names
     quarantine: bytes | None = None  # set when it changed
-    outcomes: list[str] = field(default_factory=list)
-    reasons: list[str | None] = field(default_factory=list)  # per record: why it is a dead letter, or None
 
 
 class BatchStep:
@@ -90,7 +97,7 @@ class BatchStep:
         events = [self._read(record) for record in ordered]
         quarantined = owned.quarantine.households
         before = len(quarantined)
-        households = dict.fromkeys(event.value.household_id for event in events if isinstance(event, Event))
+        households = sorted({event.value.household_id for event in events if isinstance(event, Event)})
         wanted = [household for household in households if household not in quarantined]
         self._homes.load(owned.partition, wanted, owned.offsets)
 
@@ -99,7 +106,7 @@ class BatchStep:
             if household not in quarantined:
                 self._encode(owned, household, result)
         for record, event, answer in zip(ordered, events, answers, strict=True):
-            self._settle(owned, result, record, event, answer)
+            result.settled.append(self._settle(owned, record, event, answer))
         if len(quarantined) > before:
             result.quarantine = owned.quarantine.encode()
         return result
@@ -157,13 +164,8 @@ class BatchStep:
         self._homes.drop(owned.partition, household)
 
     def _settle(
-        self,
-        owned: PartitionState,
-        result: BatchResult,
-        record: Record,
-        event: Event | InvalidRecord,
-        answer: Response | None,
-    ) -> None:
+        self, owned: PartitionState, record: Record, event: Event | InvalidRecord, answer: Response | None
+    ) -> Settled:
         """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
         if isinstance(event, InvalidRecord):
             reason, detail = event.reason, event.detail
@@ -171,12 +173,8 @@ class BatchStep:
             reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
         else:
             assert answer is not None, "an event of a household in good standing has an answer"
-            result.outputs.extend(answer.outputs)
-            result.outcomes.extend(answer.outcomes)
-            result.reasons.append(answer.refusal)
-            return
-        result.outputs.append(encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp))
-        result.reasons.append(reason)
+            return Settled(answer.outputs, answer.outcomes, answer.refusal)
+        return Settled([encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)], [], reason)
 
 
 def _place(record: Record) -> str:

@@ -8,24 +8,53 @@ on lately is kept as the bytes that it was saved as, a tenth of that. Both count
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 import numpy as np
 
 from stream.contract.policy import Policy
-from stream.contract.ports import Offsets, StateStore, StoreError
+from stream.contract.ports import Offsets, StoreError
 from stream.home.state.at_rest import decode_home
 from stream.home.state.household import Household, Slot
 from stream.home.state.layout import HOME
 
-__all__ = ["LIVE_SHARE", "HomeCache"]
+__all__ = ["LIVE_SHARE", "HomeCache", "Origin", "states_at"]
 
 LIVE_SHARE: Final = 0.5  # of the bytes: for homes in slots
 SLOTS_IN_ARRAY: Final = 256
 OVERHEAD_BYTES: Final = 512  # of one kept state: its bytes object, its name and its place in the table
 
 Key = tuple[int, str]  # partition, household
+
+
+class Origin(Protocol):
+    """What homes are loaded from: as much of a store as that takes."""
+
+    def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]: ...
+
+    def offsets(self, partition: int) -> Offsets: ...
+
+
+def states_at(origin: Origin, partition: int, households: Sequence[str], offsets: Offsets) -> dict[str, bytes]:
+    """States of those households of one partition that have one, in one request.
+
+    Raises
+    ------
+    StoreError
+        They do not stand at `offsets`, where their worker left them: an older copy of the store was put back, or
+        a replica took over that lacked the last writes. What is made of them would be published before a save
+        could be refused.
+    """
+    states = origin.load(partition, households)
+    found = origin.offsets(partition)  # asked afterwards: then what was loaded is no older
+    stands_at = {topic: found.get(topic, 0) for topic in offsets}
+    if stands_at != offsets:
+        raise StoreError(
+            f"partition {partition}: the states stand at {stands_at}, their worker left them at {dict(offsets)}; "
+            "the store was put back, or another worker has the partition"
+        )
+    return states
 
 
 class HomeCache:
@@ -41,7 +70,7 @@ class HomeCache:
         The most bytes kept after `evict`. One batch may pass it meanwhile: its homes are all needed at once.
     """
 
-    def __init__(self, store: StateStore, policy: Policy, bytes_max: int) -> None:
+    def __init__(self, store: Origin, policy: Policy, bytes_max: int) -> None:
         self._store, self._policy, self._bytes_max = store, policy, bytes_max
         self._live_max = max(1, int(bytes_max * LIVE_SHARE) // HOME.itemsize)
         self._live: OrderedDict[Key, Household] = OrderedDict()
@@ -61,28 +90,10 @@ class HomeCache:
         return len(self._live) * HOME.itemsize + self._kept_bytes
 
     def load(self, partition: int, households: Iterable[str], offsets: Offsets) -> None:
-        """Load, in one request, the states of those households of one partition that are not resident.
-
-        Raises
-        ------
-        StoreError
-            They do not stand at `offsets`, where their worker left them: an older copy of the store was put back, or
-            a replica took over that lacked the last writes. What is made of them would be published before a save
-            could be refused.
-        """
+        """Load the states of those households of one partition that are not resident. Raises as `states_at`."""
         keys = ((partition, household) for household in households)
         missing = [key[1] for key in keys if key not in self._live and key not in self._kept]
-        if not missing:
-            self._loaded = {}
-            return
-        self._loaded = self._store.load(partition, missing)
-        found = self._store.offsets(partition)  # asked afterwards: then what was loaded is no older
-        stands_at = {topic: found.get(topic, 0) for topic in offsets}
-        if stands_at != offsets:
-            raise StoreError(
-                f"partition {partition}: the states stand at {stands_at}, their worker left them at {dict(offsets)}; "
-                "the store was put back, or another worker has the partition"
-            )
+        self._loaded = states_at(self._store, partition, missing, offsets) if missing else {}
 
     def home(self, partition: int, household: str) -> Household:
         """The live home of a household loaded before; a new one if the store has no state of it.

@@ -18,6 +18,7 @@ from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_bot
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 from stream.home.step import STEP_VERSION, step_batch
 
+from .applying import Applier, LocalApplier, Results
 from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
 from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
@@ -99,18 +100,25 @@ class Worker:
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
         self._owned: dict[int, PartitionState] = {}
-        self._homes = HomeCache(store, policy, limits.resident_bytes_max)
-        self._batch_step = BatchStep(self._homes, policy, limits.ordering, step_function)
+        homes = HomeCache(store, policy, limits.resident_bytes_max)
+        self._applier: Applier = LocalApplier(homes, BatchStep(homes, policy, limits.ordering, step_function))
         self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
         self._failed = False
         self._counts = Counts()
 
+    @classmethod
+    def applying_by(cls, applier: Applier, broker: Broker, store: StateStore, policy: Policy, limits: WorkerLimits) -> "Worker":
+        """A worker that applies batches elsewhere, in the order that its broker gives; the caller closes the applier."""
+        worker = cls(broker, store, policy, limits)
+        worker._applier = applier
+        return worker
+
     @property
     def counts(self) -> Counts:
         """What was done so far; the same object each time, kept up to date."""
-        counts, homes = self._counts, self._homes
-        counts.households_new, counts.households_loaded = homes.homes_new, homes.homes_loaded
-        counts.resident_homes, counts.resident_bytes = len(homes), homes.size_bytes
+        counts, homes = self._counts, self._applier.residency
+        counts.households_new, counts.households_loaded = homes.new, homes.loaded
+        counts.resident_homes, counts.resident_bytes = homes.homes, homes.size_bytes
         counts.quarantined = sum(len(owned.quarantine.households) for owned in self._owned.values())
         return counts
 
@@ -120,7 +128,7 @@ class Worker:
             pass
 
     def run_once(self) -> Progress:
-        """Poll once and bring all effects of it about.
+        """Poll once, and bring about all effects of it, or of a batch polled before it when batches are begun ahead.
 
         Raises
         ------
@@ -135,20 +143,32 @@ class Worker:
         """
         assert not self._failed, "this worker has failed before: its homes may be ahead of the log, so a new one must recover"
         try:
-            batch = self._broker.poll(self._limits.records_max, self._limits.poll_timeout_s)
+            batch = self._poll()
+            records = 0
             if batch.assigned or batch.revoked:
+                records = self._bring_about(begun=0)
                 self._reassign(batch)
-            records = self._apply(batch.records) if batch.records else 0
+            elif batch.records:
+                self._begin(batch.records)
+            records += self._bring_about(begun=0 if batch.ended else self._applier.ahead)
         except BaseException:
             self._failed = True
             raise
         return Progress(records, frozenset(self._owned), batch.ended)
 
+    def _poll(self) -> Batch:
+        """The next batch. When there is none because of an error, those begun before are brought about all the same."""
+        try:
+            return self._broker.poll(self._limits.records_max, self._limits.poll_timeout_s)
+        except Exception:
+            self._bring_about(begun=0)
+            raise
+
     # Assignment and recovery
 
     def _reassign(self, batch: Batch) -> None:
         self._counts.rebalances += 1
-        self._homes.clear()
+        self._applier.clear()
         for partition in batch.revoked:
             self._owned.pop(partition, None)
         for partition in sorted(batch.assigned):
@@ -213,24 +233,34 @@ class Worker:
                 f"partition {owned.partition}: the batch from {entry.offsets_from} to {entry.offsets_to} had {entry.count} "
                 f"records, of which the broker still has {len(records)}: restore a later copy of the store"
             )
-        self._save(owned, self._batch_step.apply(owned, records))
-        self._homes.evict()
+        self._applier.begin([(owned, records)])
+        self._save(owned, self._applier.results()[owned.partition])
+        self._applier.saved()
         self._counts.recoveries += 1
 
     # One batch
 
-    def _apply(self, records: Sequence[Record]) -> int:
+    def _begin(self, records: Sequence[Record]) -> None:
         parts = self._parts(records)
-        if not parts:
-            return 0
-        results = {partition: self._batch_step.apply(self._owned[partition], part) for partition, part in parts.items()}
+        if parts:
+            self._applier.begin([(self._owned[partition], part) for partition, part in parts.items()])
+
+    def _bring_about(self, begun: int) -> int:
+        """Publish and save batches, the oldest first, until so many are begun and no more; the records in them."""
+        records = 0
+        while self._applier.begun > begun:
+            records += self._publish(self._applier.results())
+            self._applier.saved()
+        return records
+
+    def _publish(self, results: Results) -> int:
+        """Make a batch visible, then save its states; how many records it has."""
         self._refuse_draining(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
-        outputs = [output for one in results.values() for output in one.outputs]
+        outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
         self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
         for partition, one in results.items():
             self._save(self._owned[partition], one)
-        self._homes.evict()
         self._count(results)
         return sum(entry.count for entry in journal)
 
@@ -246,7 +276,6 @@ class Worker:
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
         states = result.states if result.quarantine is None else {**result.states, QUARANTINE: result.quarantine}
         self._store.save(owned.partition, owned.epoch, owned.offsets, result.offsets, states)
-        self._homes.touch(owned.partition, result.states)
         owned.offsets = result.offsets
 
     def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
@@ -254,7 +283,7 @@ class Worker:
             partition=owned.partition,
             offsets_from=owned.offsets,
             offsets_to=result.offsets,
-            count=len(result.reasons),
+            count=len(result.settled),
             epoch=owned.epoch,
             step_version=STEP_VERSION,
             policy_id=self._policy.policy_id,
@@ -262,25 +291,24 @@ class Worker:
 
     # Counting
 
-    def _refuse_draining(self, results: dict[int, BatchResult]) -> None:
+    def _refuse_draining(self, results: Results) -> None:
         """Stop before publishing when too many of the latest records are dead letters."""
-        for one in results.values():
-            self._latest_dead.extend(reason is not None for reason in one.reasons)
+        reasons = [settled.reason for one in results.values() for settled in one.settled]
+        self._latest_dead.extend(reason is not None for reason in reasons)
         dead, latest = sum(self._latest_dead), len(self._latest_dead)
         if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
-            reasons = Counter(reason for one in results.values() for reason in one.reasons if reason is not None)
             raise TooManyDeadLetters(
-                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with {dict(reasons)}. "
+                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with "
+                f"{dict(Counter(filter(None, reasons)))}. "
                 "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
             )
 
-    def _count(self, results: dict[int, BatchResult]) -> None:
-        counts = self._counts
+    def _count(self, results: Results) -> None:
+        counts, settled = self._counts, [settled for one in results.values() for settled in one.settled]
+        dead = [one.reason for one in settled if one.reason is not None]
         counts.batches += 1
-        for one in results.values():
-            dead = [reason for reason in one.reasons if reason is not None]
-            counts.records += len(one.reasons)
-            counts.events += len(one.reasons) - len(dead)
-            counts.outcomes.update(one.outcomes)
-            counts.dead_letters.update(dead)
-            counts.outputs.update(output.topic for output in one.outputs)
+        counts.records += len(settled)
+        counts.events += len(settled) - len(dead)
+        counts.dead_letters.update(dead)
+        counts.outcomes.update(word for one in settled for word in one.outcomes)
+        counts.outputs.update(output.topic for one in settled for output in one.outputs)
