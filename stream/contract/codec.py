@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from .policy import Policy
 from .ports import Encoded
 from .reading import read_recognition
-from .records import FEEDBACK, Event, Feedback, InvalidRecord, Output, Position, Recognition, Record, Voice
+from .records import FEEDBACK, Erase, Event, Feedback, InvalidRecord, Output, Position, Recognition, Record, Voice
 from .units import DAY_MS, HOUR_MS
 
 __all__ = ["VALUE_BYTES_MAX", "decode", "encode_output"]
@@ -40,7 +40,7 @@ def decode(record: Record, policy: Policy) -> Event:
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
     ahead = value.at - record.timestamp
-    if ahead > policy.limits.ahead_hours * HOUR_MS:
+    if ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
     if sensed is None and isinstance(value, Recognition):
         for modality, part in (("voice", value.voice), ("face", value.face)):

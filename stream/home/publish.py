@@ -14,7 +14,7 @@ import numpy as np
 
 from learners.kernel import array, entry
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.records import GUEST
+from stream.contract.records import GUEST, Erase
 from stream.home.events import Event, encoders_of, people_of, phones_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
@@ -350,9 +350,15 @@ def _of_signal(response: Response, said: Fields) -> Fields:
     fields = {
         "v": 1, "signal_id": f"s-{_number(response, 'event'):x}", "household_id": response.household.household_id,
         "person_id": None, "device_id": None, "encoder": None, "attributes": {}, "kind": "", "log_e_value": 0.0,
-        "observed_at": response.event.value.at, "cause": response.cause, "streams": None, "evidence": {}, "adapted": None,
+        "observed_at": _time_of(response.event), "cause": response.cause, "streams": None, "evidence": {}, "adapted": None,
     }  # fmt: skip
     return fields | said
+
+
+def _time_of(event: Event) -> int:
+    """When it happened; an erasure, which no clock keeps from being done, no later than it was sent."""
+    at = event.value.at
+    return min(at, event.record.timestamp) if isinstance(event.value, Erase) and event.record.timestamp > 0 else at
 
 
 def _beliefs(beliefs: Iterable[float]) -> dict[str, float]:

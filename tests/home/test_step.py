@@ -10,7 +10,7 @@ import pytest
 from stream.contract.records import GUEST, OUTPUT_TOPICS
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.home.messages import OUTCOMES
-from tests.support.worlds import FACE, POLICY, VOICE, Story, embedding, row_of
+from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Story, embedding, row_of
 
 PHONE = [{"phone_id": "ph-1", "rssi_dbm": -50.0}]
 
@@ -181,3 +181,21 @@ def test_what_happened_is_told_in_words_of_a_closed_set() -> None:
     assert set(story.run.outcomes) <= set(OUTCOMES)
     assert {o.topic for o in story.run.outputs} <= set(OUTPUT_TOPICS)
     assert json.loads(story.run.outputs[0].value or b"")["cause"]["offset"] == 0
+
+
+@pytest.mark.parametrize("at", [START_MS - 50 * 365 * DAY_MS // 2, START_MS + 2 * DAY_MS, START_MS + 70 * 365 * DAY_MS])
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_erasure_is_done_by_whatever_clock_and_moves_none(at: int, whole: bool) -> None:
+    story, twin = Story(), Story()
+    now = int(story.home.record["stream_time"])
+    for one, given_at in ((story, at), (twin, None)):
+        step = one.say("erase", at=given_at, person_id=None if whole else "anna")
+        assert step.outcomes == ["used"]
+        told = [output.value for output in step.outputs if output.topic == "drift-signals"]
+        assert all(signal.observed_at <= one.desk.now for signal in told)
+    assert int(story.home.record["stream_time"]) == now
+    for one in (story, twin):
+        later = one.see("bert")
+        assert len(one.answers(later)) == 1
+        one.say("correct", event_id=later, person_id="bert")
+    assert story.run.values("identities") == twin.run.values("identities")

@@ -77,8 +77,10 @@ def _admit(home, event, policy, work, out):
         result = out.results[add_result(out, 0, work.event, event.at)]
         result.outcome, result.refusal, result.observed_at = REFUSED, refusal, home.stream_time
         return False
-    add_seen(home, event.record, event.at, event.sender)
-    home.stream_time = max(int(home.stream_time), int(event.at))
+    # An erasure is done by whatever clock, and moves none: neither the home's time nor what is too old of its sender.
+    at = min(int(event.at), int(home.stream_time)) if event.erases else int(event.at)
+    add_seen(home, event.record, at, event.sender)
+    home.stream_time = max(int(home.stream_time), at)
     if event.kind != RECOGNITION and was_retracted_early(home, event.record) and not event.erases:
         add_outcome(USED, work, out)
         _tidy(home, policy, work, out)
