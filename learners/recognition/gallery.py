@@ -24,7 +24,7 @@ from learners.kernel import kernel
 from learners.precision import LLR_STEP, MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
 
 __all__ = [
-    "ANCHORED_ONE", "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "anchoring", "compare",
+    "ANCHORED_ONE", "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare",
     "compare_enrolled", "expect", "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ LEAST_WEIGHT: Final = np.float32(0.002)  # of a kept row: less moves nobody's me
 FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten instead
 CHANNELS_KEPT: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
 SAID: Final = 0.8  # how far a claim that is no enrolment says whose a recording is
-ANCHORED_MASS: Final = 2.0  # recordings that are surely somebody's: then their gallery is
+ANCHORED_MASS: Final = 2.0  # recordings that are surely somebody's: with so many they are known in a gallery
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
 SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 ENROL: Final = 4  # kind of a claim: guided enrolment
@@ -60,18 +60,22 @@ def is_enrolled(row):
 
 
 @kernel
-def anchoring(row, person, modality, people):
-    """How far others than its vector of a modality say that a row is a person's: 1 surely, -1 that it is not.
-
-    What was said of it settles that; else the other sensors, as they were at the answer: 2 p - 1.
-    """
-    said = 0
+def _said(row, person):
+    """Recordings' worth of what claims on a row say of a person: enrolment, however noisy, is what their space begins with."""
+    found = 0.0
     for i in range(row.claims_used):
         if row.claims[i].person == person + 1:
-            said = max(said, 2 if row.claims[i].kind == ENROL else 1)
-    if said > 0:
-        return 1.0 if said == 2 else SAID
-    own, all_others = 0.0, 1.0  # a guest: no sensor says anything
+            found = max(found, ANCHORED_MASS if row.claims[i].kind == ENROL else SAID)
+    return found
+
+
+@kernel
+def _sensed(row, person, modality, people):
+    """How far the other sensors, as they were at the answer, say that a row is a person's: 1 surely, 0 nothing, -1 not.
+
+    The person's likelihood against the mean of all others', whoever is likelier at home.
+    """
+    own, others = 0.0, 1.0  # of a guest no sensor says anything
     for column in range(people):
         nats = 0.0
         for other in range(row.llr.shape[0]):
@@ -80,8 +84,9 @@ def anchoring(row, person, modality, people):
         if column == person:
             own = math.exp(nats)
         else:
-            all_others += math.exp(nats)
-    return (own - all_others) / (own + all_others)
+            others += math.exp(nats)
+    others /= people
+    return (own - others) / (own + others)
 
 
 # ---- the model of one gallery
@@ -208,7 +213,7 @@ def _weigh_rows(home, without, policy, work):
 def _gather(home, person, policy, work):
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
     numbers = policy.encoders[home.galleries[work.gallery].number]
-    modality, dimensions, mass, anchored = numbers.modality, numbers.dimensions, _ZERO, 0.0
+    modality, dimensions, mass, anchored, sensed = numbers.modality, numbers.dimensions, _ZERO, 0.0, 0.0
     total, found, sums = work.total[0], work.channel_mass, work.channel_sums
     for channel in range(numbers.channels):
         found[channel] = _ZERO
@@ -217,7 +222,10 @@ def _gather(home, person, policy, work):
         if tail.encoder == work.gallery and not (work.enrolled_only and tail.learnt):
             weight = tail.mass * _weight(tail.day - work.probe_day, numbers.noise[tail.channel], policy)
             _add_to_channel(found, sums, tail.channel, weight, dimensions)
-            anchored += float(tail.mass) * (float(tail.anchored) / ANCHORED_ONE)
+            if tail.learnt:
+                sensed += float(tail.mass) * (float(tail.anchored) / ANCHORED_ONE)
+            else:
+                anchored = ANCHORED_MASS
             own = sums[tail.channel]
             for k in range(dimensions):
                 own[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
@@ -227,7 +235,10 @@ def _gather(home, person, policy, work):
         if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
             _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
             if anchored < ANCHORED_MASS:
-                anchored += float(row.shares[person + 1]) * SHARE_STEP * anchoring(row, person, modality, home.people_used)
+                share, said = float(row.shares[person + 1]) * SHARE_STEP, _said(row, person)
+                anchored += share * said
+                if said == 0.0:
+                    sensed += share * _sensed(row, person, modality, home.people_used)
             own, per_step, vector = sums[row.channels[modality]], weight * _VECTOR, row.vectors[modality]
             for k in range(dimensions):
                 own[k] += per_step * np.float32(vector[k])
@@ -241,7 +252,7 @@ def _gather(home, person, policy, work):
                 total[k] += own[k] * kept
     for k in range(dimensions):
         total[k] = (total[k] - mass * work.centre[k]) * work.scale
-    work.anchored[person] = min(max(anchored / ANCHORED_MASS, 0.0), 1.0)
+    work.anchored[person] = min((anchored + max(sensed, 0.0)) / ANCHORED_MASS, 1.0)
     return mass
 
 
@@ -370,7 +381,9 @@ def fold_row(home, index, modality, policy):
             tail.day, tail.since = day, day
         before, mass = float(tail.mass), share * worth
         part, sure = mass / (before + mass), float(tail.anchored)
-        tail.anchored = int(np.rint(sure + part * (ANCHORED_ONE * anchoring(row, p, modality, home.people_used) - sure)))
+        said = _said(row, p)
+        outside = min(said, 1.0) if said > 0.0 else _sensed(row, p, modality, home.people_used)
+        tail.anchored = int(np.rint(sure + part * (ANCHORED_ONE * outside - sure)))
         for k in range(numbers.dimensions):
             mean = np.float32(tail.vector[k]) * _MEAN
             moved = mean + np.float32(part) * (np.float32(row.vectors[modality, k]) * _VECTOR - mean)
