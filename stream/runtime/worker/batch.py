@@ -61,6 +61,7 @@ class BatchResult:
     quarantine: bytes | None = None  # set when it changed
     outcomes: list[str] = field(default_factory=list)
     reasons: list[str | None] = field(default_factory=list)  # per record: why it is a dead letter, or None
+    left_out: list[str] = field(default_factory=list)  # words of `LEFT_OUT`, of the parts of events that could not be read
 
 
 class BatchStep:
@@ -173,6 +174,7 @@ class BatchStep:
             assert answer is not None, "an event of a household in good standing has an answer"
             result.outputs.extend(answer.outputs)
             result.outcomes.extend(answer.outcomes)
+            result.left_out.extend(event.left_out)
             result.reasons.append(answer.refusal)
             return
         result.outputs.append(encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp))

@@ -53,6 +53,7 @@ class Counts:
     households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
     outcomes: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
+    left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
     outputs: Counter[str] = field(default_factory=Counter)  # by topic
     resident_homes: int = 0  # in memory now
     resident_bytes: int = 0  # what they weigh at rest
@@ -282,5 +283,6 @@ class Worker:
             counts.records += len(one.reasons)
             counts.events += len(one.reasons) - len(dead)
             counts.outcomes.update(one.outcomes)
+            counts.left_out.update(one.left_out)
             counts.dead_letters.update(dead)
             counts.outputs.update(output.topic for output in one.outputs)
