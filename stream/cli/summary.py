@@ -68,6 +68,7 @@ def _groups(summary: Summary) -> Iterator[tuple[str, list[Row]]]:
     counts, weight = summary.counts, summary.weight
     yield "Read", _count_rows([("records now", counts.records), ("records by the command before", summary.records_before)])
     yield "Happened", _count_rows((_MEANINGS.get(word, word), counts.outcomes[word]) for word in OUTCOMES)
+    yield "Parts left out, by the field at fault", _count_rows(counts.left_out.most_common())
     yield "Dead letters, by reason", _count_rows(counts.dead_letters.most_common())
     yield "Written", _count_rows(counts.outputs.most_common())
     yield "States", _count_rows([("households", weight.households), ("people", weight.people)]) + _weights(summary)

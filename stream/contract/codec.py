@@ -10,8 +10,19 @@ from pydantic import ValidationError
 
 from .policy import Policy
 from .ports import Encoded
-from .reading import read_recognition
-from .records import FEEDBACK, Erase, Event, Feedback, InvalidRecord, Output, Position, Recognition, Record, Voice
+from .reading import read_parts, read_recognition
+from .records import (
+    FEEDBACK,
+    OBSERVED_AT_MS_MIN,
+    Erase,
+    Event,
+    InvalidRecord,
+    Output,
+    Recognition,
+    Record,
+    Voice,
+    looks_like_float32,
+)
 from .units import DAY_MS, HOUR_MS
 
 __all__ = ["VALUE_BYTES_MAX", "decode", "encode_output"]
@@ -21,12 +32,13 @@ DETAIL_MAX: Final = 500
 
 
 def decode(record: Record, policy: Policy) -> Event:
-    """The event in a record of `recognitions` or `feedback`.
+    """The event in a record of `recognitions` or `feedback`; parts that cannot be read are left out, and named in it.
 
     Raises
     ------
     InvalidRecord
-        With a reason of a closed set (`empty`, `too_large`, `json`, `version`, `field`, `key`, `encoder`, `embedding`,
+        Something makes its identity or order unclear, or nothing that can be read is left to recognise by: with a reason of a
+        closed set (`empty`, `too_large`, `json`, `version`, `field`, `key`, `encoder`, `embedding`,
         `future`) and a sentence that says what is wrong.
     """
     raw = record.value
@@ -34,39 +46,63 @@ def decode(record: Record, policy: Policy) -> Event:
         raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
     if len(raw) > VALUE_BYTES_MAX:
         raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
-    sensed = read_recognition(raw, policy.vector_lengths) if record.topic == "recognitions" else None
-    value: Any = sensed or _validate(record, raw)
+    value: Any = None
+    left_out: tuple[str, ...] = ()
+    if record.topic == "recognitions":
+        value = read_recognition(raw, policy.vector_lengths)
+    if value is None:
+        value, left_out = _read_closely(record, raw, policy)
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
     ahead = value.at - record.timestamp
-    if ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
+    timed = record.timestamp >= OBSERVED_AT_MS_MIN  # else it has no timestamp (-1), or none in milliseconds
+    if timed and ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
-    if sensed is None and isinstance(value, Recognition):
-        for modality, part in (("voice", value.voice), ("face", value.face)):
-            if part is not None:
-                _check_vector(record.position, modality, part, policy)
-    return Event(record, value)
+    return Event(record, value, left_out)
 
 
-def _validate(record: Record, raw: bytes) -> Recognition | Feedback:
-    """What the model makes of a record; it alone says what is wrong with one."""
+def _read_closely(record: Record, raw: bytes, policy: Policy) -> tuple[Any, tuple[str, ...]]:
+    """What the models make of a record, and what of it was left out; they alone say what is wrong with one."""
     try:
-        return Recognition.model_validate_json(raw) if record.topic == "recognitions" else FEEDBACK.validate_json(raw)
+        if record.topic != "recognitions":
+            return FEEDBACK.validate_json(raw), ()
+        value, left_out = read_parts(raw)
     except ValidationError as error:
         raise _invalid(record, error) from None
+    faults: list[tuple[str, str]] = []
+    for modality in ("voice", "face"):
+        part = getattr(value, modality)
+        if part is not None and (fault := _fault_of_vector(modality, part, policy)):
+            faults.append(fault)
+            setattr(value, modality, None)
+    if faults and _is_empty(value):
+        raise InvalidRecord(record.position, *faults[0])
+    return value, (*left_out, *(reason for reason, _ in faults))
 
 
-def _check_vector(position: Position, modality: str, part: Voice, policy: Policy) -> None:
-    """Refuse a vector of no encoder that the policy lists, or of another length."""
+def _is_empty(value: Recognition) -> bool:
+    return value.voice is None and value.face is None and value.phones is None and value.activity is None
+
+
+def _fault_of_vector(modality: str, part: Voice, policy: Policy) -> tuple[str, str] | None:
+    """Reason and sentence why a vector says nothing: of no encoder that the policy lists, or of another length."""
     encoder = policy.encoders.get(part.encoder)
     if encoder is None or encoder.modality != modality:
         known = ", ".join(name for name, e in policy.encoders.items() if e.modality == modality) or "none"
-        detail = f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists; known: {known}"
-        raise InvalidRecord(position, "encoder", detail)
-    if len(part.embedding) != encoder.length:
-        detail = f"{part.encoder!r} gives {encoder.length} numbers, this vector has {len(part.embedding)}"
-        raise InvalidRecord(position, "embedding", detail)
+        return "encoder", f"{modality} vectors of {part.encoder!r} are of no encoder that the policy lists; known: {known}"
+    if len(part.embedding) == encoder.length:
+        return None
+    hint = ""
+    if len(part.embedding) == 2 * encoder.length and looks_like_float32(_bytes(part.embedding)):
+        hint = "; its bytes look like float32, where float16 is asked for"
+    return "embedding", f"{part.encoder!r} gives {encoder.length} numbers, this vector has {len(part.embedding)}{hint}"
+
+
+def _bytes(vector: Any) -> bytes:
+    """A vector as it stood on the wire."""
+    raw: bytes = vector.astype("<f2").tobytes()
+    return raw
 
 
 def _invalid(record: Record, error: ValidationError) -> InvalidRecord:

@@ -1,33 +1,52 @@
-"""Recognitions read fast: the same record as `records.Recognition`, decoded in one go where nothing about it is odd.
+"""Recognitions read: fast where nothing about them is odd (`read_recognition`), else part by part (`read_parts`).
 
-Law: what is accepted here, the model in `records` accepts too, with the same meaning; of everything else nothing is
-said here. So the model alone says what is wrong with a record, and a record that only it accepts is read by it.
+Law: what the fast reader accepts, the model in `records` accepts too, with the same meaning; of everything else it says
+nothing. So the model alone says what is wrong with a record, and with which part of it. What makes identity or order unclear
+is wrong with the record; a part that may be absent is left out, the smallest that the fault lies in, and the rest is read.
+
+A phone whose signal cannot be read was heard all the same, so only the signal goes. Of a scan of which nothing can be read, it
+is not said that nobody was there.
 """
 
 import re
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from .records import (
+    CONTROLS,
     DEVICE_ATTRIBUTES_MAX,
     EMBEDDING_NORM_MAX,
     OBSERVED_AT_MS_MAX,
     OBSERVED_AT_MS_MIN,
     PHONES_MAX,
     QUALITIES_MAX,
+    QUALITY_MAX,
     Recognition,
 )
 
-__all__ = ["RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_recognition"]
+__all__ = [
+    "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_parts", "read_recognition",
+]  # fmt: skip
+
+LEFT_OUT: Final = (  # why a part was left out: the field in which the fault lies
+    "voice", "face", "encoder", "embedding", "quality", "phones", "phone_id", "rssi_dbm", "activity", "device",
+)  # fmt: skip
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Time = Annotated[int, msgspec.Meta(ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX)]
 _Signal = Annotated[float, msgspec.Meta(ge=-200, le=50)]
-_Qualities = Annotated[dict[_Text, float], msgspec.Meta(max_length=QUALITIES_MAX)]
+_Quality = Annotated[float, msgspec.Meta(ge=-QUALITY_MAX, le=QUALITY_MAX)]
+_Qualities = Annotated[dict[_Text, _Quality], msgspec.Meta(max_length=QUALITIES_MAX)]
 _Attributes = Annotated[dict[_Text, _Text], msgspec.Meta(max_length=DEVICE_ATTRIBUTES_MAX)]
-_IDS: Final = re.compile(r"[A-Za-z0-9._:-]+(?:\n[A-Za-z0-9._:-]+)*").fullmatch
+_STRICT: Final = r"[A-Za-z0-9._:-]+"
+_IDS: Final = re.compile(rf"{_STRICT}\n{_STRICT}\n{_STRICT}").fullmatch
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]").search  # one alone is no character, and two are read by the model
+_CONTROL: Final = re.compile(f"[{CONTROLS}]").search
 _LONGEST: Final = 64
 _NORM_MAX: Final = EMBEDDING_NORM_MAX**2
 _HALF, _FLOAT = np.dtype("<f2"), np.dtype("f4")
@@ -45,7 +64,7 @@ class SensedPhone(msgspec.Struct, gc=False):
     """One phone that was heard."""
 
     phone_id: str
-    rssi_dbm: _Signal
+    rssi_dbm: _Signal | None = None
 
 
 class SensedRecognition(msgspec.Struct, gc=False):
@@ -91,20 +110,42 @@ def read_recognition(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedR
         value = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    ids = [value.event_id, value.household_id, value.device_id]
-    if value.activity is not None:
-        ids.append(value.activity)
-    if value.phones:
-        ids += [phone.phone_id for phone in value.phones]
-    text = "\n".join(ids)
-    if _IDS(text) is None or text.count("\n") != len(ids) - 1 or max(map(len, ids)) > _LONGEST:
-        return None
     voice, face = value.voice, value.face
+    if _IDS(f"{value.event_id}\n{value.household_id}\n{value.device_id}") is None:
+        return None
+    names = [value.event_id, value.household_id, value.device_id]
+    if value.activity is not None:
+        names.append(value.activity)
+    if value.phones:
+        names += [phone.phone_id for phone in value.phones]
+    if max(map(len, names)) > _LONGEST or not all(names):
+        return None
+    if not (raw.isascii() and b"\\" not in raw and b"\x7f" not in raw) and not _is_text(raw, value, names):
+        return None
     if voice is None and face is None:
         return None if value.phones is None and value.activity is None else value
     if (voice is None or _is_sound(voice, "voice", lengths)) and (face is None or _is_sound(face, "face", lengths)):
         return value
     return None
+
+
+def _is_text(raw: bytes, value: SensedRecognition, names: list[str]) -> bool:
+    """Whether no name has a control character, and what is passed over, which msgspec does not look into, is Unicode too."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return _SURROGATE(raw) is None and _CONTROL("".join(_texts(value, names))) is None
+
+
+def _texts(value: SensedRecognition, names: list[str]) -> Iterator[str]:
+    """All that may be any text but for control characters; JSON in ASCII without escapes can hold none but DEL."""
+    yield from names
+    for texts in (value.device, value.voice and value.voice.quality, value.face and value.face.quality):
+        if texts:
+            yield from texts
+    if value.device:
+        yield from value.device.values()
 
 
 def _is_sound(part: SensedPart, modality: str, lengths: dict[str, tuple[str, int]]) -> bool:
@@ -114,3 +155,96 @@ def _is_sound(part: SensedPart, modality: str, lengths: dict[str, tuple[str, int
         return False
     vector = np.frombuffer(part.embedding, _HALF).astype(_FLOAT)
     return bool(0 < vector.dot(vector) < _NORM_MAX)  # NaN is neither
+
+
+# ---- part by part
+
+
+_Place = tuple[str | int, ...]  # from the root of a record to a part of it
+
+
+def read_parts(raw: bytes) -> tuple[Recognition, tuple[str, ...]]:
+    """The recognition in these bytes without the parts that cannot be read, and a word of LEFT_OUT for each of those.
+
+    Raises
+    ------
+    ValidationError
+        The record cannot be read: its JSON, what makes its identity or order, or all that there was to recognise by.
+    """
+    try:
+        return Recognition.model_validate_json(raw), ()
+    except ValidationError as invalid:
+        first = found = invalid
+        if invalid.errors(include_input=False)[0]["type"] == "json_invalid":
+            raise
+    tree, left_out = from_json(raw), list[str]()
+    for _ in range(_PASSES_MAX):
+        faults = {_part_of(tuple(fault["loc"])): fault["type"] for fault in found.errors(include_url=False, include_input=False)}
+        if () in faults:  # of the record itself
+            raise first
+        for place in sorted(faults, key=lambda place: (place[0], len(place), place[1:]), reverse=True):
+            left_out.append(_leave_out(tree, place, faults[place]))
+        try:
+            return Recognition.model_validate(tree), tuple(left_out)
+        except ValidationError as invalid:
+            found = invalid
+    raise first
+
+
+_PASSES_MAX: Final = 4  # what is too long hides what is wrong inside
+
+
+def _part_of(place: _Place) -> _Place:
+    """The smallest part that may be absent of those around a place; (): none."""
+    match place:
+        case ("voice" | "face", "quality", str(), *_) | ("phones", int(), "rssi_dbm", *_):
+            return place[:3]
+        case ("voice" | "face", "quality" | "encoder" | "embedding", *_) | ("phones", int(), *_) | ("device", str(), *_):
+            return place[:2]
+        case ("voice" | "face" | "phones" | "activity" | "device", *_):
+            return place[:1]
+    return ()
+
+
+def _leave_out(tree: dict[str, Any], place: _Place, fault: str) -> str:
+    """Take a part out of a record; the word that says which it was."""
+    name, inside = str(place[0]), place[1:]
+    part: Any = tree.get(name)
+    match place:
+        case (_, "quality", quality):
+            part["quality"].pop(quality, None)
+        case (_, "quality") if fault == "too_long":
+            part["quality"] = _first(part["quality"], QUALITIES_MAX)
+        case (_, "quality"):
+            del part["quality"]
+        case ("phones", number, "rssi_dbm"):
+            del part[number]["rssi_dbm"]
+        case ("phones", number):
+            del part[number]
+            tree["phones"] = part or None
+            return "phone_id"
+        case ("phones",) if fault == "too_long":
+            tree["phones"] = _strongest(part)
+        case ("device", attribute):
+            part.pop(attribute, None)
+        case ("device",) if fault == "too_long":
+            tree["device"] = _first(part, DEVICE_ATTRIBUTES_MAX)
+        case _:
+            tree[name] = None
+    return str(inside[-1] if name == "phones" and inside else inside[0] if name in ("voice", "face") and inside else name)
+
+
+def _first(names: Mapping[str, Any], names_max: int) -> dict[str, Any]:
+    return dict(list(names.items())[:names_max])
+
+
+def _strongest(phones: list[Any]) -> list[Any]:
+    """As many as may stand there, in their order: a phone of the home is nearer than the neighbours'."""
+
+    def strength(number: int) -> float:
+        phone = phones[number]
+        rssi_dbm: Any = phone.get("rssi_dbm") if isinstance(phone, dict) else None
+        return float(rssi_dbm) if type(rssi_dbm) in (int, float) and -200 <= rssi_dbm <= 50 else -200.0
+
+    kept = sorted(range(len(phones)), key=strength, reverse=True)[:PHONES_MAX]
+    return [phones[number] for number in sorted(kept)]

@@ -1,19 +1,22 @@
 """The contract as types: every record that crosses the border, with its limits.
 
 Law: what these models accept is what `step` can handle; nothing is checked twice. Inputs forbid nothing extra
-(unknown fields are ignored), but an unknown version, a wrong type or a value out of bounds is an error.
+(unknown fields are ignored), but an unknown version, a wrong type or a value out of bounds is an error: of the whole record,
+or of a part that may be absent, which is then left out (`reading.read_parts`). Ids of households, events, devices and people
+are strict; names that come from the world (of phones, activities, attributes) are any text without control characters.
 Embeddings are decoded here, once, into read-only float32 arrays.
 """
 
 import base64
 import math
 from binascii import a2b_base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
 __all__ = [
     "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct",
@@ -38,6 +41,10 @@ OBSERVED_AT_MS_MIN = 946_684_800_000  # the year 2000: a clock that was never se
 OBSERVED_AT_MS_MAX = 4_102_444_800_000  # the year 2100
 ABSURD = "the embedding has NaN, infinite or absurd numbers"
 EMBEDDING_NORM_MAX = 1e4  # float16 itself ends at 65,504; encoders stay near 1
+QUALITY_MAX = 1e9  # either way: beyond it a number measures nothing, and sums of such lose all else
+# What a name may not hold: control characters ("\0" parts a home's words), ends of lines, and what turns writing round.
+CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_FLOAT32_SQUARE_MIN, _FLOAT32_SQUARE_MAX = 1e-3, 1e6  # of vectors as encoders give them
 
 Vector = npt.NDArray[np.float32]
 Model = TypeVar("Model", bound=BaseModel)
@@ -92,20 +99,47 @@ class InvalidRecord(ValueError):
 def _embedding(text: str) -> Vector:
     """Base64 of little-endian float16 -> float32 array; refuses what no encoder can mean."""
     if len(text) > EMBEDDING_TEXT_MAX:  # before anything is decoded
-        raise ValueError(f"the embedding is longer than {EMBEDDING_LENGTH_MAX} numbers")
+        raise ValueError(f"the embedding is longer than {EMBEDDING_LENGTH_MAX} numbers of 2 bytes (float16)")
     try:
         raw = a2b_base64(text, strict_mode=True)
     except ValueError as error:
-        raise ValueError(f"the embedding is not base64 ({error})") from None
+        alphabet = ": it is of the alphabet of URLs, with - and _" if "-" in text or "_" in text else ""
+        raise ValueError(f"the embedding is not base64 ({error}){alphabet}") from None
     if not raw or len(raw) % 2:
         raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
     vector = np.frombuffer(raw, "<f2").astype(np.float32)
     square = float(vector.dot(vector)) if np.isfinite(vector).all() else math.nan
     if not 0 < square < EMBEDDING_NORM_MAX**2:
-        raise ValueError("the embedding is all zeros" if square == 0 else ABSURD)
+        hint = "; its bytes look like float32, where float16 is asked for" if looks_like_float32(raw) else ""
+        raise ValueError("the embedding is all zeros" if square == 0 else ABSURD + hint)
     vector.flags.writeable = False
     result: Vector = vector
     return result
+
+
+def looks_like_float32(raw: bytes) -> bool:
+    """Whether the bytes of a vector are more likely little-endian float32: read so, its length is that of an encoder's vectors.
+
+    >>> looks_like_float32(np.full(4, 0.5, "<f4").tobytes()), looks_like_float32(np.full(8, 0.5, "<f2").tobytes())
+    (True, False)
+    """
+    if len(raw) % 4:
+        return False
+    with np.errstate(all="ignore"):
+        vector = np.frombuffer(raw, "<f4").astype(np.float64)
+        return bool(_FLOAT32_SQUARE_MIN < vector.dot(vector) < _FLOAT32_SQUARE_MAX)
+
+
+def _whole(value: Any) -> Any:
+    """1763690000123.0 is a whole number too, as JSON Schema has it."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _one(value: Any) -> Any:
+    """Neither true nor 1.0 is a version, though both are equal to 1."""
+    if type(value) is not int:
+        raise ValueError("the version is the whole number 1")
+    return value
 
 
 _EMBEDDING_SCHEMA = {
@@ -115,12 +149,14 @@ _EMBEDDING_SCHEMA = {
 Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING_SCHEMA)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-ShortText = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^[^{CONTROLS}]*$")]  # of the world: any text
 Time = Annotated[
-    int, Field(strict=True, ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX, description="ms since the Unix epoch, UTC")
+    int,
+    BeforeValidator(_whole),
+    Field(strict=True, ge=OBSERVED_AT_MS_MIN, lt=OBSERVED_AT_MS_MAX, description="ms since the Unix epoch, UTC"),
 ]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Version = Literal[1]
+Quality = Annotated[float, Field(strict=True, ge=-QUALITY_MAX, le=QUALITY_MAX, allow_inf_nan=False)]
+Version = Annotated[Literal[1], BeforeValidator(_one)]
 Source = Literal["app", "voice", "pin", "annotator"]
 
 
@@ -133,7 +169,7 @@ class Voice(_Input):
 
     encoder: Id
     embedding: Embedding
-    quality: Annotated[dict[ShortText, Number], Field(max_length=QUALITIES_MAX)] | None = None
+    quality: Annotated[dict[Name, Quality], Field(max_length=QUALITIES_MAX)] | None = None
 
 
 class Face(Voice):
@@ -141,10 +177,10 @@ class Face(Voice):
 
 
 class PhoneSighting(_Input):
-    """One phone whose Bluetooth the device heard at that moment."""
+    """One phone whose Bluetooth the device heard at that moment; without `rssi_dbm`: how strongly is not known."""
 
-    phone_id: Id
-    rssi_dbm: Annotated[float, Field(ge=-200, le=50, allow_inf_nan=False)]
+    phone_id: Name
+    rssi_dbm: Annotated[float, Field(strict=True, ge=-200, le=50, allow_inf_nan=False)] | None = None
 
 
 class Recognition(_Input):
@@ -158,8 +194,8 @@ class Recognition(_Input):
     voice: Voice | None = None
     face: Face | None = None
     phones: Annotated[list[PhoneSighting], Field(max_length=PHONES_MAX)] | None = None
-    activity: Id | None = None
-    device: Annotated[dict[ShortText, ShortText], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = None
+    activity: Name | None = None
+    device: Annotated[dict[Name, Name], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = None
 
     @property
     def at(self) -> int:
@@ -212,7 +248,7 @@ class Phone(_Feedback):
     """Whose phone it is; `person_id` null: nobody's."""
 
     kind: Literal["phone"]
-    phone_id: Id
+    phone_id: Name
     person_id: PersonId | None
 
 
@@ -267,10 +303,11 @@ FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Annotated[Feedback, Discriminator(
 
 
 class Event(NamedTuple):
-    """A decoded record: where it stood, and what it says."""
+    """A decoded record: where it stood, what it says, and which parts of that could not be read (words of `reading.LEFT_OUT`)."""
 
     record: Record
     value: Recognition | Feedback
+    left_out: Sequence[str] = ()
 
 
 class _Output(BaseModel):
@@ -417,7 +454,7 @@ class Command(_Input):
     alert_id: Id
     kind: Literal["acknowledge", "resolve"]
     given_at: Time
-    by: ShortText
+    by: Name
 
 
 class DeadLetter(_Output):

@@ -263,8 +263,6 @@ class _Vectors:
     def project(self, events: Any) -> None:
         """Write them into their events."""
         raw, vectors = self.raw, np.empty(len(self.raw), VECTOR)
-        if type(raw[0]) is not bytes:
-            raw = [vector.astype("<f2").tobytes() for vector in raw]
         halves = np.frombuffer(bytearray().join(raw), np.uint16).reshape(len(raw), self.space.length)
         vectors["told"], vectors["event"], vectors["modality"] = self.told, self.events, self.space.modality
         project(halves, self.space.by_input, self.space.numbers, vectors, events)
@@ -293,6 +291,7 @@ class Run(Generic[Told]):
         self._buffer: Any = self._events.view(np.uint8).data
         self.owners: list[Told] = []
         self._phones: list[int] = []
+        self._even_dbm = policy.phones.rssi_even_dbm  # of a phone that was heard, nobody knows how strongly
         self._rssi_dbm: list[float] = []
 
     def __len__(self) -> int:
@@ -352,7 +351,7 @@ class Run(Generic[Told]):
             scanned, phones, rssi_dbm = True, self._phones, self._rssi_dbm
             for phone in heard:
                 phones.append(known(phone.phone_id, 0))
-                rssi_dbm.append(phone.rssi_dbm)
+                rssi_dbm.append(self._even_dbm if phone.rssi_dbm is None else phone.rssi_dbm)
         _HEAD.pack_into(
             self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home,
             known(device) or words.learn(device), (known(activity) or words.learn(activity)) if activity else 0, of_voice,
@@ -363,12 +362,13 @@ class Run(Generic[Told]):
     def _vector(self, number: int, part: Voice) -> int:
         """Note a vector to be projected; the encoder's number among the policy's and 1, or 0: it is left out."""
         vectors, quality, told = self._vectors[part.encoder], part.quality, _NOT_TOLD
+        vector: Any = part.embedding  # bytes, or an array of what only the model read
         if quality:
             for name, least in vectors.least:
                 if quality.get(name, least) < least:
                     return 0
             told = quality.get(vectors.quality, told)
-        vectors.raw.append(part.embedding)
+        vectors.raw.append(vector if type(vector) is bytes else vector.astype("<f2").tobytes())
         vectors.told.append(told)
         vectors.events.append(number)
         return vectors.number

@@ -140,12 +140,14 @@ def test_without_the_truth_nothing_is_called_right_or_wrong(tmp_path: Path) -> N
     assert "right" not in told["headline"]
 
 
-def test_text_of_a_broken_record_cannot_end_the_script(tmp_path: Path) -> None:
-    record = Record("feedback", 0, 0, BEGIN_MS, b"h", b"</script><b>")
-    letter = encode_output(dead_letter(record, "unreadable", "</script><b>"), 0, BEGIN_MS)
+@pytest.mark.parametrize("text", ["</script><b>", "<!--<script>", "<!-- <SCRIPT x=", "\u2028<![CDATA["])
+def test_text_of_a_broken_record_cannot_end_the_script_nor_have_it_never_end(text: str, tmp_path: Path) -> None:
+    record = Record("feedback", 0, 0, BEGIN_MS, b"h", text.encode())
+    letter = encode_output(dead_letter(record, "unreadable", text), 0, BEGIN_MS)
     page = report(Run([record, *CORRECTED.inputs], [letter, *CORRECTED.outputs]), tmp_path / "r.html")
-    assert page.read_text().count("</script>") == 1
-    assert "</script><b>" in [h["text"] for h in payload(page)["homes"][0]["happenings"]][-1]
+    assert page.read_text().count("</script>") == page.read_text().lower().count("<script") == 1
+    assert "<!" not in page.read_text().partition("const run = ")[2]
+    assert text in [h["text"] for h in payload(page)["homes"][0]["happenings"]][-1]
 
 
 def test_measures_count_what_the_contract_counts() -> None:

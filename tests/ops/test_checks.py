@@ -407,14 +407,11 @@ def test_a_replica_is_found(own_redis: Callable[..., Redis], cluster: Cluster) -
     assert amiss(cluster.checks(store=replica.url)) == {"Redis: role": "failed"}
 
 
-@pytest.mark.parametrize(
-    ("told", "other", "wrong"),
-    [
-        (b"aof_last_write_status:ok", b"aof_last_write_status:er", {"Redis: files": "failed"}),
-        (b"*2\r\n$10\r\n1", b"*2\r\n$10\r\n2", {"Redis: clock": "warning"}),
-    ],
-    ids=["a full disk", "another clock"],
-)
+FULL_DISK = (b"aof_last_write_status:ok", b"aof_last_write_status:er", {"Redis: files": "failed"})
+ANOTHER_CLOCK = (b"*2\r\n$10\r\n1", b"*2\r\n$10\r\n2", {"Redis: clock": "warning"})
+
+
+@pytest.mark.parametrize(("told", "other", "wrong"), [FULL_DISK, ANOTHER_CLOCK], ids=["a full disk", "another clock"])
 def test_what_a_redis_tells_is_believed(
     own_redis: Callable[..., Redis], cluster: Cluster, told: bytes, other: bytes, wrong: dict[str, State]
 ) -> None:

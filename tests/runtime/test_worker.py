@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.failing_core import failing_on
 from tests.support.histories import history
 from tests.support.one_worker import AT_MS, CALM, POLICY, answered, at_work, crashing, join, said, see
 from tests.support.serial import check
+from tests.support.worlds import recognition
 
 # ---- one batch
 
@@ -70,6 +72,18 @@ def test_an_unreadable_record_is_a_dead_letter_and_changes_nothing_else() -> Non
     assert [(letter["offset"], letter["reason"]) for letter in said(log, "dead-letters")] == [(0, "json")]
     assert answered(log) == ["e-1"]
     assert worker.counts.dead_letters == {"json": 1}
+
+
+def test_parts_that_were_left_out_are_counted_by_the_field_at_fault() -> None:
+    log = MemoryLog()
+    worker = at_work(log, MemoryStore())
+    for number, parts in enumerate([{"phones": [{"phone_id": "p", "rssi_dbm": 127}]}, {"device": {"room": ""}, "face": 1}, {}]):
+        value = recognition("h-1", f"e-{number}", AT_MS, activity="music.play") | parts
+        log.append("recognitions", 0, AT_MS, b"h-1", json.dumps(value).encode())
+    worker.run_once()
+    assert answered(log) == ["e-0", "e-1", "e-2"]
+    assert worker.counts.left_out == {"rssi_dbm": 1, "device": 1, "face": 1}
+    assert not worker.counts.dead_letters
 
 
 def _given_again(log: MemoryLog, broker_of: Callable[[MemoryLog, Faults], MemoryBroker] = MemoryBroker) -> Worker:
@@ -385,8 +399,8 @@ def _three_homes(bytes_max: int) -> HomeCache:
         homes.home(0, household)
         homes.touch(0, {household: STATES[household]})
     homes.load(0, ["h-0"], {})
+    homes.home(0, "h-0")
     homes.touch(0, {"h-0": STATES["h-0"]})
-    homes.evict()
     return homes
 
 

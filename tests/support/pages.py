@@ -4,13 +4,14 @@ Law: a page is a pure function of the code. `tests/test_docs.py` holds the files
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import typer
 from pydantic import BaseModel
 
 from stream.cli import app
 from stream.contract.policy import Policy
+from stream.contract.reading import LEFT_OUT
 from stream.contract.records import INPUT_TOPICS, MODELS
 from stream.contract.settings import Wiring
 from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS, Metric
@@ -88,11 +89,28 @@ def _metrics(metrics: Mapping[str, Metric]) -> list[str]:
     return ["| metric | kind | labels | means |", "|---|---|---|---|", *rows]
 
 
+_PARTS: Final = (
+    "A fault in what makes identity or order unclear (`v`, the ids, `observed_at`, the key) makes the record a dead",
+    "letter. A fault in a part that may be absent costs that part alone, the smallest that it lies in, and the rest is",
+    "answered: one signal (the phone counts as heard, nobody knows how strongly), one phone, one quality, one attribute,",
+    "a vector. Of more than 64 phones the strongest count. `modalities` of the identity say what was used;",
+    "`kithkin_parts_left_out` and the summary of a replay count what was not, by the field at fault:",
+    f"{', '.join(f'`{word}`' for word in LEFT_OUT)}. A record of which nothing is left is a dead letter.",
+    "",
+    "Ids of households, events, devices, people and encoders are 1 to 64 of `A-Z a-z 0-9 . _ : -`. Names that come from",
+    "the world (of phones, activities, attributes) are any text of 1 to 64 characters without control characters. A",
+    "whole number may be written as 1763690000123.0, but `v` is 1 and neither `true` nor `1.0`. A record whose own",
+    "timestamp is -1 (none), or before the year 2000 (it is in seconds, perhaps), is judged by `observed_at` alone.",
+)
+
+
 def page_of_records() -> str:
     lines = ["# Records", "", "One section a topic; `kithkin schema` prints the same as JSON Schema, with every limit."]
     for topic, model in MODELS.items():
         comes_in = topic in (*INPUT_TOPICS, "drift-commands")
         lines += ["", f"## {topic}", "", "What comes in." if comes_in else "What goes out."]
+        if topic == "recognitions":
+            lines += ["", *_PARTS]
         parts: dict[str, Any] = {}
         for kind in [model] if isinstance(model, type) else get_args(get_args(model._type)[0]):
             schema = kind.model_json_schema(mode="validation" if comes_in else "serialization")
@@ -127,7 +145,7 @@ def _type(field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of {_type(field['items'])}"
     if field.get("type") == "object":
-        inner = field.get("additionalProperties")
+        inner = field.get("additionalProperties") or next(iter(field.get("patternProperties", {}).values()), None)
         return f"name → {_type(inner)}" if isinstance(inner, dict) else "object"
     return str(field.get("type", "anything"))
 

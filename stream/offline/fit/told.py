@@ -19,6 +19,7 @@ from learners.fit.recordings import Numbers, Recordings, unit
 from learners.recognition.projection import Metric
 from stream.brokers.log_files import STDIN, LogReader
 from stream.contract.errors import ConfigError
+from stream.contract.reading import read_parts
 from stream.contract.records import FEEDBACK, GUEST, Confirm, Correct, Enrol, Erase, Feedback, Recognition, Reject, Retract
 
 from .labelled import Condition, Labelled
@@ -111,13 +112,12 @@ def read_logs(logs: Sequence[str], encoder: str, metric: Metric, answers: dict[E
 
 
 def _values(logs: Sequence[str], topic: str) -> Iterator[Recognition | Feedback]:
-    """The readable records of a topic; those that are dead letters to a worker tell nothing here."""
-    read = Recognition.model_validate_json if topic == "recognitions" else FEEDBACK.validate_json
+    """The readable records of a topic; dead letters tell nothing here, nor do parts that a worker leaves out."""
     with closing(LogReader(logs)) as reader:
         for record in reader:
             if record.topic == topic and record.value is not None:
                 with suppress(ValidationError):
-                    yield read(record.value)
+                    yield read_parts(record.value)[0] if topic == "recognitions" else FEEDBACK.validate_json(record.value)
 
 
 Home = dict[str, dict[str, tuple[Numbers, bool]]]  # person -> event -> vector, and whether it was enrolled

@@ -31,8 +31,8 @@ def report(run: Run, out: Path) -> Path:
     reading = read(run)
     answers = judge_answers(reading, run.truths)
     payload = _payload(run, reading, answers)
-    # "</" would end the script element; "<\/" is the same string to JSON
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    # "</script" would end the script element, and "<!--<script" have it never end; "\u003c" is the same string to JSON
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = _packaged_text("page.html")
     for mark, inside in (("/*CSS*/", _packaged_text("page.css")), ("/*JS*/", _packaged_text("page.js")), ("/*RUN*/null", text)):
         page = page.replace(mark, inside)

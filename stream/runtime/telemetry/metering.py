@@ -70,7 +70,8 @@ class MeteredBroker:
         self._broker.publish(transaction)
         self._meter.spent("publish", began_s)
         now_s = time.time()
-        self._meter.latency.observe(max(0.0, now_s - record.timestamp / 1000) for record in self._records)  # clocks differ
+        timed = (record.timestamp / 1000 for record in self._records if record.timestamp >= 0)  # -1: it has no timestamp
+        self._meter.latency.observe(max(0.0, now_s - since_s) for since_s in timed)  # clocks differ
 
     def committed(self, partition: int) -> Offsets:
         return self._broker.committed(partition)

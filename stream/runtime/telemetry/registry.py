@@ -32,6 +32,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     "kithkin_outputs": Metric("counter", "Records published, by topic.", ("topic",)),
     "kithkin_outcomes": Metric("counter", "What became of events: answered, duplicate, used, expired, …", ("outcome",)),
     "kithkin_dead_letters": Metric("counter", "Input records that could not be used.", ("reason",)),
+    "kithkin_parts_left_out": Metric(
+        "counter",
+        "Parts of events that could not be read, by the field at fault. Alert on `encoder`: the policy lacks one.",
+        ("reason",),
+    ),
     # How far behind.
     "kithkin_lag": Metric("gauge", "Input records not yet done, of both topics, by assigned partition.", ("partition",)),
     "kithkin_assigned_partitions": Metric("gauge", "Partitions this worker owns; 0 when there are more workers than partitions."),

@@ -81,27 +81,24 @@ class LocalApplier:
     ahead: Final = 0
 
     def __init__(self, homes: HomeCache, step: BatchStep) -> None:
-        self._homes, self._step = homes, step
+        self._homes, self._step, self.begun = homes, step, 0
         self._done: deque[Results] = deque()
-
-    @property
-    def begun(self) -> int:
-        return len(self._done)
 
     @property
     def residency(self) -> Residency:
         return residency_of(self._homes)
 
     def begin(self, parts: Sequence[Part]) -> None:
+        self.begun += 1
         self._done.append({owned.partition: self._step.apply(owned, records) for owned, records in parts})
 
     def results(self) -> Results:
         return self._done[0]
 
     def saved(self) -> None:
+        self.begun -= 1
         for partition, result in self._done.popleft().items():
             self._homes.touch(partition, result.states)
-        self._homes.evict()
 
     def clear(self) -> None:
         self._homes.clear()

@@ -53,11 +53,12 @@ class PartitionState:
 
 
 class Settled(NamedTuple):
-    """What one record came to. `reason`: why it is a dead letter, or None."""
+    """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read."""
 
     outputs: list[Encoded]
     outcomes: list[str]
     reason: str | None
+    left_out: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -101,10 +102,11 @@ class BatchStep:
         wanted = [household for household in households if household not in quarantined]
         self._homes.load(owned.partition, wanted, owned.offsets)
 
-        answers = self._answer(owned, events)
+        homes: dict[str, Household] = {}
+        answers = self._answer(owned, events, homes)
         for household in households:
             if household not in quarantined:
-                self._encode(owned, household, result)
+                self._encode(owned, homes[household], result)
         for record, event, answer in zip(ordered, events, answers, strict=True):
             result.settled.append(self._settle(owned, record, event, answer))
         if len(quarantined) > before:
@@ -117,9 +119,10 @@ class BatchStep:
         except InvalidRecord as invalid:
             return invalid
 
-    def _answer(self, owned: PartitionState, events: Sequence[Event | InvalidRecord]) -> Sequence[Response | None]:
-        """What becomes of each event; None if it is unreadable or its household quarantined."""
-        homes: dict[str, Household] = {}
+    def _answer(
+        self, owned: PartitionState, events: Sequence[Event | InvalidRecord], homes: dict[str, Household]
+    ) -> Sequence[Response | None]:
+        """What becomes of each event; None if it is unreadable or its household quarantined. `homes` gets those of the others."""
         sound: list[Event] = []
         numbers: list[int] = []
         for number, event in enumerate(events):
@@ -147,12 +150,12 @@ class BatchStep:
                 return False
         return True
 
-    def _encode(self, owned: PartitionState, household: str, result: BatchResult) -> None:
+    def _encode(self, owned: PartitionState, home: Household, result: BatchResult) -> None:
         """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
         try:
-            result.states[household] = encode_home(self._homes.home(owned.partition, household))
+            result.states[home.household_id] = encode_home(home)
         except BaseException as error:
-            self._isolate(owned, household, "encoding its state", error)
+            self._isolate(owned, home.household_id, "encoding its state", error)
 
     def _isolate(self, owned: PartitionState, household: str, where: str, error: BaseException) -> None:
         """Quarantine a household, unless the error is of the process and not of the household."""
@@ -173,7 +176,7 @@ class BatchStep:
             reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
         else:
             assert answer is not None, "an event of a household in good standing has an answer"
-            return Settled(answer.outputs, answer.outcomes, answer.refusal)
+            return Settled(answer.outputs, answer.outcomes, answer.refusal, event.left_out)
         return Settled([encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)], [], reason)
 
 

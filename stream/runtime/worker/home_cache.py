@@ -124,7 +124,7 @@ class HomeCache:
         return self._free.pop()
 
     def touch(self, partition: int, states: Mapping[str, bytes]) -> None:
-        """Note that these homes were saved as these bytes: they are now the most recently used."""
+        """Note that these homes were saved as these bytes: they are now the most recently used, and others go for them."""
         for household, raw in states.items():
             key = partition, household
             if key in self._live:
@@ -132,6 +132,7 @@ class HomeCache:
             self._forget(key)
             self._kept[key] = raw
             self._kept_bytes += len(raw) + OVERHEAD_BYTES
+        self.evict()
 
     def _forget(self, key: Key) -> None:
         raw = self._kept.pop(key, None)

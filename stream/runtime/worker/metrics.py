@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stream import __version__
+from stream.contract.reading import LEFT_OUT
 from stream.contract.settings import Wiring
 from stream.home.step import STEP_VERSION
 
@@ -87,7 +88,11 @@ class WorkerMetrics:
         yield Sample("kithkin_homes_new", counts.households_new)
         yield Sample("kithkin_homes_loaded", counts.households_loaded)
         yield Sample("kithkin_quarantined_households", counts.quarantined)
-        for name, by in (("outputs", counts.outputs), ("outcomes", counts.outcomes), ("dead_letters", counts.dead_letters)):
+        counted = {
+            "outputs": counts.outputs, "outcomes": counts.outcomes, "dead_letters": counts.dead_letters,
+            "parts_left_out": dict.fromkeys(LEFT_OUT, 0) | counts.left_out,
+        }  # fmt: skip
+        for name, by in counted.items():
             yield from (Sample(f"kithkin_{name}", count, (label,)) for label, count in dict(by).items())
         yield from (Sample("kithkin_restarts", count, (reason,)) for reason, count in self._restarts.items())
         yield from (Sample("kithkin_lag", lag, (str(partition),)) for partition, lag in self._lag.items())

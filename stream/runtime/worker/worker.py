@@ -54,6 +54,7 @@ class Counts:
     households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
     outcomes: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
+    left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
     outputs: Counter[str] = field(default_factory=Counter)  # by topic
     resident_homes: int = 0  # in memory now
     resident_bytes: int = 0  # what they weigh at rest
@@ -312,3 +313,4 @@ class Worker:
         counts.dead_letters.update(dead)
         counts.outcomes.update(word for one in settled for word in one.outcomes)
         counts.outputs.update(output.topic for one in settled for output in one.outputs)
+        counts.left_out.update(word for one in settled for word in one.left_out)
