@@ -1,8 +1,9 @@
 """Replay: the real worker on log files, into a directory.
 
 Law: the same logs, policy and first states give the same outputs, however often the replay was stopped and begun again.
-A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. What somebody else
-put there, in the directory or in the store, is never touched.
+A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. (After a log that had a
+fault was mended, lines of different partitions may stand in another order: a batch ended at the fault.) What somebody else put
+there, in the directory or in the store, is never touched.
 """
 
 import os
@@ -120,11 +121,11 @@ def replay(task: Replay, stop: Callable[[], bool] = lambda: False, watch: Callab
     ConfigError
         A setting that cannot be, a directory or store of another run: nothing was changed.
     InvalidLog
-        A file is no log. What was made of the batches before is whole, and the run goes on once the file is mended.
+        A file is no log, or not to its end. All that was whole before is answered, and the run goes on once the file is mended.
     BrokerError, StoreError, RecoveryError
         From the ports and the worker.
     """
-    with closing(LogReader(task.logs)) as log:
+    with closing(LogReader(task.logs, prefix=task.wiring.prefix)) as log:
         progress = _begin_or_go_on(task)
         with closing(LogBroker(log, task.out, progress)) as broker, closing(_open_states(task, progress)) as store:
             worker = Worker(broker, store, task.policy, _limits(task.wiring))
