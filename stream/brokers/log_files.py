@@ -39,16 +39,16 @@ _PACKED: Final[tuple[tuple[bytes, Any], ...]] = (
     (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)), (b"BZh", bz2.BZ2File), (b"\xfd7zXZ\0", lzma.LZMAFile),
 )  # fmt: skip
 _FOREIGN: Final = (  # how it begins, what it looks like, and how it is turned
-    (b"\x28\xb5\x2f\xfd", "packed by zstd", "zstd -dc {name} | kithkin replay - …"),
-    (b"\x04\x22\x4d\x18", "packed by lz4", "lz4 -dc {name} | kithkin replay - …"),
-    (b"PK\x03\x04", "a zip archive", "unzip -p {name} | kithkin replay - …"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so {name} | kithkin replay - …"),
-    (b"\xff\xfe\0\0", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > utf8.jsonl"),
-    (b"\0\0\xfe\xff", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > utf8.jsonl"),
-    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > utf8.jsonl"),
-    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > utf8.jsonl"),
-    (b"{\0", "UTF-16 text", "iconv -f UTF-16LE -t UTF-8 {name} > utf8.jsonl"),
-    (b"\0{", "UTF-16 text", "iconv -f UTF-16BE -t UTF-8 {name} > utf8.jsonl"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", "zstd -dc {name} > log.jsonl"),
+    (b"\x04\x22\x4d\x18", "packed by lz4", "lz4 -dc {name} > log.jsonl"),
+    (b"PK\x03\x04", "a zip archive", "unzip -p {name} > log.jsonl"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so {name} > log.jsonl"),
+    (b"\xff\xfe\0\0", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
+    (b"\0\0\xfe\xff", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
+    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
+    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
+    (b"{\0", "UTF-16 text", "iconv -f UTF-16LE -t UTF-8 {name} > log.jsonl"),
+    (b"\0{", "UTF-16 text", "iconv -f UTF-16BE -t UTF-8 {name} > log.jsonl"),
     (b"PAR1", "a Parquet file", "read it with its own tools, and write JSON Lines"),
     (b"Obj\x01", "an Avro file", "read it with its own tools, and write JSON Lines"),
     (b"SQLite format 3", "a SQLite file", "a replay reads logs; states are given by --from"),
@@ -216,9 +216,9 @@ def _unpacked(name: str, raw: BufferedReader) -> Any:
         file = unpack(file)
     for begins, what, how in _FOREIGN:
         if start.startswith(begins):
-            raise InvalidLog(f"{name}: it looks like {what}, which is not read as it is; {how.format(name=name)}")
+            raise InvalidLog(f"{name}: not a log of records, it looks like {what}; {how.format(name=name)}")
     if start[_TAR] == b"ustar":
-        raise InvalidLog(f"{name}: it looks like a tar archive, which is not read as it is; tar -xOf {name} | kithkin replay - …")
+        raise InvalidLog(f"{name}: not a log of records, it looks like a tar archive; tar -xOf {name} > log.jsonl")
     if start.startswith(_BYTE_ORDER_MARK):
         file.read(len(_BYTE_ORDER_MARK))
     return file
