@@ -163,10 +163,10 @@ def _crossing(mated: Flags, weights: Numbers) -> float:
 
 
 def interval(trials: Trials) -> tuple[float, float]:
-    """The middle 90 % of equal error rates when the people are drawn anew, with replacement."""
+    """The middle 90 % of equal error rates when the people are drawn anew, with replacement; some came and never enrolled."""
     order = np.argsort(-trials.llr, kind="stable")
     mated = trials.mated[order]
-    rng, everybody = np.random.default_rng(0), np.unique(trials.enrolled)
+    rng, everybody = np.random.default_rng(0), np.union1d(trials.enrolled, trials.probe)
     one, other = (np.searchsorted(everybody, people[order]) for people in (trials.enrolled, trials.probe))
     rates = []
     for _ in range(RESAMPLED):

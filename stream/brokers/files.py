@@ -26,7 +26,7 @@ from stream.contract.errors import ConfigError, RecoveryError
 from stream.contract.ports import Batch, BrokerError, Encoded, Offsets, Transaction, on_both
 from stream.contract.records import OUTPUT_TOPICS, Journal, Record
 
-from .log_files import encode_line
+from .log_files import InvalidLog, encode_line
 
 __all__ = ["FILES", "LogBroker", "LogProgress"]
 
@@ -99,6 +99,7 @@ class LogBroker:
         self._digest = hashlib.blake2b(digest_size=16)
         self._window: list[Record] = []
         self._polled: deque[_Mark] = deque()  # after each batch that was not yet published
+        self._fault: InvalidLog | None = None  # of the log, for when all before it is done
         self._assigned: set[int] = set()
         self._files = {topic: _open(out / f"{topic}.jsonl") for topic in _TOPICS}
         try:
@@ -113,10 +114,11 @@ class LogBroker:
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         """The next records in arrival order; before them, the partitions that occur for the first time. It never waits.
 
-        Batches begin and end at the same records whether or not the run was interrupted.
+        Batches begin and end at the same records whether or not the run was interrupted. A fault of the log is raised once all
+        that was whole before it is committed.
         """
         if not self._window:
-            self._window = list(islice(self._records, records_max))
+            self._window = self._read(records_max)
         occurring = {record.partition for record in self._window}.union(self._progress.offsets) - self._assigned
         if occurring:
             self._assigned |= occurring
@@ -126,6 +128,18 @@ class LogBroker:
             self._note(records)
             self._polled.append(_Mark(self._records_read, self._digest.hexdigest(), self._timestamp))
         return Batch(records=records, ended=not records)
+
+    def _read(self, records_max: int) -> list[Record]:
+        if self._fault:
+            raise self._fault
+        found: list[Record] = []
+        try:
+            found.extend(islice(self._records, records_max))
+        except InvalidLog as fault:
+            if not found:
+                raise
+            self._fault = fault
+        return found
 
     def committed(self, partition: int) -> Offsets:
         """Next offsets of both topics, as the last transaction left them."""

@@ -1,83 +1,95 @@
 """Log files: records of any topic as JSON Lines, to be replayed, recorded and read by people.
 
-Law: every line is one record, whole or not there, and a value's bytes pass through untouched. A *value* of any content
-is data, which the codec judges; a *line* that is no record has no place in any stream, so it is an error of the operator.
+Law: every line is one record, whole or not there (`log_lines`), and lines of one file are given in the order they stand in.
+Several files are merged by time, but never against the offsets of a partition: parts of one log are one log, in whatever order
+they are named. What was whole before a fault is given before the fault is told.
 """
 
 import base64
-import binascii
+import bz2
 import gzip
 import heapq
+import lzma
 import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from io import BufferedReader
-from typing import Annotated, Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from stream.contract.ports import Encoded
 from stream.contract.records import INPUT_TOPICS, Record
 
+from .log_lines import InvalidLog, records_of
+
 __all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line"]
 
 STDIN: Final = "-"
 LINE_BYTES_MAX: Final = 64 * 2**20  # six times the largest record a broker is likely to be set up for
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _KEPT: Final = 4_096  # parts of lines that come again and again
+BLANK_LINES_MAX: Final = 1_000_000  # beyond ten a record: a small packed file may hold very many
+_BLANK_A_RECORD: Final = 10
+_PACKINGS_MAX: Final = 3  # one in another
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_PEEKED: Final = 512  # bytes
+_TAR: Final = slice(257, 262)  # where "ustar" stands
 
-_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_PACKED: Final[tuple[tuple[bytes, Any], ...]] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)), (b"BZh", bz2.BZ2File), (b"\xfd7zXZ\0", lzma.LZMAFile),
+)  # fmt: skip
+_FOREIGN: Final = (  # how it begins, what it looks like, and how it is turned
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", "zstd -dc {name} > log.jsonl"),
+    (b"\x04\x22\x4d\x18", "packed by lz4", "lz4 -dc {name} > log.jsonl"),
+    (b"PK\x03\x04", "a zip archive", "unzip -p {name} > log.jsonl"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so {name} > log.jsonl"),
+    (b"\xff\xfe\0\0", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
+    (b"\0\0\xfe\xff", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
+    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
+    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
+    (b"{\0", "UTF-16 text", "iconv -f UTF-16LE -t UTF-8 {name} > log.jsonl"),
+    (b"\0{", "UTF-16 text", "iconv -f UTF-16BE -t UTF-8 {name} > log.jsonl"),
+    (b"PAR1", "a Parquet file", "read it with its own tools, and write JSON Lines"),
+    (b"Obj\x01", "an Avro file", "read it with its own tools, and write JSON Lines"),
+    (b"SQLite format 3", "a SQLite file", "a replay reads logs; states are given by --from"),
+)
 
-
-class InvalidLog(ValueError):
-    """The operator's fault: a file that is not a log of records, with the place and what is wrong there."""
-
-
-class _Line(msgspec.Struct, gc=False):
-    """A line; `value` stays the bytes that stood there, never parsed."""
-
-    topic: str
-    partition: _Natural
-    offset: _Natural
-    timestamp: _Milliseconds
-    key: str | None = None
-    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    value_base64: str | msgspec.UnsetType = msgspec.UNSET
-    key_base64: str | msgspec.UnsetType = msgspec.UNSET
-
-
-_decode_line = msgspec.json.Decoder(_Line).decode
 _encode_text = msgspec.json.Encoder().encode
+_Place = tuple[str, int]  # topic and partition
 
 
 class LogReader:
     """The records of one or several log files, in arrival order.
 
-    Lines of one file are given in the order they stand in; several files are merged by (timestamp, topic, partition, offset).
+    Lines of one file are given in the order they stand in. Several are merged by (timestamp, topic, partition, offset); where one
+    has only lower offsets of a partition than another, as parts of one log have, it comes first there whatever the timestamps.
 
     Parameters
     ----------
     names
-        Paths, or `-` for standard input. Gzip is known by its content, not by the name.
+        Paths, or `-` for standard input. Gzip, bzip2 and xz are known by their content, not by the name; so is a byte order mark.
     topics
         Which may stand in them: those of inputs, unless others are named.
+    prefix
+        May stand before a topic's name. None: whatever does, before every one the same.
 
     Raises
     ------
     InvalidLog
-        At once when a file cannot be opened; while iterating when a line is no record of these topics, or when the offsets
-        of a topic's partition do not rise (the files overlap or are of different streams).
+        At once when a file cannot be opened or is of another kind; while iterating, after all that was whole before, when a line
+        is no record of these topics, when a file ends in the middle, or when the offsets of a topic's partition do not rise.
     """
 
-    def __init__(self, names: Sequence[str], topics: Sequence[str] = INPUT_TOPICS) -> None:
-        self._names, self._topics = names, topics
+    def __init__(self, names: Sequence[str], topics: Sequence[str] = INPUT_TOPICS, prefix: str | None = "") -> None:
+        self._names, self._topics = names, _Topics(topics, prefix)
         self._raws: list[BufferedReader] = []
+        self._logs: list[_Log] = []
         try:
             for name in names:
                 self._raws.append(_open(name))
+                self._logs.append(_Log(name, self._raws[-1], self._topics))
         except InvalidLog:
             self.close()
             raise
@@ -90,8 +102,11 @@ class LogReader:
         return sum(raw.tell() for raw in self._raws if raw.seekable())
 
     def __iter__(self) -> Iterator[Record]:
-        logs = [_records(name, raw, self._topics) for name, raw in zip(self._names, self._raws, strict=True)]
-        return _rising(logs[0] if len(logs) == 1 else heapq.merge(*logs, key=_arrival))
+        logs = self._logs
+        if len(logs) == 1:
+            return _rising((logs[0], record) for record in logs[0].records())
+        spans = [{} if name == STDIN else _spans_of(name, self._topics) for name in self._names]
+        return _rising(_merged(logs, spans))
 
     def close(self) -> None:
         """Close the files."""
@@ -139,89 +154,172 @@ def _open(name: str) -> BufferedReader:
         raise InvalidLog(f"{name}: cannot be opened ({error.strerror})") from None
 
 
-def _records(name: str, raw: BufferedReader, topics: Sequence[str]) -> Iterator[Record]:
-    number = 0
+class _Topics(dict[str, str]):
+    """Topics by the names that they have in a log."""
+
+    def __init__(self, topics: Sequence[str], prefix: str | None) -> None:
+        super().__init__({name: name for name in topics} | {f"{prefix or ''}{name}": name for name in topics})
+        self._found_out = prefix is None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The topic of that name; the first with a prefix tells it, where it is to be found out."""
+        found = super().get(name, default)
+        own = next((own for own in self.values() if name.endswith(own)), None) if found is None and self._found_out else None
+        if own is not None:
+            self._found_out = False
+            self.update({f"{name.removesuffix(own)}{topic}": topic for topic in set(self.values())})
+            found = own
+        return found
+
+
+class _Log:
+    """One file: its records, and the line that it is at."""
+
+    def __init__(self, name: str, raw: BufferedReader, topics: _Topics) -> None:
+        self.name, self.number = name, 0
+        self._topics = topics
+        try:
+            self._file = _unpacked(name, raw)
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            raise InvalidLog(f"{name}: {error}") from None
+
+    @property
+    def place(self) -> str:
+        return f"{self.name}, line {self.number}"
+
+    def records(self) -> Iterator[Record]:
+        blank = given = 0
+        try:
+            while line := self._file.readline(LINE_BYTES_MAX):
+                self.number += 1
+                if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+                    raise InvalidLog(_too_long(line))
+                if line.isspace():
+                    blank += 1
+                    if blank > BLANK_LINES_MAX + _BLANK_A_RECORD * given:
+                        raise InvalidLog(f"{blank:,} of the lines so far are blank, so this is hardly a log")
+                    continue
+                for record in records_of(line, self._topics):
+                    given += 1
+                    yield record
+        except InvalidLog as error:
+            raise InvalidLog(f"{self.place}: {error}") from None
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            why = f"the file is cut or damaged there ({error}); the whole lines before were read"
+            raise InvalidLog(f"{self.name}, after line {self.number}: {why}") from None
+
+
+def _unpacked(name: str, raw: BufferedReader) -> Any:
+    """The text of a file, in whatever it is packed that Python reads."""
+    file: Any = raw
+    for _ in range(_PACKINGS_MAX):
+        start = file.peek(_PEEKED)[:_PEEKED]
+        unpack = next((unpack for magic, unpack in _PACKED if start.startswith(magic)), None)
+        if unpack is None:
+            break
+        file = unpack(file)
+    for begins, what, how in _FOREIGN:
+        if start.startswith(begins):
+            raise InvalidLog(f"{name}: not a log of records, it looks like {what}; {how.format(name=name)}")
+    if start[_TAR] == b"ustar":
+        raise InvalidLog(f"{name}: not a log of records, it looks like a tar archive; tar -xOf {name} > log.jsonl")
+    if start.startswith(_BYTE_ORDER_MARK):
+        file.read(len(_BYTE_ORDER_MARK))
+    return file
+
+
+def _too_long(line: bytes) -> str:
+    why = f"the line is longer than {LINE_BYTES_MAX // 2**20} MiB, so this is hardly a log"
+    return f"{why}; it has ends of lines of CR alone (then: tr '\\r' '\\n')" if b"\r" in line else why
+
+
+# ---- several logs
+
+
+def _spans_of(name: str, topics: _Topics) -> dict[_Place, tuple[int, int]]:
+    """The first and the last offset of each partition in a file, as far as it can be read."""
+    spans: dict[_Place, tuple[int, int]] = {}
+    raw = _open(name)
     try:
-        for line in _lines(raw):
-            number += 1
-            if not line.isspace():
-                yield _record(line, topics)
-    except (InvalidLog, zlib.error, EOFError, OSError) as error:
-        place = f"{name}, line {number}" if isinstance(error, InvalidLog) else f"{name}, after line {number}"
-        raise InvalidLog(f"{place}: {error}") from None
+        for record in _Log(name, raw, topics).records():
+            place = record.topic, record.partition
+            first, last = spans.get(place, (record.offset, record.offset))
+            spans[place] = min(first, record.offset), max(last, record.offset)
+    except InvalidLog:
+        pass  # it is told when the log is given
+    finally:
+        raw.close()
+    return spans
 
 
-def _lines(raw: BufferedReader) -> Iterator[bytes]:
-    """Lines of bounded length of a file that may be gzipped."""
-    packed = raw.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-    file = gzip.GzipFile(fileobj=raw) if packed else raw
-    while line := file.readline(LINE_BYTES_MAX):
-        if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
-            raise InvalidLog(f"the line is longer than {LINE_BYTES_MAX // 2**20} MiB, so this is hardly a log")
-        yield line
+def _merged(logs: Sequence[_Log], spans: Sequence[dict[_Place, tuple[int, int]]]) -> Iterator[tuple[_Log, Record]]:
+    """The records of several logs by arrival, each of a partition after those of logs that have only lower offsets of it."""
 
+    def before_it(place: _Place, first: int) -> list[int]:
+        return [j for j, other in enumerate(spans) if place in other and other[place][1] < first]
 
-def _record(raw: bytes, topics: Sequence[str]) -> Record:
-    try:
-        line = _decode_line(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        line = _decode_around_value(raw, error)
-    if line.topic not in topics:
-        raise InvalidLog(f"the topic is {line.topic!r}, where it should be {' or '.join(topics)}")
-    return Record(line.topic, line.partition, line.offset, line.timestamp, _line_key(line), _value(line))
+    before = [{place: before_it(place, first) for place, (first, _) in own.items()} for own in spans]
+    given: list[dict[_Place, int]] = [{} for _ in logs]
+    sources = [log.records() for log in logs]
+    heads: dict[int, Record] = {}
+    heap: list[tuple[tuple[int, str, int, int], int]] = []
 
+    def advance(i: int) -> None:
+        heads.pop(i, None)
+        for record in sources[i]:
+            heads[i] = record
+            heapq.heappush(heap, (_arrival(record), i))
+            return
 
-def _decode_around_value(raw: bytes, error: Exception) -> _Line:
-    """A line whose value is not quite JSON (NaN, lone surrogates, nested without end): data all the same, cut out unread."""
-    head, found, tail = raw.rstrip().partition(b',"value":')
-    if not found:
-        head, found, tail = raw.rstrip().partition(b', "value": ')
-    if not found or isinstance(error, msgspec.ValidationError) or not tail.endswith(b"}"):
-        raise InvalidLog(f"not a record of a log: {error}") from None
-    try:
-        line = _decode_line(head + b"}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidLog(f"not a record of a log: {error}") from None
-    line.value = msgspec.Raw(tail[:-1])
-    return line
+    def next_in_turn(i: int) -> int:
+        """Follow what a log waits for; a circle has no right order, so that it is left as it is."""
+        met = {i}
+        while True:
+            place = heads[i].topic, heads[i].partition
+            waited_for = (j for j in before[i].get(place, ()) if j in heads and given[j].get(place, -1) < spans[j][place][1])
+            found = next(waited_for, None)
+            if found is None or found in met:
+                return i
+            met.add(found)
+            i = found
 
-
-def _line_key(line: _Line) -> bytes | None:
-    if isinstance(line.key_base64, str):
-        return _decode_base64("key_base64", line.key_base64)
-    return None if line.key is None else line.key.encode()
-
-
-def _value(line: _Line) -> bytes | None:
-    if isinstance(line.value_base64, str):
-        return _decode_base64("value_base64", line.value_base64)
-    if isinstance(line.value, msgspec.UnsetType):
-        raise InvalidLog("it has neither value nor value_base64")
-    value = bytes(line.value)
-    return None if value == b"null" else value
-
-
-def _decode_base64(name: str, text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise InvalidLog(f"{name} is not base64 ({error})") from None
+    for i in range(len(logs)):
+        advance(i)
+    while heap:
+        key, least = heap[0]
+        if least not in heads or _arrival(heads[least]) != key:
+            heapq.heappop(heap)  # it was given before its turn
+            continue
+        i = next_in_turn(least)
+        record = heads[i]
+        given[i][record.topic, record.partition] = record.offset
+        yield logs[i], record
+        advance(i)
 
 
 def _arrival(record: Record) -> tuple[int, str, int, int]:
     return record.timestamp, record.topic, record.partition, record.offset
 
 
-def _rising(records: Iterable[Record]) -> Iterator[Record]:
+def _rising(records: Iterable[tuple[_Log, Record]]) -> Iterator[Record]:
     """The same records, as long as no offset comes a second time or falls: `cause` must name one record for ever."""
-    latest: dict[tuple[str, int], int] = {}
-    for record in records:
-        place = (record.topic, record.partition)
-        before = latest.get(place, -1)
-        if record.offset <= before:
-            raise InvalidLog(
-                f"{record.topic}[{record.partition}]@{record.offset} comes after @{before}: offsets of a partition must rise, "
-                "so these logs overlap or are of different streams"
-            )
-        latest[place] = record.offset
+    latest: dict[_Place, tuple[int, _Log, int]] = {}
+    for log, record in records:
+        place = record.topic, record.partition
+        before = latest.get(place)
+        if before is not None and record.offset <= before[0]:
+            raise InvalidLog(_not_rising(log, record, before))
+        latest[place] = record.offset, log, log.number
         yield record
+
+
+def _not_rising(log: _Log, record: Record, before: tuple[int, _Log, int]) -> str:
+    offset, other, number = before
+    comes = f"{record.topic}[{record.partition}]@{record.offset} comes after @{offset} of {other.name}, line {number}"
+    if record.offset == offset or log is not other:
+        return f"{log.place}: {comes}: offsets of a partition must rise, so these logs overlap or are of different streams"
+    return (
+        f"{log.place}: {comes}: offsets of a partition must rise, so something else sorted this log (time, perhaps), or it is of "
+        f"two streams. Sorted: make a file of each topic by jq -cs 'map(select(.topic == \"{record.topic}\")) | "
+        "sort_by(.partition, .offset)[]', and give them together; they are merged by time"
+    )

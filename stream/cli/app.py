@@ -144,7 +144,12 @@ def kithkin(
     "  [cyan]zcat *.gz | kithkin replay - --out what-if --policy stricter.toml[/]",
 )
 def replay_command(
-    logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Log files (JSON Lines, or gzipped); -: standard input.")],
+    logs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG...", help="Log files: JSON Lines, packed (gzip, bzip2, xz) or not, or of kcat -J; -: standard input."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
     policy: PolicyFile = None,
     store: Annotated[
@@ -164,7 +169,9 @@ def replay_command(
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
-    Lines of one file apply in the order they stand in; several files are merged by their timestamps.
+    Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
+
+    Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
 
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
 

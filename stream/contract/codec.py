@@ -113,6 +113,8 @@ def _invalid(record: Record, error: ValidationError) -> InvalidRecord:
     if first["type"] == "json_invalid":
         return InvalidRecord(record.position, "json", f"not JSON: {message}"[:DETAIL_MAX])
     reason = "version" if where.split(".")[-1] == "v" else "embedding" if where.endswith("embedding") else "field"
+    if not where and (record.value or b"").lstrip().startswith(b'"'):
+        message += "; it is a text, as tools write that wrap JSON in a string"
     more = error.error_count() - 1
     rest = f" (and {more} more)" if more else ""
     return InvalidRecord(record.position, reason, f"{where or 'the record'}: {message}{rest}"[:DETAIL_MAX])

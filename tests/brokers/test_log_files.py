@@ -1,11 +1,17 @@
 """Log files: what is read, in which order, and what is refused with its place."""
 
 import base64
+import bz2
 import gzip
 import io
 import json
+import lzma
 import re
 import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,8 +96,8 @@ def test_fields_nobody_knows_and_empty_lines_are_passed_over(tmp_path: Path) -> 
         (HEAD + b"}", "neither value nor value_base64"),
         (HEAD + b',"value":{"v":1', "not a record of a log"),
         (HEAD + b',"value_base64":"%%%"}', "value_base64 is not base64"),
-        (HEAD.replace(b"12", b"-1") + b',"value":{}}', "`int` >= 0"),
-        (HEAD.replace(b"12", b"1.5") + b',"value":{}}', "expected `int`"),
+        (HEAD.replace(b":12,", b":-1,") + b',"value":{}}', "`int` >= 0"),
+        (HEAD.replace(b":12,", b":1.5,") + b',"value":{}}', "expected `int`"),
         (HEAD.replace(b'"partition":0,', b"") + b',"value":{}}', "missing required field `partition`"),
         (HEAD.replace(b"recognitions", b"identities") + b',"value":{}}', "'identities', where it should be"),
         (b"\xff\xfe", "not a record of a log"),
@@ -121,7 +127,7 @@ def test_a_gzip_file_cut_short_is_named(tmp_path: Path) -> None:
     packed = tmp_path / "log.jsonl.gz"
     whole = gzip.compress(b"".join(recorded_lines()))
     packed.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InvalidLog, match=r"log\.jsonl\.gz, after line \d+: .*end-of-stream"):
+    with pytest.raises(InvalidLog, match=r"log\.jsonl\.gz, after line \d+: .*cut .*end-of-stream"):
         read(packed)
 
 
@@ -147,8 +153,150 @@ def test_lines_of_one_log_keep_their_order_whatever_their_timestamps(tmp_path: P
 
 def test_logs_that_overlap_are_refused(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log", recorded_lines())
-    with pytest.raises(InvalidLog, match=r"\[\d\]@0 comes after @0: offsets of a partition must rise"):
+    with pytest.raises(InvalidLog, match=r"log, line 1: .*\[\d\]@0 comes after @0 of .*log, line 1: offsets .* must rise"):
         read(log, log)
+
+
+# ---- parts of one log
+
+
+def parts(tmp_path: Path, records: list[Record], ends: list[int]) -> list[str]:
+    """The records, in their order, as several files."""
+    cut = [0, *ends, len(records)]
+    return [
+        write_log(tmp_path / f"part-{n}", tuple(map(line_of, records[first:last])))
+        for n, (first, last) in enumerate(pairwise(cut))
+    ]
+
+
+def stream(count: int, ahead: dict[int, int]) -> list[Record]:
+    """One partition's recognitions and feedback by turns, a minute apart; of some the clock was so many minutes ahead."""
+    return [
+        Record(INPUT_TOPICS[n % 2], 0, n // 2, 60_000 * (n + ahead.get(n, 0)), b"h", b"{}") for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "ahead", [{}, {5: 30}, {4: 30, 5: 30}, {2: 500, 8: 500}, {0: 9, 1: 8, 2: 7}, {n: 7 * n % 11 for n in range(20)}],
+    ids=["right", "the last", "the last two", "far", "falling", "all"],
+)  # fmt: skip
+@pytest.mark.parametrize("ends", [[6], [3], [5, 6], [4, 8, 12, 16]])
+def test_parts_of_one_log_are_that_log_in_whatever_order_they_are_named(
+    tmp_path: Path, ahead: dict[int, int], ends: list[int]
+) -> None:
+    records = stream(20, ahead)
+    files = parts(tmp_path, records, ends)
+    found = read(*files)
+    assert found == read(*reversed(files))
+    for topic in INPUT_TOPICS:
+        assert [r for r in found if r.topic == topic] == [r for r in records if r.topic == topic]
+
+
+def test_a_log_that_was_sorted_by_time_is_refused_with_its_line_and_the_way_to_turn_it(tmp_path: Path) -> None:
+    records = sorted(stream(12, {4: 30}), key=lambda record: record.timestamp)
+    log = write_log(tmp_path / "log", tuple(map(line_of, records)))
+    comes = r"recognitions\[0\]@2 comes after @5 of .*log, line 10"
+    with pytest.raises(InvalidLog, match=rf"log, line 12: {comes}: .*sorted .*jq -cs"):
+        read(log)
+    turned = [sorted((r for r in records if r.topic == topic), key=lambda r: (r.partition, r.offset)) for topic in INPUT_TOPICS]
+    assert len(read(*(write_log(tmp_path / f"{n}", tuple(map(line_of, own))) for n, own in enumerate(turned)))) == 12
+
+
+def test_offsets_in_a_circle_are_refused_by_name(tmp_path: Path) -> None:
+    one = [Record("recognitions", 0, 9, 5, b"h", b"{}"), Record("feedback", 0, 0, 6, b"h", b"{}")]
+    two = [Record("feedback", 0, 9, 7, b"h", b"{}"), Record("recognitions", 0, 0, 8, b"h", b"{}")]
+    files = [write_log(tmp_path / name, tuple(map(line_of, own))) for name, own in (("one", one), ("two", two))]
+    with pytest.raises(InvalidLog, match=r"one, line 2: feedback\[0\]@0 comes after @9 of .*two, line 1"):
+        read(*files)
+
+
+# ---- how a file is packed and written
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, lambda raw: gzip.compress(bz2.compress(raw))])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_what_python_unpacks_is_read_and_a_byte_order_mark_passed_over(
+    tmp_path: Path, pack: Callable[[bytes], bytes], mark: bytes
+) -> None:
+    lines = recorded_lines()
+    (tmp_path / "log").write_bytes(pack(mark + b"".join(lines)))
+    assert tuple(map(line_of, read(tmp_path / "log"))) == lines
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (b"\x28\xb5\x2f\xfd....", "packed by zstd.*zstd -dc"),
+        (b"PK\x03\x04....", "zip archive.*unzip -p"),
+        (b"\x04\x22\x4d\x18....", "lz4 -dc"),
+        ('{"topic":'.encode("utf-16"), "UTF-16 text.*iconv -f UTF-16 "),
+        ('{"topic":'.encode("utf-16-be"), "UTF-16 text.*iconv -f UTF-16BE "),
+        ('{"topic":'.encode("utf-16-le"), "UTF-16 text.*iconv -f UTF-16LE "),
+        ("\ufeff{".encode("utf-32-le"), "UTF-32 text.*iconv"),
+        (b"PAR1....", "Parquet"),
+        (gzip.compress(b"log.jsonl".ljust(257, b"\0") + b"ustar\x0000"), "tar archive.*tar -xOf"),
+        (gzip.compress(b"PK\x03\x04"), "zip archive"),
+        (b"\x1f\x8b damaged", "log: "),
+    ],
+)
+def test_what_is_not_read_is_named_with_the_way_to_turn_it_before_anything_is_done(tmp_path: Path, raw: bytes, what: str) -> None:
+    (tmp_path / "log").write_bytes(raw)
+    with pytest.raises(InvalidLog, match=f"{re.escape(str(tmp_path))}/log: .*{what}|{re.escape(str(tmp_path))}/{what}"):
+        LogReader([str(tmp_path / "log")])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bytes])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.99])
+def test_of_a_log_that_is_cut_all_that_is_whole_is_given_before_the_fault(
+    tmp_path: Path, pack: Callable[[bytes], bytes], share: float
+) -> None:
+    lines = recorded_lines()
+    whole = pack(b"".join(lines))
+    raw = whole[: int(len(whole) * share)]
+    (tmp_path / "log").write_bytes(raw if pack is not bytes or not raw.endswith(b"\n") else raw[:-2])
+    found: list[Record] = []
+    told = pytest.raises(InvalidLog, match=r"log, (after )?line [0-9]+: .*(cut|ends in the middle)")
+    with closing(LogReader([str(tmp_path / "log")])) as log, told:
+        found.extend(log)
+    assert tuple(map(line_of, found)) == lines[: len(found)]
+    if pack is bytes:
+        assert len(found) == raw.count(b"\n")
+    elif pack is gzip.compress and share > 0.5:
+        assert found
+
+
+def test_blank_lines_are_passed_over_but_not_without_end(tmp_path: Path) -> None:
+    lines = recorded_lines()
+    (tmp_path / "log").write_bytes(b"\n \r\n".join(lines) + b"\n" * 1000)
+    assert tuple(map(line_of, read(tmp_path / "log"))) == lines
+    (tmp_path / "log").write_bytes(gzip.compress(b"\n" * 300_000_000))
+    began_s = time.perf_counter()
+    with pytest.raises(InvalidLog, match=r"line 1000001: 1,000,001 of the lines so far are blank"):
+        read(tmp_path / "log")
+    assert time.perf_counter() - began_s < 10
+
+
+# ---- topics with a prefix
+
+
+def prefixed(tmp_path: Path, *prefixes: str) -> str:
+    lines = tuple(line_of(Record(prefix + "feedback", 0, n, n, b"h", b"{}")) for n, prefix in enumerate(prefixes))
+    return write_log(tmp_path / "log", lines)
+
+
+@pytest.mark.parametrize("prefix", ["prod.", None])
+def test_topics_may_have_the_prefix_of_the_wiring_or_one_that_is_found_out(tmp_path: Path, prefix: str | None) -> None:
+    with closing(LogReader([prefixed(tmp_path, "prod.", "prod.", "")], prefix=prefix)) as log:
+        assert [record.topic for record in log] == ["feedback"] * 3
+
+
+@pytest.mark.parametrize(("prefixes", "prefix", "line"), [(("prod.",), "", 1), (("test.",), "prod.", 1), (("a.", "b."), None, 2)])
+def test_another_prefix_is_refused_with_what_would_read_it(
+    tmp_path: Path, prefixes: tuple[str, ...], prefix: str | None, line: int
+) -> None:
+    wanted = rf'line {line}: the topic is .{prefixes[-1]}feedback., .* with prefix = "{prefixes[-1]}" in the wiring'
+    with closing(LogReader([prefixed(tmp_path, *prefixes)], prefix=prefix)) as log, pytest.raises(InvalidLog, match=wanted):
+        list(log)
 
 
 def test_bytes_read_end_at_the_bytes_there_are(tmp_path: Path) -> None:

@@ -428,7 +428,7 @@ def test_fit_of_a_recipe_writes_beside_it(tmp_path: Path) -> None:
         (("--encoder", VOICE, "--metric", "cosine", "--without", ","), "nobody is named"),
         (("another.npz", "--encoder", VOICE), "one file"),
         (("--log", "--encoder", VOICE, "--metric", "cosine", "--people", "p01"), "of a log everybody"),
-        (("--log", "--encoder", VOICE, "--metric", "cosine"), "not a record of a log"),
+        (("--log", "--encoder", VOICE, "--metric", "cosine"), "not a log of records, it looks like a zip archive"),
     ],
 )
 def test_fit_says_what_is_wrong_and_writes_nothing(flags: tuple[str, ...], sentence: str, tmp_path: Path) -> None:

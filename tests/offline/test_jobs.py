@@ -67,7 +67,7 @@ def spoilt(record: Record, how: int) -> Record:
     """The record once more, as it should not have come."""
     value = json.loads(record.value or b"{}")
     if how < 4:
-        raw: bytes | None = (record.value, None, b"{not json", b"[" * 9)[how]
+        raw: bytes | None = (record.value, None, b"{not json}", b"[" * 9 + b"]" * 9)[how]
         return replace(record, value=raw)
     if how < 6:
         return replace(record, key=(None, b"another")[how - 4])

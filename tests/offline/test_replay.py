@@ -51,6 +51,17 @@ def outputs(out: Path) -> dict[str, bytes | list[dict[str, object]]]:
     return written
 
 
+def by_partition(out: Path) -> dict[str, list[bytes]]:
+    """What stands in the directory, by partition: where a batch was cut short, those stand otherwise among each other."""
+    files = (path for path in out.glob("*.jsonl") if path.name != "journal.jsonl")
+    return {path.name: sorted(path.read_bytes().splitlines(), key=place_of_line) for path in files}
+
+
+def place_of_line(line: bytes) -> tuple[int, int]:
+    told = json.loads(line)
+    return told["partition"], told["offset"]
+
+
 def states(store: Path) -> dict[int, dict[str, bytes]]:
     with closing(open_store(str(store))) as opened:
         return {p: opened.load(p, list(opened.households(p))) for p in opened.partitions()}
@@ -278,15 +289,19 @@ def test_states_to_start_from_that_are_none_are_refused(log: str, tmp_path: Path
         replay(replace(a_replay([log], tmp_path / "out"), origin=Path(log)))
 
 
-def test_a_bad_line_stops_it_and_a_mended_one_lets_it_go_on(calm: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", [(b"half a li\n", *recorded_lines()[53:]), (recorded_lines()[53][:70],)], ids=["bad", "cut"])
+def test_a_bad_line_stops_it_after_all_before_it_and_a_mended_one_lets_it_go_on(
+    rest: tuple[bytes, ...], calm: Path, tmp_path: Path
+) -> None:
     lines, log = recorded_lines(), tmp_path / "log.jsonl"
     task = a_replay([str(log)], tmp_path / "out", tmp_path / "out.db")
-    write_log(log, (*lines[:50], b"half a li\n", *lines[50:]))
-    with pytest.raises(InvalidLog, match=r"log\.jsonl, line 51: not a record of a log"):
+    write_log(log, (*lines[:53], *rest))
+    with pytest.raises(InvalidLog, match=r"log\.jsonl, line 54: not a record of a log"):
         replay(task)
     write_log(log, lines)
-    assert replay(task).records_before == 40
-    assert outputs(tmp_path / "out") == outputs(calm)
+    assert replay(task).records_before == 53
+    assert by_partition(tmp_path / "out") == by_partition(calm)
+    assert states(tmp_path / "out.db") == states(calm.parent / "calm.db")
 
 
 def test_unreadable_values_are_dead_letters_and_no_reason_to_stop(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ class _Source:
 def feed(
     logs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LOG...]", help="Log files, gzipped or not; a world's folder; -: standard input."),
+        typer.Argument(
+            metavar="[LOG...]", help="Log files, packed (gzip, bzip2, xz) or not; a world's folder; -: standard input."
+        ),
     ] = None,
     simulate: Annotated[
         int | None, typer.Option("--simulate", metavar="HOMES", min=1, max=99, help="Instead: a simulated neighbourhood.")
@@ -76,7 +78,7 @@ def feed(
             raise ConfigError("speed", speed, "--speed, with --rate", "left out, or --rate left out")
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         with ExitStack() as ends:
-            source = _from_logs(logs, ends) if logs else _from_simulation(simulate or 1, days, seed)
+            source = _from_logs(logs, wired.prefix, ends) if logs else _from_simulation(simulate or 1, days, seed)
             refuse_missing(wired, INPUT_TOPICS)
             sender, stop = ends.enter_context(producer(wired)), ends.enter_context(until_interrupted())
             console, began_s = Console(stderr=True, highlight=False), time.monotonic()
@@ -91,11 +93,12 @@ def feed(
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _from_logs(logs: list[str], ends: ExitStack) -> _Source:
+def _from_logs(logs: list[str], prefix: str, ends: ExitStack) -> _Source:
     from stream.brokers.log_files import LogReader
 
     folders = {log: Path(log) for log in logs if Path(log).is_dir()}
-    reader = ends.enter_context(closing(LogReader([str(folders[log] / _WORLD) if log in folders else log for log in logs])))
+    names = [str(folders[log] / _WORLD) if log in folders else log for log in logs]
+    reader = ends.enter_context(closing(LogReader(names, prefix=prefix)))
     return _Source(reader, lambda _: reader.bytes_read, reader.bytes_total)
 
 

@@ -62,14 +62,14 @@ def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Label
     """
     path = folder / recipe.recordings
     arrays = _Arrays(path, _load(path))
-    vectors = arrays.numbers("emb")
+    vectors = arrays.vectors()
     if vectors.ndim not in (2, _SEVERAL):
         raise arrays.wrong("emb", "vectors (n, d), or (conditions, n, d)")
     shape = vectors.shape[:-1]
-    labels = np.broadcast_to(arrays.of_recordings(recipe.person, shape[-1:]).astype(str), shape).ravel()
+    labels = np.broadcast_to(arrays.labels(recipe.person, shape[-1:]), shape).ravel()
     conditions = _conditions(arrays, shape)
     quality_name, array = next(iter(recipe.quality.items()), ("", ""))
-    told = arrays.of_recordings(array, shape).astype(np.float64) if array else np.nan
+    told = arrays.qualities(array, shape) if array else np.nan
     quality = np.broadcast_to(told, shape).ravel()
     takes = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
     chosen = _choose(labels, choice, path)
@@ -105,6 +105,41 @@ class _Arrays(NamedTuple):
         numbers: Numbers = array.astype(np.float64)
         return numbers
 
+    def vectors(self) -> Numbers:
+        """The recordings themselves, of which none is all zeros: that is what an encoder makes of nothing."""
+        vectors = self.numbers("emb")
+        self._refuse("emb", ~vectors.any(-1), "vectors that are all zeros")
+        return vectors
+
+    def labels(self, name: str, shape: tuple[int, ...]) -> Any:
+        """A name for each recording, as text; NaN, NaT and nothing are none, and nobody of that name is made of them."""
+        array = self.of_recordings(name, shape)
+        if array.dtype.kind not in "biufSU":
+            raise self.wrong(name, f"numbers or text, and not {array.dtype}")
+        try:
+            texts = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(str)
+        except UnicodeDecodeError:
+            raise self.wrong(name, "numbers or text in UTF-8") from None
+        nameless = ~np.isfinite(array) if array.dtype.kind == "f" else np.char.str_len(np.char.strip(texts)) == 0
+        self._refuse(name, nameless, "recordings without one (NaN or nothing)")
+        return texts
+
+    def qualities(self, name: str, shape: tuple[int, ...]) -> Numbers:
+        """A number for each recording; NaN: it was not told."""
+        array = self.of_recordings(name, shape)
+        if array.dtype.kind not in "biuf":
+            raise self.wrong(name, f"an array of numbers, and not {array.dtype}")
+        numbers: Numbers = array.astype(np.float64)
+        self._refuse(name, np.isinf(numbers), "infinite numbers")
+        return numbers
+
+    def _refuse(self, name: str, faulty: Any, what: str) -> None:
+        """Raise ConfigError if any recording of an array is faulty."""
+        if faulty.any():
+            first = ", ".join(map(str, np.argwhere(faulty)[0]))
+            found = f"has {int(faulty.sum()):,} {what} of {faulty.size:,}, the first at [{first}]"
+            raise ConfigError(name, found, str(self.path), "without those recordings, in this array and in the others")
+
     def of_recordings(self, name: str, shape: tuple[int, ...]) -> Any:
         """An array with an entry for each recording, or for each take whatever its condition."""
         array = self.arrays.get(name)
@@ -129,9 +164,9 @@ def _conditions(arrays: _Arrays, shape: tuple[int, ...]) -> Any:
         names = arrays.arrays.get("conditions")
         if names is None or names.shape != shape[:1]:
             raise arrays.wrong("conditions", f"the names of the {shape[0]} conditions")
-        return np.repeat(names.astype(str), shape[1])
+        return np.repeat(arrays.labels("conditions", shape[:1]), shape[1])
     if "channel" in arrays.arrays:
-        return arrays.of_recordings("channel", shape).astype(str)
+        return arrays.labels("channel", shape)
     return np.full(shape[0], "clean")
 
 
@@ -174,10 +209,10 @@ def _cohort(recipe: Recipe, folder: Path, length: int) -> tuple[Numbers, int]:
         return np.zeros((0, length)), 0
     path = folder / recipe.cohort
     arrays = _Arrays(path, _load(path))
-    vectors = arrays.numbers("emb")
+    vectors = arrays.vectors()
     if vectors.ndim != _SEVERAL - 1 or vectors.shape[1] != length:
         raise arrays.wrong("emb", f"vectors (n, {length})")
-    who = arrays.of_recordings(recipe.cohort_person, vectors.shape[:1])
+    who = arrays.labels(recipe.cohort_person, vectors.shape[:1])
     comparable = _comparable(vectors, recipe)
     people = np.unique(who)
     return np.array([comparable[who == person].mean(0) for person in people]), len(people)

@@ -113,7 +113,7 @@ def read_logs(logs: Sequence[str], encoder: str, metric: Metric, answers: dict[E
 
 def _values(logs: Sequence[str], topic: str) -> Iterator[Recognition | Feedback]:
     """The readable records of a topic; dead letters tell nothing here, nor do parts that a worker leaves out."""
-    with closing(LogReader(logs)) as reader:
+    with closing(LogReader(logs, prefix=None)) as reader:
         for record in reader:
             if record.topic == topic and record.value is not None:
                 with suppress(ValidationError):

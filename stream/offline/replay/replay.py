@@ -2,8 +2,9 @@
 
 Law: the same logs, policy and first states give the same outputs, however often the replay was stopped and begun again, and
 however many processes its households are spread over.
-A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. What somebody else
-put there, in the directory or in the store, is never touched.
+A run whose states lie in a file goes on where it stood; one whose states were in memory begins again. (After a log that had a
+fault was mended, lines of different partitions may stand in another order: a batch ended at the fault.) What somebody else put
+there, in the directory or in the store, is never touched.
 """
 
 import os
@@ -132,14 +133,14 @@ def replay(
     ConfigError
         A setting that cannot be, a directory or store of another run: nothing was changed.
     InvalidLog
-        A file is no log. What was made of the batches before is whole, and the run goes on once the file is mended.
+        A file is no log, or not to its end. All that was whole before is answered, and the run goes on once the file is mended.
     JobLost
         One of the processes ended. What was committed is safe.
     BrokerError, StoreError, RecoveryError
         From the ports and the worker.
     """
     with ExitStack() as ends:
-        log = ends.enter_context(closing(LogReader(task.logs)))
+        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix)))
         progress = _begin_or_go_on(task)
         broker = ends.enter_context(closing(LogBroker(log, task.out, progress)))
         store = ends.enter_context(closing(_open_states(task, progress)))

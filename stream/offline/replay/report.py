@@ -42,7 +42,7 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = ()) -> Pa
     for strange in (name for name in households if name not in answers):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
     shown = set(households) or {name for name, _ in answers.most_common(HOMES_MAX)}
-    with closing(LogReader(logs)) as log:
+    with closing(LogReader(logs, prefix=None)) as log:
         inputs = [record for record in log if _household(record) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
     return report(Run(inputs, [record for record in _read_written(folder, topics) if _concerns(record, shown)]), out)
