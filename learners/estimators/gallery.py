@@ -32,13 +32,14 @@ __all__ = ["ROWS_MAX", "Gallery"]
 ROWS_MAX: Final = 32  # vectors that are kept; the oldest is folded when one more comes
 DAY_MS: Final = 86_400_000
 
-CLAIM = record(("kind", "<i4"))
+CLAIM = record(("kind", "<i4"), ("person", "<i4"))
 ROW = record(
     ("observed_at", "<i8"), ("claims", CLAIM, 1), ("claims_used", "<i4"), ("encoders", "<i4", 1), ("channels", "<i4", 1),
-    ("noises", "<i4", 1), ("shares", "<i2", PEOPLE_MAX + 1), ("reserved", "u1", 2), ("vectors", "i1", (1, DIMENSIONS)),
+    ("noises", "<i4", 1), ("modalities", "<i4"), ("shares", "<i2", PEOPLE_MAX + 1), ("reserved", "u1", 2),
+    ("vectors", "i1", (1, DIMENSIONS)), ("llr", "i1", (1, PEOPLE_MAX)),
 )  # fmt: skip
 TAIL = record(
-    ("day", "<f8"), ("since", "<f8"), ("mass", "<f4"), ("encoder", "i1"), ("learnt", "i1"), ("channel", "i1"), ("reserved", "u1"),
+    ("day", "<f8"), ("since", "<f8"), ("mass", "<f4"), ("encoder", "i1"), ("learnt", "i1"), ("channel", "i1"), ("anchored", "i1"),
     ("vector", "<i2", DIMENSIONS),
 )  # fmt: skip
 PERSON = record(("tails_used", "<i8"), ("tails", TAIL, 2))
@@ -53,7 +54,8 @@ NUMBERS = record(
 )  # fmt: skip
 POLICY = record(("encoders", NUMBERS, 1), ("forgetting_per_day", "<f8"), ("forgetting_most", "<f8"), ("tail_mass_max", "<f8"))
 WORK = record(
-    ("found", "<f8", PEOPLE_MAX), ("own", "<f8", ROWS_MAX + 1), ("probe_day", "<f8"), ("anybody", "<f8"),
+    ("found", "<f8", PEOPLE_MAX), ("anchored", "<f8", PEOPLE_MAX), ("own", "<f8", ROWS_MAX + 1), ("probe_day", "<f8"),
+    ("anybody", "<f8"),
     ("gallery", "<i4"), ("probe_channel", "<i4"), ("enrolled_only", "<i4"), ("alone", "<i4"), ("scale", "<f4"),
     ("probe_noise", "<f4"), ("channel_mass", "<f4", 1), ("weights", "<f4", ROWS_MAX + 1), ("probe", "<f4", DIMENSIONS),
     ("total", "<f4", (3, DIMENSIONS)), ("expected", "<f4", DIMENSIONS), ("centre", "<f4", DIMENSIONS),

@@ -18,7 +18,7 @@ from stream.contract.units import DAY_MS, HOUR_MS
 
 from .behaviour import Arrival, House, Truth
 from .feedback import diary
-from .people import NAMES, VOICE
+from .people import NAMES
 from .scenarios import SCENARIOS
 
 __all__ = ["PARTITIONS", "Neighbourhood", "neighbourhood", "partition_of"]
@@ -102,7 +102,7 @@ def _broken(value: dict[str, Any], number: int) -> bytes:
         {"v": 99},
         {"household_id": "somebody-else"},
         {"observed_at": 86_400_000},  # a clock that was never set
-        {"voice": {"encoder": VOICE.encoder, "embedding": "AH4AfgB+"}},  # three times NaN
+        {"device_id": "the kitchen"},  # a name that is no id
     )
     way = ways[number % len(ways)]
     raw = json.dumps({**value, **way}).encode()
