@@ -18,7 +18,6 @@ from .records import (
     Event,
     InvalidRecord,
     Output,
-    Recognition,
     Record,
     Voice,
     looks_like_float32,
@@ -76,13 +75,9 @@ def _read_closely(record: Record, raw: bytes, policy: Policy) -> tuple[Any, tupl
         if part is not None and (fault := _fault_of_vector(modality, part, policy)):
             faults.append(fault)
             setattr(value, modality, None)
-    if faults and _is_empty(value):
+    if faults and value.is_empty:
         raise InvalidRecord(record.position, *faults[0])
     return value, (*left_out, *(reason for reason, _ in faults))
-
-
-def _is_empty(value: Recognition) -> bool:
-    return value.voice is None and value.face is None and value.phones is None and value.activity is None
 
 
 def _fault_of_vector(modality: str, part: Voice, policy: Policy) -> tuple[str, str] | None:

@@ -207,8 +207,13 @@ class Recognition(_Input):
         """Whose clock that is."""
         return self.device_id
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to recognise by."""
+        return self.voice is None and self.face is None and self.phones is None and self.activity is None
+
     def model_post_init(self, _context: Any) -> None:
-        if self.voice is None and self.face is None and self.phones is None and self.activity is None:
+        if self.is_empty:
             raise ValueError("none of voice, face, phones and activity is present: there is nothing to recognise")
 
 

@@ -67,7 +67,7 @@ class HomeCache:
     policy
         Given to `decode_home`.
     bytes_max
-        The most bytes kept after `evict`. One batch may pass it meanwhile: its homes are all needed at once.
+        The most bytes kept after `touch`. One batch may pass it meanwhile: its homes are all needed at once.
     """
 
     def __init__(self, store: Origin, policy: Policy, bytes_max: int) -> None:
@@ -132,14 +132,14 @@ class HomeCache:
             self._forget(key)
             self._kept[key] = raw
             self._kept_bytes += len(raw) + OVERHEAD_BYTES
-        self.evict()
+        self._evict()
 
     def _forget(self, key: Key) -> None:
         raw = self._kept.pop(key, None)
         if raw is not None:
             self._kept_bytes -= len(raw) + OVERHEAD_BYTES
 
-    def evict(self) -> None:
+    def _evict(self) -> None:
         """Let the least recently used homes go until the rest fits. Only after everything was saved."""
         while len(self._live) > self._live_max:
             _, home = self._live.popitem(last=False)
