@@ -76,7 +76,7 @@ def _desk() -> _Desk:
 
 
 def _carry(household: Household, desk: _Desk, words: Any, way: int, length: int = 0) -> tuple[int, int]:
-    """Have the kernel go one way over a home: bytes written or read, -1 if they are no home; and whether words are in disorder."""
+    """Have the kernel go one way over a home: bytes written or read, -1 if they are no home; whether words are in disorder."""
     _COURSE.pack_into(desk.bytes, 0, 0, length, way, 0, 0)
     carry(household.memory, household.slot, desk.raws, words)  # type: ignore[no-untyped-call]
     size, _, _, failed, disordered = _COURSE.unpack_from(desk.bytes)
