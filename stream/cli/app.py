@@ -16,6 +16,7 @@ from stream import __version__
 from .faults import EXIT_INTERRUPTED, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
+from .live.dead_letters import dead_letters
 from .live.doctor import doctor
 from .live.feed import feed
 from .live.fleet import fleet
@@ -112,6 +113,7 @@ app.command(
     "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
 )(fit)
 app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Law: an error of this module reaches the operator as its own text, without a tra
 import re
 from typing import Final
 
-__all__ = ["ConfigError", "RecoveryError", "TooManyDeadLetters", "UnknownState"]
+__all__ = ["ConfigError", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState"]
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
 
@@ -42,3 +42,13 @@ class TooManyDeadLetters(RuntimeError):
 
 class UnknownState(ValueError):
     """Bytes that are no state of this or an earlier version."""
+
+
+class NewerState(UnknownState):
+    """A state of a later version: nothing is wrong with it, but it takes that version to go on with it."""
+
+    def __init__(self, version: int, known: int, whose: str = "a state") -> None:
+        super().__init__(
+            f"{whose} has version {version}, this program knows versions up to {known}: a newer kithkin has worked here. "
+            "Start that one again; or put back the copy of the store from before it, and start this one"
+        )

@@ -133,7 +133,13 @@ class Wiring(BaseSettings):
         ),
     ] = 256 * 2**20
     dead_letters_share_max: Annotated[
-        float, Field(gt=0, le=1, description="A worker ends when more of its latest 1,000 records than this cannot be used.")
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="A worker ends when of the latest 1,000 records of homes more than this share cannot be used, of more "
+            "than this share of the homes; with 1 it never does. Records that name no home do not count.",
+        ),
     ] = 0.5
     stall_s: Annotated[
         float, Field(ge=1, description="A worker that has records to read and finishes no batch for so long ends itself.")

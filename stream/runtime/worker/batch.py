@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from stream.contract.codec import decode, encode_output
+from stream.contract.codec import decode, encode_output, household_of
+from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import Event, InvalidRecord, Record, dead_letter
@@ -53,11 +54,15 @@ class PartitionState:
 
 
 class Settled(NamedTuple):
-    """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read."""
+    """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read.
+
+    `household`: whose record it is, as far as can be read; empty: nobody's.
+    """
 
     outputs: list[Encoded]
     outcomes: list[str]
     reason: str | None
+    household: str
     left_out: Sequence[str] = ()
 
 
@@ -171,13 +176,14 @@ class BatchStep:
     ) -> Settled:
         """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
         if isinstance(event, InvalidRecord):
-            reason, detail = event.reason, event.detail
-        elif event.value.household_id in owned.quarantine.households:
-            reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
+            reason, detail, household = event.reason, event.detail, household_of(record)
+        elif (household := event.value.household_id) in owned.quarantine.households:
+            reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[household]}"
         else:
             assert answer is not None, "an event of a household in good standing has an answer"
-            return Settled(answer.outputs, answer.outcomes, answer.refusal, event.left_out)
-        return Settled([encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)], [], reason)
+            return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out)
+        letter = encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)
+        return Settled([letter], [], reason, household)
 
 
 def _place(record: Record) -> str:
@@ -185,5 +191,9 @@ def _place(record: Record) -> str:
 
 
 def _of_the_core(error: BaseException) -> bool:
-    """Whether an error says something about a household, and would come again. Lack of memory, or a wish to stop, does not."""
-    return (isinstance(error, Exception) and not isinstance(error, MemoryError)) or type(error).__name__ == "PanicException"
+    """Whether an error says something about a household, and would come again.
+
+    Lack of memory, or a wish to stop, does not; nor does a state of a later version, with which nothing is wrong.
+    """
+    ours = isinstance(error, MemoryError | NewerState) or not isinstance(error, Exception)
+    return not ours or type(error).__name__ == "PanicException"

@@ -7,25 +7,28 @@ Any error ends the worker: recovery, at the next assignment, is the only error p
 """
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from stream.contract.errors import RecoveryError, TooManyDeadLetters
+from stream.contract.errors import NewerState, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION, step_batch
 
 from .applying import Applier, LocalApplier, Results
 from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
+from .draining import LATEST, DrainLimits, LatestRecords
 from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
 
 __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
+_WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,9 @@ class Worker:
         self._owned: dict[int, PartitionState] = {}
         homes = HomeCache(store, policy, limits.resident_bytes_max)
         self._applier: Applier = LocalApplier(homes, BatchStep(homes, policy, limits.ordering, step_function))
-        self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
+        draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
+        self._latest = LatestRecords(draining, policy.policy_id)
+        self._marked: set[int] = set()  # partitions beside whose states stands that they are of our version
         self._failed = False
         self._counts = Counts()
 
@@ -139,6 +144,8 @@ class Worker:
             An assigned partition cannot be recovered.
         TooManyDeadLetters
             The share of dead letters is past the limit; the batch was not published.
+        NewerState
+            A newer version has worked here; nothing was published.
 
         After any exception this worker is of no more use, since its homes may be ahead of what was published: make a new one.
         """
@@ -172,6 +179,7 @@ class Worker:
         self._applier.clear()
         for partition in batch.revoked:
             self._owned.pop(partition, None)
+            self._latest.forget(partition)
         for partition in sorted(batch.assigned):
             self._owned[partition] = self._claim(partition)
 
@@ -179,12 +187,22 @@ class Worker:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        self._read_beside(partition)
         committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
         self._broker.seek(partition, owned.offsets)
         _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
         return owned
+
+    def _read_beside(self, partition: int) -> None:
+        """What earlier workers left beside the states. Raises NewerState before any record is taken."""
+        beside = self._store.load(partition, [LATEST, _WRITTEN_BY])
+        self._latest.restore(partition, beside.get(LATEST))
+        version = int(beside.get(_WRITTEN_BY, b"0"))
+        if version > STATE_VERSION:
+            raise NewerState(version, STATE_VERSION, f"partition {partition}: the latest of its states")
+        (self._marked.add if version == STATE_VERSION else self._marked.discard)(partition)
 
     def _recover(self, owned: PartitionState, committed: dict[str, int]) -> None:
         """Apply the journalled batches that the states lack.
@@ -256,7 +274,7 @@ class Worker:
 
     def _publish(self, results: Results) -> int:
         """Make a batch visible, then save its states; how many records it has."""
-        self._refuse_draining(results)
+        self._latest.note(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
         outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
         self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
@@ -275,8 +293,14 @@ class Worker:
         return {partition: part for partition, part in parts.items() if part}
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
-        states = result.states if result.quarantine is None else {**result.states, QUARANTINE: result.quarantine}
-        self._store.save(owned.partition, owned.epoch, owned.offsets, result.offsets, states)
+        partition, states = owned.partition, result.states
+        beside = {QUARANTINE: result.quarantine, LATEST: self._latest.changed(partition)}
+        if partition not in self._marked:
+            beside[_WRITTEN_BY] = b"%d" % STATE_VERSION
+            self._marked.add(partition)
+        if added := {name: raw for name, raw in beside.items() if raw is not None}:
+            states = {**states, **added}
+        self._store.save(partition, owned.epoch, owned.offsets, result.offsets, states)
         owned.offsets = result.offsets
 
     def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
@@ -291,18 +315,6 @@ class Worker:
         )
 
     # Counting
-
-    def _refuse_draining(self, results: Results) -> None:
-        """Stop before publishing when too many of the latest records are dead letters."""
-        reasons = [settled.reason for one in results.values() for settled in one.settled]
-        self._latest_dead.extend(reason is not None for reason in reasons)
-        dead, latest = sum(self._latest_dead), len(self._latest_dead)
-        if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
-            raise TooManyDeadLetters(
-                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with "
-                f"{dict(Counter(filter(None, reasons)))}. "
-                "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
-            )
 
     def _count(self, results: Results) -> None:
         counts, settled = self._counts, [settled for one in results.values() for settled in one.settled]
