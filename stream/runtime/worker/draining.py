@@ -7,14 +7,12 @@ more; it is forgotten when another version, core or policy starts, for that one 
 
 import json
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from stream import __version__
 from stream.contract.errors import TooManyDeadLetters
 from stream.home.step import STEP_VERSION
-
-from .applying import Results
 
 __all__ = ["LATEST", "DrainLimits", "LatestRecords"]
 
@@ -29,12 +27,7 @@ class DrainLimits(NamedTuple):
     share_max: float
 
 
-class _Noted(NamedTuple):
-    """One record of a home. After a restart homes are known as numbers alone: ids of people's homes are kept in their states."""
-
-    partition: int
-    home: str
-    dead: bool
+Noted = tuple[int, str, str | None]  # a record of a home: its partition, whose it is, why it is a dead letter (None: it is none)
 
 
 class LatestRecords:
@@ -46,61 +39,61 @@ class LatestRecords:
         When it is too much.
     policy_id
         Of the policy by which records are judged now.
+
+    Attributes
+    ----------
+    noted
+        The worker adds to it what it is about to publish.
+    kept
+        Partitions beside whose states something of this stands, or is to stand.
     """
 
     def __init__(self, limits: DrainLimits, policy_id: str) -> None:
         self._limits, self._judged_by = limits, f"{__version__} {STEP_VERSION} {policy_id}"
-        self._latest: deque[_Noted] = deque(maxlen=limits.window)
-        self._kept: set[int] = set()  # partitions beside whose states something stands
+        self.noted: deque[Noted] = deque(maxlen=limits.window)
+        self.kept: set[int] = set()
 
-    def note(self, results: Results) -> None:
-        """Count a batch, before anything of it is visible. Raises TooManyDeadLetters; the batch is not to be published then."""
-        reasons: Counter[str] = Counter()
-        for partition, one in results.items():
-            for settled in one.settled:
-                if settled.household:
-                    self._latest.append(_Noted(partition, settled.household, settled.reason is not None))
-                    reasons.update([settled.reason] if settled.reason else [])
-        if reasons:
-            self._refuse(reasons)
-
-    def _refuse(self, reasons: Mapping[str, int]) -> None:
-        dead, latest = [noted for noted in self._latest if noted.dead], len(self._latest)
-        homes, failed = ({(n.partition, n.home) for n in noted} for noted in (self._latest, dead))
-        share = self._limits.share_max
-        if len(dead) < self._limits.dead_min or len(dead) <= share * latest or len(failed) <= share * len(homes):
+    def judge(self, batch: Sequence[Noted]) -> None:
+        """To be asked when dead letters are among a batch. Raises TooManyDeadLetters; then it is not to be published."""
+        if self._limits.dead_min > self._limits.window:  # they never count
             return
+        self.kept.update(partition for partition, _, reason in batch if reason)
+        dead, latest = [noted for noted in self.noted if noted[-1]], len(self.noted)
+        homes, failed = (len({noted[:2] for noted in some}) for some in (self.noted, dead))
+        share = self._limits.share_max
+        if len(dead) < self._limits.dead_min or len(dead) <= share * latest or failed <= share * homes:
+            return
+        reasons = dict(Counter(reason for *_, reason in batch if reason))
         raise TooManyDeadLetters(
-            f"{len(dead)} of the latest {latest} records, of {len(failed)} of {len(homes)} homes, could not be used. Not "
-            f"published: the last batch, with {dict(reasons)}. `kithkin dead-letters list` shows those before it. Look at what was "
-            "deployed last, mend it and start again. Or go on all the same: KITHKIN_DEAD_LETTERS_SHARE_MAX=1 kithkin worker (or "
-            "kithkin up; or dead_letters_share_max = 1 in the wiring). `kithkin dead-letters resend` sends again what was left out"
+            f"{len(dead)} of the latest {latest} records, of {failed} of {homes} homes, could not be used. Not published: the "
+            f"last batch, with {reasons}. `kithkin dead-letters list` shows those before it. Look at what was deployed last, mend it "
+            "and start again. Or go on all the same: KITHKIN_DEAD_LETTERS_SHARE_MAX=1 kithkin worker (or kithkin up; or "
+            "dead_letters_share_max = 1 in the wiring). `kithkin dead-letters resend` sends again what was left out"
         )
 
-    def changed(self, partition: int) -> bytes | None:
-        """What is to be saved beside the states of a batch; None: as it was."""
-        if self._limits.dead_min > self._limits.window:  # they never count
-            return None
-        noted = [one for one in self._latest if one.partition == partition]
-        if not any(one.dead for one in noted):
+    def encode(self, partition: int) -> bytes:
+        """What is to stand beside the states of a partition that is `kept`; without dead letters nothing of note.
+
+        Homes are numbers there: ids of people's homes are kept in their states alone.
+        """
+        noted = [one for one in self.noted if one[0] == partition]
+        if not any(reason for *_, reason in noted):
+            self.kept.discard(partition)
             noted = []
-        if not noted and partition not in self._kept:
-            return None
-        (self._kept.add if noted else self._kept.discard)(partition)
-        numbers = {home: number for number, home in enumerate(dict.fromkeys(one.home for one in noted))}
-        latest = [[numbers[one.home], int(one.dead)] for one in noted]
+        numbers = {home: number for number, home in enumerate(dict.fromkeys(home for _, home, _ in noted))}
+        latest = [[numbers[home], reason] for _, home, reason in noted]
         return json.dumps({"v": 1, "judged_by": self._judged_by, "latest": latest}, separators=(",", ":")).encode()
 
     def restore(self, partition: int, raw: bytes | None) -> None:
-        """Count again what was saved beside the states of a partition that was assigned now."""
+        """Count again what stood beside the states of a partition that was assigned now."""
         self.forget(partition)
         stored = json.loads(raw) if raw else {}
         if stored.get("latest"):
-            self._kept.add(partition)
+            self.kept.add(partition)
         if stored.get("judged_by") == self._judged_by:
-            self._latest.extend(_Noted(partition, f"#{home}", bool(dead)) for home, dead in stored["latest"])
+            self.noted.extend((partition, f"#{home}", reason) for home, reason in stored["latest"])
 
     def forget(self, partition: int) -> None:
         """Another worker has it now."""
-        self._kept.discard(partition)
-        self._latest = deque((one for one in self._latest if one.partition != partition), self._limits.window)
+        self.kept.discard(partition)
+        self.noted = deque((one for one in self.noted if one[0] != partition), self._limits.window)

@@ -274,7 +274,7 @@ class Worker:
 
     def _publish(self, results: Results) -> int:
         """Make a batch visible, then save its states; how many records it has."""
-        self._latest.note(results)
+        self._refuse_draining(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
         outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
         self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
@@ -294,7 +294,8 @@ class Worker:
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
         partition, states = owned.partition, result.states
-        beside = {QUARANTINE: result.quarantine, LATEST: self._latest.changed(partition)}
+        latest = self._latest.encode(partition) if partition in self._latest.kept else None
+        beside = {QUARANTINE: result.quarantine, LATEST: latest}
         if partition not in self._marked:
             beside[_WRITTEN_BY] = b"%d" % STATE_VERSION
             self._marked.add(partition)
@@ -315,6 +316,13 @@ class Worker:
         )
 
     # Counting
+
+    def _refuse_draining(self, results: Results) -> None:
+        """Stop before publishing when what cannot be used is too much of what comes."""
+        batch = [(p, one.household, one.reason) for p, result in results.items() for one in result.settled if one.household]
+        self._latest.noted.extend(batch)
+        if any(reason for *_, reason in batch):
+            self._latest.judge(batch)
 
     def _count(self, results: Results) -> None:
         counts, settled = self._counts, [settled for one in results.values() for settled in one.settled]
