@@ -6,9 +6,14 @@ Law: an error of this module reaches the operator as its own text, without a tra
 import re
 from typing import Final
 
-__all__ = ["ConfigError", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState"]
+__all__ = ["ConfigError", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line"]
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, for a line of a log."""
+    return str(error).partition("\n")[0]
 
 
 class ConfigError(ValueError):

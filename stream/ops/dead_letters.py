@@ -17,10 +17,10 @@ from stream.brokers.kafka.producer import Announcer
 from stream.brokers.kafka.topics import reader
 from stream.contract.codec import encode_output
 from stream.contract.ports import Encoded
-from stream.contract.records import Record, dead_letter
+from stream.contract.records import Position, Record, dead_letter
 from stream.contract.settings import Wiring
 
-__all__ = ["REASONS", "Letter", "Letters", "Only", "Place", "Resent", "gather", "letters", "resend"]
+__all__ = ["REASONS", "Letter", "Letters", "Only", "Resent", "gather", "letters", "resend"]
 
 TOPIC: Final = "dead-letters"
 RESENT: Final = "resent"
@@ -42,22 +42,11 @@ REASONS: Final[Mapping[str, str]] = {
 }  # what each says, and what to do
 
 
-class Place(NamedTuple):
-    """Where a record stood when it became a dead letter."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}"
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One dead letter: the record as it came, why it could not be used, and whether it was sent again."""
 
-    place: Place
+    place: Position
     timestamp: int
     key: bytes | None
     value: bytes | None
@@ -91,7 +80,7 @@ class Only:
     household: str | None = None
     since_ms: int = 0
     until_ms: int = 2**63
-    place: Place | None = None
+    place: Position | None = None
 
     def wants(self, letter: Letter) -> bool:
         """Whether a letter is among those."""
@@ -139,8 +128,8 @@ def letters(wiring: Wiring, only: Only = Only()) -> Letters:
 
 def gather(records: Iterable[Record], only: Only) -> Letters:
     """Letters of records of the topic, each place once: whoever wrote it twice meant one."""
-    came: dict[Place, Letter] = {}
-    resent: set[Place] = set()
+    came: dict[Position, Letter] = {}
+    resent: set[Position] = set()
     unreadable = 0
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
         try:
@@ -158,7 +147,7 @@ def gather(records: Iterable[Record], only: Only) -> Letters:
 
 def _read(record: Record) -> Letter:
     told = msgspec.json.decode(record.value or b"", type=_Written)
-    place = Place(told.topic, told.partition, told.offset)
+    place = Position(told.topic, told.partition, told.offset)
     key, value = _bytes(told.key_base64), _bytes(told.value_base64)
     return Letter(place, told.timestamp, key, value, told.value_bytes, told.reason, told.detail)
 

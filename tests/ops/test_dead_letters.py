@@ -15,10 +15,10 @@ from stream.brokers.kafka.topics import reader
 from stream.cli import app
 from stream.contract.codec import decode, encode_output
 from stream.contract.ports import Encoded
-from stream.contract.records import DEAD_LETTER_BYTES_MAX, Record, dead_letter
+from stream.contract.records import DEAD_LETTER_BYTES_MAX, Position, Record, dead_letter
 from stream.contract.settings import Wiring
 from stream.home.messages import REFUSALS
-from stream.ops.dead_letters import REASONS, Only, Place, gather, resend
+from stream.ops.dead_letters import REASONS, Only, gather, resend
 from tests.conftest import Running
 
 AT_MS = 1_763_690_000_000
@@ -51,7 +51,7 @@ def test_letters_are_chosen_by_reason_household_time_and_place() -> None:
     assert _offsets(records, household="h-1") == [1, 3]
     assert _offsets(records, since_ms=AT_MS + 2_000) == [2, 3]
     assert _offsets(records, until_ms=AT_MS + 2_000) == [1]
-    assert _offsets(records, place=Place("recognitions", 0, 2)) == [2]
+    assert _offsets(records, place=Position("recognitions", 0, 2)) == [2]
 
 
 def test_a_place_that_was_written_twice_is_one_letter() -> None:

@@ -4,15 +4,17 @@ Law: what is read was committed, and nothing that was committed before is left o
 waited for. Reading a journal costs what is read of it, however long it is kept.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from stream.contract.errors import RecoveryError
+from stream.contract.errors import RecoveryError, first_line
 from stream.contract.ports import Offsets, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 
 __all__ = ["PartitionReader", "Span", "read_batch", "read_journal"]
 
+_LOG = logging.getLogger(__name__)
 _FIRST_STEP: Final = 8
 _AT_ONCE: Final = 256
 
@@ -104,7 +106,7 @@ def _at_or_before(reader: PartitionReader, partition: int, wanted: Offsets) -> i
     while place > first:
         place, step = max(first, place - step), step * 2
         probed = reader.read(Span("journal", partition, place), 1)
-        if probed and _begins_by(_entry(probed[0]), wanted):
+        if probed and (entry := _entry(probed[0])) and _begins_by(entry, wanted):
             break
     return place
 
@@ -115,10 +117,14 @@ def _begins_by(entry: Journal, wanted: Offsets) -> bool:
 
 def _from(reader: PartitionReader, partition: int, place: int) -> Iterator[Journal]:
     while records := reader.read(Span("journal", partition, place), _AT_ONCE):
-        yield from map(_entry, records)
+        yield from filter(None, map(_entry, records))
         place = records[-1].offset + 1
 
 
-def _entry(record: Record) -> Journal:
-    assert record.value is not None, f"{record.position} is no entry of a journal: it has no value"
-    return Journal.model_validate_json(record.value)
+def _entry(record: Record) -> Journal | None:
+    """None: somebody else's record, of which the log tells. If it was ours, the worker finds that a batch is missing."""
+    try:
+        return Journal.model_validate_json(record.value or b"")
+    except ValueError as error:
+        _LOG.warning("%s is no entry of a journal, and is passed over: %s", record.position, first_line(error))
+        return None

@@ -25,8 +25,10 @@ from kafka.errors import (
     ProducerFencedError,
     RebalanceInProgressError,
     UnknownMemberIdError,
+    UnsupportedCodecError,
 )
 
+from stream.contract.errors import ConfigError
 from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
@@ -53,6 +55,8 @@ _FENCED: Final = (
 _WISHED: Final = {
     "crc32c": "checksums are computed in Python, so that consuming is seven times slower",
     "lz4": "records that were compressed with lz4 cannot be read, such as the journal of a worker on confluent://",
+    "snappy": "records that were compressed with snappy cannot be read",
+    "zstandard": "records that were compressed with zstd cannot be read",
 }
 _WAIT_MS: Final = 100
 _JOIN_MS: Final = 300
@@ -317,6 +321,9 @@ def _explaining(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
+    except UnsupportedCodecError as error:
+        right = 'installed: pip install "kithkin[cluster]"; or confluent://, which reads all that Kafka has'
+        raise ConfigError("broker", "kafka://", f"{doing}: what records were compressed with: {error}", right) from error
     except KafkaError as error:
         fenced = any(isinstance(cause, _FENCED) for cause in (error, *error.args))  # an error may come wrapped in another
         raise (Fenced if fenced else BrokerError)(f"{doing}: {error}") from error

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +21,9 @@ from ..options import BrokerUrl, Group, Prefix, WiringFile
 from .identities import moment_ms
 
 if TYPE_CHECKING:
+    from stream.contract.records import Position
     from stream.contract.settings import Wiring
-    from stream.ops.dead_letters import Letter, Only, Place
+    from stream.ops.dead_letters import Letter, Only
 
 __all__ = ["dead_letters"]
 
@@ -150,19 +152,20 @@ def _only(reasons: Sequence[str] | None, household: str | None, since: str | Non
     from stream.ops.dead_letters import Only
 
     now_s = time.time()
-    bounds = {"since_ms": since, "until_ms": until}
-    given = {name: moment_ms(told, now_s) for name, told in bounds.items() if told is not None}
-    return Only(frozenset(reasons or ()), household, **given)
+    chosen = Only(frozenset(reasons or ()), household)
+    begin = chosen.since_ms if since is None else moment_ms(since, now_s)
+    end = chosen.until_ms if until is None else moment_ms(until, now_s)
+    return replace(chosen, since_ms=begin, until_ms=end)
 
 
-def _place(told: str) -> "Place":
+def _place(told: str) -> "Position":
     from stream.contract.errors import ConfigError
-    from stream.ops.dead_letters import Place
+    from stream.contract.records import Position
 
     found = re.fullmatch(r"([\w.-]+?)(?:\[(\d+)\]@|/(\d+)[/@])(\d+)", told)
     if found is None:
         raise ConfigError("PLACE", told, "the letter to show", 'topic, partition and offset, such as "recognitions[3]@812"')
-    return Place(found[1], int(found[2] or found[3]), int(found[4]))
+    return Position(found[1], int(found[2] or found[3]), int(found[4]))
 
 
 def _line(letter: "Letter") -> str:

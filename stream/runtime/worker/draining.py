@@ -66,8 +66,8 @@ class LatestRecords:
         reasons = dict(Counter(reason for *_, reason in batch if reason))
         raise TooManyDeadLetters(
             f"{len(dead)} of the latest {latest} records, of {failed} of {homes} homes, could not be used. Not published: the "
-            f"last batch, with {reasons}. `kithkin dead-letters list` shows those before it. Look at what was deployed last, mend it "
-            "and start again. Or go on all the same: KITHKIN_DEAD_LETTERS_SHARE_MAX=1 kithkin worker (or kithkin up; or "
+            f"last batch, with {reasons}. `kithkin dead-letters list` shows those before it. Look at what was deployed last, "
+            "mend it and start again. Or go on all the same: KITHKIN_DEAD_LETTERS_SHARE_MAX=1 kithkin worker (or kithkin up; or "
             "dead_letters_share_max = 1 in the wiring). `kithkin dead-letters resend` sends again what was left out"
         )
 
