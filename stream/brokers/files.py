@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from stream.contract.errors import ConfigError, RecoveryError
-from stream.contract.ports import Batch, BrokerError, Encoded, Offsets, Transaction, on_both
+from stream.contract.ports import Batch, BrokerError, Encoded, InputTopic, Offsets, Transaction, on_both
 from stream.contract.records import OUTPUT_TOPICS, Journal, Record
 
 from .log_files import InvalidLog, encode_line
@@ -170,6 +170,10 @@ class LogBroker:
     def lag(self) -> dict[int, int]:
         """None is known of: a log is read as it comes."""
         return dict.fromkeys(self._assigned, 0)
+
+    def topics(self) -> Mapping[str, InputTopic]:
+        """A log is no topic."""
+        return {}
 
     def publish(self, transaction: Transaction) -> None:
         """Append the outputs of the oldest batch that is not yet published, then commit them.

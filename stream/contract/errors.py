@@ -6,7 +6,7 @@ Law: an error of this module reaches the operator as its own text, without a tra
 import re
 from typing import Final
 
-__all__ = ["ConfigError", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line"]
+__all__ = ["ConfigError", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line"]
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
 
@@ -39,6 +39,17 @@ class ConfigError(ValueError):
 
 class RecoveryError(RuntimeError):
     """The state of a partition cannot be brought to where its outputs stand; going on would answer from a wrong state."""
+
+
+class NewTopics(RecoveryError):
+    """An input topic is not the one that states were made of: it was deleted and made anew, or has other partitions."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}. Offsets counted there mean other records now. If that was meant, go on with KITHKIN_ACCEPT_NEW_TOPICS=true "
+            "kithkin worker (or kithkin up; or accept_new_topics = true in the wiring): it begins such topics at their beginning "
+            "and knows by its id what it had before. Else restore the topic, or name the right brokers and prefix"
+        )
 
 
 class TooManyDeadLetters(RuntimeError):

@@ -51,7 +51,8 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
     """Entries of a partition from those next offsets on.
 
     The search goes back from the end in steps that double and looks at one entry each, since entries stand in the order of
-    their offsets: about as much is read as must then be applied again.
+    their offsets: about as much is read as must then be applied again. The order begins anew where an input topic was made
+    anew: the last entry that begins there is meant.
 
     Raises
     ------
@@ -61,13 +62,14 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
         There is no entry that begins there.
     """
     wanted = on_both(offsets)
-    found = False
+    found: list[Journal] = []
     for entry in _from(reader, partition, _at_or_before(reader, partition, wanted)):
-        found = found or on_both(entry.offsets_from) == wanted
-        if found:
-            yield entry
-        elif not _begins_by(entry, wanted):
-            break
+        if on_both(entry.offsets_from) == wanted:
+            found = []  # an earlier one was of a topic that was made anew since
+        elif not found:
+            continue
+        found.append(entry)
+    yield from found
     if not found:
         raise RecoveryError(
             f"partition {partition}: the journal has no batch from {wanted} on; either it is no longer retained, or the store "

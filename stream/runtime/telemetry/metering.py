@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from stream.contract.ports import Batch, Broker, Claimed, Offsets, StateStore, Transaction
+from stream.contract.ports import Batch, Broker, Claimed, InputTopic, Offsets, StateStore, Transaction
 from stream.contract.records import Journal, Record
 
 from .registry import Histogram
@@ -87,6 +87,9 @@ class MeteredBroker:
 
     def lag(self) -> Mapping[int, int]:
         return self._broker.lag()
+
+    def topics(self) -> Mapping[str, InputTopic]:
+        return self._broker.topics()
 
     def close(self) -> None:
         self._broker.close()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from stream.brokers.inputs import TOPICS, Placement, encode_topics, made_anew
 from stream.contract.errors import NewerState, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
@@ -41,6 +42,7 @@ class WorkerLimits:
     dead_letters_window: int = 1_000  # latest records among which dead letters are counted
     dead_letters_min: int = 200  # so many before the share is looked at: a quiet topic may well begin with rubbish
     dead_letters_share_max: float = 0.5
+    accept_new_topics: bool = False  # whether to go on with input topics that were made anew
     ordering: Ordering = by_content
 
 
@@ -61,6 +63,7 @@ class Counts:
     outputs: Counter[str] = field(default_factory=Counter)  # by topic
     resident_homes: int = 0  # in memory now
     resident_bytes: int = 0  # what they weigh at rest
+    misplaced: int = 0  # homes seen whose records lie in another partition than their key's
     quarantined: int = 0  # households of the assigned partitions that are left out now
 
 
@@ -108,7 +111,8 @@ class Worker:
         self._applier: Applier = LocalApplier(homes, BatchStep(homes, policy, limits.ordering, step_function))
         draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
         self._latest = LatestRecords(draining, policy.policy_id)
-        self._marked: set[int] = set()  # partitions beside whose states stands that they are of our version
+        self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
+        self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
         self._failed = False
         self._counts = Counts()
 
@@ -187,7 +191,7 @@ class Worker:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
-        self._read_beside(partition)
+        self._read_beside(owned)
         committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
@@ -195,14 +199,31 @@ class Worker:
         _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
         return owned
 
-    def _read_beside(self, partition: int) -> None:
-        """What earlier workers left beside the states. Raises NewerState before any record is taken."""
-        beside = self._store.load(partition, [LATEST, _WRITTEN_BY])
+    def _read_beside(self, owned: PartitionState) -> None:
+        """What earlier workers left beside the states. Raises NewerState and NewTopics, before any record is taken."""
+        partition, topics = owned.partition, self._broker.topics()
+        self._partitions = max((topic.partitions for topic in topics.values()), default=0)
+        beside = self._store.load(partition, [LATEST, _WRITTEN_BY, TOPICS])
         self._latest.restore(partition, beside.get(LATEST))
         version = int(beside.get(_WRITTEN_BY, b"0"))
         if version > STATE_VERSION:
             raise NewerState(version, STATE_VERSION, f"partition {partition}: the latest of its states")
-        (self._marked.add if version == STATE_VERSION else self._marked.discard)(partition)
+        anew = made_anew(beside.get(TOPICS), topics, self._limits.accept_new_topics)
+        wanted = {_WRITTEN_BY: b"%d" % STATE_VERSION, **({TOPICS: encode_topics(topics)} if topics else {})}
+        self._to_mark[partition] = {name: raw for name, raw in wanted.items() if beside.get(name) != raw}
+        if anew is not None:
+            self._begin_anew(owned, anew)
+
+    def _begin_anew(self, owned: PartitionState, topics: Sequence[str]) -> None:
+        """Go on at the beginning of topics that are not those of the states: first the group's offsets, then the states'."""
+        partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
+        if to != owned.offsets:
+            self._broker.publish(Transaction((), (), {partition: to}))
+        between = {**to, "anew": 1}  # a save must move the offsets
+        self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
+        self._store.save(partition, owned.epoch, between, to, {})
+        _LOG.warning("topics are not those of the states, and are begun anew", extra={"partition": partition, "topics": topics})
+        owned.offsets = to
 
     def _recover(self, owned: PartitionState, committed: dict[str, int]) -> None:
         """Apply the journalled batches that the states lack.
@@ -295,10 +316,8 @@ class Worker:
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
         partition, states = owned.partition, result.states
         latest = self._latest.encode(partition) if partition in self._latest.kept else None
-        beside = {QUARANTINE: result.quarantine, LATEST: latest}
-        if partition not in self._marked:
-            beside[_WRITTEN_BY] = b"%d" % STATE_VERSION
-            self._marked.add(partition)
+        beside: dict[str, bytes | None] = {QUARANTINE: result.quarantine, LATEST: latest}
+        beside |= self._to_mark.pop(partition, {})
         if added := {name: raw for name, raw in beside.items() if raw is not None}:
             states = {**states, **added}
         self._store.save(partition, owned.epoch, owned.offsets, result.offsets, states)
@@ -334,3 +353,18 @@ class Worker:
         counts.outcomes.update(word for one in settled for word in one.outcomes)
         counts.outputs.update(output.topic for one in settled for output in one.outputs)
         counts.left_out.update(word for one in settled for word in one.left_out)
+        self._note_places(results)
+
+    def _note_places(self, results: Results) -> None:
+        """Tell of homes whose records come to another partition than their key's: their states would be halved in silence."""
+        if not self._partitions:
+            return
+        partitions, known = self._partitions, self._placement.misplaced
+        for partition, result in results.items():
+            self._placement.note(partition, partitions, (one.household for one in result.settled))
+        self._counts.misplaced = self._placement.misplaced
+        if self._counts.misplaced and not known:
+            _LOG.warning(
+                "homes have records in another partition than their key's: a sender uses another partitioner than Kafka's own "
+                "(librdkafka needs partitioner=murmur2_random), or partitions were added; such a home may be known in two halves"
+            )
