@@ -6,6 +6,7 @@ is a defect of ours. Nothing heavy is imported before a command needs it, so tha
 
 import difflib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -134,6 +135,7 @@ def kithkin(
     ] = False,
 ) -> None:
     """Learns, continuously and from real life, who is who in a household."""
+    os.umask(0o077)  # whatever a command or what it starts makes is of people's homes, and for its user alone
 
 
 @app.command(

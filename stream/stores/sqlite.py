@@ -5,6 +5,7 @@ several processes: the epoch decides who saves, not who has it open.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,11 @@ _NAMES_MAX = 500  # of one SELECT; old builds of SQLite take at most 999 variabl
 _BUSY_S = 10.0
 
 
+def _made_private(path: str, flags: int) -> int:
+    """An opener; a store may well be named by a link."""
+    return os.open(path, flags, 0o600)
+
+
 class SqliteStore:
     """States in a file.
 
@@ -48,6 +54,8 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
         self._path = Path(path)
+        with suppress(OSError), open(self._path, "ab", opener=_made_private):
+            """It is made before SQLite would make it for everybody to read; what SQLite puts beside it is as private."""
         with self._explaining():
             self._connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:

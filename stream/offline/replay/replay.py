@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from stream.brokers.files import FILES, LogBroker, LogProgress
 from stream.brokers.log_files import STDIN, LogReader, encode_line
+from stream.contract.credentials import private
 from stream.contract.errors import ConfigError, NewerState, UnknownState
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
@@ -184,8 +185,9 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
     """Where the run in the directory stands, or a progress without records to begin with."""
     found = LogProgress.read(task.out)
     store = Path(task.store)
+    _refuse_strange(task, found)
     if not task.fresh:
-        _refuse_foreign(task, found)
+        _refuse_other(task, found)
         if found and found.records and task.lasting:
             if not store.exists():
                 right = f"the file of states that {task.out} was made with; or add --fresh to begin anew"
@@ -198,14 +200,21 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
     return LogProgress(run=task.run)
 
 
-def _refuse_foreign(task: Replay, found: LogProgress | None) -> None:
+def _refuse_strange(task: Replay, found: LogProgress | None) -> None:
+    """Stop where something else stands, also with --fresh: only a replay's own mark says that what is there may be emptied."""
+    names = [file for file in FILES if os.path.lexists(task.out / file)]
+    linked = [name for name in names if (task.out / name).is_symlink()]
+    right = "another directory"
+    if found is None and names:
+        raise ConfigError("out", str(task.out), f"which has a {names[0]} that no replay is known to have made", right)
+    if linked:
+        raise ConfigError("out", str(task.out), f"where {linked[0]} is a link, through which nothing is written", right)
+
+
+def _refuse_other(task: Replay, found: LogProgress | None) -> None:
     """Stop unless the directory is free or holds this very run."""
     right = "another directory, or this one with --fresh to begin anew"
-    if found is None:
-        strange = [file for file in FILES if (task.out / file).exists()]
-        if strange:
-            raise ConfigError("out", str(task.out), f"which has a {strange[0]} that no replay is known to have made", right)
-    elif found.records:
+    if found is not None and found.records:
         for key, value in task.run.items():
             if found.run.get(key) != value:
                 why = f"which holds a run with other {key}: {found.run.get(key) or 'none'} and not {value or 'none'}"
@@ -297,5 +306,6 @@ def write_alerts(out: Path, policy: Policy) -> int:
     with closing(LogReader([str(out / f"{SIGNALS}.jsonl")], [SIGNALS])) as written:
         signals = [Signal.model_validate_json(record.value or b"") for record in written]
     alerts = [encode_line(encode_alert(alert), offset) for offset, alert in enumerate(alerts_of(signals, policy.alerting))]
-    (out / f"{ALERTS}.jsonl").write_bytes(b"".join(alerts))
+    with open(out / f"{ALERTS}.jsonl", "wb", opener=private) as file:
+        file.write(b"".join(alerts))
     return len(alerts)

@@ -156,7 +156,7 @@ class _Http(HTTPHandler):
             self._connections.append(HTTPConnection(host, **settings))
             return self._connections[-1]
 
-        return self.do_open(connect, request)  # type: ignore[arg-type]  # all it asks for is something to call
+        return self.do_open(connect, request)
 
 
 class _Https(HTTPSHandler):
@@ -171,4 +171,4 @@ class _Https(HTTPSHandler):
             self._connections.append(HTTPSConnection(host, **settings))
             return self._connections[-1]
 
-        return self.do_open(connect, request)  # type: ignore[arg-type]
+        return self.do_open(connect, request)
