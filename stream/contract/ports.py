@@ -167,6 +167,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def forget_overwritten(self) -> None:
+        """Something was erased: have what saves have overwritten gone from the disk as well, soon. Never raises."""
+        ...
+
     def households(self, partition: int) -> Iterable[str]:
         """Ids of all households with a state, sorted."""
         ...

@@ -93,6 +93,11 @@ class SqliteStore:
                 self._connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows)
                 self._write(partition, epoch, offsets_to)
 
+    def forget_overwritten(self) -> None:
+        """Pages are wiped as they are freed; the write-ahead log, in which older ones stand, is emptied."""
+        with suppress(sqlite3.Error):  # another process reads: then at the next erasure, or when the file is closed
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def households(self, partition: int) -> Iterable[str]:
         with self._explaining():
             rows = self._connection.execute("SELECT household FROM states WHERE partition = ?", (partition,)).fetchall()
@@ -118,6 +123,7 @@ class SqliteStore:
             raise StoreError(f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self._connection.execute("PRAGMA secure_delete = ON").fetchall()
         if not tables:
             self._connection.executescript(
                 f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;"

@@ -126,6 +126,9 @@ class MeteredStore:
         self._store.save(partition, epoch, offsets_from, offsets_to, states)
         self._meter.spent("save", began_s)
 
+    def forget_overwritten(self) -> None:
+        self._store.forget_overwritten()
+
     def households(self, partition: int) -> Iterable[str]:
         return self._store.households(partition)
 

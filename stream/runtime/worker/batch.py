@@ -17,7 +17,7 @@ from stream.contract.codec import decode, encode_output, household_of
 from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
-from stream.contract.records import Event, InvalidRecord, Record, dead_letter
+from stream.contract.records import Erase, Event, InvalidRecord, Record, dead_letter
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
 from stream.home.step import BatchAnswers, Response
@@ -74,6 +74,8 @@ class BatchResult:
     settled: list[Settled] = field(default_factory=list)  # by record, in their order
     states: dict[str, bytes] = field(default_factory=dict)  # in the order of the households' names
     quarantine: bytes | None = None  # set when it changed
+    lifted: list[str] = field(default_factory=list)  # households that were erased out of their quarantine
+    erases: bool = False  # whether something was erased, so that what stood before is to be gone from the disk too
 
 
 class BatchStep:
@@ -101,8 +103,9 @@ class BatchStep:
             result.offsets[record.topic] = record.offset + 1
         ordered = self._ordering(records)
         events = [self._read(record) for record in ordered]
+        result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)
         quarantined = owned.quarantine.households
-        before = len(quarantined)
+        before = dict(quarantined)
         households = sorted({event.value.household_id for event in events if isinstance(event, Event)})
         wanted = [household for household in households if household not in quarantined]
         self._homes.load(owned.partition, wanted, owned.offsets)
@@ -114,7 +117,8 @@ class BatchStep:
                 self._encode(owned, homes[household], result)
         for record, event, answer in zip(ordered, events, answers, strict=True):
             result.settled.append(self._settle(owned, record, event, answer))
-        if len(quarantined) > before:
+        result.lifted = [household for household in before if household not in quarantined]
+        if quarantined != before:
             result.quarantine = owned.quarantine.encode()
         return result
 
@@ -131,7 +135,9 @@ class BatchStep:
         sound: list[Event] = []
         numbers: list[int] = []
         for number, event in enumerate(events):
-            if isinstance(event, Event) and self._bring(owned, event, homes):
+            if isinstance(event, Event) and (_erases_home(event) or self._bring(owned, event, homes)):
+                if _erases_home(event):
+                    self._bring_to_erase(owned, event.value.household_id, homes)
                 sound.append(event)
                 numbers.append(number)
         made = self._step(homes, sound, self._policy)
@@ -154,6 +160,21 @@ class BatchStep:
                 self._isolate(owned, household, f"at {_place(event.record)}", error)
                 return False
         return True
+
+    def _bring_to_erase(self, owned: PartitionState, household: str, homes: dict[str, Household]) -> None:
+        """Have a home among the live ones that is erased whole; a new one, where it cannot be read or is left out."""
+        if household not in homes:
+            readable = household not in owned.quarantine.households
+            try:
+                homes[household] = self._homes.home(owned.partition, household) if readable else self._anew(owned, household)
+            except Exception as error:
+                if not _of_the_core(error):
+                    raise
+                homes[household] = self._anew(owned, household)
+
+    def _anew(self, owned: PartitionState, household: str) -> Household:
+        owned.quarantine.households.pop(household, None)
+        return self._homes.renew(owned.partition, household)
 
     def _encode(self, owned: PartitionState, home: Household, result: BatchResult) -> None:
         """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
@@ -179,11 +200,17 @@ class BatchStep:
             reason, detail, household = event.reason, event.detail, household_of(record)
         elif (household := event.value.household_id) in owned.quarantine.households:
             reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[household]}"
+        elif answer is None:
+            reason, detail = "quarantined", "its household failed, and was erased since"
         else:
-            assert answer is not None, "an event of a household in good standing has an answer"
             return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out)
         letter = encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)
         return Settled([letter], [], reason, household)
+
+
+def _erases_home(event: Event) -> bool:
+    """Whether this forgets a whole household, which takes no reading of what was known of it."""
+    return isinstance(event.value, Erase) and event.value.person_id is None
 
 
 def _place(record: Record) -> str:

@@ -301,6 +301,8 @@ class Worker:
         self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
         for partition, one in results.items():
             self._save(self._owned[partition], one)
+            if one.erases:
+                self._store.forget_overwritten()
         self._count(results)
         return sum(entry.count for entry in journal)
 
