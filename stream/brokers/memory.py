@@ -5,12 +5,12 @@ The log keeps every record of the process's life, so it is for runs that end.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 
 from stream.contract.errors import RecoveryError
-from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, Offsets, Transaction
+from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, InputTopic, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Journal, Position, Record
 
 from .faults import Faults
@@ -34,6 +34,7 @@ class MemoryLog:
     def __init__(self, partitions: int = 1, faults: Faults | None = None) -> None:
         self.partitions = partitions
         self.generation = 0
+        self.topics: dict[str, InputTopic] = {}  # which they are, where that matters
         self.sealed = False  # True: nothing will be appended any more, so readers may come to an end
         self._faults = faults or Faults(0, {})
         self._inputs: dict[tuple[str, int], list[tuple[int, Record]]] = {
@@ -55,6 +56,13 @@ class MemoryLog:
             stream.append((self._arrived, Record(topic, partition, len(stream), timestamp, key, value)))
             self._arrived += 1
         return stream[-1][1].position
+
+    def make_anew(self, topic: str) -> None:
+        """Delete a topic and make it again: it is empty, has another id, and what the group had committed of it is forgotten."""
+        self.topics[topic] = InputTopic(f"{topic}-{self._arrived}", self.partitions)
+        for partition in range(self.partitions):
+            self._inputs[topic, partition] = []
+            self._committed[partition][topic] = 0
 
     # The readers' side
 
@@ -190,6 +198,9 @@ class MemoryBroker:
         for (topic, partition), offset in self._positions.items():
             lag[partition] += self._log.end(partition)[topic] - offset
         return lag
+
+    def topics(self) -> Mapping[str, InputTopic]:
+        return dict(self._log.topics)
 
     def publish(self, transaction: Transaction) -> None:
         self._faults.crash("crash_before_publish")

@@ -7,6 +7,7 @@ can handle.
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from pydantic import ValidationError
 
 from .policy import Policy
@@ -25,7 +26,7 @@ from .records import (
 )
 from .units import DAY_MS, HOUR_MS
 
-__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output"]
+__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "household_of"]
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
@@ -81,6 +82,27 @@ def _event(record: Record, value: Any, policy: Policy) -> Event:
     if timed and ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
     return Event(record, value, left_out)
+
+
+def household_of(record: Record) -> str:
+    """Whose a record is that cannot be read: the household that its key and its value both name; empty: nobody's.
+
+    >>> household_of(Record("recognitions", 0, 7, 0, b"h-1", b'{"v": 2, "household_id": "h-1"}'))
+    'h-1'
+    >>> household_of(Record("recognitions", 0, 8, 0, b"sensor-3", b'{"temperature": 21.5}'))
+    ''
+    """
+    try:
+        named = msgspec.json.decode(record.value or b"", type=_Named)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # the second: of a text that is none
+        return ""
+    return named.household_id if record.key == named.household_id.encode() else ""
+
+
+class _Named(msgspec.Struct):
+    """Of any version of a record, whose it is."""
+
+    household_id: str
 
 
 def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.contract.errors import UnknownState
+from stream.contract.errors import NewerState, UnknownState
 from stream.contract.records import Alert, Signal
 from stream.contract.units import DAY_MS
 
@@ -157,5 +157,7 @@ def decode_fleet(raw: bytes) -> Fleet:
 
 def _refuse_unknown(body: list[Any]) -> list[Any]:
     if body[0] != FLEET_VERSION:
-        raise UnknownState(f"a fleet's state of version {body[0]!r}; this program knows version {FLEET_VERSION}")
+        if isinstance(body[0], int) and body[0] > FLEET_VERSION:
+            raise NewerState(body[0], FLEET_VERSION, "the fleet's state")
+        raise UnknownState(f"a fleet's state of version {body[0]!r}, which there never was")
     return body

@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from threading import Lock, Thread
 from typing import Any, Final, Protocol
 
-from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transaction, on_both
+from stream.contract.ports import Batch, BrokerError, Fenced, InputTopic, Offsets, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 from stream.contract.settings import Wiring
 
+from .identity import TopicWatch
 from .journals import PartitionReader, read_batch, read_journal
 from .slots import Slot
 from .topics import Names
@@ -160,6 +161,7 @@ def join(
     publisher: Callable[[Wiring, str], Publisher],
     member: Callable[[Wiring], Member],
     reader: Callable[[Wiring], PartitionReader],
+    watch: Callable[[Wiring], TopicWatch],
 ) -> "ClusterBroker":
     """A member of the wiring's group, made of one client's parts. Raises what they raise, and leaves nothing open then.
 
@@ -172,7 +174,9 @@ def join(
         undo.callback(publishes.close)
         consumes = member(wiring)
         undo.callback(consumes.close)
-        broker = ClusterBroker(slot, consumes, publishes, reader(wiring))
+        watches = watch(wiring)
+        undo.callback(watches.close)
+        broker = ClusterBroker(slot, consumes, publishes, reader(wiring), watches)
         undo.pop_all()
     return broker
 
@@ -180,10 +184,13 @@ def join(
 class ClusterBroker:
     """The port over one client's parts. It owns them, and the slot whose transactional id the publisher has."""
 
-    def __init__(self, slot: Slot, member: Member, publisher: Publisher, reader: PartitionReader) -> None:
-        self._slot, self._member, self._publisher, self._reader = slot, member, publisher, reader
+    def __init__(
+        self, slot: Slot, member: Member, publisher: Publisher, reader: PartitionReader, watch: TopicWatch
+    ) -> None:
+        self._slot, self._member, self._publisher, self._reader, self._watch = slot, member, publisher, reader, watch
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
+        self._watch.check()
         return self._member.poll(records_max, timeout_s)
 
     def committed(self, partition: int) -> Offsets:
@@ -206,7 +213,11 @@ class ClusterBroker:
     def lag(self) -> Mapping[int, int]:
         return self._member.lag()
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        return self._watch.topics
+
     def publish(self, transaction: Transaction) -> None:
+        self._watch.check()
         membership = self._member.membership
         with membership.kept:
             if transaction.generation not in (None, membership.generation):
@@ -216,6 +227,6 @@ class ClusterBroker:
             self._publisher.publish(transaction, membership.metadata)
 
     def close(self) -> None:
-        for part in (self._publisher, self._member, self._reader):
+        for part in (self._publisher, self._member, self._reader, self._watch):
             part.close()
         self._slot.release()

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.home.core.rest import RAW, READING, RENUMBERING, WRITING, carry
 from stream.home.state.household import Household, Slot, new_slot, take_out
@@ -99,7 +100,7 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     Raises
     ------
     UnknownState
-        They are no state, or of a version that is not known.
+        They are no state, or (NewerState) one of a later version.
     """
     if is_old(raw):
         return decode_home(encode_home(upgraded(raw, policy, new_slot())), policy, slot)
@@ -107,7 +108,7 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
     if body[0] != STATE_VERSION:
-        raise UnknownState(f"a state of version {body[0]}; this program knows versions up to {STATE_VERSION}")
+        raise NewerState(body[0], STATE_VERSION) if body[0] > STATE_VERSION else UnknownState(INCONSISTENT)
     if len(body) < _HEAD.size:
         raise UnknownState(INCONSISTENT)
     _, *sizes = _HEAD.unpack_from(body)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from stream.contract.ports import Batch, Broker, Claimed, Offsets, StateStore, Transaction
+from stream.contract.ports import Batch, Broker, Claimed, InputTopic, Offsets, StateStore, Transaction
 from stream.contract.records import Journal, Record
 
 from .registry import Histogram
@@ -93,6 +93,9 @@ class MeteredBroker:
     def lag(self) -> Mapping[int, int]:
         return self._broker.lag()
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        return self._broker.topics()
+
     def close(self) -> None:
         self._broker.close()
 
@@ -127,6 +130,9 @@ class MeteredStore:
         began_s = time.perf_counter()
         self._store.save(partition, epoch, offsets_from, offsets_to, states)
         self._meter.spent("save", began_s)
+
+    def forget_overwritten(self) -> None:
+        self._store.forget_overwritten()
 
     def households(self, partition: int) -> Iterable[str]:
         return self._store.households(partition)

@@ -122,6 +122,14 @@ class HomeCache:
             self._live[key] = live
         return live
 
+    def renew(self, partition: int, household: str) -> Household:
+        """A new home in the place of one, of which nothing is read."""
+        self.drop(partition, household)
+        self._forget((partition, household))
+        self.homes_new += 1
+        home = self._live[partition, household] = Household.new(household, self._slot())
+        return home
+
     def _slot(self) -> Slot:
         if not self._free:
             homes = np.zeros(SLOTS_IN_ARRAY, HOME)

@@ -99,6 +99,7 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
             poll_timeout_s=wiring.poll_timeout_s,
             resident_bytes_max=wiring.resident_bytes_max,
             dead_letters_share_max=wiring.dead_letters_share_max,
+            accept_new_topics=wiring.accept_new_topics,
         )
         metered = MeteredBroker(broker, metrics.meter)
         ends.enter_context(seldom_collected())

@@ -7,20 +7,22 @@ again and publishes nothing of them. Any error ends the worker: recovery, at the
 """
 
 import logging
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from stream.contract.errors import RecoveryError, TooManyDeadLetters
+from stream.brokers.inputs import TOPICS, Placement, encode_topics, made_anew
+from stream.contract.errors import NewerState, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION, step_batch
 
 from .applying import Applier, LocalApplier, Results
-from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
+from .batch import BatchResult, BatchStep, PartitionState, StepFunction
+from .counts import Counts, Progress, WorkerLimits
+from .draining import LATEST, DrainLimits, LatestRecords
 from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
 
@@ -28,48 +30,7 @@ __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
 _QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """How much a worker takes at once, and when it gives up. None of it changes what a journalled batch gives."""
-
-    records_max: int = 1_000  # of one poll with a backlog: what is done again at most when a process dies in the middle
-    records_min: int = 1_000  # of one poll when it is quiet; it doubles as long as polls bring as many as they may
-    poll_timeout_s: float = 0.02  # sets the latency at low rates
-    resident_bytes_max: int = 128 * 2**20  # encoded; live objects weigh a small multiple
-    dead_letters_window: int = 1_000  # latest records among which dead letters are counted
-    dead_letters_min: int = 200  # so many before the share is looked at: a quiet topic may well begin with rubbish
-    dead_letters_share_max: float = 0.5
-    ordering: Ordering = by_content
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a worker has done since it started, and what it holds. Batches applied again count only as `recoveries`."""
-
-    batches: int = 0
-    records: int = 0  # polled and published: events and dead letters
-    events: int = 0  # records that are no dead letters
-    recoveries: int = 0  # journalled batches of one partition applied again
-    rebalances: int = 0  # changes of what is assigned
-    households_new: int = 0  # homes begun because the store had no state of them
-    households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
-    outcomes: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
-    left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
-    outputs: Counter[str] = field(default_factory=Counter)  # by topic
-    resident_homes: int = 0  # in memory now
-    resident_bytes: int = 0  # what they weigh at rest
-    quarantined: int = 0  # households of the assigned partitions that are left out now
-
-
-class Progress(NamedTuple):
-    """What one `run_once` did: `records` published in it, partitions now owned, and whether the log has ended."""
-
-    records: int
-    partitions: frozenset[int]
-    ended: bool
+_WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
 class _Published(NamedTuple):
@@ -117,7 +78,10 @@ class Worker:
         self._published: _Published | None = None
         self._poll_records = min(limits.records_min, limits.records_max)
         self._generation = 0
-        self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
+        draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
+        self._latest = LatestRecords(draining, policy.policy_id)
+        self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
+        self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
         self._failed = False
         self._counts = Counts()
 
@@ -159,6 +123,8 @@ class Worker:
             An assigned partition cannot be recovered.
         TooManyDeadLetters
             The share of dead letters is past the limit; the batch was not published.
+        NewerState
+            A newer version has worked here; nothing was published.
 
         After any exception this worker is of no more use, since its homes may be ahead of what was published: make a new one.
         """
@@ -215,6 +181,7 @@ class Worker:
         self._generation = batch.generation
         for partition in batch.revoked:
             self._owned.pop(partition, None)
+            self._latest.forget(partition)
         for partition in sorted(batch.assigned):
             self._owned[partition] = self._claim(partition)
 
@@ -222,12 +189,39 @@ class Worker:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        self._read_beside(owned)
         committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
         self._broker.seek(partition, owned.offsets)
         _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
         return owned
+
+    def _read_beside(self, owned: PartitionState) -> None:
+        """What earlier workers left beside the states. Raises NewerState and NewTopics, before any record is taken."""
+        partition, topics = owned.partition, self._broker.topics()
+        self._partitions = max((topic.partitions for topic in topics.values()), default=0)
+        beside = self._store.load(partition, [LATEST, _WRITTEN_BY, TOPICS])
+        self._latest.restore(partition, beside.get(LATEST))
+        version = int(beside.get(_WRITTEN_BY, b"0"))
+        if version > STATE_VERSION:
+            raise NewerState(version, STATE_VERSION, f"partition {partition}: the latest of its states")
+        anew = made_anew(beside.get(TOPICS), topics, self._limits.accept_new_topics)
+        wanted = {_WRITTEN_BY: b"%d" % STATE_VERSION, **({TOPICS: encode_topics(topics)} if topics else {})}
+        self._to_mark[partition] = {name: raw for name, raw in wanted.items() if beside.get(name) != raw}
+        if anew is not None:
+            self._begin_anew(owned, anew)
+
+    def _begin_anew(self, owned: PartitionState, topics: Sequence[str]) -> None:
+        """Go on at the beginning of topics that are not those of the states: first the group's offsets, then the states'."""
+        partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
+        if to != owned.offsets:
+            self._broker.publish(Transaction((), (), {partition: to}))
+        between = {**to, "anew": 1}  # a save must move the offsets
+        self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
+        self._store.save(partition, owned.epoch, between, to, {})
+        _LOG.warning("topics are not those of the states, and are begun anew", extra={"partition": partition, "topics": topics})
+        owned.offsets = to
 
     def _recover(self, owned: PartitionState, committed: dict[str, int]) -> None:
         """Apply the journalled batches that the states lack.
@@ -327,6 +321,8 @@ class Worker:
         self._published = None
         for partition, one in results.items():
             self._save(self._owned[partition], one)
+            if one.erases:
+                self._store.forget_overwritten()
         self._applier.saved()
         self._count(results)
         return sum(len(one.settled) for one in results.values())
@@ -341,9 +337,14 @@ class Worker:
         return {partition: part for partition, part in parts.items() if part}
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
-        states = result.states if result.quarantine is None else {**result.states, QUARANTINE: result.quarantine}
+        partition, states = owned.partition, result.states
+        latest = self._latest.encode(partition) if partition in self._latest.kept else None
+        beside: dict[str, bytes | None] = {QUARANTINE: result.quarantine, LATEST: latest}
+        beside |= self._to_mark.pop(partition, {})
+        if added := {name: raw for name, raw in beside.items() if raw is not None}:
+            states = {**states, **added}
         offsets = owned.offsets | result.offsets
-        self._store.save(owned.partition, owned.epoch, owned.offsets, offsets, states)
+        self._store.save(partition, owned.epoch, owned.offsets, offsets, states)
         owned.offsets = offsets
 
     def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
@@ -360,16 +361,11 @@ class Worker:
     # Counting
 
     def _refuse_draining(self, results: Results) -> None:
-        """Stop before publishing when too many of the latest records are dead letters."""
-        reasons = [settled.reason for one in results.values() for settled in one.settled]
-        self._latest_dead.extend(reason is not None for reason in reasons)
-        dead, latest = sum(self._latest_dead), len(self._latest_dead)
-        if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
-            raise TooManyDeadLetters(
-                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with "
-                f"{dict(Counter(filter(None, reasons)))}. "
-                "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
-            )
+        """Stop before publishing when what cannot be used is too much of what comes."""
+        batch = [(p, one.household, one.reason) for p, result in results.items() for one in result.settled if one.household]
+        self._latest.noted.extend(batch)
+        if any(reason for *_, reason in batch):
+            self._latest.judge(batch)
 
     def _count(self, results: Results) -> None:
         counts, settled = self._counts, [settled for one in results.values() for settled in one.settled]
@@ -381,3 +377,18 @@ class Worker:
         counts.outcomes.update(word for one in settled for word in one.outcomes)
         counts.outputs.update(output.topic for one in settled for output in one.outputs)
         counts.left_out.update(word for one in settled for word in one.left_out)
+        self._note_places(results)
+
+    def _note_places(self, results: Results) -> None:
+        """Tell of homes whose records come to another partition than their key's: their states would be halved in silence."""
+        if not self._partitions:
+            return
+        partitions, known = self._partitions, self._placement.misplaced
+        for partition, result in results.items():
+            self._placement.note(partition, partitions, (one.household for one in result.settled))
+        self._counts.misplaced = self._placement.misplaced
+        if self._counts.misplaced and not known:
+            _LOG.warning(
+                "homes have records in another partition than their key's: a sender uses another partitioner than Kafka's own "
+                "(librdkafka needs partitioner=murmur2_random), or partitions were added; such a home may be known in two halves"
+            )

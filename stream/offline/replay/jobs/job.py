@@ -118,4 +118,4 @@ class _Job:
             self._owned[part.partition] = owned
         result = self._step.apply(owned, part.records)
         quarantined = owned.quarantine.households if result.quarantine else None
-        return AppliedPart(part.partition, result.settled, result.states, quarantined)
+        return AppliedPart(part.partition, result.settled, result.states, quarantined, result.lifted)

@@ -254,5 +254,7 @@ def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
     for own in applied.values():
         if own.quarantined is not None:
             owned.quarantine.households.update(own.quarantined)
+            for household in own.lifted:
+                owned.quarantine.households.pop(household, None)
             result.quarantine = owned.quarantine.encode()
     return result
