@@ -29,6 +29,7 @@ from .quarantine import QUARANTINE, Quarantine
 __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
+_USUAL: Final = WorkerLimits()
 _QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
 _WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
@@ -67,7 +68,7 @@ class Worker:
         broker: Broker,
         store: StateStore,
         policy: Policy,
-        limits: WorkerLimits = WorkerLimits(),
+        limits: WorkerLimits = _USUAL,
         step_function: StepFunction = step_batch,
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
