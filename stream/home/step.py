@@ -122,11 +122,6 @@ def _array_of(household: Household) -> Any:
     return longer if isinstance(longer, np.ndarray) and longer.dtype is slot.dtype and longer.ndim == 1 else slot
 
 
-def _address(memory: Any) -> int:
-    """Where bytes (an array of them) stand; the quickest way there is."""
-    return addressof(c_char.from_buffer(memory))
-
-
 class _Core:
     """The compiled core with its room to work in, for one policy; used by one caller at a time."""
 
@@ -141,9 +136,9 @@ class _Core:
         """All events of homes that stand in one array; in waves."""
         self._publisher.emit = emit
         self._failed.clear()
-        run, first, places = self._run, _address(homes.view(np.uint8)), dict[Household, int]()
+        run, first, places = self._run, addressof(c_char.from_buffer(homes.view(np.uint8))), dict[Household, int]()
         for household in {response.household for response in responses}:
-            places[household] = (_address(household.memory) - first) // HOME.itemsize
+            places[household] = (addressof(c_char.from_buffer(household.memory)) - first) // HOME.itemsize
         following: list[Response] = []
         while responses or following:
             run.clear()
