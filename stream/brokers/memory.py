@@ -208,6 +208,8 @@ class MemoryBroker:
             self._faults.stand_still()
         if self._generation != self._log.generation or not self._log.is_member(self.member):
             raise Fenced(f"member {self.member} has generation {self._generation}, the group is at {self._log.generation}")
+        if transaction.generation not in (None, self._generation):
+            raise Fenced(f"what was polled in generation {transaction.generation} came too late for {self._generation}")
         if not self._assigned.issuperset(transaction.offsets):
             raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to member {self.member}")
         if self._faults.strike("broker_error_at_publish"):
@@ -228,7 +230,7 @@ class MemoryBroker:
         for partition in sorted(self._assigned):
             for topic, offset in self._log.committed(partition).items():
                 self._positions[topic, partition] = offset
-        return Batch(assigned=self._assigned, revoked=revoked)
+        return Batch(assigned=self._assigned, revoked=revoked, generation=self._generation)
 
     def _at_end(self) -> bool:
         ends = {partition: self._log.end(partition) for partition in self._assigned}

@@ -60,6 +60,7 @@ class Batch:
     assigned: frozenset[int] = frozenset()
     revoked: frozenset[int] = frozenset()
     ended: bool = False  # a finite log has no more; never true of a live broker
+    generation: int = 0  # of a change of assignment: another each time
 
 
 class InputTopic(NamedTuple):
@@ -93,6 +94,7 @@ class Transaction:
     outputs: Sequence[Encoded]
     journal: Sequence[Journal]
     offsets: Mapping[int, Offsets]  # partition -> topic -> next offset
+    generation: int | None = None  # that its records were polled in; None: in the present one
 
 
 class Broker(Protocol):
@@ -127,7 +129,10 @@ class Broker(Protocol):
         ...
 
     def publish(self, transaction: Transaction) -> None:
-        """All or nothing. Raises Fenced when this member is no longer of the group's generation, else BrokerError."""
+        """All or nothing. Raises Fenced when the member or the transaction is of an older generation, else BrokerError.
+
+        It may be called in another thread than the rest, while a `poll` is made; one call at a time.
+        """
         ...
 
     def close(self) -> None:

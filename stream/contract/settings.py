@@ -117,10 +117,10 @@ class Wiring(BaseSettings):
         Field(
             gt=0,
             le=1_000_000,
-            description="Records taken at once, which become visible together. "
+            description="Records taken at once when many wait, which become visible together; when few wait, fewer are taken. "
             "More is faster, since a household is saved once a batch; fewer are done again after a crash.",
         ),
-    ] = 1_000
+    ] = 4_000
     poll_timeout_s: Annotated[
         float, Field(gt=0, le=10, description="Longest wait for records; at low rates it sets the latency.")
     ] = 0.02

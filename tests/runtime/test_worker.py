@@ -372,10 +372,12 @@ def _three_homes(bytes_max: int) -> HomeCache:
     for household in ("h-0", "h-1", "h-2"):
         homes.load(0, [household], {})
         homes.home(0, household)
-        homes.touch(0, {household: STATES[household]})
+        homes.touch({0: {household: STATES[household]}})
+        homes.unsaved.clear()
     homes.load(0, ["h-0"], {})
     homes.home(0, "h-0")
-    homes.touch(0, {"h-0": STATES["h-0"]})
+    homes.touch({0: {"h-0": STATES["h-0"]}})
+    homes.unsaved.clear()
     return homes
 
 

@@ -159,9 +159,9 @@ class _Member:
         self.membership.note_assigned(ours, consumer.consumer_group_metadata())
 
     def _on_revoke(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        self.membership.note_revoked()
         consumer.unassign()
         self._starts, self._moved = {}, False
-        self.membership.note_revoked()
 
 
 class _Publisher:

@@ -175,6 +175,7 @@ def _limits(wiring: Wiring) -> WorkerLimits:
     """A file is not drained: its dead letters can be replayed, so that no share of them is a reason to stop."""
     return WorkerLimits(
         records_max=wiring.batch_records_max,
+        records_min=wiring.batch_records_max,  # always as many: who goes on after a stop makes the same batches
         resident_bytes_max=wiring.resident_bytes_max,
         dead_letters_min=_NEVER,
         ordering=as_arrived,

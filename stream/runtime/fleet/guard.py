@@ -53,7 +53,7 @@ def guarded(token: str | None, bind: str) -> Any:
         why = refusal(request.path, headers.get("Host", ""), headers.get("Authorization", ""), token, loopback)
         return await handler(request) if why is None else web.Response(status=403, text=f"{why}\n")
 
-    class Guarded(Web):  # type: ignore[misc]  # the library has no types
+    class Guarded(Web):
         default_blueprints = production_blueprints = debug_blueprints = optional_blueprints = ()
 
         def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -70,7 +70,7 @@ class Settled(NamedTuple):
 class BatchResult:
     """What one partition's part of a batch came to; nothing of it is visible or saved yet."""
 
-    offsets: dict[str, int]
+    offsets: dict[str, int]  # the next ones, of the topics that it has records of
     settled: list[Settled] = field(default_factory=list)  # by record, in their order
     states: dict[str, bytes] = field(default_factory=dict)  # in the order of the households' names
     quarantine: bytes | None = None  # set when it changed
@@ -98,9 +98,7 @@ class BatchStep:
 
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
-        result = BatchResult(dict(owned.offsets))
-        for record in records:
-            result.offsets[record.topic] = record.offset + 1
+        result = BatchResult({record.topic: record.offset + 1 for record in records})
         ordered = self._ordering(records)
         events = [self._read(record) for record in ordered]
         result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)

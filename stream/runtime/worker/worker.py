@@ -1,14 +1,15 @@
 """The worker: polls, steps, publishes, saves. It carries everything and decides nothing.
 
 Law: the outputs and states equal a serial run of the journalled batches, wherever this process stops. A batch becomes
-visible in one transaction (outputs, journal, offsets) and only then are its states saved with the offsets they stand at;
-a worker that finds states behind the outputs applies exactly the journalled batches again and publishes nothing of them.
-Any error ends the worker: recovery, at the next assignment, is the only error path.
+visible in one transaction (outputs, journal, offsets), only then are its states saved with the offsets they stand at, and
+only then does the next become visible; a worker that finds states behind the outputs applies exactly the journalled batches
+again and publishes nothing of them. Any error ends the worker: recovery, at the next assignment, is the only error path.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -30,13 +31,15 @@ __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
 _WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
+_QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
     """How much a worker takes at once, and when it gives up. None of it changes what a journalled batch gives."""
 
-    records_max: int = 1_000  # of one poll: what is lost at most when a process dies in the middle
+    records_max: int = 1_000  # of one poll with a backlog: what is done again at most when a process dies in the middle
+    records_min: int = 1_000  # of one poll when it is quiet; it doubles as long as polls bring as many as they may
     poll_timeout_s: float = 0.02  # sets the latency at low rates
     resident_bytes_max: int = 128 * 2**20  # encoded; live objects weigh a small multiple
     dead_letters_window: int = 1_000  # latest records among which dead letters are counted
@@ -73,6 +76,13 @@ class Progress(NamedTuple):
     records: int
     partitions: frozenset[int]
     ended: bool
+
+
+class _Published(NamedTuple):
+    """A batch that is being made visible."""
+
+    results: Results
+    visible: Future[None]
 
 
 class Worker:
@@ -113,6 +123,10 @@ class Worker:
         self._latest = LatestRecords(draining, policy.policy_id)
         self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
         self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
+        self._publishing: Executor | None = None
+        self._published: _Published | None = None
+        self._poll_records = min(limits.records_min, limits.records_max)
+        self._generation = 0
         self._failed = False
         self._counts = Counts()
 
@@ -122,6 +136,10 @@ class Worker:
         worker = cls(broker, store, policy, limits)
         worker._applier = applier
         return worker
+
+    def publish_beside(self, publishing: Executor) -> None:
+        """From now on, with a backlog, publish a batch in there while the next one is polled and applied. The caller ends it."""
+        self._publishing = publishing
 
     @property
     def counts(self) -> Counts:
@@ -134,11 +152,13 @@ class Worker:
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Work until the log has ended or `stop()` says so, which is asked between batches. Raises as `run_once`."""
-        while not stop() and not self.run_once().ended:
-            pass
+        while not stop():
+            if self.run_once().ended:
+                return
+        self.finish()
 
     def run_once(self) -> Progress:
-        """Poll once, and bring about all effects of it, or of a batch polled before it when batches are begun ahead.
+        """Poll once, and bring about all effects of it, or of batches polled before it when batches are begun ahead.
 
         Raises
         ------
@@ -156,31 +176,54 @@ class Worker:
         assert not self._failed, "this worker has failed before: its homes may be ahead of the log, so a new one must recover"
         try:
             batch = self._poll()
-            records = 0
             if batch.assigned or batch.revoked:
-                records = self._bring_about(begun=0)
+                records = self._save_published()
                 self._reassign(batch)
-            elif batch.records:
+            else:
                 self._begin(batch.records)
-            records += self._bring_about(begun=0 if batch.ended else self._applier.ahead)
+                records = self._bring_about(self._ahead if self._is_backlog(batch) else 0)
         except BaseException:
             self._failed = True
             raise
         return Progress(records, frozenset(self._owned), batch.ended)
 
+    def finish(self) -> int:
+        """Publish and save what `run_once` has begun ahead, before this worker is left; the records in it. Raises as it does."""
+        try:
+            return self._bring_about(begun=0)
+        except BaseException:
+            self._failed = True
+            raise
+
     def _poll(self) -> Batch:
         """The next batch. When there is none because of an error, those begun before are brought about all the same."""
         try:
-            return self._broker.poll(self._limits.records_max, self._limits.poll_timeout_s)
+            return self._broker.poll(self._poll_records, self._limits.poll_timeout_s)
         except Exception:
             self._bring_about(begun=0)
             raise
+
+    @property
+    def _ahead(self) -> int:
+        """So many batches may be begun and not yet saved while more are polled."""
+        return self._applier.ahead if self._publishing is None else max(1, self._applier.ahead)
+
+    def _is_backlog(self, batch: Batch) -> bool:
+        """Whether more is sure to come at once. Sets how much the next poll asks for: much at once is faster, little sooner."""
+        asked, limits = self._poll_records, self._limits
+        full = len(batch.records) >= asked
+        if full:
+            self._poll_records = min(2 * asked, limits.records_max)
+        elif len(batch.records) < _QUIET * asked:
+            self._poll_records = max(asked // 2, min(limits.records_min, limits.records_max))
+        return full and not batch.ended
 
     # Assignment and recovery
 
     def _reassign(self, batch: Batch) -> None:
         self._counts.rebalances += 1
         self._applier.clear()
+        self._generation = batch.generation
         for partition in batch.revoked:
             self._owned.pop(partition, None)
             self._latest.forget(partition)
@@ -218,7 +261,7 @@ class Worker:
         """Go on at the beginning of topics that are not those of the states: first the group's offsets, then the states'."""
         partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
         if to != owned.offsets:
-            self._broker.publish(Transaction((), (), {partition: to}))
+            self._broker.publish(Transaction((), (), {partition: to}, self._generation))
         between = {**to, "anew": 1}  # a save must move the offsets
         self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
         self._store.save(partition, owned.epoch, between, to, {})
@@ -289,22 +332,45 @@ class Worker:
         """Publish and save batches, the oldest first, until so many are begun and no more; the records in them."""
         records = 0
         while self._applier.begun > begun:
-            records += self._publish(self._applier.results())
-            self._applier.saved()
+            self._publish_next()
+            records += self._save_published()
+        if self._applier.begun and self._publishing is not None:
+            self._publish_next()
         return records
 
-    def _publish(self, results: Results) -> int:
-        """Make a batch visible, then save its states; how many records it has."""
+    def _publish_next(self) -> None:
+        """Begin to make the oldest batch visible, unless that was begun."""
+        if self._published is None:
+            self._published = self._publish(self._applier.results())
+
+    def _publish(self, results: Results) -> _Published:
+        """Begin to make a batch visible."""
         self._refuse_draining(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
         outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
-        self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
+        offsets = {partition: self._owned[partition].offsets | one.offsets for partition, one in results.items()}
+        transaction = Transaction(outputs, journal, offsets, self._generation)
+        if self._publishing is not None:
+            return _Published(results, self._publishing.submit(self._broker.publish, transaction))
+        self._broker.publish(transaction)
+        visible: Future[None] = Future()
+        visible.set_result(None)
+        return _Published(results, visible)
+
+    def _save_published(self) -> int:
+        """Wait until the batch that is being published is visible, and save its states; the records in it."""
+        if self._published is None:
+            return 0
+        results, visible = self._published
+        visible.result()
+        self._published = None
         for partition, one in results.items():
             self._save(self._owned[partition], one)
             if one.erases:
                 self._store.forget_overwritten()
+        self._applier.saved()
         self._count(results)
-        return sum(entry.count for entry in journal)
+        return sum(len(one.settled) for one in results.values())
 
     def _parts(self, records: Sequence[Record]) -> dict[int, list[Record]]:
         """The records by partition, without those that a broker gives again although they were published."""
@@ -316,20 +382,20 @@ class Worker:
         return {partition: part for partition, part in parts.items() if part}
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
-        partition, states = owned.partition, result.states
+        partition, states, offsets = owned.partition, result.states, owned.offsets | result.offsets
         latest = self._latest.encode(partition) if partition in self._latest.kept else None
         beside: dict[str, bytes | None] = {QUARANTINE: result.quarantine, LATEST: latest}
         beside |= self._to_mark.pop(partition, {})
         if added := {name: raw for name, raw in beside.items() if raw is not None}:
             states = {**states, **added}
-        self._store.save(partition, owned.epoch, owned.offsets, result.offsets, states)
-        owned.offsets = result.offsets
+        self._store.save(partition, owned.epoch, owned.offsets, offsets, states)
+        owned.offsets = offsets
 
     def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
         return Journal(
             partition=owned.partition,
             offsets_from=owned.offsets,
-            offsets_to=result.offsets,
+            offsets_to=owned.offsets | result.offsets,
             count=len(result.settled),
             epoch=owned.epoch,
             step_version=STEP_VERSION,
