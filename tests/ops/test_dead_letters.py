@@ -177,7 +177,8 @@ def test_what_came_of_a_home_before_it_was_erased_is_taken_out_of_the_topic(wiri
 
 
 def test_an_erasure_that_was_cut_off_is_done_by_the_next(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
-    _write(wiring, *(_letter(_record(number, f"h-{number % 2}")) for number in range(10)), _signal("h-1", "erased", 1))
+    _write(wiring, *(_letter(_record(number, f"h-{number % 2}")) for number in range(10)))
+    _write(wiring, _signal("h-1", "erased", 1))
     with monkeypatch.context() as dies:
         dies.setattr(dead_letters, "_delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
