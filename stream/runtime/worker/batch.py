@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from stream.contract.codec import decode, encode_output, household_of
+from stream.contract.codec import decode_batch, encode_output, household_of
 from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
@@ -100,7 +100,7 @@ class BatchStep:
         """What becomes of these records; of `owned`, only the quarantine changes."""
         result = BatchResult({record.topic: record.offset + 1 for record in records})
         ordered = self._ordering(records)
-        events = [self._read(record) for record in ordered]
+        events = decode_batch(ordered, self._policy)
         result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)
         quarantined = owned.quarantine.households
         before = dict(quarantined)
@@ -119,12 +119,6 @@ class BatchStep:
         if quarantined != before:
             result.quarantine = owned.quarantine.encode()
         return result
-
-    def _read(self, record: Record) -> Event | InvalidRecord:
-        try:
-            return decode(record, self._policy)
-        except InvalidRecord as invalid:
-            return invalid
 
     def _answer(
         self, owned: PartitionState, events: Sequence[Event | InvalidRecord], homes: dict[str, Household]

@@ -7,10 +7,8 @@ again and publishes nothing of them. Any error ends the worker: recovery, at the
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from stream.brokers.inputs import TOPICS, Placement, encode_topics, made_anew
@@ -22,7 +20,8 @@ from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION, step_batch
 
 from .applying import Applier, LocalApplier, Results
-from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
+from .batch import BatchResult, BatchStep, PartitionState, StepFunction
+from .counts import Counts, Progress, WorkerLimits
 from .draining import LATEST, DrainLimits, LatestRecords
 from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
@@ -30,52 +29,9 @@ from .quarantine import QUARANTINE, Quarantine
 __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
-_WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
+_USUAL: Final = WorkerLimits()
 _QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """How much a worker takes at once, and when it gives up. None of it changes what a journalled batch gives."""
-
-    records_max: int = 1_000  # of one poll with a backlog: what is done again at most when a process dies in the middle
-    records_min: int = 1_000  # of one poll when it is quiet; it doubles as long as polls bring as many as they may
-    poll_timeout_s: float = 0.02  # sets the latency at low rates
-    resident_bytes_max: int = 128 * 2**20  # encoded; live objects weigh a small multiple
-    dead_letters_window: int = 1_000  # latest records among which dead letters are counted
-    dead_letters_min: int = 200  # so many before the share is looked at: a quiet topic may well begin with rubbish
-    dead_letters_share_max: float = 0.5
-    accept_new_topics: bool = False  # whether to go on with input topics that were made anew
-    ordering: Ordering = by_content
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a worker has done since it started, and what it holds. Batches applied again count only as `recoveries`."""
-
-    batches: int = 0
-    records: int = 0  # polled and published: events and dead letters
-    events: int = 0  # records that are no dead letters
-    recoveries: int = 0  # journalled batches of one partition applied again
-    rebalances: int = 0  # changes of what is assigned
-    households_new: int = 0  # homes begun because the store had no state of them
-    households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
-    outcomes: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
-    left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
-    outputs: Counter[str] = field(default_factory=Counter)  # by topic
-    resident_homes: int = 0  # in memory now
-    resident_bytes: int = 0  # what they weigh at rest
-    misplaced: int = 0  # homes seen whose records lie in another partition than their key's
-    quarantined: int = 0  # households of the assigned partitions that are left out now
-
-
-class Progress(NamedTuple):
-    """What one `run_once` did: `records` published in it, partitions now owned, and whether the log has ended."""
-
-    records: int
-    partitions: frozenset[int]
-    ended: bool
+_WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
 class _Published(NamedTuple):
@@ -112,21 +68,21 @@ class Worker:
         broker: Broker,
         store: StateStore,
         policy: Policy,
-        limits: WorkerLimits = WorkerLimits(),
+        limits: WorkerLimits = _USUAL,
         step_function: StepFunction = step_batch,
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
         self._owned: dict[int, PartitionState] = {}
         homes = HomeCache(store, policy, limits.resident_bytes_max)
         self._applier: Applier = LocalApplier(homes, BatchStep(homes, policy, limits.ordering, step_function))
-        draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
-        self._latest = LatestRecords(draining, policy.policy_id)
-        self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
-        self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
         self._publishing: Executor | None = None
         self._published: _Published | None = None
         self._poll_records = min(limits.records_min, limits.records_max)
         self._generation = 0
+        draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
+        self._latest = LatestRecords(draining, policy.policy_id)
+        self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
+        self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
         self._failed = False
         self._counts = Counts()
 
@@ -382,12 +338,13 @@ class Worker:
         return {partition: part for partition, part in parts.items() if part}
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
-        partition, states, offsets = owned.partition, result.states, owned.offsets | result.offsets
+        partition, states = owned.partition, result.states
         latest = self._latest.encode(partition) if partition in self._latest.kept else None
         beside: dict[str, bytes | None] = {QUARANTINE: result.quarantine, LATEST: latest}
         beside |= self._to_mark.pop(partition, {})
         if added := {name: raw for name, raw in beside.items() if raw is not None}:
             states = {**states, **added}
+        offsets = owned.offsets | result.offsets
         self._store.save(partition, owned.epoch, owned.offsets, offsets, states)
         owned.offsets = offsets
 
