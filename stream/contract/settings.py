@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
-_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",))
+_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
 
@@ -128,7 +128,7 @@ class Wiring(BaseSettings):
         int,
         Field(
             gt=0,
-            description="States kept in memory, in bytes as they are stored; live they weigh a small multiple. "
+            description="Memory for homes, in bytes; the homes of one batch come on top (80 kB each). "
             "Households beyond it are loaded again when their next event comes.",
         ),
     ] = 256 * 2**20
@@ -157,6 +157,13 @@ class Wiring(BaseSettings):
             pattern=r"^[^\s/]+:\d{1,5}$",
             description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
             "n ports higher. Unset: nowhere.",
+        ),
+    ] = None
+    listen_token: Annotated[
+        SecretStr | None,
+        Field(
+            description="What who asks the fleet stage for its alerts must send (Authorization: Bearer …); off loopback none are "
+            "told without it. Better in KITHKIN_LISTEN_TOKEN."
         ),
     ] = None
     kafka: KafkaWiring = KafkaWiring()

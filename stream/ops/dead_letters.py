@@ -2,7 +2,8 @@
 
 Law: a letter is sent again once, whoever asks how often: with it, in one transaction, goes a mark into `dead-letters` that says
 so (a letter of the reason `resent`, with the place of the first). Letters of a household go in the order in which they came; a
-resent record that cannot be used once more is a letter of its own.
+resent record that cannot be used once more is a letter of its own. What came of a home before it, or a person in it, was erased,
+`erase` takes out of the topic; it asks `drift-signals` who that is.
 """
 
 import base64
@@ -14,17 +15,20 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from stream.brokers.kafka.producer import Announcer
-from stream.brokers.kafka.topics import reader
+from stream.brokers.kafka.topics import Names, reader
 from stream.contract.codec import encode_output
 from stream.contract.ports import Encoded
-from stream.contract.records import Position, Record, dead_letter
+from stream.contract.records import ERASED, Position, Record, dead_letter
 from stream.contract.settings import Wiring
 
-__all__ = ["REASONS", "Letter", "Letters", "Only", "Resent", "gather", "letters", "resend"]
+from .topics import TIMEOUT_S, administration
+
+__all__ = ["REASONS", "Letter", "Letters", "Only", "Resent", "erase", "gather", "letters", "resend"]
 
 TOPIC: Final = "dead-letters"
 RESENT: Final = "resent"
 _AT_ONCE: Final = 200  # of one transaction
+_NOW: Final = 2**63  # later than all that came
 _SENDER: Final = "dead-letters"  # a transactional id: of two who resend, the later one alone goes on
 
 REASONS: Final[Mapping[str, str]] = {
@@ -107,6 +111,13 @@ class Resent(NamedTuple):
     cut: int
 
 
+class _Told(msgspec.Struct):
+    """What is read of a signal."""
+
+    household_id: str
+    kind: str
+
+
 class _Written(msgspec.Struct):
     """What is read of a record of the topic; a later version may have more."""
 
@@ -175,6 +186,70 @@ def resend(wiring: Wiring, only: Only) -> Resent:
         for some in _in_pieces(whole):
             announce([encoded for letter in some for encoded in _again(letter)])
     return Resent(len(whole), len(wanted) - len(fresh), len(fresh) - len(whole))
+
+
+def erase(wiring: Wiring, household: str | None = None) -> tuple[int, int]:
+    """Take the letters of homes out of the topic that came before something of the home was erased; how many went and stayed.
+
+    Kafka deletes of a topic only what is oldest. So what is to stay is published once more, at the end, and then all before goes:
+    first the one, then the other, so that a crash in between leaves letters twice, which are read as one.
+
+    Parameters
+    ----------
+    wiring
+        Where, and under which prefix.
+    household
+        This one too, whatever was published of it.
+
+    Raises
+    ------
+    ConfigError, BrokerError, Fenced
+        As `resend`.
+    """
+    with closing(Announcer(wiring, f"{wiring.group}-{_SENDER}")) as announce:
+        records = list(reader(wiring, [TOPIC]))
+        until = _erased(reader(wiring, ["drift-signals"]))
+        if household is not None:
+            until[household] = _NOW
+        stay = [record for record in records if _stays(record, until)]
+        if len(stay) == len(records):
+            return 0, len(stay)
+        for start in range(0, len(stay), _AT_ONCE):
+            announce([Encoded(TOPIC, r.partition, r.timestamp, r.key, r.value) for r in stay[start : start + _AT_ONCE]])
+        _delete(wiring, records)
+    return len(records) - len(stay), len(stay)
+
+
+def _stays(record: Record, until: Mapping[str, int]) -> bool:
+    """Whether a record of the topic came after the last erasure in its home, or there was none."""
+    household = (record.key or b"").decode(errors="replace")
+    return household not in until or record.timestamp > until[household]
+
+
+def _erased(signals: Iterable[Record]) -> dict[str, int]:
+    """By household, the latest time at which the brokers had that something of it was erased."""
+    found: dict[str, int] = {}
+    for record in signals:
+        try:
+            told = msgspec.json.decode(record.value or b"", type=_Told)
+        except ValueError:
+            continue
+        if told.kind == ERASED:
+            found[told.household_id] = max(found.get(told.household_id, 0), record.timestamp)
+    return found
+
+
+def _delete(wiring: Wiring, records: Sequence[Record]) -> None:
+    """Take these, and all before them, out of their partitions."""
+    from confluent_kafka import TopicPartition
+
+    ends: dict[int, int] = {}
+    for record in records:
+        ends[record.partition] = max(ends.get(record.partition, 0), record.offset + 1)
+    places = [TopicPartition(Names(wiring.prefix).wire(TOPIC), partition, end) for partition, end in ends.items()]
+    with administration(wiring) as admin:
+        for deleted in admin.delete_records(places).values():
+            deleted.result(TIMEOUT_S)
 
 
 def _in_pieces(whole: Sequence[Letter]) -> Iterator[Sequence[Letter]]:

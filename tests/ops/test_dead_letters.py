@@ -1,5 +1,6 @@
 """Dead letters are found by reason, time and household, and sent again in their order, each once."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +19,8 @@ from stream.contract.ports import Encoded
 from stream.contract.records import DEAD_LETTER_BYTES_MAX, Position, Record, dead_letter
 from stream.contract.settings import Wiring
 from stream.home.messages import REFUSALS
-from stream.ops.dead_letters import REASONS, Only, gather, resend
+from stream.ops import dead_letters
+from stream.ops.dead_letters import REASONS, Only, erase, gather, letters, resend
 from tests.conftest import Running
 
 AT_MS = 1_763_690_000_000
@@ -150,3 +152,38 @@ def test_the_commands_teach_the_way_from_a_reason_to_its_end(wiring: Wiring) -> 
     assert "0 sent, 1 had been sent before." in _kithkin(wiring, "resend", "--household", "h-1")
     (line,) = _kithkin(wiring, "list", "--json", "--reason", "quarantined").splitlines()
     assert json.loads(line)["resent"] is True
+
+
+def _signal(household: str, kind: str, number: int) -> Encoded:
+    value = {"v": 1, "household_id": household, "kind": kind, "signal_id": f"s-{number}"}
+    return Encoded("drift-signals", 0, AT_MS, household.encode(), json.dumps(value).encode())
+
+
+def _bytes_of(wiring: Wiring) -> bytes:
+    return b"".join(record.value or b"" for record in reader(wiring, ["dead-letters"]))
+
+
+def test_what_came_of_a_home_before_it_was_erased_is_taken_out_of_the_topic(wiring: Wiring) -> None:
+    _write(wiring, *(_letter(_record(number, f"h-{number % 3}")) for number in range(30)))
+    _write(wiring, _signal("h-1", "erased", 1), _signal("h-2", "device", 2), _signal("h-9", "erased", 3))
+    _write(wiring, _letter(_record(100, "h-1")))  # after it: life went on
+    assert erase(wiring) == (10, 21)
+    left = letters(wiring).found
+    assert sorted(letter.place.offset for letter in left) == sorted([*(n for n in range(30) if n % 3 != 1), 100])
+    assert _bytes_of(wiring).count(base64.b64encode(b"h-1")) == 1
+    assert erase(wiring) == (0, 21), "and again there is nothing to do"
+    assert resend(wiring, Only(household="h-2")) == (10, 0, 0)
+    assert "10 dead letters are gone" in _kithkin(wiring, "erase", "--household", "h-0")
+
+
+def test_an_erasure_that_was_cut_off_is_done_by_the_next(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(wiring, *(_letter(_record(number, f"h-{number % 2}")) for number in range(10)))
+    _write(wiring, _signal("h-1", "erased", 1))
+    with monkeypatch.context() as dies:
+        dies.setattr(dead_letters, "_delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            erase(wiring)
+    assert len(letters(wiring).found) == 10, "what stands twice is one letter"
+    erase(wiring)
+    assert [letter.household for letter in letters(wiring).found] == ["h-0"] * 5
+    assert base64.b64encode(b"h-1") not in _bytes_of(wiring)

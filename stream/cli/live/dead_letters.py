@@ -141,6 +141,33 @@ def resend(
         typer.echo(f"{sent} sent, {before} had been sent before{f', {cut} are cut and cannot be sent' if cut else ''}.")
 
 
+@dead_letters.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin dead-letters erase[/]   of all homes and people that were erased; to be run once a day\n\n"
+    "  [cyan]kithkin dead-letters erase --household h-042[/]   of this home, whatever was published of it",
+)
+def erase(
+    household: Annotated[
+        str | None, typer.Option("--household", metavar="H", help="This one too, and all of its letters.")
+    ] = None,
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    prefix: Prefix = None,
+    group: Group = None,
+) -> None:
+    """Take out of the topic what came of homes before they, or somebody in them, were erased.
+
+    Dead letters hold records as they came: ids and embeddings. Who was erased is known from drift-signals, kept for 7 days.
+
+    Kafka deletes only what is oldest, so what is to stay is published once more, and then all before goes.
+    """
+    with faults_explained():
+        from stream.ops.dead_letters import erase as take_out
+
+        gone, stay = take_out(_wired(wiring, broker, prefix, group), household)
+        typer.echo(f"{gone} dead letters are gone, {stay} stay.")
+
+
 def _wired(wiring: Path | None, broker: str | None, prefix: str | None, group: str | None = None) -> "Wiring":
     wired = wiring_in_force(wiring, broker=broker, prefix=prefix, group=group)
     refuse_missing(wired, ["dead-letters"])

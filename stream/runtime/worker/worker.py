@@ -217,7 +217,7 @@ class Worker:
         """Go on at the beginning of topics that are not those of the states: first the group's offsets, then the states'."""
         partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
         if to != owned.offsets:
-            self._broker.publish(Transaction((), (), {partition: to}))
+            self._broker.publish(Transaction((), (), {partition: to}, self._generation))
         between = {**to, "anew": 1}  # a save must move the offsets
         self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
         self._store.save(partition, owned.epoch, between, to, {})
