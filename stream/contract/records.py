@@ -19,13 +19,15 @@ import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
 __all__ = [
-    "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct",
-    "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
-    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject",
-    "Retract", "Signal", "Source", "Vector", "Voice", "dead_letter", "construct",
+    "CLOCK", "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command",
+    "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity",
+    "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile",
+    "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal", "Source", "Vector", "Voice", "dead_letter",
+    "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
+CLOCK: Final = "clock"  # the kind of a signal that tells of a wrong clock; it is no evidence of change
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 INPUT_TOPICS: Final = ("recognitions", "feedback")
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")

@@ -35,6 +35,7 @@ CLAIM_KINDS: Final = {CONFIRM: "confirm", REJECT: "reject", CORRECT: "correct", 
 
 EVENT = record(
     ("at", "<i8"),  # its own time, ms
+    ("arrived", "<i8"),  # the record's, ms; 0: it has none
     ("record", "<u8"),  # hash of the record's id: of an event, or of a feedback
     ("sender", "<u8"),  # hash of whose clock that is
     ("event", "<u8"),  # hash of the event that it is, or is about
@@ -66,7 +67,7 @@ EVENT = record(
 OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
-    "refused",
+    "refused", "wrong_clock",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject
@@ -154,6 +155,7 @@ ENCODER_NUMBERS = record(
 POLICY = record(
     ("late_ms", "<i8"),
     ("gap_ms", "<i8"),
+    ("ahead_ms", "<i8"),
     ("ledger_ms", "<i8"),
     ("waiting_ms", "<i8"),
     ("departed_ms", "<i8"),

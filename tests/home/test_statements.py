@@ -33,7 +33,7 @@ def state(household: Household, kind: str, **said: Any) -> Done:
     """Let a home be told something now."""
     at = said.pop("at", int(household.record["stream_time"]) + 1000)
     value = {"v": 1, "feedback_id": said.pop("feedback_id", "f-new"), "household_id": "h-0", "given_at": at, "source": "app"}
-    return statements.state(household, FEEDBACK.validate_python(value | {"kind": kind} | said), POLICY)
+    return statements.state(household, FEEDBACK.validate_python(value | {"kind": kind} | said), POLICY, at)
 
 
 def used(entry: Any, name: str) -> Any:
@@ -404,13 +404,12 @@ def test_an_erased_home_has_nothing_left_but_that_it_was_seen() -> None:
     people, before = people_of(household), home_of().record
     assert state(household, "erase", person_id=None) == Done(["used"], people, [None])
     home = household.record
-    for name in ("stream_time", "next_row", "floor_of_others"):
-        assert home[name] == before[name]
-    for name in ("seen", "senders", "seen_used", "senders_used", "others_until"):
+    assert (home["stream_time"], home["next_row"]) == (0, before["next_row"])
+    for name in ("seen", "seen_used", "floors", "floor_of_others"):
         assert home[name].tolist() == before[name].tolist()
     raw = encode_home(household)
     assert household.words.listed == []
-    assert len(raw) < 1000 + 6 * int(before["seen_used"].sum()) + 16 * int(before["senders_used"].sum())
+    assert len(raw) < 1000 + 600 * int(before["seen_used"].sum()) + 16 * int(before["floors_used"])
     assert not household.memory["bytes"][0][~used_bytes(household)].any()
 
 

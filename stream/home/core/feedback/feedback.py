@@ -10,7 +10,7 @@ from learners.kernel import kernel
 from learners.recognition.presence import belongs
 from stream.home.core.drift.monitor import monitor_claim
 from stream.home.core.feedback.claims import add_claim, contradicts, count_claim, repeat_claim
-from stream.home.core.seen import forgotten_until, is_seen
+from stream.home.core.seen import RECOGNISED, forgotten_until, is_seen
 from stream.home.core.settle import settle, touch
 from stream.home.core.work import add_result
 from stream.home.messages import CONFIRM, CORRECT, ENROL, OUTCOME, RETRACT
@@ -18,11 +18,13 @@ from stream.home.state.layout import ENROLMENTS_MAX, NOT_COUNTED, UNKNOWN
 
 __all__ = [
     "ANSWERED", "CONTRADICTORY", "DUPLICATE", "EARLY", "EXPIRED", "REFUSED", "REJECTED", "UNKNOWN_EVENT",
-    "UNKNOWN_PERSON", "USED", "add_outcome", "apply_waiting", "expire_waiting", "give_feedback", "was_retracted_early",
+    "UNKNOWN_PERSON", "USED", "WRONG_CLOCK", "add_outcome", "apply_waiting", "expire_waiting", "give_feedback",
+    "was_retracted_early",
 ]  # fmt: skip
 
 # Of messages.OUTCOMES
 ANSWERED, USED, CONTRADICTORY, EARLY, DUPLICATE, EXPIRED, UNKNOWN_PERSON, UNKNOWN_EVENT, REJECTED, REFUSED = range(10)
+WRONG_CLOCK: Final = 10
 PIN: Final = 2  # source
 
 
@@ -62,7 +64,7 @@ def _claim(home, event, policy, work, out):
         if home.rows[index].event == event.event:
             _write_claim(work.claim, event)
             return _claim_row(home, index, policy, work, out)
-    if is_seen(home, event.event) or event.at <= forgotten_until(home):
+    if is_seen(home, RECOGNISED, event.event, 0, 0) or event.at <= forgotten_until(home):
         return EXPIRED
     wait_for(home, event, policy, work, out)
     return EARLY
