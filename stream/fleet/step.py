@@ -19,14 +19,14 @@ person, device, encoder, phone, feedback, habit, unknown_voices, quarantine; oth
   once more when it is no longer; when it has fallen back below 0, which resolves its alert; and once a week in any case, for
   the fleet must know the homes in which nothing happens. Every device has a subject of its own.
 * `evidence` (what the home believes of each kind of cause) and `adapted` (what it did about it) are told on.
-* `kind` "clock" tells of a wrong clock in a home, is counted and no evidence.
+* `kind` "clock" (a wrong clock) and "enrolment" (bad recordings in one) are counted, and no evidence.
 * `kind` "erased" asks to forget: the person, or with `person_id` null the whole home.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from stream.contract.policy import Alerting
-from stream.contract.records import CLOCK, ERASED, Alert, Command, Signal
+from stream.contract.records import CLOCK, ENROLMENT, ERASED, Alert, Command, Signal
 from stream.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 from .cases import MONTH_MS, close, follow_home, follow_shared, leave_out, obey_case, open_home, open_shared, scrub
@@ -51,8 +51,8 @@ def fleet_step(fleet: Fleet, signal: Signal, policy: Alerting) -> list[Alert]:
 
 def take(fleet: Fleet, signal: Signal) -> None:
     """Take a signal for the next decision. One that was taken before, or comes too late to tell, changes nothing."""
-    if signal.kind == CLOCK:
-        fleet.count("clock")
+    if signal.kind in (CLOCK, ENROLMENT):
+        fleet.count(signal.kind)
         return
     if signal.signal_id not in fleet.seen and (signal.observed_at >= fleet.floor or fleet.clock.alone is not None):
         _note_time(fleet, signal)

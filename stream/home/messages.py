@@ -23,9 +23,9 @@ from stream.home.state.layout import (
 
 __all__ = [
     "ADAPTATIONS", "ADMITTED", "ANSWER", "CAUSES", "CLAIM_KINDS", "CONFIRM", "CORRECT", "ENCODER_NUMBERS", "ENROL",
-    "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY", "POLICY_ENCODERS_MAX", "PROFILE",
-    "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION", "REFUSALS", "REJECT", "RESULT",
-    "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
+    "ENROLMENT_FAULTS", "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY",
+    "POLICY_ENCODERS_MAX", "PROFILE", "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION",
+    "REFUSALS", "REJECT", "RESULT", "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
 ]  # fmt: skip
 
 # Kinds of event
@@ -67,13 +67,14 @@ EVENT = record(
 OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
-    "refused", "wrong_clock",
+    "refused", "wrong_clock", "bad_enrolment",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject
+ENROLMENT_FAULTS: Final = ("repeated", "apart", "of_another", "of_nobody")  # bits; see core.feedback.enrolment
 CAUSES: Final = ("none", "device", "person", "encoder", "phone", "habit", "feedback", "unknown_voices", "unknown")
 # What was done: of a device, a person, a phone; watched anew; claims suspended or counting again; a profile rolled back.
-ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back")
+ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back", "crosswise")
 
 RESULT = record(
     ("observed_at", "<i8"),
@@ -131,7 +132,8 @@ PROFILE = record(
     ("column", "i1"),
     ("prototypes_used", "i1"),
     ("activities", "<i2", ACTIVITIES_MAX),  # the words that `habits` counts
-    ("reserved", "u1", 6),
+    ("enrol_faults", "i1"),  # bits, of ENROLMENT_FAULTS
+    ("reserved", "u1", 5),
     ("prototypes", PROTOTYPE, PROTOTYPES_MAX),
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from learners.kernel import array, entry
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.records import CLOCK, GUEST, Erase
+from stream.contract.records import CLOCK, ENROL_ANEW, ENROLMENT, GUEST, Erase
 from stream.home.events import Event, encoders_of, people_of, phones_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
@@ -22,6 +22,7 @@ from stream.home.messages import (
     ADMITTED,
     ANSWER,
     CAUSES,
+    ENROLMENT_FAULTS,
     LABEL,
     OUTCOME,
     OUTCOMES,
@@ -44,7 +45,7 @@ LEAST_LOG_E: Final = -30.0  # nats: of no evidence at all
 ERASED_HELD: Final = 2  # see core.signals
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 
-REFUSED, WRONG_CLOCK = OUTCOMES.index("refused"), OUTCOMES.index("wrong_clock")
+REFUSED, WRONG_CLOCK, BAD_ENROLMENT = (OUTCOMES.index(word) for word in ("refused", "wrong_clock", "bad_enrolment"))
 UNREADABLE: Final = -1  # kind of a result that names what is not there
 _RESULT_BYTES: Final = RESULT.itemsize
 _SUPPORT: Final = [[s for bit, s in enumerate((*SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
@@ -54,6 +55,7 @@ _DONE: Final = {
     "anew": "it is watched anew",
     "suspended": "these claims are held out",
     "restored": "these claims count again",
+    "crosswise": f"these claims are held out: of two people they say what the other enrolled; if they are right, {ENROL_ANEW}",
     "rolled_back": "what was learnt since enrolment is forgotten: enrolment alone foretold their recordings better",
 }
 
@@ -78,6 +80,19 @@ class Response(msgspec.Struct, eq=False):
         """The record, as what it causes says."""
         record = self.event.record
         return CauseFields(record.topic, record.partition, record.offset)
+
+
+# ---- enrolments
+
+
+_FAULTS: Final = {
+    "repeated": "the same twice", "apart": "unlike each other", "of_another": "another member's", "of_nobody": "of no person",
+}  # fmt: skip
+
+
+def faults_of(bits: int) -> list[str]:
+    """What is wrong with recordings of an enrolment, in words of ENROLMENT_FAULTS."""
+    return [fault for bit, fault in enumerate(ENROLMENT_FAULTS) if bits >> bit & 1]
 
 
 # ---- rounding
@@ -112,6 +127,7 @@ def round_off(results: Any) -> None:
 
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = reader(RESULT, _OF_LABEL)
+_OF_ENROLMENT: Final = reader(RESULT, ("event_at", "name", "held"))
 _OF_TIME: Final = reader(RESULT, ("observed_at", "event_at", "refusal", "held"))
 
 
@@ -171,6 +187,8 @@ class Publisher:
                 elif kind == OUTCOME:
                     if outcome in (REFUSED, WRONG_CLOCK):
                         self._of_time(response, _OF_TIME.unpack_from(buffer, at))
+                    elif outcome == BAD_ENROLMENT:
+                        self._of_enrolment(response, _OF_ENROLMENT.unpack_from(buffer, at))
                     response.outcomes.append(OUTCOMES[outcome])
                 elif kind == LABEL:
                     self._label(response, _LABEL.unpack_from(buffer, at))
@@ -266,6 +284,14 @@ class Publisher:
             self._publish(response, "drift-signals", _of_signal(response, said))
             response.signals += 1
 
+    def _of_enrolment(self, response: Response, read: tuple[int, int, int]) -> None:
+        """Recordings of an enrolment that are not the person's."""
+        at, name, faults = read
+        told = f"recordings of the enrolment are {' and '.join(_FAULTS[fault] for fault in faults_of(faults))}: {ENROL_ANEW}"
+        said = {"person_id": response.household.words[name], "kind": ENROLMENT, "log_e_value": LEAST_LOG_E}
+        self._publish(response, "drift-signals", _of_signal(response, said | {"observed_at": at, "adapted": told}))
+        response.signals += 1
+
     def _refusal(self, response: Response, refusal: str, behind: float) -> Fields:
         """The dead letter of a refused record, `behind` the home's time (days)."""
         limits = self._limits
@@ -347,7 +373,7 @@ class Publisher:
             "health": {
                 "events": rounded(profile.events), "last_seen_at": profile.last_seen_at or None, "drift": rounded(drift),
                 "trust": rounded(profile.trust),
-            },
+            } | ({"enrolment": faults_of(profile.enrol_faults)} if profile.enrol_faults else {}),
             "policy_id": self._policy_id, "cause": response.cause,
         }  # fmt: skip
         key = f"{household.household_id}/{person_id}"

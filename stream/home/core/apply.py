@@ -25,6 +25,7 @@ from stream.home.core.feedback.feedback import (
     apply_waiting,
     expire_waiting,
     give_feedback,
+    leave_out_repeated,
     was_retracted_early,
 )
 from stream.home.core.feedback.suspend import review
@@ -125,6 +126,7 @@ def _tell_of_time(home, event, found, work, out):
 def _recognise(home, event, policy, work, out):
     """Answer a recognition, learn from it, and apply what was said of it before it came."""
     index = add_row(home, event, policy)
+    leave_out_repeated(home, index, policy, work, out)
     posterior(home, index, ANSWER_TERMS, policy, work)
     judge_profiles(home, index, policy, work, out)
     learn_event(home, index, policy, work)

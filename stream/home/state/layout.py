@@ -157,8 +157,9 @@ PERSON = record(
     ("memberships_used", "i1"),
     ("enrolments_used", "i1"),
     ("tails_used", "i1"),
+    ("enrol_faults", "i1"),  # bits: what was wrong with recordings that they enrolled; see core.feedback.enrolment
     ("touched", "i1"),  # its profile is to be published: cleared before the step ends
-    ("reserved", "u1", 6),
+    ("reserved", "u1", 5),
     ("shift", RISE),  # whether they stray from where they usually are
     ("phone", RATE),  # how often their phone speaks against them
     ("habit", RATE),
