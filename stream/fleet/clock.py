@@ -34,7 +34,7 @@ class FleetClock:
             return at
         if self.alone is not None and self.alone != household:
             self.alone = None
-            if at < time - APART_MS:
+            if at < time - DAY_MS:
                 self.alone = household
                 return at
         if at <= time + (DAY_MS if self.alone is None else APART_MS):
