@@ -117,10 +117,10 @@ class Wiring(BaseSettings):
         Field(
             gt=0,
             le=1_000_000,
-            description="Records taken at once, which become visible together. "
+            description="Records taken at once when many wait, which become visible together; when few wait, fewer are taken. "
             "More is faster, since a household is saved once a batch; fewer are done again after a crash.",
         ),
-    ] = 1_000
+    ] = 4_000
     poll_timeout_s: Annotated[
         float, Field(gt=0, le=10, description="Longest wait for records; at low rates it sets the latency.")
     ] = 0.02
@@ -133,8 +133,21 @@ class Wiring(BaseSettings):
         ),
     ] = 256 * 2**20
     dead_letters_share_max: Annotated[
-        float, Field(gt=0, le=1, description="A worker ends when more of its latest 1,000 records than this cannot be used.")
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="A worker ends when of the latest 1,000 records of homes more than this share cannot be used, of more "
+            "than this share of the homes; with 1 it never does. Records that name no home do not count.",
+        ),
     ] = 0.5
+    accept_new_topics: Annotated[
+        bool,
+        Field(
+            description="Whether to go on when an input topic was deleted and made anew, or has other partitions: such topics "
+            "are begun at their beginning. Else a worker ends with a sentence that says so."
+        ),
+    ] = False
     stall_s: Annotated[
         float, Field(ge=1, description="A worker that has records to read and finishes no batch for so long ends itself.")
     ] = 120.0

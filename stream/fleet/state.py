@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.contract.errors import UnknownState
+from stream.contract.errors import NewerState, UnknownState
 from stream.contract.records import Alert, Signal
 from stream.contract.units import DAY_MS
 
@@ -163,5 +163,7 @@ def decode_fleet(raw: bytes) -> Fleet:
 
 def _refuse_unknown(body: list[Any]) -> list[Any]:
     if body[0] not in range(1, FLEET_VERSION + 1):
-        raise UnknownState(f"a fleet's state of version {body[0]!r}; this program knows versions up to {FLEET_VERSION}")
+        if isinstance(body[0], int) and body[0] > FLEET_VERSION:
+            raise NewerState(body[0], FLEET_VERSION, "the fleet's state")
+        raise UnknownState(f"a fleet's state of version {body[0]!r}, which there never was")
     return body

@@ -167,7 +167,7 @@ def test_a_damaged_state_is_refused() -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(UnknownState, match=f"a state of version 9; this program knows versions up to {STATE_VERSION}"):
+    with pytest.raises(UnknownState, match=f"a state has version 9, this program knows versions up to {STATE_VERSION}"):
         decode_home(checked(b"\x09" + encode_home(random_home(4))[5:]), POLICY)
 
 

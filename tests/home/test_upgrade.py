@@ -148,7 +148,7 @@ def test_what_is_no_state_is_refused(raw: bytes) -> None:
 
 
 def test_a_list_of_a_newer_version_is_named() -> None:
-    with pytest.raises(UnknownState, match="a state of version 7; this program knows versions up to 4"):
+    with pytest.raises(UnknownState, match="a state has version 7, this program knows versions up to 4"):
         decode_home(checked(msgspec.msgpack.encode([7, "h-0"])), POLICY)
 
 

@@ -50,7 +50,8 @@ RAW = record(  # a home at rest, and how far it was written or read
     ("cursor", "<i8"),  # at last: how many bytes that were
     ("length", "<i8"),  # bytes that may be read
     ("way", "<i4"),
-    ("failed", "<i4"),  # more was to be read than there is, or a number is out of its bounds
+    ("failed", "<i2"),  # more was to be read than there is, or a number is out of its bounds
+    ("disordered", "<i2"),  # the home refers to its words in another order than they have
     ("bytes", "u1", HOME.itemsize),  # what is told beside fields is less than what is left out
 )
 HABITS: Final = len(np.zeros((), HOME)["guest_habits"])
@@ -328,6 +329,8 @@ def _word(raw, words, number):
     elif raw.way == WRITING and number > 0 and words[number] == 0:
         words[0] += 1
         words[number] = words[0]  # its number, if words are in the order in which the record refers to them
+        if words[0] != number:
+            raw.disordered = 1
     return number
 
 
@@ -375,7 +378,7 @@ def carry(memories, homes, raws, words):
         counts. RENUMBERING: their new numbers.
     """
     memory, home, raw = memories[0], homes[0], raws[0]
-    raw.cursor, raw.failed = 0, 0
+    raw.cursor, raw.failed, raw.disordered = 0, 0, 0
     if raw.way == READING:
         held = memory.bytes
         for i in range(len(held)):

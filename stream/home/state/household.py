@@ -47,11 +47,11 @@ class Household:
         The strings that the record refers to.
     """
 
-    __slots__ = ("household_id", "memory", "record", "slot", "words")
+    __slots__ = ("_record", "household_id", "memory", "slot", "words")
 
     def __init__(self, household_id: str, slot: Slot, words: Words) -> None:
         self.household_id, self.slot, self.words = household_id, slot, words
-        self.record: Any = slot.view(_PLAIN_HOME)[0]
+        self._record: Any = None
         self.memory: Any = slot.view(MEMORY)  # (1,): the same bytes
 
     @classmethod
@@ -60,6 +60,13 @@ class Household:
         home = cls(household_id, new_slot() if slot is None else slot, Words())
         home.clear()
         return home
+
+    @property
+    def record(self) -> Any:
+        """Its fields. To make that view costs more than to read a home, and most homes need none."""
+        if self._record is None:
+            self._record = self.slot.view(_PLAIN_HOME)[0]
+        return self._record
 
     def clear(self) -> None:
         """Forget everything but the words: every byte is 0."""

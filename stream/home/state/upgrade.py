@@ -20,6 +20,7 @@ import numpy as np
 
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, NATS_STEP, SHARE_ONE
 from learners.recognition.gallery import ANCHORED_ONE
+from stream.contract.errors import NewerState, UnknownState
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
 from stream.home.core.seen import begin_filter_of
@@ -76,10 +77,6 @@ _OTHER_THAN_EXPECTED: Final = (
 )  # fmt: skip
 
 
-class UnknownState(ValueError):
-    """Bytes that are no state of this or an earlier version."""
-
-
 def is_old(raw: bytes) -> bool:
     """Whether bytes look like a state of before version 4: behind the checksum comes a list."""
     first = raw[CHECKSUM_BYTES] if len(raw) > CHECKSUM_BYTES else 0
@@ -100,7 +97,9 @@ def upgraded(raw: bytes, policy: Policy, slot: Slot) -> Household:
             return _Upgrade(body, policy, slot).household
     except _OTHER_THAN_EXPECTED as error:
         raise UnknownState(f"not a household's state, though its checksum fits: it cannot be read ({error})") from error
-    raise UnknownState(f"a state of version {body[0]!r}; this program knows versions up to {NEWEST}")
+    if isinstance(body[0], int) and body[0] > NEWEST:
+        raise NewerState(body[0], NEWEST)
+    raise UnknownState(f"a state of version {body[0]!r}, which there never was")
 
 
 # ---- from version 1 to 2 and 3
