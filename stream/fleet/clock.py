@@ -2,7 +2,7 @@
 
 Law: no home alone moves the fleet's time far, and so makes late what the others say. What a home says ahead of it waits.
 
-Theory of operation: each home's time is what its own records agree on (`home/core/clock.py`), which may be wrong. A signal that
+Theory of operation: each home's time is what its own records agree on (`home/core/admission`), which may be wrong. A signal that
 is no more than a day ahead moves the fleet's time; one further ahead does when a twentieth of the homes agree, two at least,
 or when one home says so three times while no other speaks. The time that one home alone has ever told gives way to another's.
 """

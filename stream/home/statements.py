@@ -15,8 +15,8 @@ from learners.kernel import array, entry
 from learners.precision import SHARE_ONE, SHARE_STEP
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST, Erase, Join, Leave, Phone, Retract
+from stream.home.core.admission.seen import was_told
 from stream.home.core.learn import HABIT_SHARE_MIN, recalibrate
-from stream.home.core.seen import was_told
 from stream.home.messages import CAUSES, RETRACT
 from stream.home.state.household import DAY_MS, Household, append, take_out
 from stream.home.state.layout import ACTIVITIES_MAX, HOME, HOURS, NOT_COUNTED, PEOPLE_MAX, PHONES_MAX, UNKNOWN, WAITING_MAX

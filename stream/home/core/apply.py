@@ -11,8 +11,9 @@ import numpy as np
 from learners.kernel import array, entry, kernel
 from learners.precision import SHARE_ONE
 from learners.recognition.presence import belongs
+from stream.home.core.admission.clock import FORGOTTEN, believe
+from stream.home.core.admission.seen import FEEDBACK, RECOGNISED, add_seen, floor_of, is_seen
 from stream.home.core.answer import answer, learn_tiers
-from stream.home.core.clock import FORGOTTEN, believe
 from stream.home.core.drift.monitor import monitor_event
 from stream.home.core.drift.rollback import judge_profiles
 from stream.home.core.feedback.feedback import (
@@ -33,7 +34,6 @@ from stream.home.core.guests import is_exemplar, link
 from stream.home.core.learn import add_row, fold, learn_event
 from stream.home.core.posterior import ANSWER_TERMS, has_unenrolled, posterior
 from stream.home.core.profile import add_profile
-from stream.home.core.seen import FEEDBACK, RECOGNISED, add_seen, floor_of, is_seen
 from stream.home.core.settle import infer_all, infer_one, settle, touch
 from stream.home.core.work import WORK, add_result
 from stream.home.messages import (

@@ -211,7 +211,7 @@ DOUBT = record(("reported_at", "<i8"), ("source", "i1"), ("person", "i1"), ("sus
 FOLDED = record(("feedback", "<u8"), ("owners", "<i4"), ("learnt", "i1"), ("reserved", "u1", 3))  # bits of columns
 WAITING = record(("event", "<u8"), ("claim", CLAIM))
 SENDER = record(("sender", "<u8"), ("at", "<i8"))
-FILTER = record(  # ids of records that were seen, in their order; see core.seen
+FILTER = record(  # ids of records that were seen, in their order; see core.admission
     ("others_until", "<i8"),  # ms: the latest of the senders beyond SENDERS_MAX
     ("ids", "<i2"),
     ("senders_used", "i1"),
@@ -220,7 +220,7 @@ FILTER = record(  # ids of records that were seen, in their order; see core.seen
     ("senders", SENDER, SENDERS_MAX),  # and their latest times
 )
 HOME = record(
-    ("stream_time", "<i8"),  # the greatest time that records agree on; see core.clock
+    ("stream_time", "<i8"),  # the greatest time that records agree on; see core.admission
     ("other_time", "<i8"),  # another, that some record said
     ("time_senders", "<u8", 2),  # who said so last: the time that is believed, and the other
     ("floor_of_others", "<i8"),  # whatever of a sender without a floor is not later may have been seen and forgotten

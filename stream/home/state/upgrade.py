@@ -23,7 +23,7 @@ from learners.recognition.gallery import ANCHORED_ONE
 from stream.contract.errors import NewerState, UnknownState
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
-from stream.home.core.seen import begin_filter_of
+from stream.home.core.admission.seen import begin_filter_of
 from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.household import DAY_MS, Household, Slot, append, take_out
 from stream.home.state.layout import (

@@ -36,7 +36,7 @@ def judge_enrolment(home, place, policy, work):
     for gallery in range(home.galleries_used):
         numbers = policy.encoders[home.galleries[gallery].number]
         if numbers.fitted:
-            faults |= _judge_gallery(home, place, gallery, int(numbers.modality), policy, work)
+            faults |= _judge_gallery(home, place, gallery, policy, work)
     return faults
 
 
@@ -51,7 +51,7 @@ def is_repeated(home, index, modality, policy, work):
         if home.rows[i].encoders[modality] == slot and is_enrolled(home.rows[i]) and _is_same(row, home.rows[i], modality):
             _leave_out(home, index, modality)
             place = _enrolled_as(home.rows[i])
-            best, _ = _agreement(home, i, place, modality, policy, work)
+            best, _ = _agreement(home, i, modality, policy, work)
             if best < SURE_NATS:
                 _leave_out(home, i, modality)
             return max(place, 0)
@@ -68,8 +68,9 @@ def _enrolled_as(row):
 
 
 @kernel
-def _judge_gallery(home, place, gallery, modality, policy, work):
+def _judge_gallery(home, place, gallery, policy, work):
     """The same of the vectors of one encoder."""
+    modality = np.int64(policy.encoders[home.galleries[gallery].number].modality)
     faults, worst, least, greatest = 0, -1, np.inf, -np.inf
     for i in range(home.rows_used):
         if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_as(home.rows[i]) == place:
@@ -79,7 +80,7 @@ def _judge_gallery(home, place, gallery, modality, policy, work):
                 _leave_out(home, i, modality)
     for i in range(home.rows_used):
         if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_as(home.rows[i]) == place:
-            best, elsewhere = _agreement(home, i, place, modality, policy, work)
+            best, elsewhere = _agreement(home, i, modality, policy, work)
             greatest = max(greatest, best)
             if best < least:
                 worst, least = i, best
@@ -115,8 +116,9 @@ def _fault_alone(home, index, modality, policy, work):
 
 
 @kernel
-def _agreement(home, index, place, modality, policy, work):
+def _agreement(home, index, modality, policy, work):
     """Nats by which a recording agrees best with another of its enrolment (infinite: there is none), and with other members'."""
+    place = _enrolled_as(home.rows[index])
     set_probe_of_row(home, index, modality, policy, work)
     work.alone = 0
     compare(home, index, policy, work)

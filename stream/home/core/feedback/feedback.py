@@ -8,10 +8,10 @@ from typing import Final
 
 from learners.kernel import kernel
 from learners.recognition.presence import belongs
+from stream.home.core.admission.seen import RECOGNISED, forgotten_until, is_seen
 from stream.home.core.drift.monitor import monitor_claim
 from stream.home.core.feedback.claims import add_claim, contradicts, count_claim, repeat_claim
 from stream.home.core.feedback.enrolment import REPEATED, is_repeated, judge_enrolment
-from stream.home.core.seen import RECOGNISED, forgotten_until, is_seen
 from stream.home.core.settle import settle, touch
 from stream.home.core.work import add_result
 from stream.home.messages import CONFIRM, CORRECT, ENROL, OUTCOME, RETRACT
