@@ -146,7 +146,7 @@ class _Core:
                 run.follow_up(response, places[response.household])
             responses = self._add(responses, places)
             self._apply(homes)
-            following = [response for response in run.owners if response.admitted and self._state(response)]
+            following = [response for response in run.owners if response.admitted_at is not None and self._state(response)]
             self._failed |= {response.household for response in run.owners if response.failure is not None}
             if self._failed:
                 responses = [response for response in responses if response.household not in self._failed]
@@ -209,10 +209,11 @@ class _Core:
 
     def _state(self, response: Response) -> bool:
         """Do a statement that was admitted; whether there was no error."""
-        response.admitted = False
+        at, response.admitted_at = response.admitted_at, None
+        assert at is not None, "a statement that was admitted"
         try:
-            done = statements.state(response.household, cast(Statement, response.event.value), self._policy)
-            statements.purge_departed(response.household, self._policy)  # before anything is inferred anew
+            statements.purge_departed(response.household, self._policy)  # who comes back afterwards starts from nothing
+            done = statements.state(response.household, cast(Statement, response.event.value), self._policy, at)
         except Exception as error:
             response.failure = _of_household(error)
             return False

@@ -211,7 +211,7 @@ class FleetService:
 
     def _samples(self) -> Iterator[Sample]:
         fleet = self._processor.fleet
-        for what in ("taken", "duplicate", "late", "unreadable"):
+        for what in ("taken", "duplicate", "late", "ahead", "clock", "enrolment", "unreadable"):
             yield Sample("kithkin_fleet_signals", fleet.counts.get(what, 0), (what,))
         yield Sample("kithkin_fleet_decisions", fleet.counts.get("decision", 0))
         yield Sample("kithkin_fleet_withheld", fleet.counts.get("withheld", 0))
