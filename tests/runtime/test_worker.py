@@ -18,7 +18,7 @@ from stream.stores import MemoryStore
 from stream.stores.fencing import is_household
 from tests.support.failing_core import failing_on
 from tests.support.histories import history
-from tests.support.one_worker import AT_MS, CALM, POLICY, answered, at_work, crashing, join, said, see
+from tests.support.one_worker import AT_MS, CALM, POLICY, answered, at_work, crashing, join, said, see, send
 from tests.support.serial import check
 from tests.support.worlds import recognition
 
@@ -166,7 +166,7 @@ def test_a_record_that_the_core_refuses_counts_as_a_dead_letter() -> None:
     worker = at_work(log, MemoryStore())
     see(log, "e-1", minute=0)
     worker.run_once()
-    see(log, "e-0", minute=-60 * 24 * 300)
+    send(log, "recognitions", 1, event_id="e-0", observed_at=AT_MS - 300 * 86_400_000)
     worker.run_once()
     assert _reasons(log) == [(1, "too_old")]
     assert worker.counts.dead_letters == {"too_old": 1}
@@ -230,10 +230,10 @@ def test_the_other_households_of_the_batch_do_not_notice() -> None:
 
 
 def test_an_error_within_a_statement_leaves_out_its_household_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stating(household: Household, value: Any, policy: Any) -> Any:
+    def stating(household: Household, value: Any, *more: Any) -> Any:
         if household.household_id == "h-1" and value.person_id == "bob":
             raise ZeroDivisionError("of the core")
-        return state(household, value, policy)
+        return state(household, value, *more)
 
     state = statements.state
     monkeypatch.setattr(statements, "state", stating)
