@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stream.brokers.log_files import encode_line
+from stream.brokers.partitioning import partition_of
 from stream.contract.ports import Encoded
-from stream.offline.simulation.records import PARTITIONS, partition_of
+from stream.offline.simulation.records import PARTITIONS
 
 __all__ = ["write_flood"]
 

@@ -30,6 +30,7 @@ __all__ = ["Stopwatch", "main", "measured", "sampled", "u_ns"]
 
 HOOKS = (  # part, module, attribute; what a revision does not have is left out
     ("decode", "stream.runtime.worker.batch", "decode"),
+    ("decode", "stream.runtime.worker.batch", "decode_batch"),
     ("load", "stream.runtime.worker.home_cache", "decode_home"),
     ("prepare", "stream.home.step", "_Core._add"),
     ("prepare", "stream.home.events", "Run.ready"),

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stream.brokers.partitioning import partition_of
 from stream.contract.units import DAY_MS, MINUTE_MS
 from stream.offline.simulation.people import FACE, MICROPHONES, VOICE, Space
-from stream.offline.simulation.records import PARTITIONS, partition_of
+from stream.offline.simulation.records import PARTITIONS
 
 __all__ = ["Household", "write_town"]
 

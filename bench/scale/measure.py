@@ -19,11 +19,11 @@ from unittest.mock import patch
 
 import numpy as np
 
+from stream.brokers.partitioning import partition_of
 from stream.contract.policy import Policy
-from stream.contract.ports import Batch, Offsets, Transaction
+from stream.contract.ports import Batch, InputTopic, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
-from stream.offline.simulation.records import partition_of
 from stream.runtime.worker import home_cache
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Worker, WorkerLimits
@@ -82,6 +82,9 @@ class ListBroker:
 
     def seek(self, partition: int, offsets: Offsets) -> None:
         """Each partition goes on from where it stands."""
+
+    def topics(self) -> Mapping[str, InputTopic]:
+        return {}
 
     def lag(self) -> Mapping[int, int]:
         return {}

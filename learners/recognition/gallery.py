@@ -221,7 +221,7 @@ def compare(home, without, policy, work):
     none). Rows are compared only where work.alone asks for it.
     """
     numbers = policy.encoders[home.galleries[work.gallery].number]
-    modality, dimensions, temperature = numbers.modality, numbers.dimensions, numbers.temperature
+    dimensions, temperature = numbers.dimensions, numbers.temperature
     _weigh_rows(home, without, policy, work)
     for p in range(home.people_used):
         mass = _gather(home, p, policy, work)
@@ -233,12 +233,19 @@ def compare(home, without, policy, work):
         for p in range(home.people_used):
             owned += np.float32(row.shares[p + 1]) * _SHARE
         if work.weights[i] > _ZERO and owned < OWNED_MAX:
-            shift = numbers.shift[row.channels[modality], work.probe_channel]
-            weight = work.weights[i] / (_ONE + work.weights[i] * shift)
-            for k in range(dimensions):
-                vector = np.float32(row.vectors[modality, k]) * _VECTOR
-                work.total[0, k] = weight * (vector - work.centre[k]) * work.scale
-            work.own[i] = _llr(weight, dimensions, temperature, work)
+            work.own[i] = compare_row(home, i, policy, work)
+
+
+@kernel
+def compare_row(home, index, policy, work):
+    """The probe's log-likelihood ratio, nats, of whoever made one kept row of its gallery; after `compare`, which weighs rows."""
+    row, numbers = home.rows[index], policy.encoders[home.galleries[work.gallery].number]
+    shift = numbers.shift[row.channels[numbers.modality], work.probe_channel]
+    weight = work.weights[index] / (_ONE + work.weights[index] * shift)
+    for k in range(numbers.dimensions):
+        vector = np.float32(row.vectors[numbers.modality, k]) * _VECTOR
+        work.total[0, k] = weight * (vector - work.centre[k]) * work.scale
+    return _llr(weight, numbers.dimensions, numbers.temperature, work)
 
 
 @kernel

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from itertools import islice
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stream.contract.credentials import PRIVATE_FOLDER, private
 from stream.contract.errors import ConfigError, RecoveryError
-from stream.contract.ports import Batch, BrokerError, Encoded, Offsets, Transaction, on_both
+from stream.contract.ports import Batch, BrokerError, Encoded, InputTopic, Offsets, Transaction, on_both
 from stream.contract.records import OUTPUT_TOPICS, Journal, Record
 
 from .log_files import InvalidLog, encode_line
@@ -56,7 +57,8 @@ class LogProgress(msgspec.Struct, forbid_unknown_fields=True):
     def read(cls, out: Path) -> "LogProgress | None":
         """The progress in a directory; None when no run was ever begun there. Raises ConfigError when it cannot be read."""
         try:
-            return msgspec.json.decode((out / _PROGRESS).read_bytes(), type=cls)
+            with open(out / _PROGRESS, "rb", opener=private) as file:
+                return msgspec.json.decode(file.read(), type=cls)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
@@ -171,6 +173,10 @@ class LogBroker:
         """None is known of: a log is read as it comes."""
         return dict.fromkeys(self._assigned, 0)
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        """A log is no topic."""
+        return {}
+
     def publish(self, transaction: Transaction) -> None:
         """Append the outputs of the oldest batch that is not yet published, then commit them.
 
@@ -254,17 +260,19 @@ class LogBroker:
     def _commit(self, progress: LogProgress) -> None:
         path = self._out / _PROGRESS
         draft = path.with_suffix(".tmp")
-        draft.write_bytes(msgspec.json.encode(progress))
+        with open(draft, "wb", opener=private) as file:
+            file.write(msgspec.json.encode(progress))
         draft.replace(path)
         self._progress = progress
 
 
 def _open(path: Path) -> FileIO:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("ab", buffering=0)
+        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        return open(path, "ab", buffering=0, opener=private)
     except OSError as error:
-        raise ConfigError("out", str(path.parent), f"{path.name}: {error.strerror}", "a directory that can be written") from None
+        why = "a link, through which nothing is written" if path.is_symlink() else error.strerror
+        raise ConfigError("out", str(path.parent), f"{path.name}: {why}", "a directory that can be written") from None
 
 
 def _journal_line(entry: Journal, timestamp: int) -> Encoded:

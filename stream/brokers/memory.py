@@ -5,12 +5,12 @@ The log keeps every record of the process's life, so it is for runs that end.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 
 from stream.contract.errors import RecoveryError
-from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, Offsets, Transaction
+from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, InputTopic, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Journal, Position, Record
 
 from .faults import Faults
@@ -34,6 +34,7 @@ class MemoryLog:
     def __init__(self, partitions: int = 1, faults: Faults | None = None) -> None:
         self.partitions = partitions
         self.generation = 0
+        self.topics: dict[str, InputTopic] = {}  # which they are, where that matters
         self.sealed = False  # True: nothing will be appended any more, so readers may come to an end
         self._faults = faults or Faults(0, {})
         self._inputs: dict[tuple[str, int], list[tuple[int, Record]]] = {
@@ -55,6 +56,13 @@ class MemoryLog:
             stream.append((self._arrived, Record(topic, partition, len(stream), timestamp, key, value)))
             self._arrived += 1
         return stream[-1][1].position
+
+    def make_anew(self, topic: str) -> None:
+        """Delete a topic and make it again: it is empty, has another id, and what the group had committed of it is forgotten."""
+        self.topics[topic] = InputTopic(f"{topic}-{self._arrived}", self.partitions)
+        for partition in range(self.partitions):
+            self._inputs[topic, partition] = []
+            self._committed[partition][topic] = 0
 
     # The readers' side
 
@@ -191,12 +199,17 @@ class MemoryBroker:
             lag[partition] += self._log.end(partition)[topic] - offset
         return lag
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        return dict(self._log.topics)
+
     def publish(self, transaction: Transaction) -> None:
         self._faults.crash("crash_before_publish")
         if self._faults.strike("zombie_before_publish"):
             self._faults.stand_still()
         if self._generation != self._log.generation or not self._log.is_member(self.member):
             raise Fenced(f"member {self.member} has generation {self._generation}, the group is at {self._log.generation}")
+        if transaction.generation not in (None, self._generation):
+            raise Fenced(f"what was polled in generation {transaction.generation} came too late for {self._generation}")
         if not self._assigned.issuperset(transaction.offsets):
             raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to member {self.member}")
         if self._faults.strike("broker_error_at_publish"):
@@ -217,7 +230,7 @@ class MemoryBroker:
         for partition in sorted(self._assigned):
             for topic, offset in self._log.committed(partition).items():
                 self._positions[topic, partition] = offset
-        return Batch(assigned=self._assigned, revoked=revoked)
+        return Batch(assigned=self._assigned, revoked=revoked, generation=self._generation)
 
     def _at_end(self) -> bool:
         ends = {partition: self._log.end(partition) for partition in self._assigned}

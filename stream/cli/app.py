@@ -6,6 +6,7 @@ is a defect of ours. Nothing heavy is imported before a command needs it, so tha
 
 import difflib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from stream import __version__
 from .faults import EXIT_INTERRUPTED, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
+from .live.dead_letters import dead_letters
 from .live.doctor import doctor
 from .live.feed import feed
 from .live.fleet import fleet
@@ -112,6 +114,7 @@ app.command(
     "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
 )(fit)
 app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
 
 
 def main() -> None:
@@ -132,6 +135,7 @@ def kithkin(
     ] = False,
 ) -> None:
     """Learns, continuously and from real life, who is who in a household."""
+    os.umask(0o077)  # whatever a command or what it starts makes is of people's homes, and for its user alone
 
 
 @app.command(

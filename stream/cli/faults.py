@@ -35,7 +35,7 @@ def faults_explained() -> Iterator[None]:
 def _exit_code(error: Exception) -> int | None:
     """None: a fault that nobody foresaw, whose traceback is worth more than a sentence."""
     from stream.brokers.log_files import InvalidLog
-    from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters
+    from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters, UnknownState
     from stream.contract.ports import BrokerError, Fenced, StoreError
     from stream.offline.replay.jobs.processes import JobLost
     from stream.ops.local_cluster.processes import ClusterError
@@ -43,7 +43,7 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, (ConfigError, InvalidLog)):
         return EXIT_OPERATOR
-    failed = (BrokerError, ClusterError, DeliveryError, Fenced, JobLost, RecoveryError, StoreError, TooManyDeadLetters)
-    if isinstance(error, failed):
+    failed = (BrokerError, ClusterError, DeliveryError, Fenced, JobLost, RecoveryError, StoreError)
+    if isinstance(error, (*failed, TooManyDeadLetters, UnknownState)):
         return EXIT_FAILED
     return None

@@ -4,13 +4,15 @@ Law: `decode` raises InvalidRecord and nothing else, whatever the bytes, and cha
 can handle.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from pydantic import ValidationError
 
 from .policy import Policy
 from .ports import Encoded
-from .reading import read_parts, read_recognition
+from .reading import read_parts, read_recognitions
 from .records import (
     FEEDBACK,
     OBSERVED_AT_MS_MIN,
@@ -24,14 +26,14 @@ from .records import (
 )
 from .units import DAY_MS, HOUR_MS
 
-__all__ = ["VALUE_BYTES_MAX", "decode", "encode_output"]
+__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "household_of"]
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
 
 
 def decode(record: Record, policy: Policy) -> Event:
-    """The event in a record of `recognitions` or `feedback`; parts that cannot be read are left out, and named in it.
+    """As `decode_batch`, of one record.
 
     Raises
     ------
@@ -40,17 +42,38 @@ def decode(record: Record, policy: Policy) -> Event:
         closed set (`empty`, `too_large`, `json`, `version`, `field`, `key`, `encoder`, `embedding`,
         `future`) and a sentence that says what is wrong.
     """
+    (event,) = decode_batch([record], policy)
+    if isinstance(event, InvalidRecord):
+        raise event
+    return event
+
+
+def decode_batch(records: Sequence[Record], policy: Policy) -> list[Event | InvalidRecord]:
+    """The events in records of `recognitions` or `feedback`, or why one has none.
+
+    Parts of an event that cannot be read are left out, and named in it.
+    """
+    values = read_recognitions([_quickly_read(record) for record in records], policy.vector_lengths)
+    events: list[Event | InvalidRecord] = []
+    for record, value in zip(records, values, strict=True):
+        try:
+            events.append(_event(record, value, policy))
+        except InvalidRecord as invalid:
+            events.append(invalid)
+    return events
+
+
+def _quickly_read(record: Record) -> bytes | None:
+    """What may be a recognition without anything odd."""
     raw = record.value
-    if raw is None:
-        raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
-    if len(raw) > VALUE_BYTES_MAX:
-        raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
-    value: Any = None
+    return raw if raw is not None and record.topic == "recognitions" and len(raw) <= VALUE_BYTES_MAX else None
+
+
+def _event(record: Record, value: Any, policy: Policy) -> Event:
+    """`value`: what was quickly read of it. Raises InvalidRecord."""
     left_out: tuple[str, ...] = ()
-    if record.topic == "recognitions":
-        value = read_recognition(raw, policy.vector_lengths)
     if value is None:
-        value, left_out = _read_closely(record, raw, policy)
+        value, left_out = _read_closely(record, policy)
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
@@ -61,8 +84,34 @@ def decode(record: Record, policy: Policy) -> Event:
     return Event(record, value, left_out)
 
 
-def _read_closely(record: Record, raw: bytes, policy: Policy) -> tuple[Any, tuple[str, ...]]:
+def household_of(record: Record) -> str:
+    """Whose a record is that cannot be read: the household that its key and its value both name; empty: nobody's.
+
+    >>> household_of(Record("recognitions", 0, 7, 0, b"h-1", b'{"v": 2, "household_id": "h-1"}'))
+    'h-1'
+    >>> household_of(Record("recognitions", 0, 8, 0, b"sensor-3", b'{"temperature": 21.5}'))
+    ''
+    """
+    try:
+        named = msgspec.json.decode(record.value or b"", type=_Named)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # the second: of a text that is none
+        return ""
+    return named.household_id if record.key == named.household_id.encode() else ""
+
+
+class _Named(msgspec.Struct):
+    """Of any version of a record, whose it is."""
+
+    household_id: str
+
+
+def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...]]:
     """What the models make of a record, and what of it was left out; they alone say what is wrong with one."""
+    raw = record.value
+    if raw is None:
+        raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
+    if len(raw) > VALUE_BYTES_MAX:
+        raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
     try:
         if record.topic != "recognitions":
             return FEEDBACK.validate_json(raw), ()

@@ -1,19 +1,29 @@
-"""What the wiring's files hold: certificates for TLS, and passwords.
+"""What the wiring's files hold: certificates for TLS, and passwords; and who may read the files that are made.
 
-Law: a file that cannot be read is told by its setting before anything is connected; what stands in it is never told.
+Law: a file that cannot be read is told by its setting before anything is connected; what stands in it is never told. What is made
+of people's lives can be read by its owner alone, and nothing is written through a link.
 """
 
+import os
 from pathlib import Path
 from typing import Final, Literal
 
 from .errors import ConfigError
 from .settings import KafkaWiring, RedisWiring
 
-__all__ = ["password_of", "tls_files", "wrong"]
+__all__ = ["PRIVATE_FOLDER", "password_of", "private", "tls_files", "wrong"]
 
 _TLS: Final = ("ca_file", "certificate_file", "key_file")
 
+PRIVATE_FOLDER: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+
 Table = Literal["kafka", "redis"]  # of the wiring
+
+
+def private(path: str, flags: int) -> int:
+    """An opener for `open`: a file that it makes can be read by its owner alone. OSError (ELOOP) where a link stands."""
+    return os.open(path, flags | os.O_NOFOLLOW, _PRIVATE_FILE)
 
 
 def tls_files(table: Table, wiring: KafkaWiring | RedisWiring) -> dict[str, Path]:

@@ -6,9 +6,14 @@ Law: an error of this module reaches the operator as its own text, without a tra
 import re
 from typing import Final
 
-__all__ = ["ConfigError", "RecoveryError", "TooManyDeadLetters", "UnknownState"]
+__all__ = ["ConfigError", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line"]
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, for a line of a log."""
+    return str(error).partition("\n")[0]
 
 
 class ConfigError(ValueError):
@@ -36,9 +41,30 @@ class RecoveryError(RuntimeError):
     """The state of a partition cannot be brought to where its outputs stand; going on would answer from a wrong state."""
 
 
+class NewTopics(RecoveryError):
+    """An input topic is not the one that states were made of: it was deleted and made anew, or has other partitions."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}. Offsets counted there mean other records now. If that was meant, go on with KITHKIN_ACCEPT_NEW_TOPICS=true "
+            "kithkin worker (or kithkin up; or accept_new_topics = true in the wiring): it begins such topics at their beginning "
+            "and knows by its id what it had before. Else restore the topic, or name the right brokers and prefix"
+        )
+
+
 class TooManyDeadLetters(RuntimeError):
     """So many records could not be used that the fault is more likely ours than the senders'; the batch is left unread."""
 
 
 class UnknownState(ValueError):
     """Bytes that are no state of this or an earlier version."""
+
+
+class NewerState(UnknownState):
+    """A state of a later version: nothing is wrong with it, but it takes that version to go on with it."""
+
+    def __init__(self, version: int, known: int, whose: str = "a state") -> None:
+        super().__init__(
+            f"{whose} has version {version}, this program knows versions up to {known}: a newer kithkin has worked here. "
+            "Start that one again; or put back the copy of the store from before it, and start this one"
+        )

@@ -61,10 +61,10 @@ class Limits(_Table):
     waiting_max: Annotated[int, Field(ge=1, le=32)] = Field(32, description="early feedback that waits for its event, per home")
     waiting_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long it waits, in stream time")
     late_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        30, description="a record older than this against its home's newest is refused"
+        30, description="a recognition older than this against its home's time is refused"
     )
     gap_days: Annotated[int, Field(ge=30, le=36500)] = Field(
-        730, description="a record newer than this against its home's newest is refused"
+        730, description="a record newer than this against its home's time is refused until another agrees"
     )
     ahead_hours: Annotated[int, Field(ge=1, le=720)] = Field(
         24, description="a record ahead of its own broker timestamp by more is refused"
@@ -72,7 +72,7 @@ class Limits(_Table):
     members_max: Annotated[int, Field(ge=1, le=16)] = Field(16, description="people of one home")
     phones_max: Annotated[int, Field(ge=1, le=32)] = Field(32, description="registered phones of one home")
     departed_days: Annotated[int, Field(ge=0, le=365)] = Field(
-        7, description="how long claims about who left still count for the past"
+        7, description="how long, since it was told, claims about who left still count for the past"
     )
 
 

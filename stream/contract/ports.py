@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 from .records import INPUT_TOPICS, Journal, Record
 
 __all__ = [
-    "Batch", "Broker", "BrokerError", "Claimed", "Encoded", "Fenced", "Offsets", "StateStore", "StoreError", "Transaction",
-    "on_both",
+    "Batch", "Broker", "BrokerError", "Claimed", "Encoded", "Fenced", "InputTopic", "Offsets", "StateStore", "StoreError",
+    "Transaction", "on_both",
 ]  # fmt: skip
 
 Offsets = Mapping[str, int]  # topic -> next offset of one partition
@@ -60,6 +60,31 @@ class Batch:
     assigned: frozenset[int] = frozenset()
     revoked: frozenset[int] = frozenset()
     ended: bool = False  # a finite log has no more; never true of a live broker
+    generation: int = 0  # of a change of assignment: another each time
+
+
+class InputTopic(NamedTuple):
+    """Which topic a name means: the id that the brokers gave it (empty: they give none), and its number of partitions."""
+
+    topic_id: str
+    partitions: int
+
+    def is_other_than(self, before: "InputTopic") -> bool:
+        """Whether it was deleted and made anew."""
+        return self.topic_id != before.topic_id and "" not in (self.topic_id, before.topic_id)
+
+    def differs(self, name: str, before: "InputTopic") -> str:
+        """What became of it since, as a sentence; empty: it is as it was.
+
+        >>> InputTopic("b", 4).differs("recognitions", InputTopic("a", 4))
+        'the topic recognitions was deleted and made anew: its id was a and is b'
+        """
+        if self.is_other_than(before):
+            return f"the topic {name} was deleted and made anew: its id was {before.topic_id} and is {self.topic_id}"
+        if self.partitions != before.partitions:
+            told = f"the topic {name} had {before.partitions} partitions and has {self.partitions}"
+            return f"{told}: most homes' next records go to another one, away from their states (docs/cluster.md)"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,7 @@ class Transaction:
     outputs: Sequence[Encoded]
     journal: Sequence[Journal]
     offsets: Mapping[int, Offsets]  # partition -> topic -> next offset
+    generation: int | None = None  # that its records were polled in; None: in the present one
 
 
 class Broker(Protocol):
@@ -98,8 +124,15 @@ class Broker(Protocol):
         """Records not yet polled, by assigned partition, as far as is known without asking: a measure, not a promise."""
         ...
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        """Which topics the input topics are, by name, as far as is known without asking; nothing of a log or a file."""
+        ...
+
     def publish(self, transaction: Transaction) -> None:
-        """All or nothing. Raises Fenced when this member is no longer of the group's generation, else BrokerError."""
+        """All or nothing. Raises Fenced when the member or the transaction is of an older generation, else BrokerError.
+
+        It may be called in another thread than the rest, while a `poll` is made; one call at a time.
+        """
         ...
 
     def close(self) -> None:
@@ -137,6 +170,10 @@ class StateStore(Protocol):
         Does nothing when the offsets already stand at `offsets_to` (a retry after a lost reply).
         Raises Fenced when `epoch` is not the newest, StoreError when the offsets stand anywhere but at `offsets_from`.
         """
+        ...
+
+    def forget_overwritten(self) -> None:
+        """Something was erased: have what saves have overwritten gone from the disk as well, soon. Never raises."""
         ...
 
     def households(self, partition: int) -> Iterable[str]:

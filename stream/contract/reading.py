@@ -1,4 +1,4 @@
-"""Recognitions read: fast where nothing about them is odd (`read_recognition`), else part by part (`read_parts`).
+"""Recognitions read: fast where nothing about them is odd (`read_recognitions`), else part by part (`read_parts`).
 
 Law: what the fast reader accepts, the model in `records` accepts too, with the same meaning; of everything else it says
 nothing. So the model alone says what is wrong with a record, and with which part of it. What makes identity or order unclear
@@ -9,7 +9,7 @@ is not said that nobody was there.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -30,7 +30,7 @@ from .records import (
 )
 
 __all__ = [
-    "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_parts", "read_recognition",
+    "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_parts", "read_recognitions",
 ]  # fmt: skip
 
 LEFT_OUT: Final = (  # why a part was left out: the field in which the fault lies
@@ -96,16 +96,24 @@ RECOGNITIONS: Final = (SensedRecognition, Recognition)  # however a recognition 
 _decode: Final = msgspec.json.Decoder(SensedRecognition).decode
 
 
-def read_recognition(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedRecognition | None:
-    """The recognition in these bytes, or None: it is to be looked at closely.
+def read_recognitions(raws: Sequence[bytes | None], lengths: dict[str, tuple[str, int]]) -> list[SensedRecognition | None]:
+    """The recognition in each of these, or None: it is to be looked at closely.
 
     Parameters
     ----------
-    raw
-        JSON.
+    raws
+        JSON; None stays None.
     lengths
         By encoder that the policy lists: its modality, and how many numbers it gives.
     """
+    values = [None if raw is None else _read(raw, lengths) for raw in raws]
+    for number in _unsound(values):
+        values[number] = None
+    return values
+
+
+def _read(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedRecognition | None:
+    """A recognition whose vectors are still to be looked at."""
     try:
         value = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -124,7 +132,7 @@ def read_recognition(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedR
         return None
     if voice is None and face is None:
         return None if value.phones is None and value.activity is None else value
-    if (voice is None or _is_sound(voice, "voice", lengths)) and (face is None or _is_sound(face, "face", lengths)):
+    if (voice is None or _fits(voice, "voice", lengths)) and (face is None or _fits(face, "face", lengths)):
         return value
     return None
 
@@ -148,13 +156,27 @@ def _texts(value: SensedRecognition, names: list[str]) -> Iterator[str]:
         yield from value.device.values()
 
 
-def _is_sound(part: SensedPart, modality: str, lengths: dict[str, tuple[str, int]]) -> bool:
-    """Whether a vector is of a known encoder, as long as its, finite, not all zero, and of a sane length."""
+def _fits(part: SensedPart, modality: str, lengths: dict[str, tuple[str, int]]) -> bool:
+    """Whether a vector is of a known encoder, and has as many numbers as its."""
     known = lengths.get(part.encoder)
-    if known is None or known[0] != modality or len(part.embedding) != 2 * known[1]:
-        return False
-    vector = np.frombuffer(part.embedding, _HALF).astype(_FLOAT)
-    return bool(0 < vector.dot(vector) < _NORM_MAX)  # NaN is neither
+    return known is not None and known[0] == modality and len(part.embedding) == 2 * known[1]
+
+
+def _unsound(values: Sequence[SensedRecognition | None]) -> Iterator[int]:
+    """Which of them have a vector that is not finite, all zero, or not of a sane length; those of one size at once."""
+    by_size: dict[int, tuple[list[bytes], list[int]]] = {}
+    for number, value in enumerate(values):
+        if value is not None:
+            for part in (value.voice, value.face):
+                if part is not None:
+                    vectors, owners = by_size.setdefault(len(part.embedding), ([], []))
+                    vectors.append(part.embedding)
+                    owners.append(number)
+    for vectors, owners in by_size.values():
+        numbers = np.frombuffer(b"".join(vectors), _HALF).reshape(len(vectors), -1).astype(_FLOAT)
+        squares = np.einsum("ij,ij->i", numbers, numbers)
+        sound = (squares > 0) & (squares < _NORM_MAX)  # NaN is neither
+        yield from (owners[i] for i in np.flatnonzero(~sound))
 
 
 # ---- part by part

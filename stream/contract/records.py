@@ -19,13 +19,17 @@ import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
 __all__ = [
-    "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS", "Alert", "Cause", "Command", "Confirm", "Correct",
-    "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
-    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject",
-    "Retract", "Signal", "Source", "Vector", "Voice", "dead_letter", "construct",
+    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS",
+    "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback",
+    "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone",
+    "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
+    "Source", "Vector", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
+ENROLMENT: Final = "enrolment"  # the kind of a signal that tells of bad recordings in one; it is no evidence of change
+ENROL_ANEW: Final = "enrol anew"  # stands in `adapted` of a signal where that helps
+CLOCK: Final = "clock"  # the kind of a signal that tells of a wrong clock; it is no evidence of change
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 INPUT_TOPICS: Final = ("recognitions", "feedback")
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
@@ -67,6 +71,9 @@ class Position(NamedTuple):
     topic: str
     partition: int
     offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,12 +389,16 @@ class EncoderProfile(_Output):
 
 
 class Health(_Output):
-    """How a profile fares: events learnt from, when last met, how far it has moved, how far to trust it (0 to 1)."""
+    """How a profile fares: events learnt from, when last met, how far it has moved, how far to trust it (0 to 1).
+
+    `enrolment`: what was wrong with recordings that were enrolled, and so left out where it was clear which they are.
+    """
 
     events: float
     last_seen_at: int | None
     drift: float
     trust: float
+    enrolment: list[Literal["repeated", "apart", "of_another", "of_nobody"]] = []
 
 
 class Profile(_Output):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
-_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",))
+_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
 
@@ -117,10 +117,10 @@ class Wiring(BaseSettings):
         Field(
             gt=0,
             le=1_000_000,
-            description="Records taken at once, which become visible together. "
+            description="Records taken at once when many wait, which become visible together; when few wait, fewer are taken. "
             "More is faster, since a household is saved once a batch; fewer are done again after a crash.",
         ),
-    ] = 1_000
+    ] = 4_000
     poll_timeout_s: Annotated[
         float, Field(gt=0, le=10, description="Longest wait for records; at low rates it sets the latency.")
     ] = 0.02
@@ -128,13 +128,26 @@ class Wiring(BaseSettings):
         int,
         Field(
             gt=0,
-            description="States kept in memory, in bytes as they are stored; live they weigh a small multiple. "
+            description="Memory for homes, in bytes; the homes of one batch come on top (80 kB each). "
             "Households beyond it are loaded again when their next event comes.",
         ),
     ] = 256 * 2**20
     dead_letters_share_max: Annotated[
-        float, Field(gt=0, le=1, description="A worker ends when more of its latest 1,000 records than this cannot be used.")
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="A worker ends when of the latest 1,000 records of homes more than this share cannot be used, of more "
+            "than this share of the homes; with 1 it never does. Records that name no home do not count.",
+        ),
     ] = 0.5
+    accept_new_topics: Annotated[
+        bool,
+        Field(
+            description="Whether to go on when an input topic was deleted and made anew, or has other partitions: such topics "
+            "are begun at their beginning. Else a worker ends with a sentence that says so."
+        ),
+    ] = False
     stall_s: Annotated[
         float, Field(ge=1, description="A worker that has records to read and finishes no batch for so long ends itself.")
     ] = 120.0
@@ -144,6 +157,13 @@ class Wiring(BaseSettings):
             pattern=r"^[^\s/]+:\d{1,5}$",
             description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
             "n ports higher. Unset: nowhere.",
+        ),
+    ] = None
+    listen_token: Annotated[
+        SecretStr | None,
+        Field(
+            description="What who asks the fleet stage for its alerts must send (Authorization: Bearer …); off loopback none are "
+            "told without it. Better in KITHKIN_LISTEN_TOKEN."
         ),
     ] = None
     kafka: KafkaWiring = KafkaWiring()

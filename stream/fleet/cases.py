@@ -76,7 +76,8 @@ def follow_home(fleet: Fleet, case: Case) -> Alert | None:
     if subject.log_e_value < 0:
         return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
     if subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted") and not case.alert.acknowledged_by:
-        return _revise(case, fleet.decided_at, state="updated", evidence=_evidence_of_home(subject))
+        words = of_home(household, subject)._asdict()
+        return _revise(case, fleet.decided_at, state="updated", **words, evidence=_evidence_of_home(subject))
     return None
 
 

@@ -11,17 +11,20 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.contract.errors import UnknownState
+from stream.contract.errors import NewerState, UnknownState
 from stream.contract.records import Alert, Signal
 from stream.contract.units import DAY_MS
 
+from .clock import FleetClock
+
 __all__ = [
-    "DUPLICATE_MS", "FLEET_VERSION", "Case", "Fleet", "Subject", "case_key", "decode_fleet", "encode_fleet", "new_alert_id",
-    "shared_key",
+    "AHEAD_MAX", "DUPLICATE_MS", "FLEET_VERSION", "Case", "Fleet", "Subject", "case_key", "decode_fleet", "encode_fleet",
+    "new_alert_id", "shared_key",
 ]  # fmt: skip
 
-FLEET_VERSION: Final = 1
+FLEET_VERSION: Final = 2  # version 1 had no clock
 DUPLICATE_MS: Final = 2 * DAY_MS  # a signal that comes again within that time is known; older than that, it is refused
+AHEAD_MAX: Final = 1_000  # words that wait although they are far ahead of the fleet's time
 SEEN_MAX: Final = 500_000  # ids of signals: 50 for each of 10,000 homes
 CHECKSUM_BYTES: Final = 4
 _SHARED: Final = "*/"  # no household has such an id
@@ -86,7 +89,7 @@ class Fleet:
     """What the fleet stage knows. All times are event times, in ms."""
 
     decided_at: int = 0  # the latest decision; signals before it are counted
-    stream_time: int = 0  # the newest signal
+    stream_time: int = 0  # the newest signal, as far as homes agree
     floor: int = 0  # signals before it are refused: whether they came already is not remembered
     homes: dict[str, list[Subject]] = field(default_factory=dict)
     waiting: list[tuple[str, Subject]] = field(default_factory=list)  # household and word, for the next decision
@@ -94,6 +97,7 @@ class Fleet:
     cases: dict[str, Case] = field(default_factory=dict)  # by key
     opened: dict[str, list[int]] = field(default_factory=dict)  # household -> when alerts were opened for it
     counts: dict[str, int] = field(default_factory=dict)  # what happened, for whoever watches
+    clock: FleetClock = field(default_factory=FleetClock)
 
     def count(self, what: str) -> None:
         """Note that it happened once more."""
@@ -135,6 +139,7 @@ def encode_fleet(fleet: Fleet) -> bytes:
     body = [
         FLEET_VERSION, fleet.decided_at, fleet.stream_time, fleet.floor, fleet.homes, fleet.waiting, fleet.seen,
         [[case.key, case.members, case.alert.model_dump()] for case in fleet.cases.values()], fleet.opened, fleet.counts,
+        [fleet.clock.alone, fleet.clock.ahead, fleet.clock.run],
     ]  # fmt: skip
     packed = msgspec.msgpack.encode(body)
     return zlib.crc32(packed).to_bytes(CHECKSUM_BYTES, "big") + packed
@@ -146,16 +151,19 @@ def decode_fleet(raw: bytes) -> Fleet:
     if checksum != zlib.crc32(packed).to_bytes(CHECKSUM_BYTES, "big"):
         raise UnknownState("not a fleet's state, or one that was damaged: its checksum does not fit its bytes")
     body = _refuse_unknown(msgspec.msgpack.decode(packed))
-    version, decided_at, stream_time, floor, homes, waiting, seen, cases, opened, counts = body
-    assert version == FLEET_VERSION
+    _, decided_at, stream_time, floor, homes, waiting, seen, cases, opened, counts, *clock = body
+    alone, ahead, run = clock[0] if clock else (None, {}, ("", 0))
     return Fleet(
         decided_at, stream_time, floor, msgspec.convert(homes, dict[str, list[Subject]]),
         msgspec.convert(waiting, list[tuple[str, Subject]]), seen,
         {key: Case(key, Alert(**alert), members) for key, members, alert in cases}, opened, counts,
+        FleetClock(alone, ahead, tuple(run)),
     )  # fmt: skip
 
 
 def _refuse_unknown(body: list[Any]) -> list[Any]:
-    if body[0] != FLEET_VERSION:
-        raise UnknownState(f"a fleet's state of version {body[0]!r}; this program knows version {FLEET_VERSION}")
+    if body[0] not in range(1, FLEET_VERSION + 1):
+        if isinstance(body[0], int) and body[0] > FLEET_VERSION:
+            raise NewerState(body[0], FLEET_VERSION, "the fleet's state")
+        raise UnknownState(f"a fleet's state of version {body[0]!r}, which there never was")
     return body

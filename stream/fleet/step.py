@@ -1,7 +1,8 @@
 """The fleet stage: what homes say of change in them, put together into few alerts, each of one cause.
 
 Law: the same signals give the same alerts, in whatever order those of one window come, and a signal that comes again changes
-nothing. It knows no clock: decisions are made at whole windows of event time (`decision_hours`), about the signals before.
+nothing. It knows no clock but what homes agree on (`clock`): decisions are made at whole windows of event time
+(`decision_hours`), about the signals before.
 Of the alerts of one decision at most the policy's share is false on average (e-BH); one cause that many homes share is one
 alert, and those homes are not alerted singly for it.
 
@@ -18,18 +19,20 @@ person, device, encoder, phone, feedback, habit, unknown_voices, quarantine; oth
   once more when it is no longer; when it has fallen back below 0, which resolves its alert; and once a week in any case, for
   the fleet must know the homes in which nothing happens. Every device has a subject of its own.
 * `evidence` (what the home believes of each kind of cause) and `adapted` (what it did about it) are told on.
+* `kind` "clock" (a wrong clock) and "enrolment" (bad recordings in one) are counted, and no evidence.
 * `kind` "erased" asks to forget: the person, or with `person_id` null the whole home.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from stream.contract.policy import Alerting
-from stream.contract.records import ERASED, Alert, Command, Signal
+from stream.contract.records import CLOCK, ENROLMENT, ERASED, Alert, Command, Signal
 from stream.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 from .cases import MONTH_MS, close, follow_home, follow_shared, leave_out, obey_case, open_home, open_shared, scrub
+from .clock import APART_MS
 from .evidence import OWN_KINDS, Groups, groups_of, pick_homes, shared_causes, weigh
-from .state import DUPLICATE_MS, Case, Fleet, Subject, case_key
+from .state import AHEAD_MAX, DUPLICATE_MS, Case, Fleet, Subject, case_key
 
 __all__ = ["advance", "alerts_of", "fleet_step", "grace_ms", "obey", "take"]
 
@@ -48,15 +51,36 @@ def fleet_step(fleet: Fleet, signal: Signal, policy: Alerting) -> list[Alert]:
 
 def take(fleet: Fleet, signal: Signal) -> None:
     """Take a signal for the next decision. One that was taken before, or comes too late to tell, changes nothing."""
+    if signal.kind in (CLOCK, ENROLMENT):
+        fleet.count(signal.kind)
+        return
+    if signal.signal_id not in fleet.seen and (signal.observed_at >= fleet.floor or fleet.clock.alone is not None):
+        _note_time(fleet, signal)
     if signal.observed_at < fleet.floor:
         fleet.count("late")
+    elif _is_too_far_ahead(fleet, signal):
+        fleet.count("ahead")
     elif signal.signal_id in fleet.seen:
         fleet.count("duplicate")
     else:
         fleet.count("taken")
         fleet.note_id(signal.signal_id, signal.observed_at)
-        fleet.stream_time = max(fleet.stream_time, signal.observed_at)
         fleet.waiting.append((signal.household_id, Subject.of(signal)))
+
+
+def _note_time(fleet: Fleet, signal: Signal) -> None:
+    """Let a home say what time it is. If the time before was one home's alone, and wrong, nothing was decided by it."""
+    before = fleet.stream_time
+    fleet.stream_time = fleet.clock.hear(signal.household_id, signal.observed_at, before, len(fleet.homes))
+    if fleet.stream_time < before:
+        fleet.decided_at = fleet.floor = 0
+
+
+def _is_too_far_ahead(fleet: Fleet, signal: Signal) -> bool:
+    """Whether a word would wait for a time that may never come, as too many do already."""
+    if signal.observed_at <= fleet.stream_time + APART_MS or len(fleet.waiting) < AHEAD_MAX:
+        return False
+    return sum(word.at > fleet.stream_time + APART_MS for _, word in fleet.waiting) >= AHEAD_MAX
 
 
 def grace_ms(policy: Alerting) -> int:
@@ -72,9 +96,11 @@ def advance(fleet: Fleet, now: int, policy: Alerting) -> list[Alert]:
         first = min(subject.at for _, subject in fleet.waiting)
         fleet.decided_at = first - first % window
     while fleet.decided_at and fleet.decided_at + window <= now:
-        if not (fleet.homes or fleet.waiting or fleet.cases or fleet.opened):  # however long nobody speaks
-            fleet.decided_at = now - now % window
-            break
+        if not (fleet.homes or fleet.cases or fleet.opened):  # however long nobody speaks
+            spoken = min((word.at for _, word in fleet.waiting), default=now)
+            fleet.decided_at = max(fleet.decided_at, min(spoken, now) // window * window)
+            if fleet.decided_at + window > now:
+                break
         fleet.decided_at += window
         alerts += _take_window(fleet)
         alerts += _decide(fleet, policy)
@@ -97,7 +123,8 @@ def alerts_of(signals: Iterable[Signal], policy: Alerting) -> Iterator[Alert]:
     fleet = Fleet()
     for signal in sorted(signals, key=lambda signal: (signal.observed_at, signal.signal_id)):
         yield from fleet_step(fleet, signal, policy)
-    yield from advance(fleet, fleet.stream_time + policy.decision_hours * HOUR_MS, policy)
+    last = max((word.at for _, word in fleet.waiting if word.at <= fleet.stream_time + APART_MS), default=fleet.stream_time)
+    yield from advance(fleet, last + policy.decision_hours * HOUR_MS, policy)
 
 
 def _take_window(fleet: Fleet) -> list[Alert]:
@@ -129,6 +156,7 @@ def _erase(fleet: Fleet, household: str, person_id: str | None) -> list[Alert]:
         del fleet.cases[case.key]
     home, alerts = fleet.homes.pop(household, []), [scrub(case, fleet.decided_at) for case in theirs]
     if person_id is None:
+        fleet.clock.forget(household)
         fleet.opened.pop(household, None)
         named = [leave_out(case, household, fleet.decided_at) for case in fleet.cases.values()]
         alerts += [alert for alert in named if alert is not None]

@@ -5,6 +5,8 @@ Law: words are a function of what is known of the cause, and of nothing else; a 
 
 from typing import Final, Literal, NamedTuple
 
+from stream.contract.records import ENROL_ANEW
+
 from .state import Subject
 
 __all__ = ["SEVERITIES", "Severity", "Words", "of_home", "of_shared"]
@@ -37,6 +39,10 @@ _OF_HOME: Final[dict[str, Words]] = {  # {who}, {where}, {encoder} and {home} ar
                             "Ask whether somebody moved in, and enrol them."),
     "quarantine": Words("high", "Records of {home} can no longer be processed.", "Look at the dead letters of {home}."),
 }  # fmt: skip
+_CROSSWISE: Final = Words(
+    "medium", "What is said of people in {home} contradicts what was enrolled of them, as if under each other's names.",
+    "Ask in {home} whether they were; if so, enrol them anew.",
+)  # fmt: skip
 _OTHERWISE: Final = Words("medium", "Something changed in {home}, and it is not clear what.", "Look at {home}.")
 _SHARED_ACTIONS: Final = {
     "firmware": "Roll back firmware {value}.",
@@ -47,7 +53,8 @@ _SHARED_ACTIONS: Final = {
 
 def of_home(household_id: str, subject: Subject) -> Words:
     """Of a change in one home."""
-    words = _OF_HOME.get(subject.kind, _OTHERWISE)
+    crosswise = subject.kind == "feedback" and subject.adapted is not None and ENROL_ANEW in subject.adapted
+    words = _CROSSWISE if crosswise else _OF_HOME.get(subject.kind, _OTHERWISE)
     place = subject.attributes.get("room") or subject.device_id
     filled = {
         "home": household_id,

@@ -21,6 +21,7 @@ from stream.contract.policy import SOURCES, Policy
 from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import (
     GUEST,
+    OBSERVED_AT_MS_MIN,
     Confirm,
     Correct,
     Enrol,
@@ -244,7 +245,7 @@ def _packing() -> tuple[struct.Struct, list[str]]:
 
 _HEAD, _HEAD_NAMES = _packing()
 assert _HEAD_NAMES == [
-    "at", "record", "sender", "event", "home", "device_name", "activity", "encoder_names", "encoder_names", "kind",
+    "at", "arrived", "record", "sender", "event", "home", "device_name", "activity", "encoder_names", "encoder_names", "kind",
     "source", "person", "hour", "scanned", "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels",
     "channels", "noises", "noises", "first", "last", "erases", "event_id",
 ], "the order in which `Run` packs an event"  # fmt: skip
@@ -277,6 +278,12 @@ class Owner(Protocol):
 
     household: Household
     event: Event
+
+
+def _arrival(owner: Owner) -> int:
+    """When a record arrived, or was sent: its own timestamp; 0: it has none."""
+    at = owner.event.record.timestamp
+    return at if at >= OBSERVED_AT_MS_MIN else 0
 
 
 Told = TypeVar("Told", bound=Owner)
@@ -353,7 +360,7 @@ class Run(Generic[Told]):
                 phones.append(known(phone.phone_id, 0))
                 rssi_dbm.append(self._even_dbm if phone.rssi_dbm is None else phone.rssi_dbm)
         _HEAD.pack_into(
-            self._buffer, at, observed_at, hash_of_event, hashed_sender(device), hash_of_event, home,
+            self._buffer, at, observed_at, _arrival(owner), hash_of_event, hashed_sender(device), hash_of_event, home,
             known(device) or words.learn(device), (known(activity) or words.learn(activity)) if activity else 0, of_voice,
             of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS, scanned, 0, len(heard) if heard else 0,
             len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
@@ -391,8 +398,8 @@ class Run(Generic[Told]):
         if isinstance(value, Retract):
             event = hashed("feedback", value.retracts)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, hashed("feedback", value.feedback_id), hashed_sender(value.sender), event, home,
-            0, 0, 0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
+            self._buffer, at, value.given_at, _arrival(owner), hashed("feedback", value.feedback_id), hashed_sender(value.sender),
+            event, home, 0, 0, 0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
             isinstance(value, Erase), about.encode(),
         )  # fmt: skip
 

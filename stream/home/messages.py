@@ -23,9 +23,9 @@ from stream.home.state.layout import (
 
 __all__ = [
     "ADAPTATIONS", "ADMITTED", "ANSWER", "CAUSES", "CLAIM_KINDS", "CONFIRM", "CORRECT", "ENCODER_NUMBERS", "ENROL",
-    "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY", "POLICY_ENCODERS_MAX", "PROFILE",
-    "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION", "REFUSALS", "REJECT", "RESULT",
-    "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
+    "ENROLMENT_FAULTS", "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY",
+    "POLICY_ENCODERS_MAX", "PROFILE", "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION",
+    "REFUSALS", "REJECT", "RESULT", "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
 ]  # fmt: skip
 
 # Kinds of event
@@ -35,6 +35,7 @@ CLAIM_KINDS: Final = {CONFIRM: "confirm", REJECT: "reject", CORRECT: "correct", 
 
 EVENT = record(
     ("at", "<i8"),  # its own time, ms
+    ("arrived", "<i8"),  # the record's, ms; 0: it has none
     ("record", "<u8"),  # hash of the record's id: of an event, or of a feedback
     ("sender", "<u8"),  # hash of whose clock that is
     ("event", "<u8"),  # hash of the event that it is, or is about
@@ -66,13 +67,14 @@ EVENT = record(
 OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
-    "refused",
+    "refused", "wrong_clock", "bad_enrolment",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject
+ENROLMENT_FAULTS: Final = ("repeated", "apart", "of_another", "of_nobody")  # bits; see core.feedback.enrolment
 CAUSES: Final = ("none", "device", "person", "encoder", "phone", "habit", "feedback", "unknown_voices", "unknown")
 # What was done: of a device, a person, a phone; watched anew; claims suspended or counting again; a profile rolled back.
-ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back")
+ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back", "crosswise")
 
 RESULT = record(
     ("observed_at", "<i8"),
@@ -130,7 +132,8 @@ PROFILE = record(
     ("column", "i1"),
     ("prototypes_used", "i1"),
     ("activities", "<i2", ACTIVITIES_MAX),  # the words that `habits` counts
-    ("reserved", "u1", 6),
+    ("enrol_faults", "i1"),  # bits, of ENROLMENT_FAULTS
+    ("reserved", "u1", 5),
     ("prototypes", PROTOTYPE, PROTOTYPES_MAX),
 )
 
@@ -155,6 +158,7 @@ ENCODER_NUMBERS = record(
 POLICY = record(
     ("late_ms", "<i8"),
     ("gap_ms", "<i8"),
+    ("ahead_ms", "<i8"),
     ("ledger_ms", "<i8"),
     ("waiting_ms", "<i8"),
     ("departed_ms", "<i8"),

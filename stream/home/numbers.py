@@ -19,7 +19,7 @@ from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, U
 
 __all__ = ["KNOTS_MAX", "SPACE", "Space", "policy_numbers", "spaces"]
 
-DAY_MS: Final = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 MINUTE_MS: Final = 60_000
 BUDGETS: Final = (0.1, 0.05, 0.01, 0.001)  # by tier: of guests' events, from tier 2 on of members', that may be wrong
 UNTOLD_HONESTY: Final = 0.8  # of a source of which the policy says nothing
@@ -108,8 +108,9 @@ def _numbers(policy: Policy) -> Any:
 def _limits(policy: Policy) -> dict[str, Any]:
     limits, tiers, drift = policy.limits, policy.tiers, policy.drift
     return {
-        "late_ms": limits.late_days * DAY_MS, "gap_ms": limits.gap_days * DAY_MS, "ledger_ms": limits.ledger_days * DAY_MS,
-        "waiting_ms": limits.waiting_days * DAY_MS, "departed_ms": limits.departed_days * DAY_MS,
+        "late_ms": limits.late_days * DAY_MS, "gap_ms": limits.gap_days * DAY_MS, "ahead_ms": limits.ahead_hours * HOUR_MS,
+        "ledger_ms": limits.ledger_days * DAY_MS, "waiting_ms": limits.waiting_days * DAY_MS,
+        "departed_ms": limits.departed_days * DAY_MS,
         "pin_ms": tiers.pin_minutes * MINUTE_MS, "session_ms": drift.visit_minutes * MINUTE_MS,
         "rows_per_person": limits.rows_per_person, "waiting_max": limits.waiting_max,
         "profile_events": policy.publishing.profile_events, "sure": drift.sure,

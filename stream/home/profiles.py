@@ -50,11 +50,12 @@ class Snapshot(NamedTuple):
     knows_voice: int
     knows_face: int
     prototypes_used: int
+    enrol_faults: int
 
 
 _OF_SNAPSHOT: Final = (
     "trust", "events", "last_seen_at", "updated_at", "weights", "offset", "learnt", "phones", "revision", "known",
-    "prototypes_used",
+    "prototypes_used", "enrol_faults",
 )  # fmt: skip
 _SNAPSHOT: Final = reader(PROFILE, _OF_SNAPSHOT)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from learners.kernel import array, entry
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.records import GUEST, Erase
+from stream.contract.records import CLOCK, ENROL_ANEW, ENROLMENT, GUEST, Erase
 from stream.home.events import Event, encoders_of, people_of, phones_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
@@ -22,6 +22,7 @@ from stream.home.messages import (
     ADMITTED,
     ANSWER,
     CAUSES,
+    ENROLMENT_FAULTS,
     LABEL,
     OUTCOME,
     OUTCOMES,
@@ -44,7 +45,7 @@ LEAST_LOG_E: Final = -30.0  # nats: of no evidence at all
 ERASED_HELD: Final = 2  # see core.signals
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 
-REFUSED: Final = OUTCOMES.index("refused")
+REFUSED, WRONG_CLOCK, BAD_ENROLMENT = (OUTCOMES.index(word) for word in ("refused", "wrong_clock", "bad_enrolment"))
 UNREADABLE: Final = -1  # kind of a result that names what is not there
 _RESULT_BYTES: Final = RESULT.itemsize
 _SUPPORT: Final = [[s for bit, s in enumerate((*SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
@@ -54,6 +55,7 @@ _DONE: Final = {
     "anew": "it is watched anew",
     "suspended": "these claims are held out",
     "restored": "these claims count again",
+    "crosswise": f"these claims are held out: of two people they say what the other enrolled; if they are right, {ENROL_ANEW}",
     "rolled_back": "what was learnt since enrolment is forgotten: enrolment alone foretold their recordings better",
 }
 
@@ -69,7 +71,7 @@ class Response(msgspec.Struct, eq=False):
     outputs: list[Any] = []
     outcomes: list[str] = []
     refusal: str | None = None
-    admitted: bool = False  # of a statement: it is to be done
+    admitted_at: int | None = None  # of a statement: it is to be done, as of then (ms)
     signals: int = 0  # so far
     failure: Exception | None = None  # an error of ours: the household is to be left as it was
 
@@ -78,6 +80,19 @@ class Response(msgspec.Struct, eq=False):
         """The record, as what it causes says."""
         record = self.event.record
         return CauseFields(record.topic, record.partition, record.offset)
+
+
+# ---- enrolments
+
+
+_FAULTS: Final = {
+    "repeated": "the same twice", "apart": "unlike each other", "of_another": "another member's", "of_nobody": "of no person",
+}  # fmt: skip
+
+
+def faults_of(bits: int) -> list[str]:
+    """What is wrong with recordings of an enrolment, in words of ENROLMENT_FAULTS."""
+    return [fault for bit, fault in enumerate(ENROLMENT_FAULTS) if bits >> bit & 1]
 
 
 # ---- rounding
@@ -112,12 +127,14 @@ def round_off(results: Any) -> None:
 
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = reader(RESULT, _OF_LABEL)
-_REFUSAL: Final = reader(RESULT, ("observed_at", "event_at", "refusal"))
+_OF_ENROLMENT: Final = reader(RESULT, ("event_at", "name", "held"))
+_OF_TIME: Final = reader(RESULT, ("observed_at", "event_at", "refusal", "held"))
 
 
 class _Rare(NamedTuple):
     """Of a result that is no answer, label or outcome; see RESULT."""
 
+    event_at: int
     log_e: float
     beliefs: tuple[float, ...]
     profile: int
@@ -132,13 +149,13 @@ class _Rare(NamedTuple):
     held: int
 
 
-_OF_RARE: Final = ("log_e", "beliefs", *_Rare._fields[2:])
+_OF_RARE: Final = ("event_at", "log_e", "beliefs", *_Rare._fields[3:])
 _RARE: Final = reader(RESULT, _OF_RARE)
 _BELIEFS: Final = len(CAUSES)
 
 
 def _rare(read: tuple[Any, ...]) -> _Rare:
-    return _Rare(read[0], read[1 : 1 + _BELIEFS], *read[1 + _BELIEFS :])
+    return _Rare(read[0], read[1], read[2 : 2 + _BELIEFS], *read[2 + _BELIEFS :])
 
 
 class Publisher:
@@ -168,8 +185,10 @@ class Publisher:
                     response.outputs.append(self._answer(response, answers[begins:end]))
                     begins = end
                 elif kind == OUTCOME:
-                    if outcome == REFUSED:
-                        self._refuse(response, _REFUSAL.unpack_from(buffer, at))
+                    if outcome in (REFUSED, WRONG_CLOCK):
+                        self._of_time(response, _OF_TIME.unpack_from(buffer, at))
+                    elif outcome == BAD_ENROLMENT:
+                        self._of_enrolment(response, _OF_ENROLMENT.unpack_from(buffer, at))
                     response.outcomes.append(OUTCOMES[outcome])
                 elif kind == LABEL:
                     self._label(response, _LABEL.unpack_from(buffer, at))
@@ -241,7 +260,7 @@ class Publisher:
 
     def _rare(self, response: Response, result: "_Rare", profiles: Any) -> None:
         if result.kind == ADMITTED:
-            response.admitted = True
+            response.admitted_at = result.event_at
         else:
             name = response.household.words[result.name] if result.name else None
             if result.kind == PROFILE_KIND:
@@ -251,26 +270,48 @@ class Publisher:
             else:
                 self._signal(response, result, name)
 
-    def _refuse(self, response: Response, read: tuple[int, int, int]) -> None:
-        """A record whose time makes it impossible to answer it rightly, or surely once."""
-        stream_time, at, number = read
-        limits, record, refusal = self._limits, response.event.record, REFUSALS[number]
+    def _of_time(self, response: Response, read: tuple[int, int, int, int]) -> None:
+        """A record whose time is wrong: refused if it cannot be answered rightly, or surely once; told as a clock's when new."""
+        stream_time, at, number, told = read
         behind = (stream_time - at) / DAY_MS
+        if number:
+            fields = self._refusal(response, REFUSALS[number], behind)
+            response.outputs.append(self.emit("dead-letters", response.event.record.key, fields, response.event.record))
+        if told:
+            device = getattr(response.event.value, "device_id", None)
+            done = f"{abs(behind):.1f} days {'behind' if behind > 0 else 'ahead of'} what other records of the home say"
+            said = {"kind": CLOCK, "device_id": device, "log_e_value": LEAST_LOG_E, "observed_at": stream_time, "adapted": done}
+            self._publish(response, "drift-signals", _of_signal(response, said))
+            response.signals += 1
+
+    def _of_enrolment(self, response: Response, read: tuple[int, int, int]) -> None:
+        """Recordings of an enrolment that are not the person's."""
+        at, name, faults = read
+        told = f"recordings of the enrolment are {' and '.join(_FAULTS[fault] for fault in faults_of(faults))}: {ENROL_ANEW}"
+        said = {"person_id": response.household.words[name], "kind": ENROLMENT, "log_e_value": LEAST_LOG_E}
+        self._publish(response, "drift-signals", _of_signal(response, said | {"observed_at": at, "adapted": told}))
+        response.signals += 1
+
+    def _refusal(self, response: Response, refusal: str, behind: float) -> Fields:
+        """The dead letter of a refused record, `behind` the home's time (days)."""
+        limits = self._limits
         if refusal == "future":
             detail = f"{-behind:.0f} days after the newest record of this household; {limits.gap_days} are allowed"
         elif refusal == "forgotten":
             detail = "so far back that it cannot be told whether it was answered already"
         else:
             detail = f"{behind:.0f} days before the newest record of this household; {limits.late_days} are allowed"
+        if refusal != "forgotten":
+            detail += ": its clock is wrong, or it was sent long after it was made"
         response.refusal = "future" if refusal == "future" else "too_old"
-        fields = dead_letter_fields(record, response.refusal, detail)
-        response.outputs.append(self.emit("dead-letters", record.key, fields, record))
+        return dead_letter_fields(response.event.record, response.refusal, detail)
 
     # ---- signals
 
     def _signal(self, response: Response, result: "_Rare", name: str | None) -> None:
         household, kind = response.household, CAUSES[result.cause]
-        fields = _of_signal(response, {"kind": kind, "log_e_value": rounded(result.log_e), "streams": result.streams})
+        said = {"kind": kind, "log_e_value": rounded(result.log_e), "observed_at": result.event_at, "streams": result.streams}
+        fields = _of_signal(response, said)
         if result.held:
             source = SOURCES[result.source - 1] if result.source else None
             fields["signal_id"] = f"held-{_number(response, 'feedback'):x}"
@@ -332,7 +373,7 @@ class Publisher:
             "health": {
                 "events": rounded(profile.events), "last_seen_at": profile.last_seen_at or None, "drift": rounded(drift),
                 "trust": rounded(profile.trust),
-            },
+            } | ({"enrolment": faults_of(profile.enrol_faults)} if profile.enrol_faults else {}),
             "policy_id": self._policy_id, "cause": response.cause,
         }  # fmt: skip
         key = f"{household.household_id}/{person_id}"

@@ -15,6 +15,7 @@ from learners.kernel import array, entry
 from learners.precision import SHARE_ONE, SHARE_STEP
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST, Erase, Join, Leave, Phone, Retract
+from stream.home.core.admission.seen import was_told
 from stream.home.core.learn import HABIT_SHARE_MIN, recalibrate
 from stream.home.messages import CAUSES, RETRACT
 from stream.home.state.household import DAY_MS, Household, append, take_out
@@ -34,8 +35,7 @@ PIN: Final = 2  # source
 LEARNT: Final = 1  # which tails: all that was not enrolled by hand
 DEVICE: Final = CAUSES.index("device")
 KEPT_OF_ALL: Final = (  # of a home that is erased: only what tells that a record was seen
-    "stream_time", "next_row", "floor_of_others", "others_until", "seen_used", "senders_used", "floors_used", "floors", "senders",
-    "seen",
+    "next_row", "floor_of_others", "seen_used", "floors_used", "floors", "seen",
 )  # fmt: skip
 
 Statement = Join | Leave | Phone | Retract | Erase
@@ -53,8 +53,8 @@ class Done(NamedTuple):
     erased: list[str | None]
 
 
-def state(household: Household, value: Statement, policy: Policy) -> Done:
-    """Do what a statement asks for, or say in one outcome why not; it was admitted already."""
+def state(household: Household, value: Statement, policy: Policy, at: int) -> Done:
+    """Do what a statement asks for as of a time (ms), or say in one outcome why not; it was admitted already."""
     done, home = Done([], [], []), household.record
     waiting, own = home["waiting"], hashed("feedback", value.feedback_id)
     early = _is(waiting["claim"]["kind"], RETRACT) & _is(waiting["event"], own)
@@ -65,7 +65,7 @@ def state(household: Household, value: Statement, policy: Policy) -> Done:
         case Join():
             outcome = _join(household, value, policy)
         case Leave():
-            outcome = _leave(household, value, done)
+            outcome = _leave(household, value, at, done)
         case Phone():
             outcome = _phone(household, value, policy)
         case Retract():
@@ -114,6 +114,13 @@ def _clear_calibration(calibration: Any) -> None:
         calibration[name] = 1.0 if name == "weights" else 0
 
 
+def _was_told(household: Household, feedback: int) -> bool:
+    """Whether a feedback was seen, as far as is remembered."""
+    asked = np.array([feedback, 0], np.int64)
+    was_told(household.slot, asked)  # type: ignore[no-untyped-call]
+    return bool(asked[1])
+
+
 @entry(array(HOME))
 def _recalibrate(homes: Any) -> None:
     recalibrate(homes[0])  # type: ignore[no-untyped-call]
@@ -151,12 +158,16 @@ def _join(household: Household, value: Join, policy: Policy) -> str:
     return "used"
 
 
-def _leave(household: Household, value: Leave, done: Done) -> str:
+def _leave(household: Household, value: Leave, at: int, done: Done) -> str:
     column = _member(household, value.person_id)
     if column is None:
         return "unknown_person"
     membership = _membership(household.record["people"][column])
-    membership["left_at"], membership["left_by"] = value.at, hashed("feedback", value.feedback_id)
+    membership["left_at"], membership["left_by"] = at, hashed("feedback", value.feedback_id)
+    membership["told_at"] = household.record["stream_time"]
+    kept = household.record["rows"]["observed_at"][: int(household.record["rows_used"])]
+    if (kept > at).any():
+        household.record["anew"] = 1  # they were not there
     done.tombstones.append(value.person_id)
     return "used"
 
@@ -196,7 +207,7 @@ def _retract(household: Household, value: Retract, policy: Policy, done: Done) -
         home["anew"] = 1
     if claims or waiting or folded or phone or membership:
         return "used"
-    if any(target in home["seen"][i][: int(home["seen_used"][i])] for i in range(2)):
+    if _was_told(household, target):
         return "rejected"  # it had no effect, has expired, or was an erasure or a retraction itself
     return _wait(home, value, policy, done)
 
@@ -273,7 +284,7 @@ def _retract_membership(household: Household, target: int, policy: Policy, done:
         for index in range(int(person["memberships_used"])):
             membership = person["memberships"][index]
             if membership["left_by"] == target:
-                membership["left_at"] = membership["left_by"] = 0
+                membership["left_at"] = membership["left_by"] = membership["told_at"] = 0
                 person["touched"] = 1
                 return True
             if membership["joined_by"] == target:
@@ -397,11 +408,12 @@ def forget_phone(home: Any, index: int) -> None:
 
 
 def purge_departed(household: Household, policy: Policy) -> None:
-    """Forget who left long enough ago that nothing said of the past can reach them."""
+    """Forget of whom it was said so long ago that they left that nothing said of the past can reach them."""
     home = household.record
     limit = int(home["stream_time"]) - policy.limits.departed_days * DAY_MS
     for column in reversed(range(int(home["people_used"]))):
-        if 0 < _membership(home["people"][column])["left_at"] < limit:
+        last = _membership(home["people"][column])
+        if last["left_at"] and last["told_at"] < limit:
             forget_person(household, column, policy)
 
 

@@ -122,11 +122,6 @@ def _array_of(household: Household) -> Any:
     return longer if isinstance(longer, np.ndarray) and longer.dtype is slot.dtype and longer.ndim == 1 else slot
 
 
-def _address(memory: Any) -> int:
-    """Where bytes (an array of them) stand; the quickest way there is."""
-    return addressof(c_char.from_buffer(memory))
-
-
 class _Core:
     """The compiled core with its room to work in, for one policy; used by one caller at a time."""
 
@@ -141,9 +136,9 @@ class _Core:
         """All events of homes that stand in one array; in waves."""
         self._publisher.emit = emit
         self._failed.clear()
-        run, first, places = self._run, _address(homes.view(np.uint8)), dict[Household, int]()
+        run, first, places = self._run, addressof(c_char.from_buffer(homes.view(np.uint8))), dict[Household, int]()
         for household in {response.household for response in responses}:
-            places[household] = (_address(household.memory) - first) // HOME.itemsize
+            places[household] = (addressof(c_char.from_buffer(household.memory)) - first) // HOME.itemsize
         following: list[Response] = []
         while responses or following:
             run.clear()
@@ -151,7 +146,7 @@ class _Core:
                 run.follow_up(response, places[response.household])
             responses = self._add(responses, places)
             self._apply(homes)
-            following = [response for response in run.owners if response.admitted and self._state(response)]
+            following = [response for response in run.owners if response.admitted_at is not None and self._state(response)]
             self._failed |= {response.household for response in run.owners if response.failure is not None}
             if self._failed:
                 responses = [response for response in responses if response.household not in self._failed]
@@ -214,10 +209,11 @@ class _Core:
 
     def _state(self, response: Response) -> bool:
         """Do a statement that was admitted; whether there was no error."""
-        response.admitted = False
+        at, response.admitted_at = response.admitted_at, None
+        assert at is not None, "a statement that was admitted"
         try:
-            done = statements.state(response.household, cast(Statement, response.event.value), self._policy)
-            statements.purge_departed(response.household, self._policy)  # before anything is inferred anew
+            statements.purge_departed(response.household, self._policy)  # who comes back afterwards starts from nothing
+            done = statements.state(response.household, cast(Statement, response.event.value), self._policy, at)
         except Exception as error:
             response.failure = _of_household(error)
             return False

@@ -7,7 +7,8 @@ partitions that nobody has.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
 from rich.table import Table
@@ -23,7 +24,7 @@ from stream.stores.redis.heartbeats import Heartbeats
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-__all__ = ["Status", "look", "observing", "picture"]
+__all__ = ["Status", "look", "observing", "picture", "readable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,25 @@ class Status:
         }
 
 
+_NOTE: Final[Mapping[str, tuple[type | UnionType, Any]]] = {  # what is read of a note: its type, and what stands for it else
+    "host": (str, "?"), "pid": (int | str, "?"), "version": (str, "?"), "partitions": (list, []),
+    "events_per_s": (int | float, 0.0), "events": (int, 0), "last_batch_s": (int | float | None, None),
+    "last_recovery": (dict | None, None), "restarts": (int, 0), "quarantined": (int, 0), "stopping": (bool, False),
+}  # fmt: skip
+
+
+def readable(note: Mapping[str, Any]) -> dict[str, Any]:
+    """A worker's note with all that is read of it; what one of another version leaves out or means otherwise is not known.
+
+    >>> readable({"partitions": "0-3", "pid": 7})["partitions"]
+    []
+    """
+    known: dict[str, Any] = {name: note.get(name) for name in _NOTE}
+    fit: dict[str, Any] = {name: value if isinstance(value, _NOTE[name][0]) else _NOTE[name][1] for name, value in known.items()}
+    fit["partitions"] = sorted(partition for partition in fit["partitions"] if isinstance(partition, int))
+    return {**note, **fit}
+
+
 @contextmanager
 def observing(wiring: Wiring) -> Iterator["Consumer"]:
     """A client for `look`, for as long as it looks. Raises ConfigError, and BrokerError when the brokers do not answer."""
@@ -68,7 +88,7 @@ def look(wiring: Wiring, observer: "Consumer", heartbeats: Heartbeats | None) ->
     if heartbeats is None:
         return Status({}, lag, "a store in a file has no place for the workers' notes")
     try:
-        return Status(heartbeats.all(), lag)
+        return Status({slot: readable(note) for slot, note in heartbeats.all().items()}, lag)
     except StoreError as error:
         return Status({}, lag, str(error))
 
@@ -134,7 +154,10 @@ def _partitions(lag: Mapping[int, int], owners: Mapping[int, str]) -> Table:
 def _recovery(recovery: Mapping[str, Any] | None) -> str:
     if recovery is None:
         return "none yet"
-    return f"{recovery['at'][11:19]}, {recovery['batches']} batches in {recovery['took_s']:.1f} s"
+    at, batches, took_s = (recovery.get(name) for name in ("at", "batches", "took_s"))
+    if not isinstance(at, str) or not isinstance(took_s, int | float):
+        return "?"
+    return f"{at[11:19]}, {batches} batches in {took_s:.1f} s"
 
 
 def _ranges(numbers: list[int]) -> str:

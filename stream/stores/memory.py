@@ -46,6 +46,9 @@ class MemoryStore:
             held.states.update(states)
             held.offsets = dict(offsets_to)
 
+    def forget_overwritten(self) -> None:
+        """What is overwritten in memory is gone."""
+
     def households(self, partition: int) -> Iterable[str]:
         return sorted(filter(is_household, self._of(partition).states))
 

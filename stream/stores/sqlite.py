@@ -5,6 +5,7 @@ several processes: the epoch decides who saves, not who has it open.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,11 @@ _NAMES_MAX = 500  # of one SELECT; old builds of SQLite take at most 999 variabl
 _BUSY_S = 10.0
 
 
+def _made_private(path: str, flags: int) -> int:
+    """An opener; a store may well be named by a link."""
+    return os.open(path, flags, 0o600)
+
+
 class SqliteStore:
     """States in a file.
 
@@ -48,6 +54,8 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
         self._path = Path(path)
+        with suppress(OSError), open(self._path, "ab", opener=_made_private):
+            """It is made before SQLite would make it for everybody to read; what SQLite puts beside it is as private."""
         with self._explaining():
             self._connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:
@@ -85,6 +93,11 @@ class SqliteStore:
                 self._connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows)
                 self._write(partition, epoch, offsets_to)
 
+    def forget_overwritten(self) -> None:
+        """Pages are wiped as they are freed; the write-ahead log, in which older ones stand, is emptied."""
+        with suppress(sqlite3.Error):  # another process reads: then at the next erasure, or when the file is closed
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def households(self, partition: int) -> Iterable[str]:
         with self._explaining():
             rows = self._connection.execute("SELECT household FROM states WHERE partition = ?", (partition,)).fetchall()
@@ -110,6 +123,7 @@ class SqliteStore:
             raise StoreError(f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self._connection.execute("PRAGMA secure_delete = ON").fetchall()
         if not tables:
             self._connection.executescript(
                 f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;"

@@ -233,6 +233,21 @@ class BrokerConformance:
         assert on_both(successor.committed(0)) == at(0)
         assert list(successor.journal(0, at(0))) == []
 
+    def test_what_was_polled_in_an_older_generation_is_not_published_in_the_present_one(self, cluster: Cluster) -> None:
+        """Nor by a member that has the same partition again: another may have had it meanwhile."""
+        _fill(cluster, 3)
+        broker = cluster.join()
+        before = _until_assigned(broker).generation
+        _read(broker, 12)
+        other = cluster.join()
+        shares, _ = _balance([broker, other])
+        (partition,) = shares[0]
+        late = Transaction([Encoded("identities", partition, 1, b"h-0", b"late")], [], {partition: at(3)}, before)
+        with pytest.raises(Fenced):
+            broker.publish(late)
+        assert list(cluster.outputs("identities", partition)) == []
+        assert on_both(broker.committed(partition)) == at(0)
+
     def test_the_successor_of_a_zombie_publishes(self, cluster: Cluster) -> None:
         _fill(cluster, 3)
         zombie = _joined(cluster)

@@ -174,7 +174,7 @@ def test_the_committed_offsets_wait_for_a_transaction_that_holds_others(cluster:
     for topic in INPUT_TOPICS:
         cluster.append(topic, 0, 1, b"h", b"v")
     broker, other = cluster.join(), open_transaction(cluster)
-    stranger = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": cluster.wiring.group})
+    stranger = Consumer({"log_level": 0, "bootstrap.servers": cluster.bootstrap, "group.id": cluster.wiring.group})
     place = TopicPartition(cluster.wiring.prefix + "feedback", 0, 1)
     other.send_offsets_to_transaction([place], stranger.consumer_group_metadata(), ANSWER_S)
     with ThreadPoolExecutor(1) as pool:

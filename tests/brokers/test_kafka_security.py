@@ -32,7 +32,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
     """A Kafka that wants a name and password, and another listener that wants a certificate."""
     listeners = Listeners(certificate=certificates.server, client_ca=certificates.ca, users={"ann": PASSWORD})
     with to_be_had(), Kafka(tmp_path_factory.mktemp("secured"), listeners=listeners) as kafka:
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": kafka.bootstrap})
         for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in MODELS]).values():
             made.result(ANSWER_S)
         yield kafka
@@ -130,7 +130,7 @@ def test_who_is_refused_hears_why_and_of_confluent_kafka_at_once(secured: Kafka,
 def test_who_is_let_in_no_more_hears_of_it_long_before_patience_ends(own_kafka: Callable[..., Kafka]) -> None:
     """Of confluent-kafka."""
     kafka = own_kafka(listeners=Listeners(users={"ann": PASSWORD}))
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": kafka.bootstrap})
     for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in MODELS]).values():
         made.result(ANSWER_S)
     ours = wiring(kafka, "confluent", "sasl_plaintext", mechanism="SCRAM-SHA-512", username="ann", password=PASSWORD)

@@ -258,7 +258,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("encoder = ", "a TOML file"),
-        ('encoder = "x"\nmetric = "cosine"', "recordings = None .* given"),
+        ('encoder = "x"\nmetric = "cosine"', "recordings = None .* one file as `recordings`, or several as `corpus`"),
         ('encoder = "x"\nmetric = "l1"\nrecordings = "r"', "metric = 'l1' .* 'cosine' or 'euclidean'"),
         ('encoder = "x"\nmetric = "cosine"\nrecordings = "r"\nmice = 1', "mice = 1 .* one of encoder"),
     ],

@@ -174,7 +174,7 @@ def never_erased(told: list[Signal]) -> list[Signal]:
 def test_bytes_that_are_no_fleet_are_refused() -> None:
     raw = encode_fleet(Fleet())
     with pytest.raises(UnknownState, match="checksum"):
-        decode_fleet(raw[:-1] + b"\0")
+        decode_fleet(raw[:-1] + bytes([raw[-1] ^ 1]))
 
 
 # ---- statistics

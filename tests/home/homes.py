@@ -19,7 +19,6 @@ from stream.home.state.layout import (
     TIERS,
     UNKNOWN,
 )  # fmt: skip
-from stream.home.state.names import HASH_BYTES
 
 __all__ = ["POLICY", "random_home", "used_bytes"]
 
@@ -132,7 +131,7 @@ def _spans(entry: Any, at: int, path: str, common: tuple[int, int]) -> Iterator[
                 if item.fields:
                     yield from _spans(entries.reshape(-1)[start // item.itemsize], own, f"{here}.", common)
                 else:
-                    yield own, HASH_BYTES if here == "seen" else item.itemsize, True
+                    yield own, item.itemsize, True
         elif parts is not None:
             yield from ((at + place + start, size, True) for start, size in parts)
         elif item.fields and not shape:

@@ -336,7 +336,8 @@ def test_an_early_claim_waits_a_week_at_most() -> None:
     story.see("anna")
     assert story.run.outcomes["unknown_event"] == 0
     story.wait(2 * DAY_MS)
-    story.see("anna")
+    for _ in range(3):  # a device alone moves the home's time by days when it says so three times
+        story.see("anna")
     assert story.run.outcomes["unknown_event"] == 1
 
 
@@ -353,7 +354,8 @@ def test_enrolments_of_events_that_never_come_leave_nothing() -> None:
     for n in range(100):
         story.say("enrol", person_id="anna", event_ids=[f"never-{n}"])
     story.wait(8 * DAY_MS)
-    story.see("bert")
+    for _ in range(3):
+        story.see("bert")
     assert story.home.people[0] == "anna"
     assert (story.home.record["people"][0]["enrolments_used"], story.home.record["waiting_used"]) == (0, 0)
 
@@ -417,7 +419,8 @@ def test_a_claim_about_somebody_forgotten_meanwhile_is_nobodys() -> None:
     story.wait(3 * HOUR_MS)
     story.say("correct", event_id="e-later", person_id="anna")
     story.wait(7 * DAY_MS - 2 * HOUR_MS)
-    story.see("a guest")
+    for _ in range(3):
+        story.see("a guest")
     story.see("a guest", event_id="e-later")
     assert b"anna" not in story.state
     assert (source_of(story.home, "app")["right"], source_of(story.home, "app")["wrong"]) == (0, 0)

@@ -187,16 +187,19 @@ def test_a_label_may_be_withdrawn_and_a_guest_may_have_returned() -> None:
 
 
 def test_outcomes_are_words_and_what_was_admitted_is_known() -> None:
-    response = published(results_of([{"kind": OUTCOME, "outcome": OUTCOMES.index("early")}, {"kind": ADMITTED}]))
-    assert (response.outcomes, response.admitted, response.outputs) == (["early"], True, [])
+    response = published(results_of([{"kind": OUTCOME, "outcome": OUTCOMES.index("early")}, {"kind": ADMITTED, "event_at": AT}]))
+    assert (response.outcomes, response.admitted_at, response.outputs) == (["early"], AT, [])
+
+
+CLOCK = ": its clock is wrong, or it was sent long after it was made"
 
 
 @pytest.mark.parametrize(
     ("refusal", "days", "reason", "detail"),
     [
-        ("too_old", -31, "too_old", "31 days before the newest record of this household; 30 are allowed"),
+        ("too_old", -31, "too_old", "31 days before the newest record of this household; 30 are allowed" + CLOCK),
         ("forgotten", -1, "too_old", "so far back that it cannot be told whether it was answered already"),
-        ("future", 800, "future", "800 days after the newest record of this household; 730 are allowed"),
+        ("future", 800, "future", "800 days after the newest record of this household; 730 are allowed" + CLOCK),
     ],
 )
 def test_a_record_that_was_refused_is_a_dead_letter(refusal: str, days: int, reason: str, detail: str) -> None:
@@ -213,7 +216,7 @@ def test_a_record_that_was_refused_is_a_dead_letter(refusal: str, days: int, rea
 
 
 def signal(cause: str, **fields: Any) -> dict[str, Any]:
-    return {"kind": SIGNAL, "cause": CAUSES.index(cause), "log_e": 4.015625, "streams": 6, **fields}
+    return {"kind": SIGNAL, "event_at": AT, "cause": CAUSES.index(cause), "log_e": 4.015625, "streams": 6, **fields}
 
 
 def test_a_signal_of_the_device_that_spoke_has_its_attributes() -> None:

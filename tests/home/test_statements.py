@@ -33,7 +33,7 @@ def state(household: Household, kind: str, **said: Any) -> Done:
     """Let a home be told something now."""
     at = said.pop("at", int(household.record["stream_time"]) + 1000)
     value = {"v": 1, "feedback_id": said.pop("feedback_id", "f-new"), "household_id": "h-0", "given_at": at, "source": "app"}
-    return statements.state(household, FEEDBACK.validate_python(value | {"kind": kind} | said), POLICY)
+    return statements.state(household, FEEDBACK.validate_python(value | {"kind": kind} | said), POLICY, at)
 
 
 def used(entry: Any, name: str) -> Any:
@@ -71,7 +71,7 @@ def test_a_join_is_a_column_of_whom_nothing_is_known() -> None:
     assert state(household, "join", person_id="zoe") == Done(["used"], [], [])
     home, person = household.record, person_of(household, "zoe")
     assert (people_of(household)[-1], int(person["joined_row"]), int(person["touched"])) == ("zoe", int(home["next_row"]), 1)
-    assert used(person, "memberships").tolist() == [(hashed("feedback", "f-new"), 0, 0)]
+    assert used(person, "memberships").tolist() == [(hashed("feedback", "f-new"), 0, 0, 0)]
     assert not used(home, "rows")["shares"][:, 5].any()
     assert person["live"]["weights"].tolist() == [1.0, 1.0]
     assert home["next_rebuild"] == 0
@@ -404,13 +404,13 @@ def test_an_erased_home_has_nothing_left_but_that_it_was_seen() -> None:
     people, before = people_of(household), home_of().record
     assert state(household, "erase", person_id=None) == Done(["used"], people, [None])
     home = household.record
-    for name in ("stream_time", "next_row", "floor_of_others"):
-        assert home[name] == before[name]
-    for name in ("seen", "senders", "seen_used", "senders_used", "others_until"):
+    assert (home["stream_time"], home["next_row"]) == (0, before["next_row"])
+    for name in ("seen_used", "floor_of_others"):
         assert home[name].tolist() == before[name].tolist()
+    assert (home["seen"].tobytes(), home["floors"].tobytes()) == (before["seen"].tobytes(), before["floors"].tobytes())
     raw = encode_home(household)
     assert household.words.listed == []
-    assert len(raw) < 1000 + 6 * int(before["seen_used"].sum()) + 16 * int(before["senders_used"].sum())
+    assert len(raw) < 1000 + 600 * int(before["seen_used"].sum()) + 16 * int(before["floors_used"])
     assert not household.memory["bytes"][0][~used_bytes(household)].any()
 
 

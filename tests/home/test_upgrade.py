@@ -58,8 +58,8 @@ def told(household: Household) -> Iterator[str]:
     yield f"thresholds {home['thresholds'].tolist()}, activities {[words[n] for n in home['activities'].tolist() if n]}"
     for name, source in zip(("voice", "app", "pin", "annotator"), home["sources"], strict=True):
         yield f"source {name}: right {source['right']}, wrong {source['wrong']}, spent {source['spent']} on day {source['day']}"
-    for name in ("seen", "senders"):
-        yield f"{name} {home[f'{name}_used'].tolist()} {home[name][0][:1].tolist()}, floors {home['floors_used']}"
+    filters = [[(int(f["ids"]), int(f["senders_used"])) for f in home["seen"][k][: int(home["seen_used"][k])]] for k in range(2)]
+    yield f"seen {filters}, floors {home['floors_used']}"
     for name, person in zip(names[1:], used(home, "people"), strict=True):
         yield f"{name}: events {person['events'] * SHARE_STEP:.2f}, seen {person['last_seen_at']}, profile {person['revision']}"
         yield f"  here {used(person, 'memberships')['left_at'].tolist()}, enrolled {person['enrolments_used']}"
@@ -148,7 +148,7 @@ def test_what_is_no_state_is_refused(raw: bytes) -> None:
 
 
 def test_a_list_of_a_newer_version_is_named() -> None:
-    with pytest.raises(UnknownState, match="a state of version 7; this program knows versions up to 4"):
+    with pytest.raises(UnknownState, match="a state has version 7, this program knows versions up to 4"):
         decode_home(checked(msgspec.msgpack.encode([7, "h-0"])), POLICY)
 
 
@@ -260,8 +260,9 @@ def test_of_too_many_senders_and_subjects_the_latest_stay() -> None:
     body[12] = [[body[12][0][0], times], [b"", b""], times, 5]
     body[19][5] = [[0, f"device-{n}", 64, n, False] for n in range(REPORTED_MAX + 3)]
     home = read(body).record
-    assert home["senders_used"].tolist() == [SENDERS_MAX, 0]
-    assert home["others_until"].tolist() == [1000 + 20 - SENDERS_MAX - 1, 0]
+    youngest = home["seen"][:, 0]
+    assert (home["seen_used"].tolist(), youngest["senders_used"].tolist()) == ([1, 1], [SENDERS_MAX] * 2)
+    assert youngest["others_until"].tolist() == [1000 + 20 - SENDERS_MAX - 1] * 2
     assert (int(home["floors_used"]), int(home["floor_of_others"])) == (SENDERS_MAX, 1000 + 20 - SENDERS_MAX - 1)
     assert used(home, "reported")["at"].tolist() == list(range(3, REPORTED_MAX + 3))
 

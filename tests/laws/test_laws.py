@@ -20,7 +20,7 @@ from stream.contract.ports import Encoded
 from stream.contract.records import GUEST, MODELS, Record
 from stream.contract.units import DAY_MS, HOUR_MS
 from stream.home.state.household import Household
-from stream.home.state.layout import CLAIMS_MAX, ENROLMENTS_MAX, FOLDED_PER_PERSON, REGISTRATIONS_MAX, SEEN_PER_PERSON
+from stream.home.state.layout import CLAIMS_MAX, ENROLMENTS_MAX, FOLDED_PER_PERSON, REGISTRATIONS_MAX, SEEN_PER_FILTER
 from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Desk, Run, Shape, embedding, feedback, recognition, world
 
 HISTORIES = int(os.environ.get("KITHKIN_HISTORIES", "28"))
@@ -284,9 +284,8 @@ def test_an_erased_household_leaves_only_hashes(seed: int, shape: Shape) -> None
     run, desk = Run().play_all(records), Desk(now=records[-1].timestamp)
     run.play(desk.record("feedback", feedback("h-0", "f-erase", desk.now, "erase", person_id=None)))
     left, fresh = run.homes["h-0"], Household.new("h-0")
-    for kept in ("seen", "seen_used", "senders", "senders_used", "floors", "floors_used", "floor_of_others", "others_until"):
+    for kept in ("seen", "seen_used", "floors", "floors_used", "floor_of_others", "next_row"):
         fresh.record[kept] = left.record[kept]
-    fresh.record["stream_time"], fresh.record["next_row"] = left.record["stream_time"], left.record["next_row"]
     run.homes["h-0"], expected = fresh, run.states()
     run.homes["h-0"] = left
     assert run.states() == expected
@@ -410,7 +409,8 @@ def assert_bounded(home: Household, people: int) -> None:
     assert (record["rows"]["claims_used"] <= CLAIMS_MAX).all()
     assert record["waiting_used"] <= limits.waiting_max
     assert record["folded_used"] <= FOLDED_PER_PERSON * NAMED_EVER
-    assert (record["seen_used"] <= SEEN_PER_PERSON * max(2, NAMED_EVER)).all()
+    assert (record["seen_used"] <= [max(2, NAMED_EVER) + 1, 2]).all()
+    assert (record["seen"]["ids"] <= SEEN_PER_FILTER).all()
     assert (record["people"]["enrolments_used"] <= ENROLMENTS_MAX).all()
 
 

@@ -6,13 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from stream.brokers.partitioning import partition_of
 from stream.contract.codec import decode
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST, FeedbackKind, InvalidRecord
 from stream.contract.units import HOUR_MS
 from stream.offline.simulation.behaviour import House
 from stream.offline.simulation.people import FACE, VOICE
-from stream.offline.simulation.records import PARTITIONS, neighbourhood, partition_of
+from stream.offline.simulation.records import PARTITIONS, neighbourhood
 from stream.offline.simulation.scenarios import SCENARIOS
 
 STREET = neighbourhood(homes=12, days=20, seed=3)
@@ -109,7 +110,7 @@ def test_the_partitioner_is_kafka_s(key: bytes, positive_hash: int) -> None:
     # expected: org.apache.kafka.common.utils.UtilsTest.testMurmur2
     java = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}[key]
     assert partition_of(key, positive_hash) == (java & 0x7FFFFFFF) % positive_hash
-    assert 0 <= partition_of(key) < PARTITIONS
+    assert 0 <= partition_of(key, PARTITIONS) < PARTITIONS
 
 
 @pytest.mark.parametrize(("homes", "days"), [(0, 10), (100, 10), (3, 0)])

@@ -154,7 +154,7 @@ def read(bootstrap: str, topic: str, count: int, **more: str) -> list[bytes]:
 
 def made(bootstrap: str, replicas: int = 1) -> str:
     topic = f"t-{uuid.uuid4().hex}"
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, 1, replicas)])[topic].result(PATIENCE_S)
     return topic
 

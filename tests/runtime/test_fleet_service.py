@@ -102,7 +102,8 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
 def test_what_a_worker_says_compressed_and_in_a_transaction_is_read_to_its_end(wiring: Wiring, tmp_path: Path) -> None:
     """Five hundred at once, for librdkafka compresses only what gets smaller by it; a commit's marker is no lag."""
     brokers = wiring.broker.removeprefix("confluent://")
-    worker = Producer({"bootstrap.servers": brokers, "transactional.id": f"{wiring.prefix}worker", "compression.type": "lz4"})
+    settings = {"bootstrap.servers": brokers, "log_level": 0, "compression.type": "lz4"}
+    worker = Producer({**settings, "transactional.id": f"{wiring.prefix}worker"})
     worker.init_transactions(PATIENCE_S)
     worker.begin_transaction()
     for number in range(500):

@@ -453,16 +453,17 @@ def test_what_is_set_wrongly_is_told_before_anything_starts(site: Callable[..., 
     assert "no-such-prefix.recognitions" in line["message"]
 
 
-def test_a_topic_full_of_rubbish_ends_the_worker_for_good(site: Callable[..., Site]) -> None:
+def test_a_topic_of_which_nothing_can_be_used_ends_the_worker_for_good(site: Callable[..., Site]) -> None:
     here = site(partitions=1)
     with producer(here.wiring) as sender:
         for number in range(300):
-            sender.send(Record("feedback", 0, number, 1_763_690_000_000, None, b"rubbish"))
+            home = b"h-%d" % (number % 9)
+            sender.send(Record("feedback", 0, number, 1_763_690_000_000, home, b'{"v": 9, "household_id": "%s"}' % home))
     worker = here.start(batch_records_max=100)
     assert worker.wait(PATIENCE_S) == EXIT_FAILED
     assert [line["message"] for line in here.lines() if "started again" in line["message"]] == []
     (line,) = (line for line in here.lines() if line["level"] == "critical")
-    assert line["error"].startswith("TooManyDeadLetters: 200 of the latest 200 records could not be used")
+    assert line["error"].startswith("TooManyDeadLetters: 200 of the latest 200 records, of 9 of 9 homes, could not be used")
     assert len(here.written("dead-letters")) == 100
 
 

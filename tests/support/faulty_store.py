@@ -39,6 +39,9 @@ class FaultyStore:
         if self._faults.strike("lost_reply_of_save"):
             raise StoreError("the store does not answer whether it saved")
 
+    def forget_overwritten(self) -> None:
+        self._store.forget_overwritten()
+
     def households(self, partition: int) -> Iterable[str]:
         return self._store.households(partition)
 

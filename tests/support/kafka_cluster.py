@@ -38,7 +38,7 @@ class KafkaCluster:
         prefix = f"t{uuid.uuid4().hex[:12]}."
         self.bootstrap = bootstrap
         self.wiring = Wiring(broker=f"{scheme}://{bootstrap}", prefix=prefix, group=f"{prefix}g", kafka=KafkaWiring(**kafka))
-        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        self.admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
         config = {"message.timestamp.type": "CreateTime"}
         new = [NewTopic(prefix + topic, partitions.get(topic, 2), 1, config=config) for topic in MODELS]
         for made in self.admin.create_topics(new).values():
@@ -70,7 +70,7 @@ class KafkaCluster:
     def sender(self, transactional_id: str | None = None, **settings: Any) -> Producer:
         """A producer of somebody else; with an id, one that has begun no transaction yet."""
         ours = {"transactional.id": transactional_id} if transactional_id else {}
-        made = Producer({"bootstrap.servers": self.bootstrap, **ours, **settings})
+        made = Producer({"log_level": 0, "bootstrap.servers": self.bootstrap, **ours, **settings})
         if transactional_id:
             made.init_transactions(ANSWER_S)
         return made

@@ -28,6 +28,7 @@ from stream.stores import MemoryStore
 from tests.support.failing_core import failing
 from tests.support.faulty_store import FaultyStore
 from tests.support.histories import POISON, history
+from tests.support.publishing import Publishing
 from tests.support.serial import check
 
 __all__ = ["FRAGILE", "Outcome", "Ports", "simulate"]
@@ -142,7 +143,10 @@ class _World:
             resident_bytes_max=self._chance.choice([0, 250_000, 10**9]),  # none, one and bytes of others, all,
             dead_letters_min=10**9,
         )
-        return broker, Worker(*self._ports(broker, FaultyStore(self.store, faults)), POLICY, limits, FRAGILE.step_batch)
+        worker = Worker(*self._ports(broker, FaultyStore(self.store, faults)), POLICY, limits, FRAGILE.step_batch)
+        if self._chance.random() < 0.5:
+            worker.publish_beside(Publishing(lambda: self._chance.random() < 0.5))
+        return broker, worker
 
     def _at_rest(self) -> bool:
         return all(self.log.committed(partition) == self.log.end(partition) for partition in range(self.log.partitions))

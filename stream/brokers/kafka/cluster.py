@@ -9,13 +9,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, Protocol
 
-from stream.contract.ports import Batch, BrokerError, Offsets, Transaction, on_both
+from stream.contract.ports import Batch, BrokerError, Fenced, InputTopic, Offsets, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 from stream.contract.settings import Wiring
 
+from .identity import TopicWatch
 from .journals import PartitionReader, read_batch, read_journal
 from .slots import Slot
 from .topics import Names
@@ -59,8 +60,10 @@ class Membership:
     """What a group has told one of its members."""
 
     def __init__(self) -> None:
+        self.kept = Lock()  # held while something is published: what was told stays true meanwhile
         self.share: frozenset[int] = frozenset()
         self.joined = False  # has a share of the present generation, be it an empty one
+        self.generation = 0  # our own count
         self.metadata: Any = None  # the client's own, of the latest generation
         self._since = time.monotonic()
         self._told: frozenset[int] = frozenset()
@@ -73,11 +76,17 @@ class Membership:
         first, second = by_topic.values()
         self._unpaired = "" if first == second else str({topic: sorted(partitions) for topic, partitions in by_topic.items()})
         self.share, self.metadata = frozenset(first), metadata
+        self.generation += 1
         self.joined = self._changed = True
 
     def note_revoked(self) -> None:
-        """All of the share is taken away, by a rebalance or because the group gave this member up."""
-        self.share, self.joined, self._changed = frozenset(), False, True
+        """All of the share is taken away, by a rebalance or because the group gave this member up.
+
+        Called where the client waits for it, so that what is being published becomes visible in the old generation.
+        """
+        with self.kept:
+            self.generation += 1
+            self.share, self.joined, self._changed = frozenset(), False, True
         self._since = time.monotonic()
 
     def news(self) -> Batch | None:
@@ -89,7 +98,7 @@ class Membership:
         if self._unpaired:
             raise BrokerError(f"partitions do not pair: {self._unpaired}; the input topics need the same number of partitions")
         revoked, self._told, self._changed = self._told, self.share, False
-        return Batch(assigned=self.share, revoked=revoked)
+        return Batch(assigned=self.share, revoked=revoked, generation=self.generation)
 
 
 def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> None:
@@ -152,6 +161,7 @@ def join(
     publisher: Callable[[Wiring, str], Publisher],
     member: Callable[[Wiring], Member],
     reader: Callable[[Wiring], PartitionReader],
+    watch: Callable[[Wiring], TopicWatch],
 ) -> "ClusterBroker":
     """A member of the wiring's group, made of one client's parts. Raises what they raise, and leaves nothing open then.
 
@@ -164,7 +174,9 @@ def join(
         undo.callback(publishes.close)
         consumes = member(wiring)
         undo.callback(consumes.close)
-        broker = ClusterBroker(slot, consumes, publishes, reader(wiring))
+        watches = watch(wiring)
+        undo.callback(watches.close)
+        broker = ClusterBroker(slot, consumes, publishes, reader(wiring), watches)
         undo.pop_all()
     return broker
 
@@ -172,10 +184,13 @@ def join(
 class ClusterBroker:
     """The port over one client's parts. It owns them, and the slot whose transactional id the publisher has."""
 
-    def __init__(self, slot: Slot, member: Member, publisher: Publisher, reader: PartitionReader) -> None:
-        self._slot, self._member, self._publisher, self._reader = slot, member, publisher, reader
+    def __init__(
+        self, slot: Slot, member: Member, publisher: Publisher, reader: PartitionReader, watch: TopicWatch
+    ) -> None:
+        self._slot, self._member, self._publisher, self._reader, self._watch = slot, member, publisher, reader, watch
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
+        self._watch.check()
         return self._member.poll(records_max, timeout_s)
 
     def committed(self, partition: int) -> Offsets:
@@ -198,13 +213,20 @@ class ClusterBroker:
     def lag(self) -> Mapping[int, int]:
         return self._member.lag()
 
+    def topics(self) -> Mapping[str, InputTopic]:
+        return self._watch.topics
+
     def publish(self, transaction: Transaction) -> None:
+        self._watch.check()
         membership = self._member.membership
-        if not membership.share.issuperset(transaction.offsets):
-            raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to this member")
-        self._publisher.publish(transaction, membership.metadata)
+        with membership.kept:
+            if transaction.generation not in (None, membership.generation):
+                raise Fenced("the group has a new generation: what was polled in an older one is not published")
+            if not membership.share.issuperset(transaction.offsets):
+                raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to this member")
+            self._publisher.publish(transaction, membership.metadata)
 
     def close(self) -> None:
-        for part in (self._publisher, self._member, self._reader):
+        for part in (self._publisher, self._member, self._reader, self._watch):
             part.close()
         self._slot.release()

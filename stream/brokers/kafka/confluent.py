@@ -11,12 +11,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
 from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
+from .identity import TopicWatch, input_topics
 from .journals import Span
 from .topics import Names, librdkafka, records_of
 
@@ -43,7 +45,12 @@ _CLOSE_S: Final = 5.0
 
 def confluent_broker(wiring: Wiring) -> ClusterBroker:
     """A member of the wiring's group. Raises ConfigError, or BrokerError when the brokers do not answer or refuse us."""
-    return join(wiring, _Publisher, _Member, _Reader)
+    return join(wiring, _Publisher, _Member, _Reader, _watch)
+
+
+def _watch(wiring: Wiring) -> TopicWatch:
+    admin = AdminClient(librdkafka(wiring) | {"log_level": 0})
+    return TopicWatch(lambda: input_topics(wiring, admin), lambda: None, wiring.accept_new_topics)
 
 
 class _Refusal:
@@ -152,9 +159,9 @@ class _Member:
         self.membership.note_assigned(ours, consumer.consumer_group_metadata())
 
     def _on_revoke(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        self.membership.note_revoked()
         consumer.unassign()
         self._starts, self._moved = {}, False
-        self.membership.note_revoked()
 
 
 class _Publisher:

@@ -4,15 +4,17 @@ Law: what is read was committed, and nothing that was committed before is left o
 waited for. Reading a journal costs what is read of it, however long it is kept.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from stream.contract.errors import RecoveryError
+from stream.contract.errors import RecoveryError, first_line
 from stream.contract.ports import Offsets, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 
 __all__ = ["PartitionReader", "Span", "read_batch", "read_journal"]
 
+_LOG = logging.getLogger(__name__)
 _FIRST_STEP: Final = 8
 _AT_ONCE: Final = 256
 
@@ -49,7 +51,8 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
     """Entries of a partition from those next offsets on.
 
     The search goes back from the end in steps that double and looks at one entry each, since entries stand in the order of
-    their offsets: about as much is read as must then be applied again.
+    their offsets: about as much is read as must then be applied again. The order begins anew where an input topic was made
+    anew: the last entry that begins there is meant.
 
     Raises
     ------
@@ -59,13 +62,14 @@ def read_journal(reader: PartitionReader, partition: int, offsets: Offsets) -> I
         There is no entry that begins there.
     """
     wanted = on_both(offsets)
-    found = False
+    found: list[Journal] = []
     for entry in _from(reader, partition, _at_or_before(reader, partition, wanted)):
-        found = found or on_both(entry.offsets_from) == wanted
-        if found:
-            yield entry
-        elif not _begins_by(entry, wanted):
-            break
+        if on_both(entry.offsets_from) == wanted:
+            found = []  # an earlier one was of a topic that was made anew since
+        elif not found:
+            continue
+        found.append(entry)
+    yield from found
     if not found:
         raise RecoveryError(
             f"partition {partition}: the journal has no batch from {wanted} on; either it is no longer retained, or the store "
@@ -104,7 +108,7 @@ def _at_or_before(reader: PartitionReader, partition: int, wanted: Offsets) -> i
     while place > first:
         place, step = max(first, place - step), step * 2
         probed = reader.read(Span("journal", partition, place), 1)
-        if probed and _begins_by(_entry(probed[0]), wanted):
+        if probed and (entry := _entry(probed[0])) and _begins_by(entry, wanted):
             break
     return place
 
@@ -115,10 +119,14 @@ def _begins_by(entry: Journal, wanted: Offsets) -> bool:
 
 def _from(reader: PartitionReader, partition: int, place: int) -> Iterator[Journal]:
     while records := reader.read(Span("journal", partition, place), _AT_ONCE):
-        yield from map(_entry, records)
+        yield from filter(None, map(_entry, records))
         place = records[-1].offset + 1
 
 
-def _entry(record: Record) -> Journal:
-    assert record.value is not None, f"{record.position} is no entry of a journal: it has no value"
-    return Journal.model_validate_json(record.value)
+def _entry(record: Record) -> Journal | None:
+    """None: somebody else's record, of which the log tells. If it was ours, the worker finds that a batch is missing."""
+    try:
+        return Journal.model_validate_json(record.value or b"")
+    except ValueError as error:
+        _LOG.warning("%s is no entry of a journal, and is passed over: %s", record.position, first_line(error))
+        return None

@@ -8,12 +8,15 @@ import logging
 import math
 import re
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Final
+from uuid import UUID
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
@@ -25,13 +28,16 @@ from kafka.errors import (
     ProducerFencedError,
     RebalanceInProgressError,
     UnknownMemberIdError,
+    UnsupportedCodecError,
 )
 
-from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transaction
+from stream.contract.errors import ConfigError
+from stream.contract.ports import Batch, BrokerError, Fenced, InputTopic, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
 from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
+from .identity import TopicWatch
 from .journals import Span
 from .security import kafka_python_security
 from .topics import Names, address
@@ -53,6 +59,8 @@ _FENCED: Final = (
 _WISHED: Final = {
     "crc32c": "checksums are computed in Python, so that consuming is seven times slower",
     "lz4": "records that were compressed with lz4 cannot be read, such as the journal of a worker on confluent://",
+    "snappy": "records that were compressed with snappy cannot be read",
+    "zstandard": "records that were compressed with zstd cannot be read",
 }
 _WAIT_MS: Final = 100
 _JOIN_MS: Final = 300
@@ -70,7 +78,30 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
     with _explaining_from_the_log(), _explaining("connecting"):
-        return join(wiring, _Publisher, _Member, _Reader)
+        return join(wiring, _Publisher, _Member, _Reader, _watch)
+
+
+def _watch(wiring: Wiring) -> TopicWatch:
+    settings = _connecting(wiring)
+    del settings["metrics_enabled"]  # an administrator has none
+    names, admin = Names(wiring.prefix), KafkaAdminClient(**settings)
+    wires = [names.wire(topic) for topic in INPUT_TOPICS]
+
+    def ask() -> dict[str, InputTopic]:
+        described = [topic for topic in admin.describe_topics(wires) if not topic["error_code"]]
+        ids = [_topic_id(topic.get("topic_id")) for topic in described]
+        return {
+            names.ours(topic["name"]): InputTopic(known, len(topic["partitions"]))
+            for topic, known in zip(described, ids, strict=True)
+        }
+
+    return TopicWatch(ask, admin.close, wiring.accept_new_topics)
+
+
+def _topic_id(told: UUID | str | None) -> str:
+    """Empty where brokers give none (before 2.8: zeros)."""
+    known = UUID(str(told)) if told else None
+    return urlsafe_b64encode(known.bytes).decode().rstrip("=") if known and known.int else ""
 
 
 class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
@@ -317,6 +348,9 @@ def _explaining(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
+    except UnsupportedCodecError as error:
+        right = 'installed: pip install "kithkin[cluster]"; or confluent://, which reads all that Kafka has'
+        raise ConfigError("broker", "kafka://", f"{doing}: what records were compressed with: {error}", right) from error
     except KafkaError as error:
         fenced = any(isinstance(cause, _FENCED) for cause in (error, *error.args))  # an error may come wrapped in another
         raise (Fenced if fenced else BrokerError)(f"{doing}: {error}") from error

@@ -57,6 +57,7 @@ def identities(
         from rich.console import Console
 
         from stream.brokers.log_files import encode_line
+        from stream.contract.errors import first_line
         from stream.contract.ports import Encoded
         from stream.contract.records import Identity
 
@@ -67,13 +68,19 @@ def identities(
         if follow and begin_ms is None and console.is_terminal:
             typer.echo("Waiting for answers from now on; --since 10m begins earlier. Ctrl-C ends it.", err=True)
         for record in _read_published(wired, follow, begin_ms):
-            if household is not None and (record.key or b"").decode() != household:
+            if household is not None and (record.key or b"").decode(errors="replace") != household:
                 continue
             if as_json:
                 encoded = Encoded(record.topic, record.partition, record.timestamp, record.key, record.value)
                 typer.echo(encode_line(encoded, record.offset), nl=False)
             else:
-                console.print(line_of(Identity.model_validate_json(record.value or b"")), soft_wrap=True)
+                try:
+                    identity = Identity.model_validate_json(record.value or b"")
+                except ValueError as error:  # another's record, or a newer kithkin's: it must not hide those after it
+                    why = first_line(error)
+                    typer.echo(f"{record.position} is no answer that can be read, and is passed over: {why}", err=True)
+                else:
+                    console.print(line_of(identity), soft_wrap=True)
 
 
 def _read_published(wiring: "Wiring", follow: bool, begin_ms: int | None) -> "Iterator[Record]":

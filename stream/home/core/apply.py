@@ -6,9 +6,13 @@ bytes, whatever batches they came in.
 
 from typing import Final
 
+import numpy as np
+
 from learners.kernel import array, entry, kernel
 from learners.precision import SHARE_ONE
 from learners.recognition.presence import belongs
+from stream.home.core.admission.clock import FORGOTTEN, believe
+from stream.home.core.admission.seen import FEEDBACK, RECOGNISED, add_seen, floor_of, is_seen
 from stream.home.core.answer import answer, learn_tiers
 from stream.home.core.drift.monitor import monitor_event
 from stream.home.core.drift.rollback import judge_profiles
@@ -17,10 +21,12 @@ from stream.home.core.feedback.feedback import (
     DUPLICATE,
     REFUSED,
     USED,
+    WRONG_CLOCK,
     add_outcome,
     apply_waiting,
     expire_waiting,
     give_feedback,
+    leave_out_repeated,
     was_retracted_early,
 )
 from stream.home.core.feedback.suspend import review
@@ -28,7 +34,6 @@ from stream.home.core.guests import is_exemplar, link
 from stream.home.core.learn import add_row, fold, learn_event
 from stream.home.core.posterior import ANSWER_TERMS, has_unenrolled, posterior
 from stream.home.core.profile import add_profile
-from stream.home.core.seen import add_seen, floor_of, is_seen
 from stream.home.core.settle import infer_all, infer_one, settle, touch
 from stream.home.core.work import WORK, add_result
 from stream.home.messages import (
@@ -50,7 +55,6 @@ RESULTS_OF_ONE: Final = 2_560  # of one event, at most
 REBUILD_EVENTS_MIN: Final = 2  # the least number of events between two times that all is inferred anew
 PEOPLE_MIN, PEOPLE_COUNTED = 2, 4  # the ledger grows with the home between these
 DAY_MS: Final = 86_400_000
-TOO_OLD, FORGOTTEN, FUTURE = 1, 2, 3  # of messages.REFUSALS
 
 
 @kernel
@@ -59,43 +63,70 @@ def _admit(home, event, policy, work, out):
     is told why.
     """
     if event.kind != RECOGNITION and event.kind != STATEMENT and not event.first:
+        _bound_time(home, event, policy, work)
         return not work.skips
     work.skips = 1
-    if is_seen(home, event.record):
+    kind, said_at = RECOGNISED if event.kind == RECOGNITION else FEEDBACK, np.int64(event.at)
+    if is_seen(home, kind, event.record, event.sender, 0 if event.erases else said_at):
         add_outcome(DUPLICATE, work, out)
         return False
-    refusal = 0
-    if home.stream_time != 0 and not event.erases:
-        behind = home.stream_time - event.at
-        if behind > policy.late_ms:
-            refusal = TOO_OLD
-        elif event.at <= floor_of(home, event.sender):
-            refusal = FORGOTTEN
-        elif -behind > policy.gap_ms:
-            refusal = FUTURE
-    if refusal > 0:
-        result = out.results[add_result(out, 0, work.event, event.at)]
-        result.outcome, result.refusal, result.observed_at = REFUSED, refusal, home.stream_time
-        return False
-    # An erasure is done by whatever clock, and moves none: neither the home's time nor what is too old of its sender.
-    at = min(int(event.at), int(home.stream_time)) if event.erases else int(event.at)
-    add_seen(home, event.record, at, event.sender)
-    home.stream_time = max(int(home.stream_time), at)
+    if event.erases:
+        # An erasure is done by whatever clock, and moves none: neither the home's time nor what is too old of its sender.
+        said_at = min(said_at, np.int64(home.stream_time))
+    else:
+        refusal, told = FORGOTTEN, 0
+        if said_at > floor_of(home, event.sender):
+            refusal, told = believe(home, event, policy)
+        if refusal > 0 or told > 0:
+            _tell_of_time(home, event, (refusal, told, said_at), work, out)
+        if refusal > 0:
+            return False
+        _bound_time(home, event, policy, work)
+    add_seen(home, kind, event.record, event.sender, said_at)
     if event.kind != RECOGNITION and was_retracted_early(home, event.record) and not event.erases:
         add_outcome(USED, work, out)
         _tidy(home, policy, work, out)
         return False
     work.skips = 0
     if event.kind == STATEMENT:
-        add_result(out, ADMITTED, work.event, event.at)
+        _admit_statement(home, event, policy, work, out)
         return False
     return True
+
+
+@kernel
+def _bound_time(home, event, policy, work):
+    """Nothing is done as of a time that a home does not believe: `event.at`, work.at and work.day are its own instead."""
+    if event.at - home.stream_time > policy.late_ms:
+        event.at = home.stream_time
+    work.at, work.day = event.at, float(event.at) / DAY_MS
+
+
+@kernel
+def _admit_statement(home, event, policy, work, out):
+    """Let a statement be done as of its own time, or, of one from before everything that could follow on it, from now on."""
+    at = np.int64(event.at)
+    if home.stream_time - at > policy.late_ms and not event.erases:
+        at = np.int64(home.stream_time)
+        _tell_of_time(home, event, (0, 1, event.at), work, out)
+    add_result(out, ADMITTED, work.event, at)
+
+
+@kernel
+def _tell_of_time(home, event, found, work, out):
+    """Say that a record is refused for its time, or that its clock is wrong, and by how much; the latter only when it is news."""
+    refusal, told, said_at = found
+    result = out.results[add_result(out, 0, work.event, said_at)]
+    result.outcome = REFUSED if refusal > 0 else WRONG_CLOCK
+    result.refusal, result.observed_at, result.held = refusal, home.stream_time, told
+    result.name = event.device_name
 
 
 @kernel
 def _recognise(home, event, policy, work, out):
     """Answer a recognition, learn from it, and apply what was said of it before it came."""
     index = add_row(home, event, policy)
+    leave_out_repeated(home, index, policy, work, out)
     posterior(home, index, ANSWER_TERMS, policy, work)
     judge_profiles(home, index, policy, work, out)
     learn_event(home, index, policy, work)
@@ -154,11 +185,11 @@ def _leaving(home, oldest):
 
 @kernel
 def _is_due(home, policy):
-    """Whether somebody left long enough ago that nothing said of the past can reach them."""
+    """Whether it was said so long ago that somebody left that nothing said of the past can reach them."""
     for p in range(home.people_used):
         person = home.people[p]
-        left_at = person.memberships[person.memberships_used - 1].left_at
-        if left_at != 0 and left_at < home.stream_time - policy.departed_ms:
+        last = person.memberships[person.memberships_used - 1]
+        if last.left_at != 0 and last.told_at < home.stream_time - policy.departed_ms:
             return True
     return False
 
@@ -180,6 +211,7 @@ def apply(homes, events, policies, works, outs):
         work.event, work.at, work.day, work.fresh = out.next_event, event.at, float(event.at) / DAY_MS, 0
         out.next_event += 1
         if event.kind == FOLLOW_UP:
+            _bound_time(home, event, policy, work)
             settle(home, -1, policy, work, out)
             _tidy(home, policy, work, out)
         elif _admit(home, event, policy, work, out):

@@ -44,6 +44,8 @@ SENSED: Final = VOICE_TERM | FACE_TERM
 ANSWER_TERMS: Final = PRIOR | SENSED | PHONE_TERM | HABIT_TERM | STRANGER | RETURNING | NOW | ALIGNED | TEMPERED | CALIBRATED
 AGAIN: Final = PRIOR | SENSED | PHONE_TERM | STRANGER | RETURNING
 
+SENSED_BITS: Final = 1 << VOICE | 1 << FACE
+LEFT_LLR_MAX: Final = 30.0  # nats: of who left; more is no surer
 GUEST_SHARE_MIN: Final = 0.25  # of an event: less is no guest that could return
 OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
 _CODE: Final = np.float32(1 / VECTOR_STEP)
@@ -188,18 +190,31 @@ def _add_sensed(home, work):
 
 
 @kernel
+def _sensed(work, person):
+    """Nats: what voice and face say of a person, as they are."""
+    voice = work.llr[VOICE, person] if work.modalities & (1 << VOICE) else 0.0
+    return voice + (work.llr[FACE, person] if work.modalities & (1 << FACE) else 0.0)
+
+
+@kernel
 def _returning_llr(home, without, policy, work):
     """Nats: a guest, who may be one of those who were here, against somebody never heard.
 
     The Chinese restaurant process over guests' recordings but for one: log((theta + sum g exp(llr)) / (theta + sum
-    g)), where g is the guest share of a row.
+    g)), where g is the guest share of a row. Who left the home is a guest who was here once.
     """
+    mass = mixture = policy.new_guest_weight
+    at = 0 if work.terms & NOW else home.rows[without].observed_at
+    if work.modalities & SENSED_BITS:
+        for p in range(home.people_used):
+            if not belongs(home.people[p], at):
+                mass += 1.0
+                mixture += math.exp(min(_sensed(work, p), LEFT_LLR_MAX))
     compared = 0
     for i in range(home.rows_used):
         compared += work.alike_known[i]
     if compared == 0 or has_unenrolled(home):
-        return 0.0
-    mass = mixture = policy.new_guest_weight
+        return math.log(mixture / mass)
     for i in range(home.rows_used):
         share = float(home.rows[i].shares[0]) * SHARE_STEP
         if share > GUEST_SHARE_MIN and i != without:

@@ -22,6 +22,7 @@ def add_profile(home, column, policy, work, out):
     profile = out.profiles[at]
     profile.column, profile.revision, profile.updated_at = column, person.revision, work.at
     profile.events, profile.last_seen_at = person.events * SHARE_STEP, person.last_seen_at
+    profile.enrol_faults = person.enrol_faults
     profile.learnt, profile.offset = float(person.live.learnt), person.live.offset
     for m in range(2):
         profile.weights[m], profile.known[m] = person.live.weights[m], person.live.known[m]

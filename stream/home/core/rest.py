@@ -19,6 +19,8 @@ from stream.home.state.layout import (
     DOUBTS_MAX,
     EARS_MAX,
     ENCODERS_MAX,
+    FILTER,
+    FILTERS_MAX,
     FOLDED_MAX,
     GALLERY,
     GUEST_PLACE,
@@ -33,14 +35,12 @@ from stream.home.state.layout import (
     REPORTED_MAX,
     ROW,
     ROWS_MAX,
-    SEEN_MAX,
     SENDERS_MAX,
     SOURCES,
     TIERS,
     UNKNOWN,
     WAITING_MAX,
 )  # fmt: skip
-from stream.home.state.names import HASH_BYTES
 
 __all__ = ["RAW", "READING", "RENUMBERING", "WRITING", "carry"]
 
@@ -50,7 +50,8 @@ RAW = record(  # a home at rest, and how far it was written or read
     ("cursor", "<i8"),  # at last: how many bytes that were
     ("length", "<i8"),  # bytes that may be read
     ("way", "<i4"),
-    ("failed", "<i4"),  # more was to be read than there is, or a number is out of its bounds
+    ("failed", "<i2"),  # more was to be read than there is, or a number is out of its bounds
+    ("disordered", "<i2"),  # the home refers to its words in another order than they have
     ("bytes", "u1", HOME.itemsize),  # what is told beside fields is less than what is left out
 )
 HABITS: Final = len(np.zeros((), HOME)["guest_habits"])
@@ -79,8 +80,8 @@ TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_
 GUEST_HABITS, STREAMS = _span(HOME, "guest_habits"), _span(HOME, "unknown_voices", "sources")
 GALLERIES, PEOPLE, PHONES, ROWS = (_list(HOME, name) for name in ("galleries", "people", "phones", "rows"))
 DEVICES, EARS, REPORTED, DOUBTS = (_list(HOME, name) for name in ("devices", "ears", "reported", "doubts"))
-FOLDED, WAITING, FLOORS, SENDERS = (_list(HOME, name) for name in ("folded", "waiting", "floors", "senders"))
-SEEN: Final = _list(HOME, "seen")
+FOLDED, WAITING, FLOORS, SEEN = (_list(HOME, name) for name in ("folded", "waiting", "floors", "seen"))
+FILTER_HEAD, SENDERS = _span(FILTER, "others_until", "bits"), _list(FILTER, "senders")
 GALLERY_HEAD, GALLERY_COUNT = _span(GALLERY, "fingerprint", "name"), _span(GALLERY, "offsets_used")
 OFFSETS: Final = _list(GALLERY, "offsets")
 PERSON_TIMES, PERSON_NUMBERS = _span(PERSON, "events", "last_pin_at"), _span(PERSON, "joined_row", "touched")
@@ -173,24 +174,6 @@ def _move_shares(memory, raw, place, people):
         _move(memory, raw, place + SHARES[0], size)
 
 
-@kernel
-def _move_seen(memory, raw, generation, used):
-    """Move hashes of a generation, each in as many bytes as it has."""
-    if used * HASH_BYTES > raw.length - raw.cursor:
-        raw.failed = 1
-        return
-    here, there = np.uint64(SEEN[0] + generation * SEEN_MAX * 8), np.uint64(raw.cursor)
-    for _ in range(used):
-        for i in range(np.uint64(HASH_BYTES)):
-            if raw.way == WRITING:
-                raw.bytes[there + i] = memory.bytes[here + i]
-            else:
-                memory.bytes[here + i] = raw.bytes[there + i]
-        here += np.uint64(8)
-        there += np.uint64(HASH_BYTES)
-    raw.cursor += used * HASH_BYTES
-
-
 # ---- the parts of a home
 
 
@@ -255,9 +238,11 @@ def _move_home(memory, home, raw):
     _move_list(memory, raw, NOTHING, FOLDED, np.int64(home.folded_used))
     _move_list(memory, raw, NOTHING, WAITING, np.int64(home.waiting_used))
     _move_list(memory, raw, NOTHING, FLOORS, np.int64(home.floors_used))
-    for generation in range(2):
-        _move_list(memory, raw, generation * SENDERS[1] * SENDERS[2], SENDERS, np.int64(home.senders_used[generation]))
-        _move_seen(memory, raw, generation, np.int64(home.seen_used[generation]))
+    for kind in range(2):
+        for index in range(np.int64(home.seen_used[kind])):
+            place = SEEN[0] + (kind * SEEN[2] + index) * SEEN[1]
+            _move(memory, raw, place + FILTER_HEAD[0], FILTER_HEAD[1])
+            _move_list(memory, raw, place, SENDERS, np.int64(home.seen[kind, index].senders_used))
 
 
 # ---- bounds
@@ -272,9 +257,8 @@ def _counts_fit(home):
     fit = fit and 0 <= home.ears_used <= EARS_MAX and 0 <= home.reported_used <= REPORTED_MAX
     fit = fit and 0 <= home.doubts_used <= DOUBTS_MAX and 0 <= home.folded_used <= FOLDED_MAX
     fit = fit and 0 <= home.waiting_used <= WAITING_MAX and 0 <= home.floors_used <= SENDERS_MAX
-    for generation in range(2):
-        fit = fit and 0 <= home.senders_used[generation] <= SENDERS_MAX
-        fit = fit and 0 <= home.seen_used[generation] <= SEEN_MAX
+    for kind in range(2):
+        fit = fit and 0 <= home.seen_used[kind] <= FILTERS_MAX
     return fit
 
 
@@ -345,6 +329,8 @@ def _word(raw, words, number):
     elif raw.way == WRITING and number > 0 and words[number] == 0:
         words[0] += 1
         words[number] = words[0]  # its number, if words are in the order in which the record refers to them
+        if words[0] != number:
+            raw.disordered = 1
     return number
 
 
@@ -392,7 +378,7 @@ def carry(memories, homes, raws, words):
         counts. RENUMBERING: their new numbers.
     """
     memory, home, raw = memories[0], homes[0], raws[0]
-    raw.cursor, raw.failed = 0, 0
+    raw.cursor, raw.failed, raw.disordered = 0, 0, 0
     if raw.way == READING:
         held = memory.bytes
         for i in range(len(held)):

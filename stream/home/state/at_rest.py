@@ -9,10 +9,11 @@ The layout is a checksum; version, sizes and the household's id; its words; and 
 import struct
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.home.core.rest import RAW, READING, RENUMBERING, WRITING, carry
 from stream.home.state.household import Household, Slot, new_slot, take_out
@@ -28,14 +29,14 @@ BETWEEN: Final = "\0"  # words: no id has it
 _HEAD: Final = struct.Struct("<BBHI")  # version; bytes of the id, of words and of the record
 INCONSISTENT: Final = "not a household's state: its checksum fits its bytes, but they do not fit each other"
 _known: list[Any] = [None, {}]  # a policy, and its encoders
+_DESKS: Final[list["_Desk"]] = []
 _HOME_FIELDS: Final[Any] = HOME.fields
 _RAW_FIELDS: Final[Any] = RAW.fields
 _GALLERY_FIELDS: Final[Any] = GALLERY.fields
 _GALLERIES, _GALLERIES_USED = _HOME_FIELDS["galleries"][1], _HOME_FIELDS["galleries_used"][1]
 _NUMBER: Final = _GALLERY_FIELDS["number"][1]
 _FINGERPRINT_AND_NAME: Final = struct.Struct("<Ih")  # the first of GALLERY
-_COUNT: Final = struct.Struct("<B")
-_COURSE: Final = struct.Struct("<qqii")  # the numbers of RAW
+_COURSE: Final = struct.Struct("<qqihh")  # the numbers of RAW
 _BYTES: Final = _RAW_FIELDS["bytes"][1]
 
 
@@ -45,28 +46,43 @@ def encode_home(household: Household) -> bytes:
     Words are brought in the order in which the record refers to them, so that equal homes have equal ones; those to which nothing
     refers any more are forgotten. What changes its number does so in the record too.
     """
-    flat: Any = np.empty(RAW.itemsize, np.uint8)
-    words = household.words
+    words, desk = household.words, _desk()
     used = np.zeros(len(words.listed) + 1, np.int16)
-    size = _carry(household, flat, used, WRITING)
-    if used[0] < len(words.listed) or (used[1:] != np.arange(1, len(used))).any():
+    size, disordered = _carry(household, desk, used, WRITING)
+    if disordered or used[0] < len(words.listed):
         used[0] = 0
-        _carry(household, flat, used, RENUMBERING)
+        _carry(household, desk, used, RENUMBERING)
         words.renumber(used.tolist())
-        size = _carry(household, flat, np.zeros(len(words.listed) + 1, np.int16), WRITING)
+        size, _ = _carry(household, desk, np.zeros(len(words.listed) + 1, np.int16), WRITING)
     household_id, texts = household.household_id.encode(), BETWEEN.join(words.listed).encode()
     head = _HEAD.pack(STATE_VERSION, len(household_id), len(texts), size)
-    body = b"".join((head, household_id, texts, flat[_BYTES : _BYTES + size]))
+    body = b"".join((head, household_id, texts, desk.bytes[_BYTES : _BYTES + size]))
+    _DESKS.append(desk)
     return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") + body
 
 
-def _carry(household: Household, flat: Any, words: Any, way: int, length: int = 0) -> int:
-    """Have the kernel go one way over a home; how many bytes were written or read, -1: they are no home."""
-    _COURSE.pack_into(flat, 0, 0, length, way, 0)
-    carry(household.memory, household.slot, flat.view(RAW), words)  # type: ignore[no-untyped-call]
-    size, _, _, failed = _COURSE.unpack_from(flat)
+class _Desk(NamedTuple):
+    """Room for a home at rest, and the same room as bytes."""
+
+    raws: Any  # (1,) of RAW
+    bytes: memoryview
+
+
+def _desk() -> _Desk:
+    """One that nobody uses; whoever takes it puts it back among `_DESKS`, unless an error came between."""
+    if _DESKS:
+        return _DESKS.pop()
+    flat = np.zeros(RAW.itemsize, np.uint8)
+    return _Desk(flat.view(RAW), flat.data)
+
+
+def _carry(household: Household, desk: _Desk, words: Any, way: int, length: int = 0) -> tuple[int, int]:
+    """Have the kernel go one way over a home: bytes written or read, -1 if they are no home; whether words are in disorder."""
+    _COURSE.pack_into(desk.bytes, 0, 0, length, way, 0, 0)
+    carry(household.memory, household.slot, desk.raws, words)  # type: ignore[no-untyped-call]
+    size, _, _, failed, disordered = _COURSE.unpack_from(desk.bytes)
     assert way == READING or not failed, f"the record of {household.household_id} refers to what is not there"
-    return -1 if failed else size
+    return (-1 if failed else size), disordered
 
 
 def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Household:
@@ -84,7 +100,7 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     Raises
     ------
     UnknownState
-        They are no state, or of a version that is not known.
+        They are no state, or (NewerState) one of a later version.
     """
     if is_old(raw):
         return decode_home(encode_home(upgraded(raw, policy, new_slot())), policy, slot)
@@ -92,7 +108,7 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
     if body[0] != STATE_VERSION:
-        raise UnknownState(f"a state of version {body[0]}; this program knows versions up to {STATE_VERSION}")
+        raise NewerState(body[0], STATE_VERSION) if body[0] > STATE_VERSION else UnknownState(INCONSISTENT)
     if len(body) < _HEAD.size:
         raise UnknownState(INCONSISTENT)
     _, *sizes = _HEAD.unpack_from(body)
@@ -106,11 +122,13 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     except ValueError as error:
         raise UnknownState(INCONSISTENT) from error
     household = Household(household_id, new_slot() if slot is None else slot, words)
-    flat, known = np.empty(RAW.itemsize, np.uint8), np.zeros(len(words) + 1, np.int16)
     if of_record > HOME.itemsize:
         raise UnknownState(INCONSISTENT)
-    flat[_BYTES : _BYTES + of_record] = np.frombuffer(body, np.uint8, of_record, record_at)
-    if _carry(household, flat, known, READING, of_record) != of_record:
+    desk, known = _desk(), np.zeros(len(words) + 1, np.int16)
+    desk.bytes[_BYTES : _BYTES + of_record] = body[record_at:]
+    read, _ = _carry(household, desk, known, READING, of_record)
+    _DESKS.append(desk)
+    if read != of_record:
         raise UnknownState(INCONSISTENT)
     _match_galleries(household, policy)
     return household
@@ -121,13 +139,13 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
 
 def _match_galleries(household: Household, policy: Policy) -> None:
     """Tell galleries their numbers in the policy; let go those of encoders that it does not know, or by another pack."""
-    memory, known, gallery = household.memory, _encoders_of(policy), 0
-    while gallery < _COUNT.unpack_from(memory, _GALLERIES_USED)[0]:
+    memory, known, gallery = household.slot.view(np.uint8).data, _encoders_of(policy), 0
+    while gallery < memory[_GALLERIES_USED]:
         at = _GALLERIES + gallery * GALLERY.itemsize
         fingerprint, word = _FINGERPRINT_AND_NAME.unpack_from(memory, at)
         expected, number = known.get(household.words[word] if word else "", (None, 0))
         if fingerprint == expected:
-            _COUNT.pack_into(memory, at + _NUMBER, number)
+            memory[at + _NUMBER] = number
             gallery += 1
         else:
             _let_go(household.slot[0], gallery)

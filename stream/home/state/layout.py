@@ -17,11 +17,11 @@ from learners.kernel import record
 
 __all__ = [
     "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX",
-    "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT",
-    "HEADING", "HOME", "HOURS", "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX",
-    "PEOPLE_MAX", "PERSON", "PHONE", "PHONES_MAX", "PHONE_STATE", "PLACES", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW",
-    "ROWS_MAX", "SEEN_MAX", "SEEN_PER_PERSON", "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES", "TAILS_MAX",
-    "TIERS", "UNKNOWN", "USUAL", "VOICE", "WAITING_MAX",
+    "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FILTERS_MAX", "FILTER_BYTES", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY",
+    "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS", "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY",
+    "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE", "PHONES_MAX", "PHONE_STATE", "PLACES",
+    "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER", "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX",
+    "SOURCES", "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE", "WAITING_MAX",
 ]  # fmt: skip
 
 PEOPLE_MAX: Final = 16  # members of a home, and who left a short while ago
@@ -42,8 +42,9 @@ TAILS_MAX: Final = 12  # folded pasts of one person, over encoders, channels, an
 OFFSETS_MAX: Final = 2  # devices whose offset is kept, by encoder
 WAITING_MAX: Final = 32  # claims that came before their event
 DOUBTS_MAX: Final = 20  # runs of claims that contradict the sensors: by source, or about one person
-SEEN_PER_PERSON: Final = 28  # ids of a generation for every person of the home
-SEEN_MAX: Final = SEEN_PER_PERSON * PEOPLE_MAX
+FILTERS_MAX: Final = 8  # in which records are known again; a small home has fewer
+FILTER_BYTES: Final = 256
+SEEN_PER_FILTER: Final = 96  # ids: 21 bits each, so that of 18,000 others a full one takes about one for seen
 SENDERS_MAX: Final = 16  # with a floor of their own
 DEVICES_MAX: Final = 16  # that are watched
 EARS_MAX: Final = PEOPLE_MAX  # encoders of devices that are watched
@@ -132,7 +133,12 @@ SESSION = record(("total", "<f4"), ("session", "<i4"), ("events", "<i4"))  # the
 RISE = record(("session", SESSION), ("numbers", "<f4", 9))  # real values that should not rise; see learners.drift
 RATE = record(("session", SESSION), ("numbers", "<f4", 7))  # shares that should stay
 PLACE = record(("seen", "<i4"), ("usual", "<i2", USUAL))  # where somebody usually is, by encoder (MEAN_STEP)
-MEMBERSHIP = record(("joined_by", "<u8"), ("left_by", "<u8"), ("left_at", "<i8"))
+MEMBERSHIP = record(
+    ("joined_by", "<u8"),
+    ("left_by", "<u8"),
+    ("left_at", "<i8"),
+    ("told_at", "<i8"),  # of stream time, when that was said: from then on it is counted when they are forgotten
+)
 PERSON = record(
     ("events", "<i8"),  # share steps learnt, ever
     ("published", "<i8"),  # the same at the last profile
@@ -151,8 +157,9 @@ PERSON = record(
     ("memberships_used", "i1"),
     ("enrolments_used", "i1"),
     ("tails_used", "i1"),
+    ("enrol_faults", "i1"),  # bits: what was wrong with recordings that they enrolled; see core.feedback.enrolment
     ("touched", "i1"),  # its profile is to be published: cleared before the step ends
-    ("reserved", "u1", 6),
+    ("reserved", "u1", 5),
     ("shift", RISE),  # whether they stray from where they usually are
     ("phone", RATE),  # how often their phone speaks against them
     ("habit", RATE),
@@ -204,10 +211,19 @@ DOUBT = record(("reported_at", "<i8"), ("source", "i1"), ("person", "i1"), ("sus
 FOLDED = record(("feedback", "<u8"), ("owners", "<i4"), ("learnt", "i1"), ("reserved", "u1", 3))  # bits of columns
 WAITING = record(("event", "<u8"), ("claim", CLAIM))
 SENDER = record(("sender", "<u8"), ("at", "<i8"))
+FILTER = record(  # ids of records that were seen, in their order; see core.admission
+    ("others_until", "<i8"),  # ms: the latest of the senders beyond SENDERS_MAX
+    ("ids", "<i2"),
+    ("senders_used", "i1"),
+    ("reserved", "u1", 5),
+    ("bits", "u1", FILTER_BYTES),
+    ("senders", SENDER, SENDERS_MAX),  # and their latest times
+)
 HOME = record(
-    ("stream_time", "<i8"),  # the greatest time of any record
+    ("stream_time", "<i8"),  # the greatest time that records agree on; see core.admission
+    ("other_time", "<i8"),  # another, that some record said
+    ("time_senders", "<u8", 2),  # who said so last: the time that is believed, and the other
     ("floor_of_others", "<i8"),  # whatever of a sender without a floor is not later may have been seen and forgotten
-    ("others_until", "<i8", 2),  # the same of the generations' senders beyond SENDERS_MAX
     ("strangers", "<f8", 4),  # phones nobody registered: heard with guests, guests, with members, members
     ("habits_day", "<f8"),  # the latest
     ("habits_origin", "<f8"),  # counts are in units of 2 ** ((day - origin) / half-life)
@@ -220,7 +236,9 @@ HOME = record(
     ("thresholds", "<i4", (TIERS, 2)),  # 1/4096 nats, by tier: of guests answered as members, of members as others
     ("activities", "<i2", ACTIVITIES_MAX),  # words, in the order met; 0: free
     ("alarm_name", "<i2"),
-    ("seen_used", "<i2", 2),  # ids of the young generation and of the old
+    ("seen_used", "i1", 2),  # of recognitions, and of feedback
+    ("time_words", "i1", 2),  # how many records agree on it, up to three; a second sender counts as three
+    ("time_vouched", "i1", 2),  # some record came when it says that it was made
     ("alarm_kind", "i1"),  # 0: none
     ("people_used", "i1"),
     ("rows_used", "i1"),
@@ -232,7 +250,6 @@ HOME = record(
     ("doubts_used", "i1"),
     ("folded_used", "i1"),
     ("waiting_used", "i1"),
-    ("senders_used", "i1", 2),
     ("floors_used", "i1"),
     ("anew", "i1"),  # a statement asks that all be inferred anew: cleared before the step ends
     ("reserved", "u1", 13),
@@ -249,6 +266,5 @@ HOME = record(
     ("folded", FOLDED, FOLDED_MAX),  # claims that have left the ledger, oldest first
     ("waiting", WAITING, WAITING_MAX),
     ("floors", SENDER, SENDERS_MAX),
-    ("senders", SENDER, (2, SENDERS_MAX)),
-    ("seen", "<u8", (2, SEEN_MAX)),  # hashes of records' ids
+    ("seen", FILTER, (2, FILTERS_MAX)),  # recognitions, then feedback; the youngest filter first
 )

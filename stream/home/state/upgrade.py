@@ -12,6 +12,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -19,8 +20,10 @@ import numpy as np
 
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, NATS_STEP, SHARE_ONE
 from learners.recognition.gallery import ANCHORED_ONE
+from stream.contract.errors import NewerState, UnknownState
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.records import GUEST
+from stream.home.core.admission.seen import begin_filter_of
 from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.household import DAY_MS, Household, Slot, append, take_out
 from stream.home.state.layout import (
@@ -41,7 +44,7 @@ from stream.home.state.layout import (
     REGISTRATIONS_MAX,
     REPORTED_MAX,
     ROWS_MAX,
-    SEEN_MAX,
+    SEEN_PER_FILTER,
     SENDERS_MAX,
     SIGHTINGS_MAX,
     TAILS_MAX,
@@ -74,10 +77,6 @@ _OTHER_THAN_EXPECTED: Final = (
 )  # fmt: skip
 
 
-class UnknownState(ValueError):
-    """Bytes that are no state of this or an earlier version."""
-
-
 def is_old(raw: bytes) -> bool:
     """Whether bytes look like a state of before version 4: behind the checksum comes a list."""
     first = raw[CHECKSUM_BYTES] if len(raw) > CHECKSUM_BYTES else 0
@@ -98,7 +97,9 @@ def upgraded(raw: bytes, policy: Policy, slot: Slot) -> Household:
             return _Upgrade(body, policy, slot).household
     except _OTHER_THAN_EXPECTED as error:
         raise UnknownState(f"not a household's state, though its checksum fits: it cannot be read ({error})") from error
-    raise UnknownState(f"a state of version {body[0]!r}; this program knows versions up to {NEWEST}")
+    if isinstance(body[0], int) and body[0] > NEWEST:
+        raise NewerState(body[0], NEWEST)
+    raise UnknownState(f"a state of version {body[0]!r}, which there never was")
 
 
 # ---- from version 1 to 2 and 3
@@ -231,6 +232,7 @@ class _Upgrade:
         for joined_by, left_at, left_by in memberships[-MEMBERSHIPS_MAX:]:
             membership = append(person, "memberships")
             membership["joined_by"], membership["left_at"] = hashed("feedback", joined_by), left_at or 0
+            membership["told_at"] = left_at or 0
             membership["left_by"] = hashed("feedback", left_by) if left_by else 0
         numbers = [hashed("feedback", feedback_id) for feedback_id in enrolled[-ENROLMENTS_MAX:]]
         person["enrolments"][: len(numbers)], person["enrolments_used"] = numbers, len(numbers)
@@ -376,12 +378,15 @@ class _Upgrade:
 
     def _seen(self, young: list[Any], old: list[Any], floors: bytes, floor_of_others: int) -> None:
         home = self.home
-        for i, (packed, until) in enumerate((young, old)):
-            hashes = _hashes(packed)[-SEEN_MAX:]
-            home["seen"][i][: len(hashes)], home["seen_used"][i] = hashes, len(hashes)
-            home["senders_used"][i], home["others_until"][i] = _latest(home["senders"][i], _hashes(until))
         home["floors_used"], others = _latest(home["floors"], _hashes(floors))
         home["floor_of_others"] = max(floor_of_others, others)
+        for kind, (packed, until) in product(range(2), (old, young)):  # which kind a hash is of was not told
+            hashes, senders = _hashes(packed), _hashes(until)
+            for first in range(0, len(hashes), SEEN_PER_FILTER):
+                told = np.array([kind, *hashes[first : first + SEEN_PER_FILTER]], np.int64)
+                begin_filter_of(self.household.slot, told)  # type: ignore[no-untyped-call]
+                youngest = home["seen"][kind][0]
+                youngest["senders_used"], youngest["others_until"] = _latest(youngest["senders"], senders)
 
     def _presence(self, kept: list[Any]) -> None:
         home, (guest_steps, steps, *strangers) = self.home, kept

@@ -7,19 +7,21 @@ fault was mended, lines of different partitions may stand in another order: a ba
 there, in the directory or in the store, is never touched.
 """
 
+import logging
 import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from stream.brokers.files import FILES, LogBroker, LogProgress
 from stream.brokers.log_files import STDIN, LogReader, encode_line
-from stream.contract.errors import ConfigError
+from stream.contract.credentials import private
+from stream.contract.errors import ConfigError, NewerState, UnknownState
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
 from stream.contract.records import Signal
@@ -39,6 +41,8 @@ from .jobs.processes import JobProcesses
 
 __all__ = ["Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
+_LOG = logging.getLogger(__name__)
+_NAMED: Final = 5  # homes in a sentence
 _IN_MEMORY: Final = "memory:"
 _LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
 _NEVER: Final = WorkerLimits().dead_letters_window + 1  # dead letters: more than are ever counted at once
@@ -171,6 +175,7 @@ def _limits(wiring: Wiring) -> WorkerLimits:
     """A file is not drained: its dead letters can be replayed, so that no share of them is a reason to stop."""
     return WorkerLimits(
         records_max=wiring.batch_records_max,
+        records_min=wiring.batch_records_max,  # always as many: who goes on after a stop makes the same batches
         resident_bytes_max=wiring.resident_bytes_max,
         dead_letters_min=_NEVER,
         ordering=as_arrived,
@@ -181,8 +186,9 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
     """Where the run in the directory stands, or a progress without records to begin with."""
     found = LogProgress.read(task.out)
     store = Path(task.store)
+    _refuse_strange(task, found)
     if not task.fresh:
-        _refuse_foreign(task, found)
+        _refuse_other(task, found)
         if found and found.records and task.lasting:
             if not store.exists():
                 right = f"the file of states that {task.out} was made with; or add --fresh to begin anew"
@@ -195,14 +201,21 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
     return LogProgress(run=task.run)
 
 
-def _refuse_foreign(task: Replay, found: LogProgress | None) -> None:
+def _refuse_strange(task: Replay, found: LogProgress | None) -> None:
+    """Stop where something else stands, also with --fresh: only a replay's own mark says that what is there may be emptied."""
+    names = [file for file in FILES if os.path.lexists(task.out / file)]
+    linked = [name for name in names if (task.out / name).is_symlink()]
+    right = "another directory"
+    if found is None and names:
+        raise ConfigError("out", str(task.out), f"which has a {names[0]} that no replay is known to have made", right)
+    if linked:
+        raise ConfigError("out", str(task.out), f"where {linked[0]} is a link, through which nothing is written", right)
+
+
+def _refuse_other(task: Replay, found: LogProgress | None) -> None:
     """Stop unless the directory is free or holds this very run."""
     right = "another directory, or this one with --fresh to begin anew"
-    if found is None:
-        strange = [file for file in FILES if (task.out / file).exists()]
-        if strange:
-            raise ConfigError("out", str(task.out), f"which has a {strange[0]} that no replay is known to have made", right)
-    elif found.records:
+    if found is not None and found.records:
         for key, value in task.run.items():
             if found.run.get(key) != value:
                 why = f"which holds a run with other {key}: {found.run.get(key) or 'none'} and not {value or 'none'}"
@@ -216,21 +229,53 @@ def _open_states(task: Replay, progress: LogProgress) -> StateStore:
             Path(f"{task.store}{suffix}").unlink(missing_ok=True)
     store = open_store(task.store)
     if task.origin and not progress.records:
-        _copy_states(task.origin, store)
+        _copy_states(task.origin, store, task.policy)
     return store
 
 
-def _copy_states(origin: Path, store: StateStore) -> None:
+def _copy_states(origin: Path, store: StateStore, policy: Policy) -> None:
     """Fill an empty store with the states of a file, as if nothing had been read yet.
 
     A save must move the offsets, so they go to a topic of no stream and back.
     """
     moved = {"copied": 1}
     with tempfile.TemporaryDirectory() as folder, closing(open_store(_copy(origin, Path(folder)))) as source:
+        _refuse_unreadable(origin, source, policy)
         for partition in source.partitions():
             epoch, _ = store.claim(partition)
             store.save(partition, epoch, {}, moved, source.load(partition, list(source.households(partition))))
             store.save(partition, epoch, moved, {}, {})
+
+
+def _refuse_unreadable(origin: Path, source: StateStore, policy: Policy) -> None:
+    """Before a log is read: say which homes of a store are damaged. Raises ConfigError when all are, or one is newer."""
+    damaged, sound = list[str](), 0
+    try:
+        for _, household, raw in _states_of(source):
+            try:
+                decode_home(raw, policy)
+                sound += 1
+            except NewerState:
+                raise
+            except UnknownState:
+                damaged.append(household)
+    except NewerState as newer:
+        raise ConfigError("from", str(origin), str(newer), "states of this version or an earlier one") from None
+    if damaged and not sound:
+        raise ConfigError("from", str(origin), "none of whose states can be read", "a file of states that --store made")
+    if damaged:
+        named = ", ".join(damaged[:_NAMED]) + (", …" if len(damaged) > _NAMED else "")
+        told = "%d of %d homes in %s cannot be read: %s. Their records become dead letters; the others are answered"
+        _LOG.warning(told, len(damaged), len(damaged) + sound, origin, named)
+
+
+def _states_of(store: StateStore) -> Iterator[tuple[int, str, bytes]]:
+    """Partition, household and state of all homes."""
+    for partition in store.partitions():
+        names = list(store.households(partition))
+        for start in range(0, len(names), _LOOKED_AT_ONCE):
+            loaded = store.load(partition, names[start : start + _LOOKED_AT_ONCE])
+            yield from ((partition, household, raw) for household, raw in loaded.items())
 
 
 def _copy(origin: Path, folder: Path) -> str:
@@ -249,13 +294,11 @@ def _copy(origin: Path, folder: Path) -> str:
 
 def _weigh(store: StateStore, policy: Policy) -> Weight:
     households = people = state_bytes = 0
-    for partition in store.partitions():
-        names = list(store.households(partition))
-        for start in range(0, len(names), _LOOKED_AT_ONCE):
-            for raw in store.load(partition, names[start : start + _LOOKED_AT_ONCE]).values():
-                households += 1
-                people += len(decode_home(raw, policy).members)
-                state_bytes += len(raw)
+    for _, _, raw in _states_of(store):
+        households += 1
+        state_bytes += len(raw)
+        with suppress(UnknownState):  # of a damaged home, whose records became dead letters
+            people += len(decode_home(raw, policy).members)
     return Weight(households, people, state_bytes)
 
 
@@ -264,5 +307,6 @@ def write_alerts(out: Path, policy: Policy) -> int:
     with closing(LogReader([str(out / f"{SIGNALS}.jsonl")], [SIGNALS])) as written:
         signals = [Signal.model_validate_json(record.value or b"") for record in written]
     alerts = [encode_line(encode_alert(alert), offset) for offset, alert in enumerate(alerts_of(signals, policy.alerting))]
-    (out / f"{ALERTS}.jsonl").write_bytes(b"".join(alerts))
+    with open(out / f"{ALERTS}.jsonl", "wb", opener=private) as file:
+        file.write(b"".join(alerts))
     return len(alerts)

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from stream.contract.credentials import PRIVATE_FOLDER, private
 from stream.contract.records import GUEST
 from stream.contract.units import DAY_MS
 
@@ -36,8 +37,9 @@ def report(run: Run, out: Path) -> Path:
     page = _packaged_text("page.html")
     for mark, inside in (("/*CSS*/", _packaged_text("page.css")), ("/*JS*/", _packaged_text("page.js")), ("/*RUN*/null", text)):
         page = page.replace(mark, inside)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    out.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    with open(out, "w", encoding="utf-8", opener=private) as file:
+        file.write(page)
     return out
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stream.brokers.partitioning import partition_of
 from stream.contract.records import Position, Record
 from stream.contract.units import DAY_MS, HOUR_MS
 
@@ -21,14 +22,13 @@ from .feedback import diary
 from .people import NAMES
 from .scenarios import SCENARIOS
 
-__all__ = ["PARTITIONS", "Neighbourhood", "neighbourhood", "partition_of"]
+__all__ = ["PARTITIONS", "Neighbourhood", "neighbourhood"]
 
 PARTITIONS: Final = 4
 VISITORS: Final = 4  # of one home
 TWICE, LATE, BROKEN = 0.08, 0.06, 0.04  # share of the records in the home with the bad network
 LATE_IF_TALKED_OF: Final = 0.4  # so that its feedback comes first
 TWICE_ELSEWHERE: Final = 0.003
-MASK: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +114,6 @@ def _records(carried: Iterable[_Carried]) -> Iterator[Record]:
     ends: Counter[tuple[str, int]] = Counter()
     for at_ms, household_id, topic, raw, _ in carried:
         key = household_id.encode()
-        partition = partition_of(key)
+        partition = partition_of(key, PARTITIONS)
         yield Record(topic, partition, ends[topic, partition], at_ms, key, raw)
         ends[topic, partition] += 1
-
-
-def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
-    """The partition that Kafka's default partitioner (murmur2, as in Java) gives a key.
-
-    >>> partition_of(b"linden-01"), partition_of(b"21", 1000)
-    (0, 340)
-    """
-    mixed, whole = 0x9747B28C ^ len(key), len(key) & ~3
-    for at in range(0, whole, 4):
-        word = int.from_bytes(key[at : at + 4], "little") * 0x5BD1E995 & MASK
-        word = (word ^ word >> 24) * 0x5BD1E995 & MASK
-        mixed = mixed * 0x5BD1E995 & MASK ^ word
-    if len(key) > whole:
-        mixed = (mixed ^ int.from_bytes(key[whole:], "little")) * 0x5BD1E995 & MASK
-    mixed = (mixed ^ mixed >> 13) * 0x5BD1E995 & MASK
-    return ((mixed ^ mixed >> 15) & 0x7FFFFFFF) % partitions

@@ -3,16 +3,20 @@
 Law: states are read before offsets. A worker that works meanwhile moves them in the other order, so it looks at most behind.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from stream.brokers.inputs import TOPICS, made_anew
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
+from stream.brokers.kafka.identity import input_topics
 from stream.brokers.kafka.topics import partitions_of
-from stream.contract.ports import Offsets, StoreError, on_both
+from stream.contract.errors import NewTopics
+from stream.contract.ports import InputTopic, Offsets, StateStore, StoreError, on_both
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores import open_store
+from stream.stores.redis.heartbeats import open_heartbeats
 
 from ..topics import TIMEOUT_S
 from .check import Check, judge
@@ -37,7 +41,21 @@ class _Place(NamedTuple):
 
 def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
     """One check over all partitions of topics that are there. Raises ConfigError when the store's URL cannot be."""
-    return list(asking(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]))
+    return [*asking(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]), *_placement(wiring, store)]
+
+
+def _placement(wiring: Wiring, store: str) -> Iterator[Check]:
+    """What the workers say of where homes' records lie."""
+    once = wiring.model_copy(update={"redis": wiring.redis.model_copy(update={"retries_s": 0.0})})
+    heartbeats = open_heartbeats(store, once)
+    if heartbeats is None:
+        return
+    with closing(heartbeats), suppress(StoreError):
+        told = [note.get("misplaced", 0) for note in heartbeats.all().values()]
+        misplaced = sum(count for count in told if isinstance(count, int))
+        right = "Kafka's own partitioner (murmur2) in all senders: such homes are known in two halves; see docs/cluster.md"
+        found = f"{misplaced} homes have records in another partition than their key's" if misplaced else "none seen elsewhere"
+        yield judge("homes and partitions", found, warning=right if misplaced else "")
 
 
 def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
@@ -48,16 +66,32 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
         with closing(open_store(store, once)) as opened:
             beyond = [partition for partition in opened.partitions() if partition >= partitions]
             states = {partition: on_both(opened.offsets(partition)) for partition in range(partitions)}
+            changed = _changed(opened, range(partitions), input_topics(wiring, admin))
     except StoreError as error:
         return Check(_NAME, "failed", str(error), "a store that answers", passes=True)
     if beyond:
         right = f"the store of these topics: with {partitions} partitions nobody would go on with those states"
         return judge(_NAME, f"there are states of partition {max(beyond)}", failed=right)
+    if changed:
+        if wiring.accept_new_topics:
+            right = "meant: accept_new_topics says to begin them anew"
+            return judge("input topics", "others than the states were made of", warning=right)
+        return judge("input topics", changed, failed="the topics that the states were made of, or accept_new_topics = true")
     places = _places(wiring, inputs, states, "read_uncommitted")
     if any(_behind(place.committed, place.states) for place in places.values()):
         # The transaction that those states come from may just be ending.
         places = _places(wiring, inputs, states, "read_committed")
     return _judge(places)
+
+
+def _changed(store: StateStore, partitions: Sequence[int], topics: Mapping[str, InputTopic]) -> str:
+    """What became of the input topics since the states were made, as a sentence; empty: nothing."""
+    for partition in partitions:
+        try:
+            made_anew(store.load(partition, [TOPICS]).get(TOPICS), topics, accept=False)
+        except NewTopics as error:
+            return str(error)
+    return ""
 
 
 def _places(

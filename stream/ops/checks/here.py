@@ -26,6 +26,7 @@ _PYTHON_MIN: Final = (3, 11)
 _FILES_MIN: Final = 1024  # a connection for each broker of a large cluster, and room
 _CONFLUENT: Final = ("confluent-kafka", (2, 12), (3,))
 _KAFKA_PYTHON: Final = ("kafka-python", (3, 0, 11), (3, 1))  # earlier: partitions starve after a rebalance
+_CODECS: Final = {"lz4": "lz4", "snappy": "python-snappy", "zstd": "zstandard"}  # and their packages
 _REDIS: Final = ("redis", (6,), None)
 
 
@@ -44,6 +45,10 @@ def _libraries(wiring: Wiring, store: str) -> Iterator[Check]:
         crc32c = _version_of("crc32c")
         right = 'the package crc32c, without which consuming is seven times slower: pip install "kithkin[cluster]"'
         yield judge("crc32c", _version_text(crc32c), warning="" if crc32c else right)
+        lacking = [codec for codec, package in _CODECS.items() if not _version_of(package)]
+        right = f'{", ".join(lacking)} too, or what senders compress so cannot be read: pip install "kithkin[cluster]"'
+        read = ["gzip", *(codec for codec in _CODECS if codec not in lacking)]
+        yield judge("codecs", ", ".join(read), warning=right if lacking else "")
     if is_redis(store):
         yield _library(*_REDIS)
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from stream.contract.credentials import PRIVATE_FOLDER, private
+
 from .java import Java, java_of_kafka
 from .processes import HOST, ClusterError, Server, free_ports, is_free, until
 
@@ -179,7 +181,8 @@ class Kafka:
             folder = self._folder / f"node-{node}"
             _format(folder / "data", node, self._java)
             settings = folder / "server.properties"
-            settings.write_text("".join(f"{key}={value}\n" for key, value in self._settings_of(node, folder).items()))
+            with open(settings, "w", opener=private) as file:
+                file.writelines(f"{key}={value}\n" for key, value in self._settings_of(node, folder).items())
             command = self._java.command("kafka.Kafka", str(settings))
             self._nodes[node] = Server(command, folder / "kafka.log", self._leash)
         ended = False
@@ -291,7 +294,8 @@ def _format(data: Path, node: int, java: Java) -> None:
     """What Kafka's storage tool does to an empty folder, from what it did once."""
     if (data / "meta.properties").is_file():
         return
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    data.parent.chmod(PRIVATE_FOLDER)
     shutil.copy(java.kept / "bootstrap.checkpoint", data)
     directory = base64.urlsafe_b64encode(b"k" + secrets.token_bytes(15)).decode().rstrip("=")
     (data / "meta.properties").write_text(

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from stream.contract.credentials import private
 from stream.contract.settings import Wiring, load_wiring
 
 from ..topics import administration, create, find_topics
@@ -104,7 +105,8 @@ def _write_wiring(place: Place, kafka: Kafka, redis: Redis) -> Wiring:
     """Write the wiring for the commands that look, and read it as they do."""
     addresses = {"broker": f"confluent://{kafka.bootstrap}", "store": redis.url}
     lines = [f'{name} = "{address}"\n' for name, address in addresses.items()]
-    place.wiring_file.write_text("".join(["# Of the latest `kithkin up` in this folder.\n", *lines]))
+    with open(place.wiring_file, "w", opener=private) as file:
+        file.write("".join(["# Of the latest `kithkin up` in this folder.\n", *lines]))
     return load_wiring(place.wiring_file, **addresses)
 
 

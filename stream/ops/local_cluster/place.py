@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from stream.contract.credentials import PRIVATE_FOLDER
+
 from .processes import ClusterError, until
 
 __all__ = ["Place", "default_folder"]
@@ -45,7 +47,8 @@ class Place:
     def hold(self) -> Iterator[None]:
         """Be the cluster of this folder. Raises ClusterError when another is, or the folder cannot be made."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            self.folder.chmod(PRIVATE_FOLDER)  # of an earlier version, too: what lies in it is of people's homes
             lock = self._lock.open("w")
         except OSError as error:
             raise ClusterError(f"{self.folder} cannot hold a cluster's data: {error.strerror}") from None

@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from stream.contract.credentials import private
+
 __all__ = ["HOST", "ClusterError", "NotHere", "Server", "free_ports", "is_free", "until"]
 
 HOST: Final = "127.0.0.1"
@@ -51,7 +53,7 @@ class Server:
 
     def __init__(self, command: Sequence[str], log: Path, parent_pipe: Path | None = None) -> None:
         self._log = log
-        with log.open("ab") as said, (parent_pipe.open("rb") if parent_pipe else open(os.devnull, "rb")) as bound:
+        with open(log, "ab", opener=private) as said, open(parent_pipe or os.devnull, "rb") as bound:
             self._began_at = said.tell()
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _WATCH_PARENT, "parent-pipe", *command],

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from stream.contract.credentials import PRIVATE_FOLDER
+
 from .processes import HOST, ClusterError, NotHere, Server, free_ports, is_free, until
 
 __all__ = ["Redis", "redis_program"]
@@ -112,7 +114,8 @@ class Redis:
         return self._server
 
     def _run(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._folder.chmod(PRIVATE_FOLDER)
         own = {"bind": HOST, "port": str(self.port), "dir": str(self._folder.resolve())}
         settings = {**_LASTING, **self._settings, **own}
         flags = [part for key, value in settings.items() for part in (f"--{key}", *(value.split() or [""]))]

@@ -38,6 +38,7 @@ from ..supervision.supervisor import parent_pipe_of_this_process
 from ..supervision.watchdog import Liveness, Watchdog, stopping_on_signals
 from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
+from .guard import guarded
 from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
 
 __all__ = ["FleetService", "fleet", "read_again"]
@@ -210,7 +211,7 @@ class FleetService:
 
     def _samples(self) -> Iterator[Sample]:
         fleet = self._processor.fleet
-        for what in ("taken", "duplicate", "late", "unreadable"):
+        for what in ("taken", "duplicate", "late", "ahead", "clock", "enrolment", "unreadable"):
             yield Sample("kithkin_fleet_signals", fleet.counts.get(what, 0), (what,))
         yield Sample("kithkin_fleet_decisions", fleet.counts.get("decision", 0))
         yield Sample("kithkin_fleet_withheld", fleet.counts.get("withheld", 0))
@@ -241,7 +242,7 @@ def _app(wiring: Wiring, folder: Path) -> Any:
     elif "ssl_context" in security:
         credentials = faust.SSLCredentials(security["ssl_context"])
     session_s = wiring.kafka.session_timeout_s
-    return faust.App(
+    app = faust.App(
         wiring.group,
         broker=[f"kafka://{server}" for server in address(wiring)[1].split(",")],
         broker_credentials=credentials,
@@ -256,6 +257,10 @@ def _app(wiring: Wiring, folder: Path) -> Any:
         topic_disable_leader=True,
         **_web(wiring.listen),
     )
+    if wiring.listen is not None:
+        token = wiring.listen_token.get_secret_value() if wiring.listen_token else None
+        app.web = guarded(token, wiring.listen.rpartition(":")[0].strip("[]"))(app)
+    return app
 
 
 def _web(listen: str | None) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Alerts for whoever acts on them: `subscribe` gives them typed, filtered, in the order of each, and each state once.
 
-Law: a state of an alert (its id and revision) is handed over once, and a group goes on where it stopped; what a subscriber was
+Law: a state of an alert (its id and revision) is handed over once, and a group goes on where it stopped. A record that is no
+alert is logged and passed over, for it would stop every subscriber for ever. What a subscriber was
 dealing with when it was killed comes again, unless it says what it has `seen`. One that acts on things outside keeps that, or
 acts so that twice does no harm.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
@@ -15,13 +17,14 @@ import msgspec
 
 from stream.brokers.kafka.security import kafka_python_security
 from stream.brokers.kafka.topics import Names, address, require_client
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, first_line
 from stream.contract.ports import BrokerError
 from stream.contract.records import Alert
 from stream.contract.settings import Wiring
 
 __all__ = ["Only", "subscribe"]
 
+_LOG = logging.getLogger(__name__)
 TOPIC: Final = "drift-alerts"
 SEEN_MAX: Final = 100_000  # alerts whose latest revision is remembered
 _WAIT_MS: Final = 200
@@ -99,7 +102,7 @@ def subscribe(
         consumer = KafkaConsumer(**_settings(wiring, group))
         try:
             for place, record in _records(consumer, name, group, stop):
-                alert = _read(record.value)
+                alert = _read(record)
                 if alert is not None and _is_news(alert, latest) and only.wants(alert):
                     yield alert
                 if group is not None:
@@ -152,12 +155,17 @@ def _is_at_end(consumer: Any, ends: Mapping[Any, int]) -> bool:
     return bool(assigned) and all(consumer.position(place) >= ends[place] for place in assigned)
 
 
-def _read(value: bytes | None) -> Alert | None:
-    """The alert of a record, without fields that a later version added; None: there is none in it."""
-    if not value:
+def _read(record: Any) -> Alert | None:
+    """The alert of a record, without fields that a later version added; None: there is none in it that can be read."""
+    if not record.value:
         return None
-    told = msgspec.json.decode(value)
-    return Alert(**{name: told[name] for name in Alert.model_fields.keys() & told.keys()})
+    try:
+        told = msgspec.json.decode(record.value, type=dict[str, Any])
+        return Alert(**{name: told[name] for name in Alert.model_fields.keys() & told.keys()})
+    except (msgspec.DecodeError, ValueError) as error:
+        place = f"{record.topic}[{record.partition}]@{record.offset}"
+        _LOG.warning("%s is no alert that can be read, and is passed over: %s", place, first_line(error))
+        return None
 
 
 def _is_news(alert: Alert, latest: OrderedDict[str, int]) -> bool:

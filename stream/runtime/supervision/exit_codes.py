@@ -6,7 +6,7 @@ Law: whoever supervises learns from the number alone whether a restart heals it.
 import logging
 from typing import Final
 
-from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters
+from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters, UnknownState
 from stream.contract.ports import BrokerError, Fenced, StoreError
 
 from .supervisor import EXIT_BEYOND_REPAIR, EXIT_FAILED, EXIT_FENCED, EXIT_OPERATOR, EXIT_SERVER_AWAY
@@ -15,7 +15,7 @@ __all__ = ["exit_code_of"]
 
 _CODES: Final = {
     (Fenced,): EXIT_FENCED,
-    (RecoveryError, TooManyDeadLetters): EXIT_BEYOND_REPAIR,
+    (RecoveryError, TooManyDeadLetters, UnknownState): EXIT_BEYOND_REPAIR,
     (BrokerError, StoreError): EXIT_SERVER_AWAY,
 }
 

@@ -4,10 +4,11 @@ Law: a metered port does what the port does. The worker knows no clock; what it 
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from stream.contract.ports import Batch, Broker, Claimed, Offsets, StateStore, Transaction
+from stream.contract.ports import Batch, Broker, Claimed, InputTopic, Offsets, StateStore, Transaction
 from stream.contract.records import Journal, Record
 
 from .registry import Histogram
@@ -36,7 +37,7 @@ class Meter:
         if taken_over:
             self.takeover.observe([worked_s])
         elif records:
-            spent["step"] = worked_s - spent["load"] - spent["publish"] - spent["save"]
+            spent["step"] = max(0.0, worked_s - spent["load"] - spent["publish"] - spent["save"])
             self.batch.observe([worked_s])
             for part in PARTS:
                 self.parts[part].observe([spent[part]])
@@ -56,13 +57,16 @@ class MeteredBroker:
 
     def __init__(self, broker: Broker, meter: Meter) -> None:
         self._broker, self._meter = broker, meter
-        self._records: Sequence[Record] = ()
+        self._records: deque[Sequence[Record]] = deque()  # of batches polled and not yet published
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         began_s = time.perf_counter()
         batch = self._broker.poll(records_max, timeout_s)
         self._meter.spent("poll", began_s)
-        self._records = batch.records
+        if batch.revoked or batch.assigned:
+            self._records.clear()
+        if batch.records:
+            self._records.append(batch.records)
         return batch
 
     def publish(self, transaction: Transaction) -> None:
@@ -70,7 +74,8 @@ class MeteredBroker:
         self._broker.publish(transaction)
         self._meter.spent("publish", began_s)
         now_s = time.time()
-        timed = (record.timestamp / 1000 for record in self._records if record.timestamp >= 0)  # -1: it has no timestamp
+        records = self._records.popleft() if self._records else ()
+        timed = (record.timestamp / 1000 for record in records if record.timestamp >= 0)  # -1: it has no timestamp
         self._meter.latency.observe(max(0.0, now_s - since_s) for since_s in timed)  # clocks differ
 
     def committed(self, partition: int) -> Offsets:
@@ -87,6 +92,9 @@ class MeteredBroker:
 
     def lag(self) -> Mapping[int, int]:
         return self._broker.lag()
+
+    def topics(self) -> Mapping[str, InputTopic]:
+        return self._broker.topics()
 
     def close(self) -> None:
         self._broker.close()
@@ -122,6 +130,9 @@ class MeteredStore:
         began_s = time.perf_counter()
         self._store.save(partition, epoch, offsets_from, offsets_to, states)
         self._meter.spent("save", began_s)
+
+    def forget_overwritten(self) -> None:
+        self._store.forget_overwritten()
 
     def households(self, partition: int) -> Iterable[str]:
         return self._store.households(partition)

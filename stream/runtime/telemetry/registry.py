@@ -53,6 +53,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "kithkin_homes_loaded": Metric("counter", "Homes decoded from the store."),
     # What went wrong, or could have.
     "kithkin_quarantined_households": Metric("gauge", "Households left out because the core failed on them. Alert above 0."),
+    "kithkin_misplaced_homes": Metric(
+        "gauge", "Homes seen whose records lie in another partition than Kafka's own partitioner gives their key. Alert above 0."
+    ),
     "kithkin_rebalances": Metric("counter", "Changes of the assignment."),
     "kithkin_recoveries": Metric("counter", "Journalled batches applied again, because their states had not been saved."),
     "kithkin_takeover_seconds": Metric("histogram", "Taking over the partitions of a new assignment, recovery included."),

@@ -63,7 +63,7 @@ class Applier(Protocol):
         ...
 
     def clear(self) -> None:
-        """Forget all homes: the assignment changes. No batch is begun then."""
+        """Forget all homes, and the batches that are begun: the assignment changes."""
         ...
 
 
@@ -90,15 +90,19 @@ class LocalApplier:
 
     def begin(self, parts: Sequence[Part]) -> None:
         self.begun += 1
-        self._done.append({owned.partition: self._step.apply(owned, records) for owned, records in parts})
+        results = {owned.partition: self._step.apply(owned, records) for owned, records in parts}
+        self._done.append(results)
+        self._homes.touch({partition: result.states for partition, result in results.items()})
 
     def results(self) -> Results:
         return self._done[0]
 
     def saved(self) -> None:
+        self._done.popleft()
+        self._homes.unsaved.popleft()
         self.begun -= 1
-        for partition, result in self._done.popleft().items():
-            self._homes.touch(partition, result.states)
 
     def clear(self) -> None:
+        self._done.clear()
         self._homes.clear()
+        self.begun = 0

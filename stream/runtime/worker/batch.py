@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from stream.contract.codec import decode, encode_output
+from stream.contract.codec import decode_batch, encode_output, household_of
+from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
-from stream.contract.records import Event, InvalidRecord, Record, dead_letter
+from stream.contract.records import Erase, Event, InvalidRecord, Record, dead_letter
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
 from stream.home.step import BatchAnswers, Response
@@ -53,11 +54,15 @@ class PartitionState:
 
 
 class Settled(NamedTuple):
-    """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read."""
+    """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read.
+
+    `household`: whose record it is, as far as can be read; empty: nobody's.
+    """
 
     outputs: list[Encoded]
     outcomes: list[str]
     reason: str | None
+    household: str
     left_out: Sequence[str] = ()
 
 
@@ -65,10 +70,12 @@ class Settled(NamedTuple):
 class BatchResult:
     """What one partition's part of a batch came to; nothing of it is visible or saved yet."""
 
-    offsets: dict[str, int]
+    offsets: dict[str, int]  # the next ones, of the topics that it has records of
     settled: list[Settled] = field(default_factory=list)  # by record, in their order
     states: dict[str, bytes] = field(default_factory=dict)  # in the order of the households' names
     quarantine: bytes | None = None  # set when it changed
+    lifted: list[str] = field(default_factory=list)  # households that were erased out of their quarantine
+    erases: bool = False  # whether something was erased, so that what stood before is to be gone from the disk too
 
 
 class BatchStep:
@@ -91,13 +98,12 @@ class BatchStep:
 
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
-        result = BatchResult(dict(owned.offsets))
-        for record in records:
-            result.offsets[record.topic] = record.offset + 1
+        result = BatchResult({record.topic: record.offset + 1 for record in records})
         ordered = self._ordering(records)
-        events = [self._read(record) for record in ordered]
+        events = decode_batch(ordered, self._policy)
+        result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)
         quarantined = owned.quarantine.households
-        before = len(quarantined)
+        before = dict(quarantined)
         households = sorted({event.value.household_id for event in events if isinstance(event, Event)})
         wanted = [household for household in households if household not in quarantined]
         self._homes.load(owned.partition, wanted, owned.offsets)
@@ -109,15 +115,10 @@ class BatchStep:
                 self._encode(owned, homes[household], result)
         for record, event, answer in zip(ordered, events, answers, strict=True):
             result.settled.append(self._settle(owned, record, event, answer))
-        if len(quarantined) > before:
+        result.lifted = [household for household in before if household not in quarantined]
+        if quarantined != before:
             result.quarantine = owned.quarantine.encode()
         return result
-
-    def _read(self, record: Record) -> Event | InvalidRecord:
-        try:
-            return decode(record, self._policy)
-        except InvalidRecord as invalid:
-            return invalid
 
     def _answer(
         self, owned: PartitionState, events: Sequence[Event | InvalidRecord], homes: dict[str, Household]
@@ -126,7 +127,9 @@ class BatchStep:
         sound: list[Event] = []
         numbers: list[int] = []
         for number, event in enumerate(events):
-            if isinstance(event, Event) and self._bring(owned, event, homes):
+            if isinstance(event, Event) and (_erases_home(event) or self._bring(owned, event, homes)):
+                if _erases_home(event):
+                    self._bring_to_erase(owned, event.value.household_id, homes)
                 sound.append(event)
                 numbers.append(number)
         made = self._step(homes, sound, self._policy)
@@ -150,6 +153,21 @@ class BatchStep:
                 return False
         return True
 
+    def _bring_to_erase(self, owned: PartitionState, household: str, homes: dict[str, Household]) -> None:
+        """Have a home among the live ones that is erased whole; a new one, where it cannot be read or is left out."""
+        if household not in homes:
+            readable = household not in owned.quarantine.households
+            try:
+                homes[household] = self._homes.home(owned.partition, household) if readable else self._anew(owned, household)
+            except Exception as error:
+                if not _of_the_core(error):
+                    raise
+                homes[household] = self._anew(owned, household)
+
+    def _anew(self, owned: PartitionState, household: str) -> Household:
+        owned.quarantine.households.pop(household, None)
+        return self._homes.renew(owned.partition, household)
+
     def _encode(self, owned: PartitionState, home: Household, result: BatchResult) -> None:
         """The state to be saved, before anything is published: a home that cannot be encoded is quarantined as well."""
         try:
@@ -171,13 +189,20 @@ class BatchStep:
     ) -> Settled:
         """One record's outputs: those of its event, unless it or its household turned out to be unusable."""
         if isinstance(event, InvalidRecord):
-            reason, detail = event.reason, event.detail
-        elif event.value.household_id in owned.quarantine.households:
-            reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[event.value.household_id]}"
+            reason, detail, household = event.reason, event.detail, household_of(record)
+        elif (household := event.value.household_id) in owned.quarantine.households:
+            reason, detail = "quarantined", f"its household failed: {owned.quarantine.households[household]}"
+        elif answer is None:
+            reason, detail = "quarantined", "its household failed, and was erased since"
         else:
-            assert answer is not None, "an event of a household in good standing has an answer"
-            return Settled(answer.outputs, answer.outcomes, answer.refusal, event.left_out)
-        return Settled([encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)], [], reason)
+            return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out)
+        letter = encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)
+        return Settled([letter], [], reason, household)
+
+
+def _erases_home(event: Event) -> bool:
+    """Whether this forgets a whole household, which takes no reading of what was known of it."""
+    return isinstance(event.value, Erase) and event.value.person_id is None
 
 
 def _place(record: Record) -> str:
@@ -185,5 +210,9 @@ def _place(record: Record) -> str:
 
 
 def _of_the_core(error: BaseException) -> bool:
-    """Whether an error says something about a household, and would come again. Lack of memory, or a wish to stop, does not."""
-    return (isinstance(error, Exception) and not isinstance(error, MemoryError)) or type(error).__name__ == "PanicException"
+    """Whether an error says something about a household, and would come again.
+
+    Lack of memory, or a wish to stop, does not; nor does a state of a later version, with which nothing is wrong.
+    """
+    ours = isinstance(error, MemoryError | NewerState) or not isinstance(error, Exception)
+    return not ours or type(error).__name__ == "PanicException"

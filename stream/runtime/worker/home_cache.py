@@ -7,7 +7,7 @@ Theory of operation: what is worked on stands live in slots of contiguous arrays
 on lately is kept as the bytes that it was saved as, a tenth of that. Both count by the bytes that they take.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -77,7 +77,8 @@ class HomeCache:
         self._free: list[Slot] = []
         self._kept: OrderedDict[Key, bytes] = OrderedDict()
         self._kept_bytes = 0
-        self._loaded: Mapping[str, bytes] = {}
+        self.unsaved: deque[Mapping[int, Mapping[str, bytes]]] = deque()  # states that the store lacks, by partition
+        self._loaded: dict[str, bytes] = {}
         self.homes_new = 0
         self.homes_loaded = 0
 
@@ -93,7 +94,11 @@ class HomeCache:
         """Load the states of those households of one partition that are not resident. Raises as `states_at`."""
         keys = ((partition, household) for household in households)
         missing = [key[1] for key in keys if key not in self._live and key not in self._kept]
-        self._loaded = states_at(self._store, partition, missing, offsets) if missing else {}
+        unsaved = [states[partition] for states in self.unsaved if partition in states] if missing else []
+        self._loaded = {household: states[household] for states in unsaved for household in missing if household in states}
+        absent = [household for household in missing if household not in self._loaded]
+        if absent:
+            self._loaded |= states_at(self._store, partition, absent, offsets)
 
     def home(self, partition: int, household: str) -> Household:
         """The live home of a household loaded before; a new one if the store has no state of it.
@@ -117,15 +122,26 @@ class HomeCache:
             self._live[key] = live
         return live
 
+    def renew(self, partition: int, household: str) -> Household:
+        """A new home in the place of one, of which nothing is read."""
+        self.drop(partition, household)
+        self._forget((partition, household))
+        self.homes_new += 1
+        home = self._live[partition, household] = Household.new(household, self._slot())
+        return home
+
     def _slot(self) -> Slot:
         if not self._free:
             homes = np.zeros(SLOTS_IN_ARRAY, HOME)
             self._free = [homes[i : i + 1] for i in reversed(range(SLOTS_IN_ARRAY))]
         return self._free.pop()
 
-    def touch(self, partition: int, states: Mapping[str, bytes]) -> None:
-        """Note that these homes were saved as these bytes: they are now the most recently used, and others go for them."""
-        for household, raw in states.items():
+    def touch(self, states: Mapping[int, Mapping[str, bytes]]) -> None:
+        """Note that these homes, by partition, are to be saved as these bytes. They are now the most recently used, and
+        others go for them; whoever goes before it was saved is found among the unsaved, from which the caller takes them.
+        """
+        self.unsaved.append(states)
+        for partition, household, raw in ((partition, *one) for partition, of in states.items() for one in of.items()):
             key = partition, household
             if key in self._live:
                 self._live.move_to_end(key)
@@ -140,7 +156,7 @@ class HomeCache:
             self._kept_bytes -= len(raw) + OVERHEAD_BYTES
 
     def _evict(self) -> None:
-        """Let the least recently used homes go until the rest fits. Only after everything was saved."""
+        """Let the least recently used homes go until the rest fits."""
         while len(self._live) > self._live_max:
             _, home = self._live.popitem(last=False)
             self._free.append(home.slot)
@@ -163,4 +179,5 @@ class HomeCache:
         self._live.clear()
         self._kept.clear()
         self._kept_bytes = 0
+        self.unsaved.clear()
         self._loaded = {}

@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from threading import Event, Thread
 from typing import Final
@@ -40,6 +41,7 @@ __all__ = ["live", "work"]
 _LOG = logging.getLogger(__name__)
 _LAG_EVERY_S: Final = 1.0
 _HEARTBEAT_EVERY_S: Final = 2.0
+_QUIET_RECORDS: Final = 500  # of one poll when nothing waits
 _HEARTBEAT_TTL_S: Final = 10.0  # so that one or two may be lost before the worker is missed
 
 
@@ -74,6 +76,7 @@ def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
             metrics.note_lag(broker.lag())
         if progress.ended:
             return
+    worker.finish()
 
 
 def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
@@ -92,13 +95,17 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
             ends.enter_context(_beating(ends.enter_context(closing(heartbeats)), metrics))
         limits = WorkerLimits(
             records_max=wiring.batch_records_max,
+            records_min=_QUIET_RECORDS,
             poll_timeout_s=wiring.poll_timeout_s,
             resident_bytes_max=wiring.resident_bytes_max,
             dead_letters_share_max=wiring.dead_letters_share_max,
+            accept_new_topics=wiring.accept_new_topics,
         )
         metered = MeteredBroker(broker, metrics.meter)
         ends.enter_context(seldom_collected())
-        work(Worker(metered, MeteredStore(store, metrics.meter), policy, limits), metered, metrics)
+        worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
+        worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
+        work(worker, metered, metrics)
 
 
 def _refuse_what_cannot_work(wiring: Wiring) -> None:

@@ -88,6 +88,7 @@ class WorkerMetrics:
         yield Sample("kithkin_homes_new", counts.households_new)
         yield Sample("kithkin_homes_loaded", counts.households_loaded)
         yield Sample("kithkin_quarantined_households", counts.quarantined)
+        yield Sample("kithkin_misplaced_homes", counts.misplaced)
         counted = {
             "outputs": counts.outputs, "outcomes": counts.outcomes, "dead_letters": counts.dead_letters,
             "parts_left_out": dict.fromkeys(LEFT_OUT, 0) | counts.left_out,
@@ -122,6 +123,7 @@ class WorkerMetrics:
             "last_recovery": self._recovered,
             "restarts": sum(self._restarts.values()),
             "quarantined": self.counts.quarantined,
+            "misplaced": self.counts.misplaced,
             "stopping": self.liveness.stopping,
         }
 

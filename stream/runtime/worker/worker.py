@@ -1,72 +1,44 @@
 """The worker: polls, steps, publishes, saves. It carries everything and decides nothing.
 
 Law: the outputs and states equal a serial run of the journalled batches, wherever this process stops. A batch becomes
-visible in one transaction (outputs, journal, offsets) and only then are its states saved with the offsets they stand at;
-a worker that finds states behind the outputs applies exactly the journalled batches again and publishes nothing of them.
-Any error ends the worker: recovery, at the next assignment, is the only error path.
+visible in one transaction (outputs, journal, offsets), only then are its states saved with the offsets they stand at, and
+only then does the next become visible; a worker that finds states behind the outputs applies exactly the journalled batches
+again and publishes nothing of them. Any error ends the worker: recovery, at the next assignment, is the only error path.
 """
 
 import logging
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from concurrent.futures import Executor, Future
+from typing import Final, NamedTuple
 
-from stream.contract.errors import RecoveryError, TooManyDeadLetters
+from stream.brokers.inputs import TOPICS, Placement, encode_topics, made_anew
+from stream.contract.errors import NewerState, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
 from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION, step_batch
 
 from .applying import Applier, LocalApplier, Results
-from .batch import BatchResult, BatchStep, Ordering, PartitionState, StepFunction, by_content
+from .batch import BatchResult, BatchStep, PartitionState, StepFunction
+from .counts import Counts, Progress, WorkerLimits
+from .draining import LATEST, DrainLimits, LatestRecords
 from .home_cache import HomeCache
 from .quarantine import QUARANTINE, Quarantine
 
 __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 
 _LOG = logging.getLogger(__name__)
+_USUAL: Final = WorkerLimits()
+_QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
+_WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """How much a worker takes at once, and when it gives up. None of it changes what a journalled batch gives."""
+class _Published(NamedTuple):
+    """A batch that is being made visible."""
 
-    records_max: int = 1_000  # of one poll: what is lost at most when a process dies in the middle
-    poll_timeout_s: float = 0.02  # sets the latency at low rates
-    resident_bytes_max: int = 128 * 2**20  # encoded; live objects weigh a small multiple
-    dead_letters_window: int = 1_000  # latest records among which dead letters are counted
-    dead_letters_min: int = 200  # so many before the share is looked at: a quiet topic may well begin with rubbish
-    dead_letters_share_max: float = 0.5
-    ordering: Ordering = by_content
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a worker has done since it started, and what it holds. Batches applied again count only as `recoveries`."""
-
-    batches: int = 0
-    records: int = 0  # polled and published: events and dead letters
-    events: int = 0  # records that are no dead letters
-    recoveries: int = 0  # journalled batches of one partition applied again
-    rebalances: int = 0  # changes of what is assigned
-    households_new: int = 0  # homes begun because the store had no state of them
-    households_loaded: int = 0  # homes decoded from the store; the same home again after it had to leave memory
-    outcomes: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
-    left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
-    outputs: Counter[str] = field(default_factory=Counter)  # by topic
-    resident_homes: int = 0  # in memory now
-    resident_bytes: int = 0  # what they weigh at rest
-    quarantined: int = 0  # households of the assigned partitions that are left out now
-
-
-class Progress(NamedTuple):
-    """What one `run_once` did: `records` published in it, partitions now owned, and whether the log has ended."""
-
-    records: int
-    partitions: frozenset[int]
-    ended: bool
+    results: Results
+    visible: Future[None]
 
 
 class Worker:
@@ -96,14 +68,21 @@ class Worker:
         broker: Broker,
         store: StateStore,
         policy: Policy,
-        limits: WorkerLimits = WorkerLimits(),
+        limits: WorkerLimits = _USUAL,
         step_function: StepFunction = step_batch,
     ) -> None:
         self._broker, self._store, self._policy, self._limits = broker, store, policy, limits
         self._owned: dict[int, PartitionState] = {}
         homes = HomeCache(store, policy, limits.resident_bytes_max)
         self._applier: Applier = LocalApplier(homes, BatchStep(homes, policy, limits.ordering, step_function))
-        self._latest_dead: deque[bool] = deque(maxlen=limits.dead_letters_window)
+        self._publishing: Executor | None = None
+        self._published: _Published | None = None
+        self._poll_records = min(limits.records_min, limits.records_max)
+        self._generation = 0
+        draining = DrainLimits(limits.dead_letters_window, limits.dead_letters_min, limits.dead_letters_share_max)
+        self._latest = LatestRecords(draining, policy.policy_id)
+        self._to_mark: dict[int, dict[str, bytes]] = {}  # what is to stand beside the states of a partition from its next save on
+        self._placement, self._partitions = Placement(), 0  # of the input topics; 0: not known
         self._failed = False
         self._counts = Counts()
 
@@ -113,6 +92,10 @@ class Worker:
         worker = cls(broker, store, policy, limits)
         worker._applier = applier
         return worker
+
+    def publish_beside(self, publishing: Executor) -> None:
+        """From now on, with a backlog, publish a batch in there while the next one is polled and applied. The caller ends it."""
+        self._publishing = publishing
 
     @property
     def counts(self) -> Counts:
@@ -125,11 +108,13 @@ class Worker:
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Work until the log has ended or `stop()` says so, which is asked between batches. Raises as `run_once`."""
-        while not stop() and not self.run_once().ended:
-            pass
+        while not stop():
+            if self.run_once().ended:
+                return
+        self.finish()
 
     def run_once(self) -> Progress:
-        """Poll once, and bring about all effects of it, or of a batch polled before it when batches are begun ahead.
+        """Poll once, and bring about all effects of it, or of batches polled before it when batches are begun ahead.
 
         Raises
         ------
@@ -139,39 +124,65 @@ class Worker:
             An assigned partition cannot be recovered.
         TooManyDeadLetters
             The share of dead letters is past the limit; the batch was not published.
+        NewerState
+            A newer version has worked here; nothing was published.
 
         After any exception this worker is of no more use, since its homes may be ahead of what was published: make a new one.
         """
         assert not self._failed, "this worker has failed before: its homes may be ahead of the log, so a new one must recover"
         try:
             batch = self._poll()
-            records = 0
             if batch.assigned or batch.revoked:
-                records = self._bring_about(begun=0)
+                records = self._save_published()
                 self._reassign(batch)
-            elif batch.records:
+            else:
                 self._begin(batch.records)
-            records += self._bring_about(begun=0 if batch.ended else self._applier.ahead)
+                records = self._bring_about(self._ahead if self._is_backlog(batch) else 0)
         except BaseException:
             self._failed = True
             raise
         return Progress(records, frozenset(self._owned), batch.ended)
 
+    def finish(self) -> int:
+        """Publish and save what `run_once` has begun ahead, before this worker is left; the records in it. Raises as it does."""
+        try:
+            return self._bring_about(begun=0)
+        except BaseException:
+            self._failed = True
+            raise
+
     def _poll(self) -> Batch:
         """The next batch. When there is none because of an error, those begun before are brought about all the same."""
         try:
-            return self._broker.poll(self._limits.records_max, self._limits.poll_timeout_s)
+            return self._broker.poll(self._poll_records, self._limits.poll_timeout_s)
         except Exception:
             self._bring_about(begun=0)
             raise
+
+    @property
+    def _ahead(self) -> int:
+        """So many batches may be begun and not yet saved while more are polled."""
+        return self._applier.ahead if self._publishing is None else max(1, self._applier.ahead)
+
+    def _is_backlog(self, batch: Batch) -> bool:
+        """Whether more is sure to come at once. Sets how much the next poll asks for: much at once is faster, little sooner."""
+        asked, limits = self._poll_records, self._limits
+        full = len(batch.records) >= asked
+        if full:
+            self._poll_records = min(2 * asked, limits.records_max)
+        elif len(batch.records) < _QUIET * asked:
+            self._poll_records = max(asked // 2, min(limits.records_min, limits.records_max))
+        return full and not batch.ended
 
     # Assignment and recovery
 
     def _reassign(self, batch: Batch) -> None:
         self._counts.rebalances += 1
         self._applier.clear()
+        self._generation = batch.generation
         for partition in batch.revoked:
             self._owned.pop(partition, None)
+            self._latest.forget(partition)
         for partition in sorted(batch.assigned):
             self._owned[partition] = self._claim(partition)
 
@@ -179,12 +190,39 @@ class Worker:
         """Take a partition over and bring its states to where its outputs stand."""
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
+        self._read_beside(owned)
         committed = on_both(self._broker.committed(partition))
         if owned.offsets != committed:
             self._recover(owned, committed)
         self._broker.seek(partition, owned.offsets)
         _LOG.info("taken over", extra={"partition": partition, "epoch": epoch, "offsets": owned.offsets})
         return owned
+
+    def _read_beside(self, owned: PartitionState) -> None:
+        """What earlier workers left beside the states. Raises NewerState and NewTopics, before any record is taken."""
+        partition, topics = owned.partition, self._broker.topics()
+        self._partitions = max((topic.partitions for topic in topics.values()), default=0)
+        beside = self._store.load(partition, [LATEST, _WRITTEN_BY, TOPICS])
+        self._latest.restore(partition, beside.get(LATEST))
+        version = int(beside.get(_WRITTEN_BY, b"0"))
+        if version > STATE_VERSION:
+            raise NewerState(version, STATE_VERSION, f"partition {partition}: the latest of its states")
+        anew = made_anew(beside.get(TOPICS), topics, self._limits.accept_new_topics)
+        wanted = {_WRITTEN_BY: b"%d" % STATE_VERSION, **({TOPICS: encode_topics(topics)} if topics else {})}
+        self._to_mark[partition] = {name: raw for name, raw in wanted.items() if beside.get(name) != raw}
+        if anew is not None:
+            self._begin_anew(owned, anew)
+
+    def _begin_anew(self, owned: PartitionState, topics: Sequence[str]) -> None:
+        """Go on at the beginning of topics that are not those of the states: first the group's offsets, then the states'."""
+        partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
+        if to != owned.offsets:
+            self._broker.publish(Transaction((), (), {partition: to}, self._generation))
+        between = {**to, "anew": 1}  # a save must move the offsets
+        self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
+        self._store.save(partition, owned.epoch, between, to, {})
+        _LOG.warning("topics are not those of the states, and are begun anew", extra={"partition": partition, "topics": topics})
+        owned.offsets = to
 
     def _recover(self, owned: PartitionState, committed: dict[str, int]) -> None:
         """Apply the journalled batches that the states lack.
@@ -250,20 +288,45 @@ class Worker:
         """Publish and save batches, the oldest first, until so many are begun and no more; the records in them."""
         records = 0
         while self._applier.begun > begun:
-            records += self._publish(self._applier.results())
-            self._applier.saved()
+            self._publish_next()
+            records += self._save_published()
+        if self._applier.begun and self._publishing is not None:
+            self._publish_next()
         return records
 
-    def _publish(self, results: Results) -> int:
-        """Make a batch visible, then save its states; how many records it has."""
+    def _publish_next(self) -> None:
+        """Begin to make the oldest batch visible, unless that was begun."""
+        if self._published is None:
+            self._published = self._publish(self._applier.results())
+
+    def _publish(self, results: Results) -> _Published:
+        """Begin to make a batch visible."""
         self._refuse_draining(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
         outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
-        self._broker.publish(Transaction(outputs, journal, {partition: one.offsets for partition, one in results.items()}))
+        offsets = {partition: self._owned[partition].offsets | one.offsets for partition, one in results.items()}
+        transaction = Transaction(outputs, journal, offsets, self._generation)
+        if self._publishing is not None:
+            return _Published(results, self._publishing.submit(self._broker.publish, transaction))
+        self._broker.publish(transaction)
+        visible: Future[None] = Future()
+        visible.set_result(None)
+        return _Published(results, visible)
+
+    def _save_published(self) -> int:
+        """Wait until the batch that is being published is visible, and save its states; the records in it."""
+        if self._published is None:
+            return 0
+        results, visible = self._published
+        visible.result()
+        self._published = None
         for partition, one in results.items():
             self._save(self._owned[partition], one)
+            if one.erases:
+                self._store.forget_overwritten()
+        self._applier.saved()
         self._count(results)
-        return sum(entry.count for entry in journal)
+        return sum(len(one.settled) for one in results.values())
 
     def _parts(self, records: Sequence[Record]) -> dict[int, list[Record]]:
         """The records by partition, without those that a broker gives again although they were published."""
@@ -275,15 +338,21 @@ class Worker:
         return {partition: part for partition, part in parts.items() if part}
 
     def _save(self, owned: PartitionState, result: BatchResult) -> None:
-        states = result.states if result.quarantine is None else {**result.states, QUARANTINE: result.quarantine}
-        self._store.save(owned.partition, owned.epoch, owned.offsets, result.offsets, states)
-        owned.offsets = result.offsets
+        partition, states = owned.partition, result.states
+        latest = self._latest.encode(partition) if partition in self._latest.kept else None
+        beside: dict[str, bytes | None] = {QUARANTINE: result.quarantine, LATEST: latest}
+        beside |= self._to_mark.pop(partition, {})
+        if added := {name: raw for name, raw in beside.items() if raw is not None}:
+            states = {**states, **added}
+        offsets = owned.offsets | result.offsets
+        self._store.save(partition, owned.epoch, owned.offsets, offsets, states)
+        owned.offsets = offsets
 
     def _entry(self, owned: PartitionState, result: BatchResult) -> Journal:
         return Journal(
             partition=owned.partition,
             offsets_from=owned.offsets,
-            offsets_to=result.offsets,
+            offsets_to=owned.offsets | result.offsets,
             count=len(result.settled),
             epoch=owned.epoch,
             step_version=STEP_VERSION,
@@ -293,16 +362,11 @@ class Worker:
     # Counting
 
     def _refuse_draining(self, results: Results) -> None:
-        """Stop before publishing when too many of the latest records are dead letters."""
-        reasons = [settled.reason for one in results.values() for settled in one.settled]
-        self._latest_dead.extend(reason is not None for reason in reasons)
-        dead, latest = sum(self._latest_dead), len(self._latest_dead)
-        if dead >= self._limits.dead_letters_min and dead > self._limits.dead_letters_share_max * latest:
-            raise TooManyDeadLetters(
-                f"{dead} of the latest {latest} records could not be used. Not published: the last batch, with "
-                f"{dict(Counter(filter(None, reasons)))}. "
-                "Look at `dead-letters` and at what was deployed last; then start again, or raise the limit"
-            )
+        """Stop before publishing when what cannot be used is too much of what comes."""
+        batch = [(p, one.household, one.reason) for p, result in results.items() for one in result.settled if one.household]
+        self._latest.noted.extend(batch)
+        if any(reason for *_, reason in batch):
+            self._latest.judge(batch)
 
     def _count(self, results: Results) -> None:
         counts, settled = self._counts, [settled for one in results.values() for settled in one.settled]
@@ -314,3 +378,18 @@ class Worker:
         counts.outcomes.update(word for one in settled for word in one.outcomes)
         counts.outputs.update(output.topic for one in settled for output in one.outputs)
         counts.left_out.update(word for one in settled for word in one.left_out)
+        self._note_places(results)
+
+    def _note_places(self, results: Results) -> None:
+        """Tell of homes whose records come to another partition than their key's: their states would be halved in silence."""
+        if not self._partitions:
+            return
+        partitions, known = self._partitions, self._placement.misplaced
+        for partition, result in results.items():
+            self._placement.note(partition, partitions, (one.household for one in result.settled))
+        self._counts.misplaced = self._placement.misplaced
+        if self._counts.misplaced and not known:
+            _LOG.warning(
+                "homes have records in another partition than their key's: a sender uses another partitioner than Kafka's own "
+                "(librdkafka needs partitioner=murmur2_random), or partitions were added; such a home may be known in two halves"
+            )

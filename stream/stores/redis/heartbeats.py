@@ -45,14 +45,23 @@ class Heartbeats:
         self._client.run(_PUT, [self._index, self._before + worker], [worker, json.dumps(dict(status)), life_ms, self._before])
 
     def all(self) -> dict[str, dict[str, Any]]:
-        """The notes that hold, by worker, sorted. Raises StoreError."""
-        workers = sorted(name.decode() for name in self._client.ask("SMEMBERS", self._index))
+        """The notes that hold, by worker, sorted; one that is no JSON object is empty. Raises StoreError."""
+        workers = sorted(name.decode(errors="replace") for name in self._client.ask("SMEMBERS", self._index))
         notes = self._client.ask("MGET", *[self._before + worker for worker in workers]) if workers else []
-        return {worker: json.loads(note) for worker, note in zip(workers, notes, strict=True) if note is not None}
+        return {worker: _read(note) for worker, note in zip(workers, notes, strict=True) if note is not None}
 
     def close(self) -> None:
         """Release the connections. Never raises."""
         self._client.close()
+
+
+def _read(note: bytes) -> dict[str, Any]:
+    """Whatever stands there: a worker of another version may write anything."""
+    try:
+        told = json.loads(note)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def open_heartbeats(url: str, wiring: Wiring) -> Heartbeats | None:

@@ -15,6 +15,8 @@ harm: who saves has published before, which only one of the two could do from th
 """
 
 import json
+import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
@@ -28,6 +30,8 @@ __all__ = ["RedisStore"]
 
 _LOADED_AT_ONCE: Final = 500  # homes: some 4 MiB, so that others get their turn in between
 _SCANNED_AT_ONCE: Final = 1_000
+_REWRITE_EVERY_S: Final = 900.0
+_LOG = logging.getLogger(__name__)
 
 _CLAIM: Final = Script("""
 local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
@@ -75,6 +79,7 @@ class RedisStore:
     def __init__(self, url: str, wiring: Wiring) -> None:
         self._client = RedisClient(url, wiring)
         self._root = f"kithkin:{wiring.prefix}:{wiring.group}"
+        self._overwritten, self._rewrite_at_s = False, 0.0  # whether a new append-only file is due, and when it may be asked for
 
     def claim(self, partition: int) -> Claimed:
         epoch, offsets = self._client.run(_CLAIM, [self._key(partition, "head")], [])
@@ -98,6 +103,7 @@ class RedisStore:
         before = self._key(partition, "home:")
         keys = [self._key(partition, "head"), self._key(partition, "homes"), *[before + name for name in states]]
         numbers: list[str | bytes | int] = [epoch, _canonical(offsets_from), _canonical(offsets_to), len(before)]
+        self._rewrite()
         outcome, found = self._client.run(_SAVE, keys, [*numbers, *states.values()])
         if outcome == b"fenced":
             raise Fenced(f"partition {partition}: epoch {epoch} can save no more, since {found.decode()} is the newest")
@@ -106,6 +112,21 @@ class RedisStore:
                 f"partition {partition}: the states stand at {json.loads(found)}, so a save from {dict(offsets_from)} "
                 "would leave a gap"
             )
+
+    def forget_overwritten(self) -> None:
+        """Ask for a new append-only file: in the old one stands all that was ever saved. Seldom: it costs a copy of all homes."""
+        self._overwritten = True
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        now_s = time.monotonic()
+        if self._overwritten and now_s >= self._rewrite_at_s:
+            self._rewrite_at_s = now_s + _REWRITE_EVERY_S
+            try:
+                self._client.ask("BGREWRITEAOF")
+                self._overwritten = False
+            except StoreError as error:  # tried again later: an erasure is no reason to stop
+                _LOG.warning("what was erased may stand in Redis's append-only file until it is rewritten: %s", error)
 
     def households(self, partition: int) -> Iterable[str]:
         found: set[str] = set()

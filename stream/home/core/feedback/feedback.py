@@ -8,9 +8,10 @@ from typing import Final
 
 from learners.kernel import kernel
 from learners.recognition.presence import belongs
+from stream.home.core.admission.seen import RECOGNISED, forgotten_until, is_seen
 from stream.home.core.drift.monitor import monitor_claim
 from stream.home.core.feedback.claims import add_claim, contradicts, count_claim, repeat_claim
-from stream.home.core.seen import forgotten_until, is_seen
+from stream.home.core.feedback.enrolment import REPEATED, is_repeated, judge_enrolment
 from stream.home.core.settle import settle, touch
 from stream.home.core.work import add_result
 from stream.home.messages import CONFIRM, CORRECT, ENROL, OUTCOME, RETRACT
@@ -18,11 +19,13 @@ from stream.home.state.layout import ENROLMENTS_MAX, NOT_COUNTED, UNKNOWN
 
 __all__ = [
     "ANSWERED", "CONTRADICTORY", "DUPLICATE", "EARLY", "EXPIRED", "REFUSED", "REJECTED", "UNKNOWN_EVENT",
-    "UNKNOWN_PERSON", "USED", "add_outcome", "apply_waiting", "expire_waiting", "give_feedback", "was_retracted_early",
+    "UNKNOWN_PERSON", "USED", "WRONG_CLOCK", "add_outcome", "apply_waiting", "expire_waiting", "give_feedback",
+    "leave_out_repeated", "was_retracted_early",
 ]  # fmt: skip
 
 # Of messages.OUTCOMES
 ANSWERED, USED, CONTRADICTORY, EARLY, DUPLICATE, EXPIRED, UNKNOWN_PERSON, UNKNOWN_EVENT, REJECTED, REFUSED = range(10)
+WRONG_CLOCK, BAD_ENROLMENT = 10, 11
 PIN: Final = 2  # source
 
 
@@ -62,7 +65,7 @@ def _claim(home, event, policy, work, out):
         if home.rows[index].event == event.event:
             _write_claim(work.claim, event)
             return _claim_row(home, index, policy, work, out)
-    if is_seen(home, event.event) or event.at <= forgotten_until(home):
+    if is_seen(home, RECOGNISED, event.event, 0, 0) or event.at <= forgotten_until(home):
         return EXPIRED
     wait_for(home, event, policy, work, out)
     return EARLY
@@ -121,6 +124,8 @@ def _claim_row(home, index, policy, work, out):
             person.last_pin_at = max(int(person.last_pin_at), int(claim.given_at))
     row.unsettled = 1
     settle(home, newest, policy, work, out)
+    if claim.kind == ENROL:
+        _judge(home, int(claim.person), policy, work, out)
     monitor_claim(home, index, at, policy, work)
     if row.unnamed >= 0 and claim.person > 0 and (claim.kind == CORRECT or claim.kind == ENROL):
         for i in range(home.rows_used):
@@ -130,6 +135,34 @@ def _claim_row(home, index, policy, work, out):
                 other.unsettled = 1
         settle(home, -1, policy, work, out)
     return outcome
+
+
+@kernel
+def _judge(home, place, policy, work, out):
+    """Leave out recordings of an enrolment that are not the person's, and tell what was wrong when that is news."""
+    _tell_of_enrolment(home, place, judge_enrolment(home, place, policy, work), work, out)
+    settle(home, -1, policy, work, out)
+
+
+@kernel
+def leave_out_repeated(home, index, policy, work, out):
+    """Leave out of a new event a vector that was enrolled from another: it is no recording of this one."""
+    for modality in range(2):
+        place = is_repeated(home, index, modality, policy, work)
+        if place > 0:
+            _tell_of_enrolment(home, place, REPEATED, work, out)
+            home.rows[index].unsettled = 0  # it is not answered yet
+            settle(home, -1, policy, work, out)
+
+
+@kernel
+def _tell_of_enrolment(home, place, faults, work, out):
+    person = home.people[place - 1]
+    if faults & ~int(person.enrol_faults):
+        person.enrol_faults |= faults
+        result = out.results[add_result(out, OUTCOME, work.event, work.at)]
+        result.outcome, result.name, result.held = BAD_ENROLMENT, person.name, faults
+        touch(home, place, work)
 
 
 @kernel

@@ -18,14 +18,15 @@ from stream.home.core.drift.signals import note_reported
 from stream.home.core.feedback.claims import LEAST
 from stream.home.core.settle import settle
 from stream.home.core.work import add_result
-from stream.home.messages import ENROL, REJECT, SIGNAL
+from stream.home.messages import CORRECT, ENROL, REJECT, SIGNAL
 from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, SOURCES
 
 __all__ = ["FEEDBACK_CAUSE", "add_held_signal", "review"]
 
 DAY_MS: Final = 86_400_000
 FEEDBACK_CAUSE: Final = 6  # of messages.CAUSES
-SUSPENDED, RESTORED = 5, 6  # of messages.ADAPTATIONS
+SUSPENDED, RESTORED, CROSSWISE = 5, 6, 8  # of messages.ADAPTATIONS
+CROSSWISE_MIN: Final = 2  # events of each of two people, of which the other is said
 REPORTED_STEP: Final = 1 / 64  # nats
 RESOLVED: Final = -1.0  # nats, reported of a run of which nothing is left
 
@@ -124,6 +125,8 @@ def _report(home, index, changed, work, out):
         nats = RESOLVED if over else nats
         result = out.results[add_held_signal(home, work, out)]
         result.log_e, result.adapted = nats, (SUSPENDED if doubt.suspended else RESTORED) if changed else 0
+        if doubt.suspended and _are_crosswise(home):
+            result.adapted = CROSSWISE
         if doubt.source != NOBODY:
             result.source = doubt.source + 1
             # Whoever monitors sources for change says no more of it.
@@ -136,6 +139,29 @@ def _report(home, index, changed, work, out):
             home.doubts[d] = home.doubts[d + 1]
         home.doubts_used -= 1
     return over
+
+
+@kernel
+def _are_crosswise(home):
+    """Whether two people are each called the other, again and again: they were enrolled under each other's names."""
+    for one in range(1, home.people_used + 1):
+        for other in range(1, one):
+            if _taken_for(home, one, other) >= CROSSWISE_MIN and _taken_for(home, other, one) >= CROSSWISE_MIN:
+                return True
+    return False
+
+
+@kernel
+def _taken_for(home, said, sensed):
+    """Of how many events somebody is said to have made them whom the sensors take for one other member."""
+    events = 0
+    for index in range(home.rows_used):
+        row, says = home.rows[index], 0
+        for c in range(row.claims_used):
+            if row.claims[c].kind == CORRECT and row.claims[c].person == said:
+                says = 1
+        events += says if row.evidence[sensed] * SHARE_STEP > 1.0 / 2 else 0
+    return events
 
 
 @kernel

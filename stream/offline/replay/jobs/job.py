@@ -107,8 +107,8 @@ class _Job:
 
     def _apply(self, request: Apply) -> None:
         applied = [self._applied(part) for part in request.parts]
-        for part in applied:
-            self._homes.touch(part.partition, part.states)  # once the replay has them in hand they are as good as saved
+        self._homes.touch({part.partition: part.states for part in applied})
+        self._homes.unsaved.clear()  # once the replay has them in hand they are as good as that
         self._pipes.write(Applied(applied, residency_of(self._homes)))
 
     def _applied(self, part: PartOfJob) -> AppliedPart:
@@ -118,4 +118,4 @@ class _Job:
             self._owned[part.partition] = owned
         result = self._step.apply(owned, part.records)
         quarantined = owned.quarantine.households if result.quarantine else None
-        return AppliedPart(part.partition, result.settled, result.states, quarantined)
+        return AppliedPart(part.partition, result.settled, result.states, quarantined, result.lifted)

@@ -66,6 +66,7 @@ class AppliedPart(msgspec.Struct, array_like=True, gc=False):
     settled: list[Settled]
     states: dict[str, bytes]
     quarantined: dict[str, str] | None
+    lifted: list[str]
 
 
 class Applied(msgspec.Struct, array_like=True, tag=3, gc=False):

@@ -128,6 +128,7 @@ class JobPool:
         self._exchange(wait=False)
 
     def clear(self) -> None:
+        assert not self._begun, "a log that is replayed has one reader: nothing is taken from it while batches are begun"
         for job in self._jobs:
             job.send(Clear())
 
@@ -245,9 +246,7 @@ class _Job:
 def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
     """One partition's result: what each job made of its records, in the order of all of them."""
     owned = part.owned
-    result = BatchResult(dict(owned.offsets))
-    for record in part.records:
-        result.offsets[record.topic] = record.offset + 1
+    result = BatchResult({record.topic: record.offset + 1 for record in part.records})
     applied = {number: begun.applied[number, owned.partition] for number in sorted(set(part.jobs))}
     following = {number: iter(own.settled).__next__ for number, own in applied.items()}
     result.settled = [following[number]() for number in part.jobs]
@@ -255,5 +254,7 @@ def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
     for own in applied.values():
         if own.quarantined is not None:
             owned.quarantine.households.update(own.quarantined)
+            for household in own.lifted:
+                owned.quarantine.households.pop(household, None)
             result.quarantine = owned.quarantine.encode()
     return result
