@@ -188,7 +188,7 @@ def logged() -> Iterator[io.StringIO]:
 
 
 def test_a_quarantined_household_is_logged_by_place_and_by_no_name(logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(household: Household, value: Any, policy: Policy) -> Any:
+    def failing(household: Household, *_: Any) -> Any:
         raise KeyError(f"{SECRET_PERSON} of {household.household_id}")
 
     monkeypatch.setattr(statements, "state", failing)
