@@ -113,7 +113,8 @@ class Evidence:
         root = f"{{kithkin:{self._prefix}:{self._group}:{partition}}}"
         with Redis.from_url(self._redis_url) as redis:
             offsets = json.loads(redis.hget(f"{root}:head", "offsets") or "{}")
-            names = sorted(name.decode() for name in redis.smembers(f"{root}:homes"))
+            members = sorted(name.decode() for name in redis.smembers(f"{root}:homes"))
+            names = [name for name in members if not name.startswith("!")]  # others are what the worker notes for itself
             homes = redis.mget([f"{root}:home:{name}" for name in names]) if names else []
         return States({topic: offsets.get(topic, 0) for topic in INPUTS}, dict(zip(names, homes, strict=True)))
 

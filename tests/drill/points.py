@@ -7,6 +7,7 @@ that passage takes the order, which proves that the point was reached, and is st
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ POINTS: Final = (
     "in-revoke",  # in the group's callback
 )
 At = Callable[[str], None]
+
+_TAKES_EFFECT_S: Final = 0.1
 
 
 class Order(NamedTuple):
@@ -82,6 +85,7 @@ class Orders:
         self._seen = number
         if self._passages >= passage and self._take(f"{number}-{action}@{point}"):
             os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+            time.sleep(_TAKES_EFFECT_S)  # the signal is the process's: the thread that sent it runs on until it arrives
 
     def _take(self, order: str) -> bool:
         """Whether nobody else was quicker."""

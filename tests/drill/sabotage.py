@@ -3,6 +3,7 @@
 Law: each does one thing wrongly and everything else as it should. What finds it out is named beside it.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -75,19 +76,29 @@ class _Unfenced(_Pass):
 class _LateMetadata(_Pass):
     """Takes the group's metadata at the time of the commit instead of the assignment's; a zombie then has time to notice."""
 
-    polled_s = 0.0
-
-    def poll(self, records_max: int, timeout_s: float) -> Any:
-        batch = self._port.poll(records_max, timeout_s)
-        self.polled_s = time.monotonic()
-        return batch
+    def __init__(self, port: Any) -> None:
+        super().__init__(port)
+        self._awake_s, self._stood_still = time.monotonic(), False
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def publish(self, transaction: Any) -> None:
+        self._note()
         member, publisher = self._port._member, self._port._publisher
-        before = repr(_metadata_now(member._consumer))
-        if time.monotonic() - self.polled_s > _STOOD_STILL_S:
+        if self._stood_still:
+            before, self._stood_still = repr(_metadata_now(member._consumer)), False
             until(lambda: repr(_metadata_now(member._consumer)) != before, _NOTICED_S)
         publisher.publish(transaction, _metadata_now(member._consumer))
+
+    def _note(self) -> None:
+        """Notice when the process was stopped: polls and publishing go on side by side, so neither of them tells."""
+        now_s = time.monotonic()
+        self._stood_still |= now_s - self._awake_s > _STOOD_STILL_S
+        self._awake_s = now_s
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_STOOD_STILL_S / 10)
+            self._note()
 
 
 def _metadata_now(consumer: Any) -> Any:

@@ -42,9 +42,12 @@ sources = st.sampled_from(["voice", "app", "pin", "annotator"])
 
 
 def lived(seed: int, policy: Policy = POLICY, **shape: Any) -> tuple[Run, Desk]:
-    """A home that lived, and the desk where what follows gets its place."""
-    records = world(seed, Shape(homes=1, **shape))
-    return Run(policy).play_all(records), Desk(now=records[-1].timestamp)
+    """A home that lived, and the desk where what follows gets its place, by the home's clock.
+
+    A single record that is days ahead does not move it, but a second does, and with it goes what is due by then.
+    """
+    run = Run(policy).play_all(world(seed, Shape(homes=1, **shape)))
+    return run, Desk(now=int(run.homes["h-0"].record["stream_time"]))
 
 
 def room(people: int) -> int:

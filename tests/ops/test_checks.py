@@ -6,116 +6,30 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis as Client
 from typer.testing import CliRunner
 
 from stream.brokers.kafka.topics import reader
 from stream.cli import app
 from stream.contract.policy import Policy
 from stream.contract.ports import BrokerError
-from stream.contract.settings import KafkaWiring, RedisWiring, Wiring
+from stream.contract.settings import KafkaWiring, Wiring
 from stream.ops.checks import Check, NotReady, State, refuse_failed, run_checks
 from stream.ops.checks.agreement import agreement_checks
 from stream.ops.local_cluster.kafka import Kafka, Listeners
-from stream.ops.local_cluster.processes import free_ports, until
-from stream.ops.local_cluster.redis import Redis
-from stream.ops.topics import TOPICS, administration, create, find_topics
+from stream.ops.topics import TOPICS, administration, create
 from stream.runtime.supervision.supervisor import EXIT_OPERATOR, EXIT_SERVER_AWAY
 from stream.stores import open_store
-from tests.conftest import Running
-from tests.support.redis_proxy import Proxy
+from tests.ops.conftest import Cluster, amiss
 
 BOUND_S = 25.0  # of all checks together, when nobody answers
 PASSWORD = "not-to-be-told"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Topics and states of this test's own on servers that all share."""
-
-    wiring: Wiring
-
-    def checks(self, **changed: Any) -> dict[str, Check]:
-        """All checks by name; none that is amiss says nothing of what would be right."""
-        checks = run_checks(self.wiring.model_copy(update=changed))
-        assert all(bool(check.right) == (check.state != "ok") for check in checks)
-        assert len({check.name for check in checks}) == len(checks)
-        return {check.name: check for check in checks}
-
-    def set(self, topic: str, **settings: str) -> None:
-        """Change settings of a topic; a dot in a name is written `_`."""
-        from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource  # type: ignore[attr-defined]
-
-        entries = [
-            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)  # type: ignore[no-untyped-call]
-            for name, value in settings.items()
-        ]
-        changed = ConfigResource(ConfigResource.Type.TOPIC, self.wiring.prefix + topic, incremental_configs=entries)
-        with administration(self.wiring) as admin:
-            admin.incremental_alter_configs([changed])[changed].result(10)
-            told = {name.replace("_", "."): value for name, value in settings.items()}
-            assert until(lambda: told.items() <= find_topics(self.wiring, admin)[topic].settings.items(), 10)
-
-    def delete(self, topic: str) -> None:
-        with administration(self.wiring) as admin:
-            admin.delete_topics([self.wiring.prefix + topic])[self.wiring.prefix + topic].result(10)
-            assert until(lambda: topic not in find_topics(self.wiring, admin), 10)
-
-    def make(self, topic: str, partitions: int) -> None:
-        from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-
-        name = self.wiring.prefix + topic
-        with administration(self.wiring) as admin:
-            admin.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
-            assert until(lambda: topic in find_topics(self.wiring, admin), 10)
-
-    def saved(self, partition: int, **offsets: int) -> None:
-        """States that stand at those offsets."""
-        store = open_store(self.wiring.store or "", self.wiring)
-        store.save(partition, store.claim(partition).epoch, {}, offsets, {"h-1": b"state"})
-        store.close()
-
-    def committed(self, partition: int, **offsets: int) -> None:
-        """The group's offsets."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
-        places = [TopicPartition(self.wiring.prefix + topic, partition, offset) for topic, offset in offsets.items()]
-        with administration(self.wiring) as admin:
-            for done in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self.wiring.group, places)]).values():
-                done.result(10)
-
-    def sent(self, topic: str, partition: int, count: int, deleted: int = 0) -> None:
-        """Records in a partition, the first of which are deleted."""
-        from confluent_kafka import Producer, TopicPartition
-
-        producer = Producer({"log_level": 0, "bootstrap.servers": self.wiring.broker.partition("://")[2]})
-        for _ in range(count):
-            producer.produce(self.wiring.prefix + topic, b"{}", b"h-1", partition)
-        producer.flush()
-        place = TopicPartition(self.wiring.prefix + topic, partition, deleted)
-        with administration(self.wiring) as admin:
-            admin.delete_records([place])[place].result(10)
-
-
-@pytest.fixture
-def cluster(kafka: Running, redis_url: str) -> Cluster:
-    name = f"t{uuid.uuid4().hex[:12]}"
-    cluster = Cluster(Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=f"{name}.", group=name))
-    create(cluster.wiring, partitions=2)
-    return cluster
-
-
-def amiss(checks: Mapping[str, Check]) -> dict[str, State]:
-    """What is not right, but that there is one broker here."""
-    return {name: check.state for name, check in checks.items() if check.state != "ok" and name != "replication"}
 
 
 # ---- nothing amiss
@@ -378,103 +292,7 @@ def test_states_of_partitions_that_the_topics_do_not_have_fail(cluster: Cluster)
 # ---- Redis
 
 
-@pytest.mark.parametrize(
-    ("settings", "wrong"),
-    [
-        ({"maxmemory-policy": "allkeys-lru"}, {"Redis: eviction": "failed"}),
-        ({"appendonly": "no"}, {"Redis: persistence": "failed"}),
-        ({"appendonly": "no", "save": "60 1"}, {"Redis: persistence": "warning"}),
-    ],
-    ids=str,
-)
-def test_a_redis_that_would_forget_is_found(
-    own_redis: Callable[..., Redis], cluster: Cluster, settings: dict[str, str], wrong: dict[str, State]
-) -> None:
-    assert amiss(cluster.checks(store=own_redis(settings=settings).url)) == wrong
-
-
-@pytest.mark.parametrize(("room", "state"), [(0.999, "failed"), (0.85, "warning")])
-def test_a_redis_that_is_full_is_found(own_redis: Callable[..., Redis], cluster: Cluster, room: float, state: State) -> None:
-    redis = own_redis()
-    with Client(port=redis.port) as client:
-        client.setrange("ballast", 50_000_000, "x")
-        client.config_set("maxmemory", int(client.info()["used_memory"] / room))
-    checks = cluster.checks(store=redis.url)
-    assert amiss(checks) == {"Redis: memory": state}
-    assert checks["Redis: memory"].passes, "a worker tries again until there is more"
-
-
-def test_a_replica_is_found(own_redis: Callable[..., Redis], cluster: Cluster) -> None:
-    replica = own_redis(settings={"replicaof": f"127.0.0.1 {own_redis().port}"})
-    assert amiss(cluster.checks(store=replica.url)) == {"Redis: role": "failed"}
-
-
-FULL_DISK = (b"aof_last_write_status:ok", b"aof_last_write_status:er", {"Redis: files": "failed"})
-ANOTHER_CLOCK = (b"*2\r\n$10\r\n1", b"*2\r\n$10\r\n2", {"Redis: clock": "warning"})
-
-
-@pytest.mark.parametrize(("told", "other", "wrong"), [FULL_DISK, ANOTHER_CLOCK], ids=["a full disk", "another clock"])
-def test_what_a_redis_tells_is_believed(
-    own_redis: Callable[..., Redis], cluster: Cluster, told: bytes, other: bytes, wrong: dict[str, State]
-) -> None:
-    with Proxy(own_redis().port, instead={told: other}) as proxy:
-        assert amiss(cluster.checks(store=f"redis://127.0.0.1:{proxy.port}/0")) == wrong
-
-
-@pytest.mark.parametrize(("series", "state"), [("5.0", "failed"), ("6.2", "warning")], ids=["too old", "old"])
-def test_an_old_redis_is_told_whatever_is_installed_here(
-    own_redis: Callable[..., Redis], cluster: Cluster, series: str, state: State
-) -> None:
-    redis = own_redis()
-    with Client(port=redis.port) as client:
-        own = client.info("server")["redis_version"]
-    older = f"{series}.{'9' * (len(own) - len(series) - 1)}"  # as long: what the proxy changes keeps its length
-    with Proxy(redis.port, instead={f"redis_version:{own}".encode(): f"redis_version:{older}".encode()}) as proxy:
-        assert amiss(cluster.checks(store=f"redis://127.0.0.1:{proxy.port}/0")) == {"Redis: version": state}
-
-
-def test_a_redis_that_does_not_answer_may_come_back(cluster: Cluster) -> None:
-    url = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
-    checks = cluster.checks(store=url)
-    assert amiss(checks) == {f"Redis at {url}": "failed"}
-    with pytest.raises(BrokerError, match="cannot be reached"):
-        refuse_failed(list(checks.values()))
-
-
-def test_a_redis_that_does_not_let_us_in_is_the_operator_s_and_no_password_is_told(
-    own_redis: Callable[..., Redis], cluster: Cluster
-) -> None:
-    redis = own_redis()
-    with Client(port=redis.port) as client:
-        client.config_set("requirepass", PASSWORD)
-    wrong = RedisWiring.model_validate({"password": f"{PASSWORD}!"})
-    checks = cluster.checks(store=redis.url, redis=wrong)
-    assert amiss(checks) == {f"Redis at {redis.url}": "failed"}
-    with pytest.raises(NotReady, match="refuses the name or the password"):
-        refuse_failed(list(checks.values()))
-    assert amiss(cluster.checks(store=redis.url.replace("//", f"//:{PASSWORD}@"))) == {}
-    assert PASSWORD not in repr(checks)
-
-
-def test_a_user_who_may_only_use_the_store_is_no_fault_but_a_warning(own_redis: Callable[..., Redis], cluster: Cluster) -> None:
-    redis = own_redis()
-    with Client(port=redis.port) as client:
-        may = ["~*", "+@read", "+@write", "+@scripting", "+@connection"]
-        client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", *may)
-    named = RedisWiring.model_validate({"username": "ann", "password": PASSWORD})
-    assert amiss(cluster.checks(store=redis.url, redis=named)) == {"Redis": "warning"}
-
-
-def test_a_file_as_a_store_is_a_warning(cluster: Cluster, tmp_path: Path) -> None:
-    assert amiss(cluster.checks(store=str(tmp_path / "states.db"))) == {"store": "warning"}
-
-
-# ---- this machine
-
-
-def test_a_client_library_of_another_version_is_found(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_library_of_another_version_is_found(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = tmp_path / "kafka_python-3.0.7.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: kafka-python\nVersion: 3.0.7\n")
@@ -525,7 +343,7 @@ def test_doctor_prints_each_check_and_ends_with_0_or_1(cluster: Cluster) -> None
     assert all(f"{check.state:<7}  {check.name}: " in told for check in cluster.checks().values())
     cluster.delete("labels")
     code, told = doctor(cluster.wiring)
-    assert (code, f"failed   topics: 9 of 10 with the prefix \"{cluster.wiring.prefix}\"" in told) == (1, True)
+    assert (code, f'failed   topics: 9 of 10 with the prefix "{cluster.wiring.prefix}"' in told) == (1, True)
 
 
 def test_doctor_tells_machines_the_same(cluster: Cluster) -> None:

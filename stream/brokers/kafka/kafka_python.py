@@ -45,7 +45,7 @@ from .topics import Names, address
 __all__ = ["kafka_python_broker"]
 
 _LOG = logging.getLogger(__name__)
-for _name in ("kafka.net", "kafka.protocol"):  # at DEBUG they write every request as it is sent, with the password of PLAIN
+for _name in ("kafka.net", "kafka.protocol", "kafka.admin.client"):  # at DEBUG they write requests and settings with the password
     logging.getLogger(_name).setLevel(logging.INFO)
 _FENCED: Final = (
     CommitFailedError,  # of another generation, or no member any more
