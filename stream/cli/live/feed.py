@@ -44,7 +44,7 @@ def feed(
     logs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[LOG...]", help="Log files, packed (gzip, bzip2, xz) or not; a world's folder; -: standard input."
+            metavar="[LOG...]", help="Log files, packed or not; a folder with a log.jsonl; -: standard input."
         ),
     ] = None,
     simulate: Annotated[
