@@ -25,7 +25,7 @@ from .log_forms.forms import Form, form_of
 from .log_forms.packings import DAMAGED, unpacked
 from .log_lines import InvalidLog
 
-__all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line"]
+__all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line", "encode_record"]
 
 STDIN: Final = "-"
 LINE_BYTES_MAX: Final = 64 * 2**20  # six times the largest record a broker is likely to be set up for
@@ -33,6 +33,7 @@ _KEPT: Final = 4_096  # parts of lines that come again and again
 BLANK_LINES_MAX: Final = 1_000_000  # beyond ten a record: a small packed file may hold very many
 _BLANK_A_RECORD: Final = 10
 _encode_text = msgspec.json.Encoder().encode
+_decode_whole = msgspec.json.Decoder().decode
 _Place = tuple[str, int]  # topic and partition
 
 
@@ -110,6 +111,29 @@ def encode_line(output: Encoded, offset: int) -> bytes:
     topic, partition, timestamp, key, value = output
     head = _head(topic, partition)
     return b'%b%d,"timestamp":%d,%b,"value":%b}\n' % (head, offset, timestamp, _key(key), b"null" if value is None else value)
+
+
+def encode_record(record: Record) -> bytes:
+    r"""One line, with its newline, of any record: what is read back of it is that record, to the byte.
+
+    >>> encode_record(Record("feedback", 2, 7, 1763690000123, None, b"torn {"))
+    b'{"topic":"feedback","partition":2,"offset":7,"timestamp":1763690000123,"key":null,"value_base64":"dG9ybiB7"}\n'
+    """
+    topic, partition, value = record.topic, record.partition, record.value
+    if value is None or _stands_as_it_is(value):
+        return encode_line(Encoded(topic, partition, record.timestamp, record.key, value), record.offset)
+    head = _head(topic, partition)
+    packed = base64.b64encode(value)
+    return b'%b%d,"timestamp":%d,%b,"value_base64":"%b"}\n' % (head, record.offset, record.timestamp, _key(record.key), packed)
+
+
+def _stands_as_it_is(value: bytes) -> bool:
+    """Whether a value is one of whole JSON on one line. A `null` would be read as a tombstone, and space around it be lost."""
+    try:
+        _decode_whole(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return value != b"null" and value.strip() == value and b"\n" not in value and b"\r" not in value
 
 
 @lru_cache(maxsize=_KEPT)

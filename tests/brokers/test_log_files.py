@@ -20,7 +20,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.brokers.log_files import InvalidLog, LogReader, encode_line
+from stream.brokers.log_files import InvalidLog, LogReader, encode_line, encode_record
 from stream.contract.ports import Encoded
 from stream.contract.records import INPUT_TOPICS, Record
 from tests.support.recorded import line_of, recorded, recorded_lines, write_log
@@ -62,6 +62,12 @@ def test_what_was_written_is_read_back_byte_for_byte(tmp_path: Path) -> None:
 )
 def test_any_place_key_and_json_value_survives_its_line(tmp_path_factory: pytest.TempPathFactory, record: Record) -> None:
     assert read_line(tmp_path_factory.getbasetemp(), line_of(record)) == record
+
+
+@given(st.none() | st.binary() | st.sampled_from([b"null", b" {}", b"{}\n", b'{"a":\n1}', b"NaN", b'{"a":NaN}', b"", b'"\xff"']))
+def test_a_record_of_any_bytes_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, value: bytes | None) -> None:
+    record = Record("feedback", 3, 9, 1_763_690_000_123, b"h", value)
+    assert read_line(tmp_path_factory.getbasetemp(), encode_record(record)) == record
 
 
 @pytest.mark.parametrize(

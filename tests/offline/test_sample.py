@@ -1,8 +1,11 @@
 """`kithkin sample`: what it writes is a log like any other, and its truth is of the events in it."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
+from stream.brokers.log_files import LogReader
+from stream.offline.simulation.records import neighbourhood
 from tests.cli.test_cli import run
 
 SIZE = ("--homes", 2, "--days", 2)
@@ -27,6 +30,14 @@ def test_every_answer_of_its_replay_has_a_truth(tmp_path: Path) -> None:
     answers = [json.loads(line)["value"] for line in (tmp_path / "answers" / "identities.jsonl").read_bytes().splitlines()]
     assert answers
     assert {(value["household_id"], value["event_id"]) for value in answers} <= truths
+
+
+def test_the_home_with_a_bad_network_is_written_whole(tmp_path: Path) -> None:
+    run("sample", tmp_path, "--homes", "12", "--days", "12")
+    street = neighbourhood(homes=12, days=12, seed=0)
+    assert street.unreadable
+    with closing(LogReader([str(tmp_path / "log.jsonl")])) as log:
+        assert list(log) == street.records
 
 
 def test_what_stands_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.brokers.log_files import encode_line
+from stream.brokers.log_files import encode_record
 from stream.contract.credentials import PRIVATE_FOLDER, private
 from stream.contract.errors import ConfigError
-from stream.contract.ports import Encoded
 
 from .records import neighbourhood
 
@@ -53,13 +52,12 @@ def write_sample(sample: Sample, folder: Path) -> Written:
             raise ConfigError("DIR", str(folder), f"which has a {file.name} already", "another directory")
     street = neighbourhood(homes=sample.homes, days=sample.days, seed=sample.seed)
     folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-    with open(log, "xb", opener=private) as file:
-        for r in street.records:
-            file.write(encode_line(Encoded(r.topic, r.partition, r.timestamp, r.key, r.value), r.offset))
+    with open(log, "xb", opener=private) as written:
+        written.writelines(map(encode_record, street.records))
     truths = sorted(street.truths.values(), key=lambda t: (t.observed_at_ms, t.household_id, t.event_id))
-    with open(truth, "xb", opener=private) as file:
+    with open(truth, "xb", opener=private) as written:
         for one in truths:
             told = one._asdict()
             told["observed_at"] = told.pop("observed_at_ms")
-            file.write(msgspec.json.encode(told) + b"\n")
+            written.write(msgspec.json.encode(told) + b"\n")
     return Written(log, truth, len(street.records), len(truths))
