@@ -236,8 +236,10 @@ class _Log:
             if record.topic in self._topics.wanted:
                 yield record
             elif record.topic not in self._passed_over:
+                if not self._passed_over:
+                    wanted = " and ".join(sorted(self._topics.wanted))
+                    self._say(f"{self.name}: {wanted} are read, and other topics, such as {record.topic}, are passed over.")
                 self._passed_over[record.topic] = None
-                self._say(f"{self.name}: {record.topic} are passed over.")
 
 
 def _too_long(line: bytes) -> str:

@@ -26,10 +26,11 @@ from .live.status import status
 from .live.topics import topics
 from .live.up import up
 from .live.worker import worker
+from .logs.record import record
+from .logs.sample import sample
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
-from .offline.sample import sample
 from .options import PolicyFile, WiringFile
 
 if TYPE_CHECKING:
@@ -84,6 +85,12 @@ app.command(
     "  [cyan]kithkin sample try[/]   then: kithkin replay try/log.jsonl --out try/answers\n\n"
     "  [cyan]kithkin sample large --homes 50 --days 60 --seed 7[/]",
 )(sample)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin record --from 2h --out now.jsonl.zst[/]   then: kithkin replay now.jsonl.zst --out answers\n\n"
+    "  [cyan]kithkin record --from 2026-01-31 --to 2026-02-01 --outputs --out day.jsonl.gz[/]\n\n"
+    "  [cyan]kithkin record --from 7d --household h-042 --pseudonymise key --out h.jsonl[/]   key: openssl rand -hex 32 > key",
+)(record)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin up[/]   then, in other terminals, what it tells\n\n"
