@@ -1,5 +1,6 @@
 """`kithkin record` of a real Kafka: what came, the journal and the answers, and its replay."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,13 @@ from tests.support.recorded import recorded
 
 RECORDS = recorded()
 PARTITIONS = 4
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command silences the clients' log for the rest of its process, which is here that of the next test too."""
+    yield
+    logging.getLogger("stream.brokers").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
