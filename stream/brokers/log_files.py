@@ -6,14 +6,11 @@ they are named. What was whole before a fault is given before the fault is told.
 """
 
 import base64
-import bz2
-import gzip
 import heapq
-import lzma
 import os
 import sys
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from io import BufferedReader
 from typing import Any, Final, cast
@@ -21,42 +18,22 @@ from typing import Any, Final, cast
 import msgspec
 
 from stream.contract.ports import Encoded
-from stream.contract.records import INPUT_TOPICS, Record
+from stream.contract.records import INPUT_TOPICS, MODELS, Record
 
-from .log_lines import InvalidLog, records_of
+from .log_forms.bare import COUNTED
+from .log_forms.forms import Form, form_of
+from .log_forms.packings import DAMAGED, unpacked
+from .log_lines import InvalidLog
 
-__all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line"]
+__all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line", "encode_record"]
 
 STDIN: Final = "-"
 LINE_BYTES_MAX: Final = 64 * 2**20  # six times the largest record a broker is likely to be set up for
 _KEPT: Final = 4_096  # parts of lines that come again and again
 BLANK_LINES_MAX: Final = 1_000_000  # beyond ten a record: a small packed file may hold very many
 _BLANK_A_RECORD: Final = 10
-_PACKINGS_MAX: Final = 3  # one in another
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_PEEKED: Final = 512  # bytes
-_TAR: Final = slice(257, 262)  # where "ustar" stands
-
-_PACKED: Final[tuple[tuple[bytes, Any], ...]] = (
-    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)), (b"BZh", bz2.BZ2File), (b"\xfd7zXZ\0", lzma.LZMAFile),
-)  # fmt: skip
-_FOREIGN: Final = (  # how it begins, what it looks like, and how it is turned
-    (b"\x28\xb5\x2f\xfd", "packed by zstd", "zstd -dc {name} > log.jsonl"),
-    (b"\x04\x22\x4d\x18", "packed by lz4", "lz4 -dc {name} > log.jsonl"),
-    (b"PK\x03\x04", "a zip archive", "unzip -p {name} > log.jsonl"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so {name} > log.jsonl"),
-    (b"\xff\xfe\0\0", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
-    (b"\0\0\xfe\xff", "UTF-32 text", "iconv -f UTF-32 -t UTF-8 {name} > log.jsonl"),
-    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
-    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {name} > log.jsonl"),
-    (b"{\0", "UTF-16 text", "iconv -f UTF-16LE -t UTF-8 {name} > log.jsonl"),
-    (b"\0{", "UTF-16 text", "iconv -f UTF-16BE -t UTF-8 {name} > log.jsonl"),
-    (b"PAR1", "a Parquet file", "read it with its own tools, and write JSON Lines"),
-    (b"Obj\x01", "an Avro file", "read it with its own tools, and write JSON Lines"),
-    (b"SQLite format 3", "a SQLite file", "a replay reads logs; states are given by --from"),
-)
-
 _encode_text = msgspec.json.Encoder().encode
+_decode_whole = msgspec.json.Decoder().decode
 _Place = tuple[str, int]  # topic and partition
 
 
@@ -69,11 +46,13 @@ class LogReader:
     Parameters
     ----------
     names
-        Paths, or `-` for standard input. Gzip, bzip2 and xz are known by their content, not by the name; so is a byte order mark.
+        Paths, or `-` for standard input. Forms and packings are known by their content (docs/logs.md); so is a byte order mark.
     topics
-        Which may stand in them: those of inputs, unless others are named.
+        Which are read: those of inputs, unless others are named. Other topics of the contract are passed over.
     prefix
         May stand before a topic's name. None: whatever does, before every one the same.
+    say
+        Given a sentence, once a file, of what was guessed of its form, and of what is passed over.
 
     Raises
     ------
@@ -82,14 +61,20 @@ class LogReader:
         is no record of these topics, when a file ends in the middle, or when the offsets of a topic's partition do not rise.
     """
 
-    def __init__(self, names: Sequence[str], topics: Sequence[str] = INPUT_TOPICS, prefix: str | None = "") -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        topics: Sequence[str] = INPUT_TOPICS,
+        prefix: str | None = "",
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._names, self._topics = names, _Topics(topics, prefix)
         self._raws: list[BufferedReader] = []
         self._logs: list[_Log] = []
         try:
             for name in names:
                 self._raws.append(_open(name))
-                self._logs.append(_Log(name, self._raws[-1], self._topics))
+                self._logs.append(_Log(name, self._raws[-1], self._topics, say))
         except InvalidLog:
             self.close()
             raise
@@ -128,6 +113,29 @@ def encode_line(output: Encoded, offset: int) -> bytes:
     return b'%b%d,"timestamp":%d,%b,"value":%b}\n' % (head, offset, timestamp, _key(key), b"null" if value is None else value)
 
 
+def encode_record(record: Record) -> bytes:
+    r"""One line, with its newline, of any record: what is read back of it is that record, to the byte.
+
+    >>> encode_record(Record("feedback", 2, 7, 1763690000123, None, b"torn {"))
+    b'{"topic":"feedback","partition":2,"offset":7,"timestamp":1763690000123,"key":null,"value_base64":"dG9ybiB7"}\n'
+    """
+    topic, partition, value = record.topic, record.partition, record.value
+    if value is None or _stands_as_it_is(value):
+        return encode_line(Encoded(topic, partition, record.timestamp, record.key, value), record.offset)
+    head = _head(topic, partition)
+    packed = base64.b64encode(value)
+    return b'%b%d,"timestamp":%d,%b,"value_base64":"%b"}\n' % (head, record.offset, record.timestamp, _key(record.key), packed)
+
+
+def _stands_as_it_is(value: bytes) -> bool:
+    """Whether a value is one of whole JSON on one line. A `null` would be read as a tombstone, and space around it be lost."""
+    try:
+        _decode_whole(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return value != b"null" and value.strip() == value and b"\n" not in value and b"\r" not in value
+
+
 @lru_cache(maxsize=_KEPT)
 def _head(topic: str, partition: int) -> bytes:
     """A line's beginning, up to its offset."""
@@ -155,19 +163,24 @@ def _open(name: str) -> BufferedReader:
 
 
 class _Topics(dict[str, str]):
-    """Topics by the names that they have in a log."""
+    """Topics that are read by the names that they have in a log; `get` knows the contract's others too."""
 
     def __init__(self, topics: Sequence[str], prefix: str | None) -> None:
         super().__init__({name: name for name in topics} | {f"{prefix or ''}{name}": name for name in topics})
+        others = [name for name in MODELS if name not in topics]
+        self.wanted = frozenset(topics)
+        self._others = {name: name for name in others} | {f"{prefix or ''}{name}": name for name in others}
         self._found_out = prefix is None
 
     def get(self, name: str, default: Any = None) -> Any:
         """The topic of that name; the first with a prefix tells it, where it is to be found out."""
-        found = super().get(name, default)
+        found = super().get(name) or self._others.get(name, default)
         own = next((own for own in self.values() if name.endswith(own)), None) if found is None and self._found_out else None
         if own is not None:
             self._found_out = False
-            self.update({f"{name.removesuffix(own)}{topic}": topic for topic in set(self.values())})
+            before = name.removesuffix(own)
+            self.update({f"{before}{topic}": topic for topic in set(self.values())})
+            self._others |= {f"{before}{topic}": topic for topic in set(self._others.values())}
             found = own
         return found
 
@@ -175,12 +188,14 @@ class _Topics(dict[str, str]):
 class _Log:
     """One file: its records, and the line that it is at."""
 
-    def __init__(self, name: str, raw: BufferedReader, topics: _Topics) -> None:
+    def __init__(self, name: str, raw: BufferedReader, topics: _Topics, say: Callable[[str], object]) -> None:
         self.name, self.number = name, 0
-        self._topics = topics
+        self._topics, self._say = topics, say
+        self._form: Form | None = None
+        self._passed_over: dict[str, None] = {}  # topics, each once, in order
         try:
-            self._file = _unpacked(name, raw)
-        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            self._file = unpacked(name, raw)
+        except DAMAGED as error:
             raise InvalidLog(f"{name}: {error}") from None
 
     @property
@@ -199,33 +214,32 @@ class _Log:
                     if blank > BLANK_LINES_MAX + _BLANK_A_RECORD * given:
                         raise InvalidLog(f"{blank:,} of the lines so far are blank, so this is hardly a log")
                     continue
-                for record in records_of(line, self._topics):
+                for record in self._records(line):
                     given += 1
                     yield record
         except InvalidLog as error:
             raise InvalidLog(f"{self.place}: {error}") from None
-        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        except DAMAGED as error:
             why = f"the file is cut or damaged there ({error}); the whole lines before were read"
             raise InvalidLog(f"{self.name}, after line {self.number}: {why}") from None
+        if self._passed_over and not given:
+            has, wanted = ", ".join(self._passed_over), " or ".join(sorted(self._topics.wanted))
+            raise InvalidLog(f"{self.name}: it has only {has}, where it should have {wanted}")
 
-
-def _unpacked(name: str, raw: BufferedReader) -> Any:
-    """The text of a file, in whatever it is packed that Python reads."""
-    file: Any = raw
-    for _ in range(_PACKINGS_MAX):
-        start = file.peek(_PEEKED)[:_PEEKED]
-        unpack = next((unpack for magic, unpack in _PACKED if start.startswith(magic)), None)
-        if unpack is None:
-            break
-        file = unpack(file)
-    for begins, what, how in _FOREIGN:
-        if start.startswith(begins):
-            raise InvalidLog(f"{name}: not a log of records, it looks like {what}; {how.format(name=name)}")
-    if start[_TAR] == b"ustar":
-        raise InvalidLog(f"{name}: not a log of records, it looks like a tar archive; tar -xOf {name} > log.jsonl")
-    if start.startswith(_BYTE_ORDER_MARK):
-        file.read(len(_BYTE_ORDER_MARK))
-    return file
+    def _records(self, line: bytes) -> Iterator[Record]:
+        """Of a line those that are read."""
+        if self._form is None:
+            self._form = form_of(line, self.name, self._topics)
+            if self._form.said:
+                self._say(f"{self.name}: {self._form.said}.")
+        for record in self._form.records(line):
+            if record.topic in self._topics.wanted:
+                yield record
+            elif record.topic not in self._passed_over:
+                if not self._passed_over:
+                    wanted = " and ".join(sorted(self._topics.wanted))
+                    self._say(f"{self.name}: {wanted} are read, and other topics, such as {record.topic}, are passed over.")
+                self._passed_over[record.topic] = None
 
 
 def _too_long(line: bytes) -> str:
@@ -241,8 +255,10 @@ def _spans_of(name: str, topics: _Topics) -> dict[_Place, tuple[int, int]]:
     spans: dict[_Place, tuple[int, int]] = {}
     raw = _open(name)
     try:
-        for record in _Log(name, raw, topics).records():
+        for record in _Log(name, raw, topics, lambda _: None).records():
             place = record.topic, record.partition
+            if record.offset == COUNTED:
+                continue
             first, last = spans.get(place, (record.offset, record.offset))
             spans[place] = min(first, record.offset), max(last, record.offset)
     except InvalidLog:
@@ -302,11 +318,16 @@ def _arrival(record: Record) -> tuple[int, str, int, int]:
 
 
 def _rising(records: Iterable[tuple[_Log, Record]]) -> Iterator[Record]:
-    """The same records, as long as no offset comes a second time or falls: `cause` must name one record for ever."""
+    """The same records, as long as no offset comes a second time or falls: `cause` must name one record for ever.
+
+    Offsets that a form does not carry are counted here, from 0 or after the record before.
+    """
     latest: dict[_Place, tuple[int, _Log, int]] = {}
     for log, record in records:
         place = record.topic, record.partition
         before = latest.get(place)
+        if record.offset == COUNTED:
+            record = replace(record, offset=before[0] + 1 if before else 0)
         if before is not None and record.offset <= before[0]:
             raise InvalidLog(_not_rising(log, record, before))
         latest[place] = record.offset, log, log.number

@@ -19,7 +19,7 @@ import msgspec
 
 from stream.contract.records import Record
 
-__all__ = ["InvalidLog", "records_of"]
+__all__ = ["LINE_SCHEMA", "InvalidLog", "records_of"]
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -48,6 +48,32 @@ class _Line(msgspec.Struct, gc=False):
     value_base64: str | msgspec.UnsetType = msgspec.UNSET
     key_base64: str | msgspec.UnsetType = msgspec.UNSET
 
+
+_BASE64: Final = {"type": "string", "contentEncoding": "base64"}
+LINE_SCHEMA: Final[dict[str, Any]] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Line of a log",
+    "description": "One record of a topic, with the place that its broker gave it. Other members are passed over.",
+    "type": "object",
+    "required": ["topic", "partition", "offset", "timestamp"],
+    "anyOf": [{"required": ["value"]}, {"required": ["value_base64"]}],
+    "properties": {
+        "topic": {"type": "string", "description": "Of the contract, perhaps with a prefix. A replay reads the inputs' alone."},
+        "partition": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+        "offset": {
+            "type": "integer", "minimum": 0, "maximum": 2**63 - 1,
+            "description": "Rises from line to line of a topic's partition.",
+        },
+        "timestamp": {
+            "type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1,
+            "description": "When it came, ms since the Unix epoch, UTC; -1: nobody knows.",
+        },
+        "key": {"type": ["string", "null"], "description": "The household's id. Absent or null: the record has none."},
+        "key_base64": {**_BASE64, "description": "Instead of key, where its bytes are no UTF-8."},
+        "value": {"description": "The record: `kithkin schema TOPIC`. Its bytes stand here as they are; null: a tombstone."},
+        "value_base64": {**_BASE64, "description": "Instead of value, where its bytes are no JSON."},
+    },
+}  # fmt: skip
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode = msgspec.json.Decoder().decode

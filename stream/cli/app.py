@@ -26,6 +26,8 @@ from .live.status import status
 from .live.topics import topics
 from .live.up import up
 from .live.worker import worker
+from .logs.record import record
+from .logs.sample import sample
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
@@ -78,6 +80,17 @@ app.command(
     "  [cyan]kithkin report run --open[/]   of `kithkin replay monday.jsonl.gz --out run`\n\n"
     "  [cyan]kithkin report run --household h-042 --out h-042.html[/]",
 )(report)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin sample try[/]   then: kithkin replay try/log.jsonl --out try/answers\n\n"
+    "  [cyan]kithkin sample large --homes 50 --days 60 --seed 7[/]",
+)(sample)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin record --from 2h --out now.jsonl.zst[/]   then: kithkin replay now.jsonl.zst --out answers\n\n"
+    "  [cyan]kithkin record --from 2026-01-31 --to 2026-02-01 --outputs --out day.jsonl.gz[/]\n\n"
+    "  [cyan]kithkin record --from 7d --household h-042 --pseudonymise key --out h.jsonl[/]   key: openssl rand -hex 32 > key",
+)(record)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin up[/]   then, in other terminals, what it tells\n\n"
@@ -151,7 +164,7 @@ def replay_command(
     logs: Annotated[
         list[str],
         typer.Argument(
-            metavar="LOG...", help="Log files: JSON Lines, packed (gzip, bzip2, xz) or not, or of kcat -J; -: standard input."
+            metavar="LOG...", help="Log files of any form that docs/logs.md tells, packed or not; -: standard input."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
@@ -174,6 +187,8 @@ def replay_command(
     """Run recorded logs through the worker that runs live.
 
     Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
+
+    What form a log has is known by its first line; what is guessed of it is said once.
 
     Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
 
@@ -238,20 +253,26 @@ def policy(policy: PolicyFile = None) -> None:
 @app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin schema[/]   all records, in one object by topic\n\n"
-    "  [cyan]kithkin schema recognitions[/]   what a device must send",
+    "  [cyan]kithkin schema recognitions[/]   what a device must send\n\n"
+    "  [cyan]kithkin schema log[/]   a line of a log file",
 )
 def schema(
-    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, such as recognitions; else all.")] = None,
+    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, or log; else all topics.")] = None,
 ) -> None:
-    """Print the JSON Schema of the records that cross the border."""
+    """Print the JSON Schema of the records that cross the border, or of a line of a log file."""
     with faults_explained():
+        from stream.brokers.log_lines import LINE_SCHEMA
         from stream.contract.errors import ConfigError
         from stream.contract.records import MODELS
 
-        if record is not None and record not in MODELS:
-            near = difflib.get_close_matches(record, MODELS, n=1)
-            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(MODELS)}")
-        shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
+        known = [*MODELS, "log"]
+        if record is not None and record not in known:
+            near = difflib.get_close_matches(record, known, n=1)
+            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(known)}")
+        if record == "log":
+            shown = LINE_SCHEMA
+        else:
+            shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
         typer.echo(json.dumps(shown, indent=2))
 
 

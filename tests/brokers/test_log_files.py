@@ -14,11 +14,13 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+import lz4.frame
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.brokers.log_files import InvalidLog, LogReader, encode_line
+from stream.brokers.log_files import InvalidLog, LogReader, encode_line, encode_record
 from stream.contract.ports import Encoded
 from stream.contract.records import INPUT_TOPICS, Record
 from tests.support.recorded import line_of, recorded, recorded_lines, write_log
@@ -62,6 +64,12 @@ def test_any_place_key_and_json_value_survives_its_line(tmp_path_factory: pytest
     assert read_line(tmp_path_factory.getbasetemp(), line_of(record)) == record
 
 
+@given(st.none() | st.binary() | st.sampled_from([b"null", b" {}", b"{}\n", b'{"a":\n1}', b"NaN", b'{"a":NaN}', b"", b'"\xff"']))
+def test_a_record_of_any_bytes_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, value: bytes | None) -> None:
+    record = Record("feedback", 3, 9, 1_763_690_000_123, b"h", value)
+    assert read_line(tmp_path_factory.getbasetemp(), encode_record(record)) == record
+
+
 @pytest.mark.parametrize(
     "value",
     [b"{}", b'{"b":1,"a":[1.50, 2]}', b'"text"', b'{"score": NaN}', b'"\\ud800"', b"[" * 100_000 + b"]" * 100_000, b"not json"],
@@ -99,7 +107,7 @@ def test_fields_nobody_knows_and_empty_lines_are_passed_over(tmp_path: Path) -> 
         (HEAD.replace(b":12,", b":-1,") + b',"value":{}}', "`int` >= 0"),
         (HEAD.replace(b":12,", b":1.5,") + b',"value":{}}', "expected `int`"),
         (HEAD.replace(b'"partition":0,', b"") + b',"value":{}}', "missing required field `partition`"),
-        (HEAD.replace(b"recognitions", b"identities") + b',"value":{}}', "'identities', where it should be"),
+        (HEAD.replace(b"recognitions", b"sightings") + b',"value":{}}', "'sightings', where it should be"),
         (b"\xff\xfe", "not a record of a log"),
     ],
 )
@@ -213,7 +221,15 @@ def test_offsets_in_a_circle_are_refused_by_name(tmp_path: Path) -> None:
 # ---- how a file is packed and written
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, lambda raw: gzip.compress(bz2.compress(raw))])
+def members(pack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Packed as two that were joined by `cat`, cut anywhere."""
+    return lambda raw: pack(raw[:1000]) + pack(raw[1000:])
+
+
+PACKS = [gzip.compress, bz2.compress, lzma.compress, zstandard.compress, lz4.frame.compress]
+
+
+@pytest.mark.parametrize("pack", [*PACKS, *map(members, PACKS), lambda raw: gzip.compress(zstandard.compress(raw))])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_what_python_unpacks_is_read_and_a_byte_order_mark_passed_over(
     tmp_path: Path, pack: Callable[[bytes], bytes], mark: bytes
@@ -226,9 +242,9 @@ def test_what_python_unpacks_is_read_and_a_byte_order_mark_passed_over(
 @pytest.mark.parametrize(
     ("raw", "what"),
     [
-        (b"\x28\xb5\x2f\xfd....", "packed by zstd.*zstd -dc"),
         (b"PK\x03\x04....", "zip archive.*unzip -p"),
-        (b"\x04\x22\x4d\x18....", "lz4 -dc"),
+        (b"\x28\xb5\x2f\xfd....", "log: "),
+        (b"\x04\x22\x4d\x18....", "log: "),
         ('{"topic":'.encode("utf-16"), "UTF-16 text.*iconv -f UTF-16 "),
         ('{"topic":'.encode("utf-16-be"), "UTF-16 text.*iconv -f UTF-16BE "),
         ('{"topic":'.encode("utf-16-le"), "UTF-16 text.*iconv -f UTF-16LE "),
@@ -245,7 +261,7 @@ def test_what_is_not_read_is_named_with_the_way_to_turn_it_before_anything_is_do
         LogReader([str(tmp_path / "log")])
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bytes])
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstandard.compress, lz4.frame.compress, bytes])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.99])
 def test_of_a_log_that_is_cut_all_that_is_whole_is_given_before_the_fault(
     tmp_path: Path, pack: Callable[[bytes], bytes], share: float
@@ -269,11 +285,44 @@ def test_blank_lines_are_passed_over_but_not_without_end(tmp_path: Path) -> None
     lines = recorded_lines()
     (tmp_path / "log").write_bytes(b"\n \r\n".join(lines) + b"\n" * 1000)
     assert tuple(map(line_of, read(tmp_path / "log"))) == lines
-    (tmp_path / "log").write_bytes(gzip.compress(b"\n" * 300_000_000, mtime=0))
-    began_s = time.perf_counter()
-    with pytest.raises(InvalidLog, match=r"line 1000001: 1,000,001 of the lines so far are blank"):
-        read(tmp_path / "log")
-    assert time.perf_counter() - began_s < 10
+    for pack in (gzip.compress, zstandard.compress):
+        (tmp_path / "log").write_bytes(pack(b"\n" * 300_000_000))
+        began_s = time.perf_counter()
+        with pytest.raises(InvalidLog, match=r"line 1000001: 1,000,001 of the lines so far are blank"):
+            read(tmp_path / "log")
+        assert time.perf_counter() - began_s < 10
+
+
+@pytest.mark.parametrize(("pack", "package", "extra"), [
+    (zstandard.compress, "zstandard", "cluster"), (lz4.frame.compress, "lz4", "cluster"),
+    (lambda _: b"PAR1", "pyarrow", "parquet"),
+])  # fmt: skip
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes], package: str, extra: str
+) -> None:
+    (tmp_path / "log").write_bytes(pack(b"{}"))
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InvalidLog, match=rf'read by {package}.* not installed: pip install "kithkin\[{extra}\]"$'):
+        LogReader([str(tmp_path / "log")])
+
+
+# ---- topics that are not read
+
+
+def test_topics_of_the_contract_that_are_no_inputs_are_passed_over_and_said_so_once(tmp_path: Path) -> None:
+    others = [Record(topic, 0, n, 5, b"h", b"{}") for n in range(3) for topic in ("journal", "identities")]
+    lines = [line for pair in zip(recorded_lines(), map(line_of, others), strict=False) for line in pair]
+    said: list[str] = []
+    with closing(LogReader([write_log(tmp_path / "log", tuple(lines))], say=said.append)) as log:
+        assert tuple(map(line_of, log)) == recorded_lines()[: len(others)]
+    assert said == [f"{tmp_path}/log: feedback and recognitions are read, and other topics, such as journal, are passed over."]
+
+
+def test_a_log_of_other_topics_alone_is_refused(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log", (line_of(Record("identities", 0, 1, 5, b"h", b"{}")),))
+    with pytest.raises(InvalidLog, match=r"log: it has only identities, where it should have feedback or recognitions"):
+        read(log)
 
 
 # ---- topics with a prefix

@@ -4,9 +4,10 @@ import base64
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
-from stream.brokers.log_lines import InvalidLog, records_of
+from stream.brokers.log_lines import LINE_SCHEMA, InvalidLog, records_of
 from stream.contract.records import INPUT_TOPICS, Record
 
 TOPICS = {topic: topic for topic in INPUT_TOPICS}
@@ -129,3 +130,16 @@ def test_bytes_beside_a_value_that_is_no_json_are_kept_too() -> None:
     head = {"topic": "feedback", "partition": 1, "offset": 2, "timestamp": 3.0}
     raw = json.dumps(head | {"key_base64": packed, "value_base64": packed})
     assert read(raw.encode()) == [Record("feedback", 1, 2, 3, b"\xff{", b"\xff{")]
+
+
+@pytest.mark.parametrize("value", [VALUE, None, b"\xff{"])
+def test_what_we_write_is_what_the_schema_of_a_line_says(value: bytes | None) -> None:
+    schema = jsonschema.Draft202012Validator(LINE_SCHEMA)
+    schema.check_schema(LINE_SCHEMA)
+    raw = line(7) if value == VALUE else line(7, b"null") if value is None else line(7).replace(
+        b'"value":' + VALUE, b'"value_base64":"' + base64.b64encode(value) + b'"'
+    )  # fmt: skip
+    assert read(raw) == [record(7, value)]
+    schema.validate(json.loads(raw))
+    for name in ("topic", "partition", "offset", "timestamp"):
+        assert not schema.is_valid({key: member for key, member in json.loads(raw).items() if key != name})

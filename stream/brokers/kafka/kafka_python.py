@@ -42,7 +42,7 @@ from .journals import Span
 from .security import kafka_python_security
 from .topics import Names, address
 
-__all__ = ["kafka_python_broker"]
+__all__ = ["KafkaPythonReader", "kafka_python_broker", "open_reader"]
 
 _LOG = logging.getLogger(__name__)
 for _name in ("kafka.net", "kafka.protocol", "kafka.admin.client"):  # at DEBUG they write requests and settings with the password
@@ -78,7 +78,7 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
     with _explaining_from_the_log(), _explaining("connecting"):
-        return join(wiring, _Publisher, _Member, _Reader, _watch)
+        return join(wiring, _Publisher, _Member, KafkaPythonReader, _watch)
 
 
 def _watch(wiring: Wiring) -> TopicWatch:
@@ -260,8 +260,14 @@ class _Publisher:
             self._open = False
 
 
-class _Reader:
-    """Reads partitions outside of the group; connected when something is assigned."""
+def open_reader(wiring: Wiring) -> "KafkaPythonReader":
+    """Reads what was committed, outside of any group, whichever client the URL names. Raises ConfigError."""
+    address(wiring)
+    return KafkaPythonReader(wiring)
+
+
+class KafkaPythonReader:
+    """Reads partitions outside of the group; connected when it is first asked."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._names = Names(wiring.prefix)
@@ -275,6 +281,23 @@ class _Reader:
         with _explaining(f"asking for the bounds of {topic}[{partition}]"):
             first = self._consumer.beginning_offsets([place], timeout_ms=self._patience_ms)[place]
             return first, self._consumer.end_offsets([place], timeout_ms=self._patience_ms)[place]
+
+    def partitions(self, topic: str) -> int:
+        """How many there are. Raises ConfigError when there is no such topic, and BrokerError."""
+        wire = self._names.wire(topic)
+        with _explaining_from_the_log(), _explaining(f"asking for the partitions of {topic}"):
+            found = self._consumer.partitions_for_topic(wire)
+        if not found:
+            right = "that of topics which exist; `kithkin topics create` makes them"
+            raise ConfigError("prefix", wire.removesuffix(topic), f"the brokers have no {wire}", right)
+        return len(found)
+
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int | None:
+        """The first offset whose record came then or later; None: there is none. Raises BrokerError."""
+        place = TopicPartition(self._names.wire(topic), partition)
+        with _explaining(f"asking where {at_ms} is in {topic}[{partition}]"):
+            found = self._consumer.offsets_for_times({place: at_ms}, timeout_ms=self._patience_ms)[place]
+        return None if found is None or found.offset < 0 else int(found.offset)
 
     def read(self, span: Span, records_max: int | None = None) -> list[Record]:
         place = TopicPartition(self._names.wire(span.topic), span.partition)

@@ -44,7 +44,7 @@ def feed(
     logs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[LOG...]", help="Log files, packed (gzip, bzip2, xz) or not; a world's folder; -: standard input."
+            metavar="[LOG...]", help="Log files, packed or not; a folder with a log.jsonl; -: standard input."
         ),
     ] = None,
     simulate: Annotated[
@@ -98,8 +98,12 @@ def _from_logs(logs: list[str], prefix: str, ends: ExitStack) -> _Source:
 
     folders = {log: Path(log) for log in logs if Path(log).is_dir()}
     names = [str(folders[log] / _WORLD) if log in folders else log for log in logs]
-    reader = ends.enter_context(closing(LogReader(names, prefix=prefix)))
+    reader = ends.enter_context(closing(LogReader(names, prefix=prefix, say=_say)))
     return _Source(reader, lambda _: reader.bytes_read, reader.bytes_total)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _from_simulation(homes: int, days: int, seed: int) -> _Source:

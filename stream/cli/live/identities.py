@@ -116,7 +116,7 @@ def _clock(at_ms: int) -> str:
         return f"{at_ms:>19}"
 
 
-def moment_ms(told: str, now_s: float) -> int:
+def moment_ms(told: str, now_s: float, option: str = "since") -> int:
     """A time, ms since the Unix epoch, from so long before now or from an ISO date, which is UTC unless it says otherwise.
 
     Raises ConfigError.
@@ -132,5 +132,6 @@ def moment_ms(told: str, now_s: float) -> int:
     try:
         moment = datetime.fromisoformat(told)
     except ValueError:
-        raise ConfigError("since", told, "--since", '"90s", "10m", "2h", "3d", or a time such as "2026-01-31T18:00"') from None
+        right = '"90s", "10m", "2h", "3d", or a time such as "2026-01-31T18:00"'
+        raise ConfigError(option, told, f"--{option}", right) from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -144,7 +144,7 @@ def replay(
         From the ports and the worker.
     """
     with ExitStack() as ends:
-        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix)))
+        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning)))
         progress = _begin_or_go_on(task)
         broker = ends.enter_context(closing(LogBroker(log, task.out, progress)))
         store = ends.enter_context(closing(_open_states(task, progress)))
