@@ -4,11 +4,9 @@ Law: what an operator did wrong is one clear message and exit code 2; what faile
 is a defect of ours. Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 """
 
-import difflib
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +27,7 @@ from .live.worker import worker
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
+from .offline.schema import schema
 from .options import PolicyFile, WiringFile
 
 if TYPE_CHECKING:
@@ -113,6 +112,12 @@ app.command(
     "  [cyan]kithkin fit --log monday.jsonl.gz tuesday.jsonl.gz --encoder ecapa-2 --metric cosine[/]   without any recordings\n\n"
     "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
 )(fit)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin schema recognitions[/]   what a device must send\n\n"
+    "  [cyan]kithkin schema feedback --example[/]   a record of every kind, to copy\n\n"
+    "  [cyan]kithkin schema --out schemas[/]   a JSON Schema for each topic, and asyncapi.json",
+)(schema)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 
@@ -233,38 +238,6 @@ def policy(policy: PolicyFile = None) -> None:
 
         effective = load_policy(policy)
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
-
-
-@app.command(
-    epilog="Examples:\n\n"
-    "  [cyan]kithkin schema[/]   all records, in one object by topic\n\n"
-    "  [cyan]kithkin schema recognitions[/]   what a device must send",
-)
-def schema(
-    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, such as recognitions; else all.")] = None,
-) -> None:
-    """Print the JSON Schema of the records that cross the border."""
-    with faults_explained():
-        from stream.contract.errors import ConfigError
-        from stream.contract.records import MODELS
-
-        if record is not None and record not in MODELS:
-            near = difflib.get_close_matches(record, MODELS, n=1)
-            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(MODELS)}")
-        shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
-        typer.echo(json.dumps(shown, indent=2))
-
-
-def _schema(topic: str) -> dict[str, Any]:
-    """What an input must hold, and what an output does hold (where a default is always written)."""
-    from pydantic import TypeAdapter
-
-    from stream.contract.records import INPUT_TOPICS, MODELS
-
-    model = MODELS[topic]
-    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
-    mode: Literal["validation", "serialization"] = "validation" if topic in INPUT_TOPICS else "serialization"
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema(mode=mode)}
 
 
 def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
