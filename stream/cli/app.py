@@ -12,7 +12,7 @@ import typer
 
 from stream import __version__
 
-from .faults import EXIT_INTERRUPTED, faults_explained
+from .faults import EXIT_INTERRUPTED, EXIT_NOTHING, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
 from .live.dead_letters import dead_letters
@@ -187,6 +187,8 @@ def replay_command(
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
     Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
+
+    Exit code 3: there were recognitions, and none was answered; it says why.
     """
     from stream.offline.replay.jobs.processes import spread_over
 
@@ -244,8 +246,9 @@ def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
+    from stream.ops.encoders import explain_unlisted
 
-    from .summary import showing, summary_table
+    from .summary import showing, summary_table, unanswered
 
     with until_interrupted() as stop, showing(Console(stderr=True)) as watch:
         summary = replay(task, stop, watch, jobs)
@@ -253,6 +256,11 @@ def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
+    if explained := explain_unlisted(summary.counts.unlisted, summary.counts.recognitions, task.policy):
+        typer.echo(f"\n{explained}", err=True)
+    if told := unanswered(task, summary):
+        typer.echo(f"\n{told}", err=True)
+        raise typer.Exit(EXIT_NOTHING)
 
 
 def _how_to_go_on(task: "Replay", summary: "Summary") -> str:

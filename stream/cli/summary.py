@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.home.messages import OUTCOMES
-from stream.offline.replay.replay import Sofar, Summary
+from stream.offline.replay.replay import Replay, Sofar, Summary
 
-__all__ = ["summary_table", "showing"]
+__all__ = ["showing", "summary_table", "unanswered"]
 
 Row = tuple[str, str]
 
@@ -62,6 +62,15 @@ def summary_table(summary: Summary) -> Table:
             for number, meaning in rows:
                 table.add_row(number, meaning)
     return table
+
+
+def unanswered(task: Replay, summary: Summary) -> str:
+    """That none of its recognitions was answered, neither by this command nor by one before; empty: that is not so."""
+    counts = summary.counts
+    if not counts.recognitions or (task.out / "identities.jsonl").stat().st_size:
+        return ""
+    logs = " ".join(task.logs)
+    return f"None of {counts.recognitions:,} recognitions was answered. What is wrong with each: kithkin check {logs}"
 
 
 def _groups(summary: Summary) -> Iterator[tuple[str, list[Row]]]:

@@ -23,7 +23,7 @@ __all__ = [
     "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback",
     "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone",
     "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
-    "Source", "Vector", "Voice", "dead_letter", "construct",
+    "Source", "Unlisted", "Vector", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -92,11 +92,21 @@ class Record:
         return Position(self.topic, self.partition, self.offset)
 
 
+class Unlisted(NamedTuple):
+    """A vector of an encoder that the policy does not list: the part it stands in, the encoder's name, how many numbers."""
+
+    modality: str
+    encoder: str
+    length: int
+
+
 class InvalidRecord(ValueError):
     """The sender's fault: a record that cannot be read. It goes to `dead-letters` and changes nothing else.
 
     `reason` is one short word of a closed set (counted, alerted on), `detail` a sentence for people.
     """
+
+    unlisted: Sequence[Unlisted] = ()
 
     def __init__(self, position: Position, reason: str, detail: str) -> None:
         super().__init__(f"{position.topic}[{position.partition}]@{position.offset}: {reason}: {detail}")
@@ -332,6 +342,7 @@ class Event(NamedTuple):
     record: Record
     value: Recognition | Feedback
     left_out: Sequence[str] = ()
+    unlisted: Sequence[Unlisted] = ()
 
 
 class _Output(BaseModel):

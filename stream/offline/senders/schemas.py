@@ -69,8 +69,8 @@ def asyncapi_of() -> dict[str, Any]:
         "info": {
             "title": "kithkin",
             "version": __version__,
-            "description": "Who is who in a household: recognitions and feedback come in; identities, profiles, labels and alerts "
-            "go out. A prefix may stand before every address. Times are ms since the Unix epoch, UTC.",
+            "description": "Who is who in a household: recognitions and feedback come in; identities, profiles, labels "
+            "and alerts go out. A prefix may stand before every address. Times are ms since the Unix epoch, UTC.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",

@@ -22,6 +22,7 @@ from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StoreError
 from stream.contract.settings import Wiring, store_of
 from stream.ops.checks import refuse_failed, run_checks
+from stream.ops.encoders import explain_unlisted
 from stream.stores import open_store
 from stream.stores.redis.heartbeats import Heartbeats, open_heartbeats
 
@@ -47,6 +48,7 @@ _HEARTBEAT_TTL_S: Final = 10.0  # so that one or two may be lost before the work
 
 def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     """Be a worker until told to stop; the exit code. Errors are logged, not raised."""
+    metrics: WorkerMetrics | None = None
     with ExitStack() as ends:
         try:
             slot = Slot(wiring)
@@ -59,8 +61,17 @@ def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
             _serve(wiring, policy, metrics)
         except (Exception, KeyboardInterrupt) as error:
             return exit_code_of(error, _LOG)
+        finally:
+            _tell_unlisted(metrics, policy)
     _LOG.info("stopped as asked")
     return 0
+
+
+def _tell_unlisted(metrics: WorkerMetrics | None, policy: Policy) -> None:
+    """As the last thing before the end: what to add to the policy, where encoders that it does not list were named."""
+    counts = metrics.counts if metrics else None
+    if counts and (explained := explain_unlisted(counts.unlisted, counts.recognitions, policy)):
+        _LOG.warning(explained)
 
 
 def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
@@ -104,6 +115,7 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         metered = MeteredBroker(broker, metrics.meter)
         ends.enter_context(seldom_collected())
         worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
+        metrics.counts = worker.counts
         worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
         work(worker, metered, metrics)
 
