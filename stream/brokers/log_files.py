@@ -108,6 +108,21 @@ class LogReader:
         spans = [{} if name == STDIN else _spans_of(name, self._topics) for name in self._names]
         return _rising(_merged(logs, spans))
 
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number, from 1, and bytes of each line that is not blank, whatever stands in it, log after log.
+
+        Raises
+        ------
+        InvalidLog
+            After all that was whole before: a file ends in the middle, or a line is too long.
+        """
+        for log in self._logs:
+            yield from ((log.number, line) for line in log.lines())
+
+    def records_in(self, line: bytes) -> Iterator[Record]:
+        """The records of a line; raises InvalidLog, without a place, after those before the fault."""
+        return records_of(line, self._topics)
+
     def close(self) -> None:
         """Close the files."""
         for name, raw in zip(self._names, self._raws, strict=False):  # fewer were opened than named if one cannot be
@@ -188,6 +203,14 @@ class _Log:
         return f"{self.name}, line {self.number}"
 
     def records(self) -> Iterator[Record]:
+        for line in self.lines():
+            try:
+                yield from records_of(line, self._topics)
+            except InvalidLog as error:
+                raise InvalidLog(f"{self.place}: {error}") from None
+
+    def lines(self) -> Iterator[bytes]:
+        """Those that are not blank, whatever stands in them."""
         blank = given = 0
         try:
             while line := self._file.readline(LINE_BYTES_MAX):
@@ -199,9 +222,8 @@ class _Log:
                     if blank > BLANK_LINES_MAX + _BLANK_A_RECORD * given:
                         raise InvalidLog(f"{blank:,} of the lines so far are blank, so this is hardly a log")
                     continue
-                for record in records_of(line, self._topics):
-                    given += 1
-                    yield record
+                given += 1
+                yield line
         except InvalidLog as error:
             raise InvalidLog(f"{self.place}: {error}") from None
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:

@@ -24,6 +24,7 @@ from .live.status import status
 from .live.topics import topics
 from .live.up import up
 from .live.worker import worker
+from .offline.check import check
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
@@ -118,6 +119,12 @@ app.command(
     "  [cyan]kithkin schema feedback --example[/]   a record of every kind, to copy\n\n"
     "  [cyan]kithkin schema --out schemas[/]   a JSON Schema for each topic, and asyncapi.json",
 )(schema)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin check records.jsonl[/]   what your program wrote, or a log\n\n"
+    "  [cyan]kithkin schema recognitions --example | kithkin check -[/]   records that are right\n\n"
+    "  [cyan]kithkin check monday.jsonl.gz --json | jq -r .detail[/]   for machines",
+)(check)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 
@@ -248,10 +255,11 @@ def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     from stream.offline.replay.replay import replay
     from stream.ops.encoders import explain_unlisted
 
-    from .summary import showing, summary_table, unanswered
+    from .progress import showing
+    from .summary import summary_table, unanswered
 
-    with until_interrupted() as stop, showing(Console(stderr=True)) as watch:
-        summary = replay(task, stop, watch, jobs)
+    with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
+        summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
     Console(highlight=False).print(summary_table(summary))
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)

@@ -1,7 +1,7 @@
 """Whose fault it is, as an exit code and one message.
 
-Law: what an operator did wrong is 2, what failed is 1, a replay that answered nothing is 3, an interruption is 130; a traceback is a
-defect of ours.
+Law: what an operator did wrong is 2, what failed is 1, a replay that answered nothing is 3, an interruption is 130; a traceback
+is a defect of ours.
 """
 
 from collections.abc import Iterator

@@ -27,7 +27,7 @@ from .records import (
 )
 from .units import DAY_MS, HOUR_MS
 
-__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "fault_of_vector", "household_of"]
+__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "fault_of_vector", "household_of", "invalid_of"]
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
@@ -122,7 +122,7 @@ def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...],
             return FEEDBACK.validate_json(raw), (), ()
         value, left_out = read_parts(raw)
     except ValidationError as error:
-        raise _invalid(record, error) from None
+        raise invalid_of(record, error) from None
     faults: list[tuple[str, str]] = []
     unlisted: list[Unlisted] = []
     for modality in ("voice", "face"):
@@ -159,7 +159,7 @@ def _bytes(vector: Any) -> bytes:
     return raw
 
 
-def _invalid(record: Record, error: ValidationError) -> InvalidRecord:
+def invalid_of(record: Record, error: ValidationError) -> InvalidRecord:
     """pydantic's findings as one reason and one sentence."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])

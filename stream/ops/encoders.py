@@ -5,6 +5,7 @@ Law: a hint is a function of what was counted and of the policy; what it gives t
 
 import difflib
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -14,6 +15,7 @@ from stream.contract.records import Unlisted
 
 __all__ = ["explain_unlisted"]
 
+_COLUMNS: Final = 79
 _NAMED_MAX: Final = 4  # encoders in one hint, those that were named most
 
 
@@ -34,16 +36,17 @@ def explain_unlisted(unlisted: Mapping[Unlisted, int], recognitions: int, policy
     told, tables = list[str](), list[str]()
     for (modality, encoder), lengths in most:
         numbers = " or ".join(map(str, sorted(lengths)))
-        told.append(
+        told += textwrap.wrap(
             f"{lengths.total():,} of {recognitions:,} recognitions named encoder {encoder!r} ({modality}, {numbers} numbers), "
-            f"which the policy does not list{_nearest(modality, encoder, policy)}."
+            f"which the policy does not list{_nearest(modality, encoder, policy)}.",
+            _COLUMNS,
         )
         if encoder not in policy.encoders:
             tables.append(_table(modality, encoder, lengths.most_common(1)[0][0]))
     if tables:
-        told += ["If it is yours, write the policy to a file (kithkin policy > policy.toml), add at its end", "", *tables]
-        told.append('and give the file to the command (--policy policy.toml). "kithkin fit" makes a pack of')
-        told.append("recordings, with which people are told apart better; docs/packs.md says how.")
+        told += ["If it is yours, write the policy to a file (kithkin policy > policy.toml), add", "", *tables]
+        told.append('at its end, and give it to the command: --policy policy.toml. With a pack of')
+        told.append('recordings ("kithkin fit", docs/packs.md) people are told apart better.')
     return "\n".join(told)
 
 

@@ -40,6 +40,11 @@ def voice_alone(line: bytes) -> bytes:
     return json.dumps(told).encode() + b"\n"
 
 
+def flowing(text: str) -> str:
+    """On one line."""
+    return " ".join(text.split())
+
+
 def replay(log: str, out: Path, *more: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["replay", log, "--out", str(out), *more])
     return result.exit_code, result.output
@@ -52,7 +57,7 @@ def voices_alone(tmp_path: Path) -> str:
 def test_a_replay_in_which_nothing_was_answered_ends_with_3_and_says_what_to_add(tmp_path: Path) -> None:
     code, told = replay(voices_alone(tmp_path), tmp_path / "out")
     assert code == EXIT_NOTHING
-    assert f"{VOICES} of {VOICES} recognitions named encoder 'ecapa-2' (voice, 256 numbers)" in told
+    assert f"{VOICES} of {VOICES} recognitions named encoder 'ecapa-2' (voice, 256 numbers)" in flowing(told)
     assert f"None of {VOICES} recognitions was answered" in told
     assert "kithkin check" in told
 
@@ -62,7 +67,7 @@ def test_a_replay_in_which_something_was_answered_is_told_the_same_and_ends_with
     log = write_log(tmp_path / "log.jsonl", tuple(map(own_model, recorded_lines())))
     code, told = replay(log, tmp_path / "out", "--jobs", jobs)
     assert code == 0
-    assert f"{VOICES} of {RECOGNITIONS} recognitions named encoder 'ecapa-2' (voice, 256 numbers)" in told
+    assert f"{VOICES} of {RECOGNITIONS} recognitions named encoder 'ecapa-2' (voice, 256 numbers)" in flowing(told)
     assert "None of" not in told
 
 
@@ -79,7 +84,7 @@ def test_a_replay_without_recognitions_has_nothing_to_answer(tmp_path: Path) -> 
 def test_with_what_it_says_to_add_the_recognitions_are_answered(tmp_path: Path) -> None:
     log = voices_alone(tmp_path)
     _, told = replay(log, tmp_path / "without")
-    table = told[told.index("[encoders.") : told.index("and give the file")]
+    table = told[told.index("[encoders.") : told.index("at its end, and")]
     policy = tmp_path / "policy.toml"
     policy.write_text(CliRunner().invoke(app, ["policy"]).output + table)
     assert set(load_policy(policy).encoders) == {*Policy().encoders, "ecapa-2"}
@@ -91,7 +96,7 @@ def test_with_what_it_says_to_add_the_recognitions_are_answered(tmp_path: Path) 
 @pytest.mark.parametrize(("modality", "length"), [("voice", 192), ("face", 1024)])
 def test_a_table_that_is_to_be_pasted_can_be_read_whatever_the_name(name: str, modality: str, length: int) -> None:
     told = explain_unlisted({Unlisted(modality, name, length): 7}, 9, Policy())
-    table = told[told.index("[encoders.") : told.index("and give the file")]
+    table = told[told.index("[encoders.") : told.index("at its end, and")]
     encoder = Policy.model_validate(tomllib.loads(toml_of(Policy()) + table)).encoders[name]
     assert (encoder.modality, encoder.length) == (modality, length)
 
@@ -99,14 +104,14 @@ def test_a_table_that_is_to_be_pasted_can_be_read_whatever_the_name(name: str, m
 def test_the_hint_knows_the_likely_slips() -> None:
     policy = Policy()
     assert explain_unlisted({}, 9, policy) == ""
-    assert "(it lists 'resemblyzer-0.1.4')" in explain_unlisted({Unlisted("voice", "resemblyzer", 256): 1}, 9, policy)
-    swapped = explain_unlisted({Unlisted("face", "resemblyzer-0.1.4", 256): 1}, 9, policy)
+    assert "(it lists 'resemblyzer-0.1.4')" in flowing(explain_unlisted({Unlisted("voice", "resemblyzer", 256): 1}, 9, policy))
+    swapped = flowing(explain_unlisted({Unlisted("face", "resemblyzer-0.1.4", 256): 1}, 9, policy))
     assert swapped == (
         "1 of 9 recognitions named encoder 'resemblyzer-0.1.4' (face, 256 numbers), which the policy does not list for face but "
         "for voice."
     )
     mixed = explain_unlisted({Unlisted("voice", "own", 192): 2, Unlisted("voice", "own", 256): 1}, 9, policy)
-    assert "3 of 9 recognitions named encoder 'own' (voice, 192 or 256 numbers)" in mixed
+    assert "3 of 9 recognitions named encoder 'own' (voice, 192 or 256 numbers)" in flowing(mixed)
     assert "length = 192\n" in mixed
     many = explain_unlisted({Unlisted("voice", f"own-{n}", 8): n for n in range(60)}, 999, policy)
     assert many.count("[encoders.") == 4
