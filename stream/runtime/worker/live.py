@@ -57,6 +57,7 @@ def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
             parent = parent_pipe_of_this_process()
             wiring = wiring.model_copy(update={"slot": slot.name})
             metrics = WorkerMetrics(wiring, policy.policy_id, parent.restarts if parent else {})
+            metrics.liveness.opening = True
             Watchdog(metrics.liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(metrics.liveness)))
             _serve(wiring, policy, metrics)
         except (Exception, KeyboardInterrupt) as error:
@@ -117,6 +118,7 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
         metrics.counts = worker.counts
         worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
+        metrics.liveness.opening = False
         work(worker, metered, metrics)
 
 
