@@ -373,7 +373,7 @@ class Identity(_Output):
     posterior: dict[str, Probability] = Field(description="probability, 0 to 1, of each member and of guest; they add up to 1")
     person_id: str | None = Field(description="the member who is named, at tiers 2 to 5; null at tiers 0 and 1")
     tier: Annotated[int, Field(ge=0, le=5)] = Field(description="authentication confidence level, 0 to 5")
-    modalities: list[str] = Field(description="what was used: voice, face, phone, activity")
+    modalities: list[str] = Field(description="sensors that were used: voice, face, phone")
     policy_id: str = Field(description="16 hex digits that name the policy it was made under")
     cause: Cause = Field(description="the input record that made it")
 

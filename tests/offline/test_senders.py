@@ -1,6 +1,7 @@
 """What who sends is given: schemas with a meaning for every field, an AsyncAPI document, and examples that the worker reads."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -82,6 +83,15 @@ def test_an_example_that_goes_in_is_read_whole(topic: str, name: str) -> None:
 def test_an_example_that_goes_out_is_as_its_model_writes_it(topic: str, name: str) -> None:
     value = EXAMPLES[topic][name]
     assert json.loads(MODELS[topic].model_validate(value).model_dump_json()) == value
+
+
+def test_the_program_that_the_page_shows_makes_a_record_that_is_read_whole(root: Path) -> None:
+    page = (root / "docs" / "records.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(program, made)
+    event = decode(Record("recognitions", 0, 0, made["value"]["observed_at"], made["key"], made["raw"]), Policy())
+    assert (event.left_out, event.value.household_id) == ((), "h-042")
 
 
 def test_there_is_an_example_of_every_kind() -> None:
