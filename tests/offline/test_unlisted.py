@@ -16,8 +16,10 @@ from stream.cli.faults import EXIT_NOTHING
 from stream.contract.errors import TooManyDeadLetters
 from stream.contract.policy import Policy
 from stream.contract.records import Unlisted
-from stream.contract.settings import load_policy, toml_of
+from stream.contract.settings import Wiring, load_policy, toml_of
 from stream.ops.encoders import explain_unlisted
+from stream.runtime.worker.live import work
+from stream.runtime.worker.metrics import WorkerMetrics
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.recorded import recorded, recorded_lines, write_log
@@ -117,17 +119,20 @@ def test_the_hint_knows_the_likely_slips() -> None:
     assert many.count("[encoders.") == 4
 
 
-def test_a_worker_tells_of_each_encoder_once_and_counts_it_also_where_it_gives_up(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with (
-        closing(LogReader([voices_alone(tmp_path)])) as log,
-        closing(LogBroker(log, tmp_path / "out", LogProgress(run={}))) as broker,
-    ):
-        worker = Worker(broker, MemoryStore(), Policy(), WorkerLimits(dead_letters_min=20))
-        with pytest.raises(TooManyDeadLetters):
-            worker.run()
+def test_a_live_worker_tells_of_each_encoder_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = write_log(tmp_path / "log.jsonl", tuple(map(own_model, recorded_lines())))
+    with closing(LogReader([log])) as read, closing(LogBroker(read, tmp_path / "out", LogProgress(run={}))) as broker:
+        limits = WorkerLimits(records_max=20, records_min=20)
+        work(Worker(broker, MemoryStore(), Policy(), limits), broker, WorkerMetrics(Wiring(slot="one"), "", {}))
     assert [r.getMessage() for r in caplog.records if "does not list" in r.getMessage()] == [
         "a voice encoder that the policy does not list, 'ecapa-2' of 256 numbers: its vectors are left out"
     ]
+
+
+def test_they_are_counted_also_where_a_worker_gives_up(tmp_path: Path) -> None:
+    log = voices_alone(tmp_path)
+    with closing(LogReader([log])) as read, closing(LogBroker(read, tmp_path / "out", LogProgress(run={}))) as broker:
+        worker = Worker(broker, MemoryStore(), Policy(), WorkerLimits(dead_letters_min=20))
+        with pytest.raises(TooManyDeadLetters):
+            worker.run()
     assert worker.counts.unlisted == Counter({Unlisted("voice", "ecapa-2", 256): worker.counts.recognitions})

@@ -54,7 +54,7 @@ value = {
 key, raw = value["household_id"].encode(), json.dumps(value).encode()
 ```
 
-An encoder of your own has to stand in the policy ([packs](packs.md)); `kithkin check` and `kithkin replay` print the table to add.
+An encoder of your own has to stand in the policy ([packs](packs.md)); `kithkin check` and `kithkin replay` tell the table to add.
 
 Times are milliseconds since the Unix epoch, UTC. Probabilities and shares are 0 to 1, evidence is in nats (natural logarithms),
 signals of phones in dBm. Fields that are not listed are passed over; another `v` is an error.
@@ -66,8 +66,8 @@ _TIERS: Final = (  # name and what it is good for, from tier 1 on
 _PROMISE: Final = (
     "The error budget of a tier is the share of guests' events that may be answered with any member at this tier or above, and",
     "likewise the share of members' events that may be answered with another member; [quality](quality.md) measures both. A tier",
-    "is reached from the probability that it asks for; a home's own errors and successes move that. Feedback alone never raises a",
-    "tier.",
+    "is reached from the probability that it asks for; a home's own errors and successes move that. Feedback alone raises",
+    "no tier.",
 )
 _SORTS: Final = {
     "late": "Late", "early": "Early", "double": "Double", "contradictory": "Contradictory", "impossible": "What cannot be",

@@ -38,15 +38,15 @@ def check(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Show so many findings; 0: all. All are counted.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="All findings as JSON Lines, and a summary as the last one.")] = False,
 ) -> None:
-    """Check records line by line, and say what a worker would say of each: exit code 1 when something is wrong.
+    """Check records line by line, as a worker would read them; exit code 1 when something is wrong.
 
     A line is a record's value alone, as your program sends it, or a record of a log, as "kithkin replay" reads it.
 
-    What cannot be used at all is a "dead letter", with its reason. What has a part that cannot be read is answered without
-    that part: "left out" names the field at fault.
+    dead letter: it cannot be used at all. left out: it is answered without the part that is named.
 
-    Nothing is sent and no state is read, so it does not know who lives in a home or which events came before. Of values alone it
-    cannot see the key of the record either, which must be the household_id.
+    Nothing is sent and no state is read, so it knows neither who lives in a home nor what came before.
+
+    Of values alone the record's key is not seen, which must be the household_id.
     """
     with faults_explained():
         from stream.brokers.log_files import STDIN, LogReader

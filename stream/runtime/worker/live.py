@@ -20,6 +20,7 @@ from stream.brokers import open_broker
 from stream.brokers.kafka.slots import Slot
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StoreError
+from stream.contract.records import Unlisted
 from stream.contract.settings import Wiring, store_of
 from stream.ops.checks import refuse_failed, run_checks
 from stream.ops.encoders import explain_unlisted
@@ -78,10 +79,14 @@ def _tell_unlisted(metrics: WorkerMetrics | None, policy: Policy) -> None:
 def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
     """Turn after turn until asked to stop, noting how it goes. Raises as `Worker.run_once`."""
     looked_s = -_LAG_EVERY_S
+    told: set[Unlisted] = set()
     while not metrics.liveness.stopping:
         began_s = time.perf_counter()
         progress = worker.run_once()
         now_s = time.perf_counter()
+        for unlisted in worker.counts.unlisted.keys() - told:
+            told.add(unlisted)
+            _LOG.warning("a %s encoder that the policy does not list, %r of %d numbers: its vectors are left out", *unlisted)
         metrics.note_turn(progress, worker.counts, now_s - began_s)
         if now_s - looked_s >= _LAG_EVERY_S:
             looked_s = now_s

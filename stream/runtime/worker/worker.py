@@ -364,16 +364,12 @@ class Worker:
     # Counting
 
     def _note_unlisted(self, results: Results) -> None:
-        """Count vectors of encoders that the policy does not list, and tell of each encoder once: nobody is recognised by it."""
+        """Count vectors of encoders that the policy does not list, whatever becomes of the batch."""
         counts = self._counts
         for one in results.values():
             counts.recognitions += one.recognitions
             for unlisted in (each for settled in one.settled for each in settled.unlisted):
-                if unlisted not in counts.unlisted and len(counts.unlisted) < _UNLISTED_MAX:
-                    told = "a %s encoder that the policy does not list, %r of %d numbers: its vectors are left out"
-                    _LOG.warning(told, *unlisted)
-                    counts.unlisted[unlisted] = 0
-                if unlisted in counts.unlisted:
+                if unlisted in counts.unlisted or len(counts.unlisted) < _UNLISTED_MAX:
                     counts.unlisted[unlisted] += 1
 
     def _refuse_draining(self, results: Results) -> None:
