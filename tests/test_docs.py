@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import commands, page_of_commands, page_of_metrics, page_of_records, page_of_settings
+from tests.support.page_of_records import page_of_records
+from tests.support.pages import commands, page_of_commands, page_of_metrics, page_of_settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -24,7 +24,7 @@ def open_broker(wiring: Wiring) -> Broker:
         The brokers do not answer, or refuse us.
     """
     scheme, _ = address(wiring)
-    with require_client():
+    with require_client(wiring):
         if scheme == "confluent":
             from .kafka.confluent import confluent_broker
 

@@ -23,7 +23,7 @@ from stream.contract.records import INPUT_TOPICS, MODELS, Record
 from .log_forms.bare import COUNTED
 from .log_forms.forms import Form, form_of
 from .log_forms.packings import DAMAGED, unpacked
-from .log_lines import InvalidLog
+from .log_lines import InvalidLog, records_of
 
 __all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line", "encode_record"]
 
@@ -92,6 +92,21 @@ class LogReader:
             return _rising((logs[0], record) for record in logs[0].records())
         spans = [{} if name == STDIN else _spans_of(name, self._topics) for name in self._names]
         return _rising(_merged(logs, spans))
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number, from 1, and bytes of each line that is not blank, whatever stands in it, log after log.
+
+        Raises
+        ------
+        InvalidLog
+            After all that was whole before: a file ends in the middle, or a line is too long.
+        """
+        for log in self._logs:
+            yield from ((log.number, line) for line in log.lines())
+
+    def records_in(self, line: bytes) -> Iterator[Record]:
+        """The records of a line; raises InvalidLog, without a place, after those before the fault."""
+        return records_of(line, self._topics)
 
     def close(self) -> None:
         """Close the files."""
@@ -203,6 +218,20 @@ class _Log:
         return f"{self.name}, line {self.number}"
 
     def records(self) -> Iterator[Record]:
+        given = False
+        for line in self.lines():
+            try:
+                for record in self._records(line):
+                    given = True
+                    yield record
+            except InvalidLog as error:
+                raise InvalidLog(f"{self.place}: {error}") from None
+        if self._passed_over and not given:
+            has, wanted = ", ".join(self._passed_over), " or ".join(sorted(self._topics.wanted))
+            raise InvalidLog(f"{self.name}: it has only {has}, where it should have {wanted}")
+
+    def lines(self) -> Iterator[bytes]:
+        """Those that are not blank, whatever stands in them."""
         blank = given = 0
         try:
             while line := self._file.readline(LINE_BYTES_MAX):
@@ -214,17 +243,13 @@ class _Log:
                     if blank > BLANK_LINES_MAX + _BLANK_A_RECORD * given:
                         raise InvalidLog(f"{blank:,} of the lines so far are blank, so this is hardly a log")
                     continue
-                for record in self._records(line):
-                    given += 1
-                    yield record
+                given += 1
+                yield line
         except InvalidLog as error:
             raise InvalidLog(f"{self.place}: {error}") from None
         except DAMAGED as error:
             why = f"the file is cut or damaged there ({error}); the whole lines before were read"
             raise InvalidLog(f"{self.name}, after line {self.number}: {why}") from None
-        if self._passed_over and not given:
-            has, wanted = ", ".join(self._passed_over), " or ".join(sorted(self._topics.wanted))
-            raise InvalidLog(f"{self.name}: it has only {has}, where it should have {wanted}")
 
     def _records(self, line: bytes) -> Iterator[Record]:
         """Of a line those that are read."""

@@ -19,7 +19,7 @@ import msgspec
 
 from stream.contract.records import Record
 
-__all__ = ["LINE_SCHEMA", "InvalidLog", "records_of"]
+__all__ = ["LINE_SCHEMA", "InvalidLog", "members_of", "records_of"]
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -148,7 +148,7 @@ def _end_of_object(raw: bytes, at: int) -> int:
     return 0
 
 
-def _members(raw: bytes) -> dict[str, bytes]:
+def members_of(raw: bytes) -> dict[str, bytes]:
     """An object's members as they stand there, values unread; nothing where it has none."""
     found: dict[str, bytes] = {}
     depth, begun, name = 0, 0, b""
@@ -177,7 +177,7 @@ def _member(name: str, raw: bytes) -> Any:
 
 def _record_closely(raw: bytes, topics: Mapping[str, str]) -> Record:
     """The record of an object that is not quite JSON, that writes its numbers otherwise, or that kcat wrote."""
-    members = _members(raw)
+    members = members_of(raw)
     if "topic" not in members:
         raise InvalidLog(f"not a record of a log: {_look(raw, members)}")
     head = {name: _member(name, members[name]) for name in _HEAD if name in members}
@@ -257,7 +257,7 @@ def _torn(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> str:
 def _begun_inside(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> int:
     """Where a whole record begins within the object at `at`, which is no JSON; 0: nowhere."""
     for begun in islice(_BEGUN.finditer(raw, at + 1, end or len(raw)), _BEGUN_MAX):
-        members = _members(raw[begun.start() : _end_of_object(raw, begun.start())])
+        members = members_of(raw[begun.start() : _end_of_object(raw, begun.start())])
         topic = members.get("topic", b"")
         if {"partition", "offset"} <= members.keys() and _is_json(topic) and _decode(topic) in topics:
             return begun.start()

@@ -4,17 +4,15 @@ Law: what an operator did wrong is one clear message and exit code 2; what faile
 is a defect of ours. Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 """
 
-import difflib
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream import __version__
 
-from .faults import EXIT_INTERRUPTED, faults_explained
+from .faults import EXIT_INTERRUPTED, EXIT_NOTHING, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
 from .live.dead_letters import dead_letters
@@ -28,9 +26,11 @@ from .live.up import up
 from .live.worker import worker
 from .logs.record import record
 from .logs.sample import sample
+from .offline.check import check
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
+from .offline.schema import schema
 from .options import PolicyFile, WiringFile
 
 if TYPE_CHECKING:
@@ -126,6 +126,19 @@ app.command(
     "  [cyan]kithkin fit --log monday.jsonl.gz tuesday.jsonl.gz --encoder ecapa-2 --metric cosine[/]   without any recordings\n\n"
     "  [cyan]kithkin fit learners/packs/dlib-resnet-v1.toml --data ../shared/data[/]   a pack of the package, from its recipe",
 )(fit)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin schema recognitions[/]   what a device must send\n\n"
+    "  [cyan]kithkin schema feedback --example[/]   a record of every kind, to copy\n\n"
+    "  [cyan]kithkin schema log[/]   a line of a log file\n\n"
+    "  [cyan]kithkin schema --out schemas[/]   a JSON Schema for each topic, and asyncapi.json",
+)(schema)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin check records.jsonl[/]   what your program wrote, or a log\n\n"
+    "  [cyan]kithkin schema recognitions --example | kithkin check -[/]   records that are right\n\n"
+    "  [cyan]kithkin check monday.jsonl.gz --json | jq -r .detail[/]   for machines",
+)(check)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 
@@ -197,6 +210,8 @@ def replay_command(
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
     Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
+
+    Exit code 3: there were recognitions, and none was answered; it says why.
     """
     from stream.offline.replay.jobs.processes import spread_over
 
@@ -250,57 +265,26 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-@app.command(
-    epilog="Examples:\n\n"
-    "  [cyan]kithkin schema[/]   all records, in one object by topic\n\n"
-    "  [cyan]kithkin schema recognitions[/]   what a device must send\n\n"
-    "  [cyan]kithkin schema log[/]   a line of a log file",
-)
-def schema(
-    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="A topic, or log; else all topics.")] = None,
-) -> None:
-    """Print the JSON Schema of the records that cross the border, or of a line of a log file."""
-    with faults_explained():
-        from stream.brokers.log_lines import LINE_SCHEMA
-        from stream.contract.errors import ConfigError
-        from stream.contract.records import MODELS
-
-        known = [*MODELS, "log"]
-        if record is not None and record not in known:
-            near = difflib.get_close_matches(record, known, n=1)
-            raise ConfigError("RECORD", record, "the record to show", near[0] if near else f"one of {', '.join(known)}")
-        if record == "log":
-            shown = LINE_SCHEMA
-        else:
-            shown = _schema(record) if record else {topic: _schema(topic) for topic in MODELS}
-        typer.echo(json.dumps(shown, indent=2))
-
-
-def _schema(topic: str) -> dict[str, Any]:
-    """What an input must hold, and what an output does hold (where a default is always written)."""
-    from pydantic import TypeAdapter
-
-    from stream.contract.records import INPUT_TOPICS, MODELS
-
-    model = MODELS[topic]
-    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
-    mode: Literal["validation", "serialization"] = "validation" if topic in INPUT_TOPICS else "serialization"
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema(mode=mode)}
-
-
 def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
+    from stream.ops.encoders import explain_unlisted
 
-    from .summary import showing, summary_table
+    from .progress import showing
+    from .summary import summary_table, unanswered
 
-    with until_interrupted() as stop, showing(Console(stderr=True)) as watch:
-        summary = replay(task, stop, watch, jobs)
+    with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
+        summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
     Console(highlight=False).print(summary_table(summary))
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
+    if explained := explain_unlisted(summary.counts.unlisted, summary.counts.recognitions, task.policy):
+        typer.echo(f"\n{explained}", err=True)
+    if told := unanswered(task, summary):
+        typer.echo(f"\n{told}", err=True)
+        raise typer.Exit(EXIT_NOTHING)
 
 
 def _how_to_go_on(task: "Replay", summary: "Summary") -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
 
-__all__ = ["client_logs_silenced", "refuse_missing", "wiring_in_force"]
+__all__ = ["client_logs_silenced", "refuse_misspelt", "refuse_missing", "wiring_in_force"]
 
 
 def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
@@ -26,6 +26,16 @@ def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
         place = Place(default_folder())
         wiring = place.wiring_file if place.running else None
     return load_wiring(wiring, **flags)
+
+
+def refuse_misspelt(wiring: "Wiring") -> None:
+    """Look whether the URLs of brokers and store can be, before anything is started. Raises ConfigError."""
+    from stream.brokers.kafka.topics import address
+    from stream.contract.settings import store_of
+    from stream.stores import refuse_unknown_form
+
+    address(wiring)
+    refuse_unknown_form(store_of(wiring))
 
 
 def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:

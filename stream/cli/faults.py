@@ -1,6 +1,7 @@
 """Whose fault it is, as an exit code and one message.
 
-Law: what an operator did wrong is 2, what failed is 1, an interruption is 130; a traceback is a defect of ours.
+Law: what an operator did wrong is 2, what failed is 1, a replay that answered nothing is 3, an interruption is 130; a traceback
+is a defect of ours.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from typing import Final
 
 import typer
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OPERATOR", "faults_explained"]
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NOTHING", "EXIT_OPERATOR", "faults_explained"]
 
 EXIT_FAILED: Final = 1
 EXIT_OPERATOR: Final = 2
+EXIT_NOTHING: Final = 3  # of a replay: there were recognitions, and none was answered
 EXIT_INTERRUPTED: Final = 130
 
 

@@ -1,21 +1,17 @@
-"""What a person sees of a replay: how far it is, and what it came to.
+"""What a person sees of a replay that ended: what it came to.
 
 Law: nothing is shown that was not counted, and what happened never is not shown.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from stream.home.messages import OUTCOMES
-from stream.offline.replay.replay import Sofar, Summary
+from stream.offline.replay.replay import Replay, Summary
 
-__all__ = ["summary_table", "showing"]
+__all__ = ["summary_table", "unanswered"]
 
 Row = tuple[str, str]
 
@@ -33,23 +29,6 @@ _MEANINGS: Final = {
 }  # an outcome that is not here is shown by its own word
 
 
-class _Rate(ProgressColumn):
-    """Events a second, over the whole of this run."""
-
-    def render(self, task: Task) -> Text:
-        records, elapsed_s = task.fields["records"], task.elapsed or 0
-        return Text(f"{records / elapsed_s:,.0f} events/s" if records and elapsed_s else "")
-
-
-@contextmanager
-def showing(console: Console) -> Iterator[Callable[[Sofar], None]]:
-    """A progress bar for `replay(watch=…)`; quiet when the console is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.fields[records]:,} events"), BarColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        replayed = bar.add_task("replay", total=None, records=0)
-        yield lambda sofar: bar.update(replayed, completed=sofar.bytes_read, total=sofar.bytes_total, records=sofar.records)
-
-
 def summary_table(summary: Summary) -> Table:
     """Everything counted, in groups; a group in which nothing happened is left out."""
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -62,6 +41,15 @@ def summary_table(summary: Summary) -> Table:
             for number, meaning in rows:
                 table.add_row(number, meaning)
     return table
+
+
+def unanswered(task: Replay, summary: Summary) -> str:
+    """That none of its recognitions was answered, neither by this command nor by one before; empty: that is not so."""
+    counts = summary.counts
+    if not counts.recognitions or (task.out / "identities.jsonl").stat().st_size:
+        return ""
+    logs = " ".join(task.logs)
+    return f"None of {counts.recognitions:,} recognitions was answered. What is wrong with each: kithkin check {logs}"
 
 
 def _groups(summary: Summary) -> Iterator[tuple[str, list[Row]]]:

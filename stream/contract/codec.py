@@ -21,12 +21,13 @@ from .records import (
     InvalidRecord,
     Output,
     Record,
+    Unlisted,
     Voice,
     looks_like_float32,
 )
 from .units import DAY_MS, HOUR_MS
 
-__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "household_of"]
+__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "fault_of_vector", "household_of", "invalid_of"]
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
@@ -72,8 +73,9 @@ def _quickly_read(record: Record) -> bytes | None:
 def _event(record: Record, value: Any, policy: Policy) -> Event:
     """`value`: what was quickly read of it. Raises InvalidRecord."""
     left_out: tuple[str, ...] = ()
+    unlisted: tuple[Unlisted, ...] = ()
     if value is None:
-        value, left_out = _read_closely(record, policy)
+        value, left_out, unlisted = _read_closely(record, policy)
     if record.key != value.household_id.encode():
         key = "no key" if record.key is None else repr(record.key[:80])
         raise InvalidRecord(record.position, "key", f"the record's key is {key}, its household_id {value.household_id!r}")
@@ -81,7 +83,7 @@ def _event(record: Record, value: Any, policy: Policy) -> Event:
     timed = record.timestamp >= OBSERVED_AT_MS_MIN  # else it has no timestamp (-1), or none in milliseconds
     if timed and ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
-    return Event(record, value, left_out)
+    return Event(record, value, left_out, unlisted)
 
 
 def household_of(record: Record) -> str:
@@ -105,8 +107,11 @@ class _Named(msgspec.Struct):
     household_id: str
 
 
-def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...]]:
-    """What the models make of a record, and what of it was left out; they alone say what is wrong with one."""
+def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...], tuple[Unlisted, ...]]:
+    """What the models make of a record, what of it was left out, and vectors of unlisted encoders among that.
+
+    The models alone say what is wrong with a record.
+    """
     raw = record.value
     if raw is None:
         raise InvalidRecord(record.position, "empty", "the record has no value (a tombstone has no meaning here)")
@@ -114,22 +119,27 @@ def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...]]
         raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
     try:
         if record.topic != "recognitions":
-            return FEEDBACK.validate_json(raw), ()
+            return FEEDBACK.validate_json(raw), (), ()
         value, left_out = read_parts(raw)
     except ValidationError as error:
-        raise _invalid(record, error) from None
+        raise invalid_of(record, error) from None
     faults: list[tuple[str, str]] = []
+    unlisted: list[Unlisted] = []
     for modality in ("voice", "face"):
         part = getattr(value, modality)
-        if part is not None and (fault := _fault_of_vector(modality, part, policy)):
+        if part is not None and (fault := fault_of_vector(modality, part, policy)):
             faults.append(fault)
+            if fault[0] == "encoder":
+                unlisted.append(Unlisted(modality, part.encoder, len(part.embedding)))
             setattr(value, modality, None)
     if faults and value.is_empty:
-        raise InvalidRecord(record.position, *faults[0])
-    return value, (*left_out, *(reason for reason, _ in faults))
+        invalid = InvalidRecord(record.position, *faults[0])
+        invalid.unlisted = tuple(unlisted)
+        raise invalid
+    return value, (*left_out, *(reason for reason, _ in faults)), tuple(unlisted)
 
 
-def _fault_of_vector(modality: str, part: Voice, policy: Policy) -> tuple[str, str] | None:
+def fault_of_vector(modality: str, part: Voice, policy: Policy) -> tuple[str, str] | None:
     """Reason and sentence why a vector says nothing: of no encoder that the policy lists, or of another length."""
     encoder = policy.encoders.get(part.encoder)
     if encoder is None or encoder.modality != modality:
@@ -149,7 +159,7 @@ def _bytes(vector: Any) -> bytes:
     return raw
 
 
-def _invalid(record: Record, error: ValidationError) -> InvalidRecord:
+def invalid_of(record: Record, error: ValidationError) -> InvalidRecord:
     """pydantic's findings as one reason and one sentence."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])

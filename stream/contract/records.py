@@ -23,7 +23,7 @@ __all__ = [
     "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback",
     "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone",
     "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
-    "Source", "Vector", "Voice", "dead_letter", "construct",
+    "Source", "Unlisted", "Vector", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -92,11 +92,21 @@ class Record:
         return Position(self.topic, self.partition, self.offset)
 
 
+class Unlisted(NamedTuple):
+    """A vector of an encoder that the policy does not list: the part it stands in, the encoder's name, how many numbers."""
+
+    modality: str
+    encoder: str
+    length: int
+
+
 class InvalidRecord(ValueError):
     """The sender's fault: a record that cannot be read. It goes to `dead-letters` and changes nothing else.
 
     `reason` is one short word of a closed set (counted, alerted on), `detail` a sentence for people.
     """
+
+    unlisted: Sequence[Unlisted] = ()
 
     def __init__(self, position: Position, reason: str, detail: str) -> None:
         super().__init__(f"{position.topic}[{position.partition}]@{position.offset}: {reason}: {detail}")
@@ -174,9 +184,13 @@ class _Input(BaseModel):
 class Voice(_Input):
     """What a voice encoder made of an utterance. After validation `embedding` is a float32 array."""
 
-    encoder: Id
-    embedding: Embedding
-    quality: Annotated[dict[Name, Quality], Field(max_length=QUALITIES_MAX)] | None = None
+    encoder: Id = Field(description="name of the vector space; vectors of different encoders are never compared")
+    embedding: Embedding = Field(
+        description="base64 of little-endian IEEE float16; as many numbers as the encoder gives, at most 1024"
+    )
+    quality: Annotated[dict[Name, Quality], Field(max_length=QUALITIES_MAX)] | None = Field(
+        None, description="measures of the recording, such as duration_s (seconds) or detection_score; units as their names say"
+    )
 
 
 class Face(Voice):
@@ -186,23 +200,29 @@ class Face(Voice):
 class PhoneSighting(_Input):
     """One phone whose Bluetooth the device heard at that moment; without `rssi_dbm`: how strongly is not known."""
 
-    phone_id: Name
-    rssi_dbm: Annotated[float, Field(strict=True, ge=-200, le=50, allow_inf_nan=False)] | None = None
+    phone_id: Name = Field(description="the phone, by a name that stays the same")
+    rssi_dbm: Annotated[float, Field(strict=True, ge=-200, le=50, allow_inf_nan=False)] | None = Field(
+        None, description="strength of its signal, dBm, -200 to 50; absent: it was heard, not known how strongly"
+    )
 
 
 class Recognition(_Input):
     """What the sensors of one device saw of one interaction."""
 
-    v: Version
-    event_id: Id
-    household_id: Id
-    device_id: Id
-    observed_at: Time
-    voice: Voice | None = None
-    face: Face | None = None
-    phones: Annotated[list[PhoneSighting], Field(max_length=PHONES_MAX)] | None = None
-    activity: Name | None = None
-    device: Annotated[dict[Name, Name], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = None
+    v: Version = Field(description="version of this form of record")
+    event_id: Id = Field(description="names this interaction, once in its household; the same id again is a duplicate")
+    household_id: Id = Field(description="whose home it is; also the record's key")
+    device_id: Id = Field(description="which device of the home; its clock is what observed_at was read from")
+    observed_at: Time = Field(description="when it happened, ms since the Unix epoch, UTC")
+    voice: Voice | None = Field(None, description="what was heard; absent: nothing was said")
+    face: Face | None = Field(None, description="what was seen; absent: no face")
+    phones: Annotated[list[PhoneSighting], Field(max_length=PHONES_MAX)] | None = Field(
+        None, description="phones heard at that moment; absent: the device did not scan; []: it did, and heard none"
+    )
+    activity: Name | None = Field(None, description="what was asked or done, a dotted name such as music.play")
+    device: Annotated[dict[Name, Name], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = Field(
+        None, description="what the device is: model, firmware, room, …; drift is attributed to these"
+    )
 
     @property
     def at(self) -> int:
@@ -225,11 +245,11 @@ class Recognition(_Input):
 
 
 class _Feedback(_Input):
-    v: Version
-    feedback_id: Id
-    household_id: Id
-    given_at: Time
-    source: Source
+    v: Version = Field(description="version of this form of record")
+    feedback_id: Id = Field(description="names this feedback, once in its household; the same id again is a duplicate")
+    household_id: Id = Field(description="whose home it is; also the record's key")
+    given_at: Time = Field(description="when it was said, ms since the Unix epoch, UTC")
+    source: Source = Field(description="how it was said; where two contradict, annotator comes before pin, app and voice")
 
     @property
     def at(self) -> int:
@@ -245,68 +265,70 @@ class _Feedback(_Input):
 class Join(_Feedback):
     """A person belongs to the household from now on."""
 
-    kind: Literal["join"]
-    person_id: PersonId
+    kind: Literal["join"] = Field(description="what is said")
+    person_id: PersonId = Field(description="who")
 
 
 class Leave(_Feedback):
     """The person belongs to the household no longer."""
 
-    kind: Literal["leave"]
-    person_id: PersonId
+    kind: Literal["leave"] = Field(description="what is said")
+    person_id: PersonId = Field(description="who")
 
 
 class Phone(_Feedback):
     """Whose phone it is; `person_id` null: nobody's."""
 
-    kind: Literal["phone"]
-    phone_id: Name
-    person_id: PersonId | None
+    kind: Literal["phone"] = Field(description="what is said")
+    phone_id: Name = Field(description="the phone, as recognitions name it")
+    person_id: PersonId | None = Field(description="its owner; null: nobody")
 
 
 class Enrol(_Feedback):
     """Guided enrolment: those recognitions are this person's."""
 
-    kind: Literal["enrol"]
-    person_id: PersonId
-    event_ids: Annotated[list[Id], Field(min_length=1, max_length=ENROL_EVENTS_MAX)]
+    kind: Literal["enrol"] = Field(description="what is said")
+    person_id: PersonId = Field(description="who spoke in all of them")
+    event_ids: Annotated[list[Id], Field(min_length=1, max_length=ENROL_EVENTS_MAX)] = Field(
+        description="recognitions of the enrolment, 1 to 64"
+    )
 
 
 class Confirm(_Feedback):
     """Yes: the published person was right."""
 
-    kind: Literal["confirm"]
-    event_id: Id
+    kind: Literal["confirm"] = Field(description="what is said")
+    event_id: Id = Field(description="the recognition that was answered")
 
 
 class Reject(_Feedback):
     """No: it was not this person; who it was is not said."""
 
-    kind: Literal["reject"]
-    event_id: Id
-    person_id: PersonId
+    kind: Literal["reject"] = Field(description="what is said")
+    event_id: Id = Field(description="the recognition that was answered")
+    person_id: PersonId = Field(description="who it was not")
 
 
 class Correct(_Feedback):
     """It was this person (or `guest`)."""
 
-    kind: Literal["correct"]
-    event_id: Id
-    person_id: PersonId
+    kind: Literal["correct"] = Field(description="what is said")
+    event_id: Id = Field(description="the recognition that was answered")
+    person_id: PersonId = Field(description="who it was, or guest")
 
 
 class Retract(_Feedback):
     """Takes an earlier feedback back."""
 
-    kind: Literal["retract"]
-    retracts: Id
+    kind: Literal["retract"] = Field(description="what is said")
+    retracts: Id = Field(description="the feedback_id that is taken back")
 
 
 class Erase(_Feedback):
     """Forget a person, or (null) the whole household."""
 
-    kind: Literal["erase"]
-    person_id: PersonId | None
+    kind: Literal["erase"] = Field(description="what is said")
+    person_id: PersonId | None = Field(description="whom to forget; null: the whole household")
 
 
 Feedback = Join | Leave | Phone | Enrol | Confirm | Reject | Correct | Retract | Erase
@@ -320,6 +342,7 @@ class Event(NamedTuple):
     record: Record
     value: Recognition | Feedback
     left_out: Sequence[str] = ()
+    unlisted: Sequence[Unlisted] = ()
 
 
 class _Output(BaseModel):
@@ -329,9 +352,9 @@ class _Output(BaseModel):
 class Cause(_Output):
     """The input record that made an output."""
 
-    topic: str
-    partition: int
-    offset: int
+    topic: str = Field(description="input topic")
+    partition: int = Field(description="its partition, from 0")
+    offset: int = Field(description="its offset there, from 0")
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -340,17 +363,19 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Identity(_Output):
     """Who it was: one per recognition, and another `revision` when a later fact changes the answer."""
 
-    v: Version = 1
-    event_id: str
-    household_id: str
-    observed_at: int
-    revision: Annotated[int, Field(ge=0)]
-    posterior: dict[str, Probability]
-    person_id: str | None
-    tier: Annotated[int, Field(ge=0, le=5)]
-    modalities: list[str]
-    policy_id: str
-    cause: Cause
+    v: Version = Field(1, description="version of this form of record")
+    event_id: str = Field(description="the recognition that is answered")
+    household_id: str = Field(description="whose home it is")
+    observed_at: int = Field(description="as in the recognition, ms since the Unix epoch, UTC")
+    revision: Annotated[int, Field(ge=0)] = Field(
+        description="0: the first answer; each later one is one higher and replaces those before"
+    )
+    posterior: dict[str, Probability] = Field(description="probability, 0 to 1, of each member and of guest; they add up to 1")
+    person_id: str | None = Field(description="the member who is named, at tiers 2 to 5; null at tiers 0 and 1")
+    tier: Annotated[int, Field(ge=0, le=5)] = Field(description="authentication confidence level, 0 to 5")
+    modalities: list[str] = Field(description="sensors that were used: voice, face, phone")
+    policy_id: str = Field(description="16 hex digits that name the policy it was made under")
+    cause: Cause = Field(description="the input record that made it")
 
 
 class Label(_Output):
@@ -360,32 +385,36 @@ class Label(_Output):
     nobody has named, the same at every visit; a home may ask "who is this?".
     """
 
-    v: Version = 1
-    event_id: str
-    household_id: str
-    person_id: str
-    probability: Probability
-    evidence: list[str]
-    revision: Annotated[int, Field(ge=0)]
-    cause: Cause
-    withdrawn: bool = False
-    unnamed_id: str | None = None
+    v: Version = Field(1, description="version of this form of record")
+    event_id: str = Field(description="the recognition that is labelled")
+    household_id: str = Field(description="whose home it is")
+    person_id: str = Field(description="who it was, or guest")
+    probability: Probability = Field(description="that the label is right, 0 to 1")
+    evidence: list[str] = Field(description="what agreed on it")
+    revision: Annotated[int, Field(ge=0)] = Field(
+        description="0: the first label of this event; each later one is one higher and replaces those before"
+    )
+    cause: Cause = Field(description="the input record that made it")
+    withdrawn: bool = Field(False, description="the label no longer holds, and none takes its place")
+    unnamed_id: str | None = Field(
+        None, description="a guest who was here before and whom nobody has named, the same at every visit; null: none"
+    )
 
 
 class Prototype(_Output):
     """One reference vector of a person; `embedding` as in `recognitions`, `since` in ms."""
 
-    embedding: str
-    weight: float
-    device_id: str | None
-    since: int
+    embedding: str = Field(description="base64 of little-endian IEEE float16, as in recognitions")
+    weight: float = Field(description="recordings' worth that stand behind it")
+    device_id: str | None = Field(description="the device it is from; null: the folded past of several")
+    since: int = Field(description="of the first of them, ms since the Unix epoch, UTC")
 
 
 class EncoderProfile(_Output):
     """What is known of a person in one vector space."""
 
-    prototypes: list[Prototype]
-    calibration: dict[str, float]
+    prototypes: list[Prototype] = Field(description="vectors that the person was heard or seen with")
+    calibration: dict[str, float] = Field(description="numbers by which a score becomes log odds, nats")
 
 
 class Health(_Output):
@@ -394,27 +423,31 @@ class Health(_Output):
     `enrolment`: what was wrong with recordings that were enrolled, and so left out where it was clear which they are.
     """
 
-    events: float
-    last_seen_at: int | None
-    drift: float
-    trust: float
-    enrolment: list[Literal["repeated", "apart", "of_another", "of_nobody"]] = []
+    events: float = Field(description="recognitions' worth that was learnt from")
+    last_seen_at: int | None = Field(description="when the person was last met, ms since the Unix epoch, UTC; null: never")
+    drift: float = Field(description="how far voice or face has moved, in standard deviations between recordings of one person")
+    trust: float = Field(description="how far to rely on it, 0 to 1")
+    enrolment: list[Literal["repeated", "apart", "of_another", "of_nobody"]] = Field(
+        [], description="what was wrong with recordings that were enrolled"
+    )
 
 
 class Profile(_Output):
     """The refreshed profile of one person, enough for a device to recognise on its own."""
 
-    v: Version = 1
-    household_id: str
-    person_id: str
-    revision: int
-    updated_at: int
-    encoders: dict[str, EncoderProfile]
-    habits: dict[str, dict[str, float]]
-    phones: list[str]
-    health: Health
-    policy_id: str
-    cause: Cause
+    v: Version = Field(1, description="version of this form of record")
+    household_id: str = Field(description="whose home it is")
+    person_id: str = Field(description="whose profile")
+    revision: int = Field(description="one higher each time it is published")
+    updated_at: int = Field(description="of the record that changed it, ms since the Unix epoch, UTC")
+    encoders: dict[str, EncoderProfile] = Field(description="by name of the encoder: what is known in its vector space")
+    habits: dict[str, dict[str, float]] = Field(
+        description="by feature (activity; hour: 0 to 7, of 3 hours each): share of the person's events, 0 to 1"
+    )
+    phones: list[str] = Field(description="ids of the person's phones")
+    health: Health = Field(description="how it fares")
+    policy_id: str = Field(description="16 hex digits that name the policy it was made under")
+    cause: Cause = Field(description="the input record that made it")
 
 
 class Signal(_Output):
@@ -424,81 +457,81 @@ class Signal(_Output):
     kind of cause, 0 to 1. `adapted`: of a change that was confirmed, what was done about it.
     """
 
-    v: Version = 1
-    signal_id: str
-    household_id: str
-    person_id: str | None
-    device_id: str | None
-    encoder: str | None
-    attributes: dict[str, str]
-    kind: str
-    log_e_value: float
-    observed_at: int
-    cause: Cause
-    streams: int | None = None
-    evidence: dict[str, float] = {}
-    adapted: str | None = None
+    v: Version = Field(1, description="version of this form of record")
+    signal_id: str = Field(description="names it; the same id again is the same signal")
+    household_id: str = Field(description="in whose home")
+    person_id: str | None = Field(description="whom it is about; null: nobody")
+    device_id: str | None = Field(description="which device it is about; null: none")
+    encoder: str | None = Field(description="which vector space it is about; null: none")
+    attributes: dict[str, str] = Field(description="of the device, as recognitions tell them")
+    kind: str = Field(description="kind of the cause")
+    log_e_value: float = Field(description="evidence of change, nats (natural logarithm of an e-value)")
+    observed_at: int = Field(description="up to when, ms since the Unix epoch, UTC")
+    cause: Cause = Field(description="the input record that made it")
+    streams: int | None = Field(None, description="how many subjects the home is watched for, this one included; null: not told")
+    evidence: dict[str, float] = Field({}, description="of an alarm: what is believed of each kind of cause, 0 to 1")
+    adapted: str | None = Field(None, description="of a change that was confirmed: what was done about it; null: nothing")
 
 
 class Alert(_Output):
     """The state of a drift alert. With `revision` it is identified for ever; an acknowledged alert says no more until it ends."""
 
-    v: Version = 1
-    alert_id: str
-    household_id: str | None
-    state: Literal["opened", "updated", "resolved", "expired"]
-    cause_kind: str
-    opened_at: int
-    updated_at: int
-    severity: str
-    summary: str
-    suggested_action: str
-    members: list[str]
-    evidence: dict[str, Any]
-    revision: int
-    person_id: str | None = None
-    device_id: str | None = None
-    attributes: dict[str, str] = {}
-    acknowledged_by: str | None = None
+    v: Version = Field(1, description="version of this form of record")
+    alert_id: str = Field(description="names the alert; also the record's key")
+    household_id: str | None = Field(description="in whose home; null: in several")
+    state: Literal["opened", "updated", "resolved", "expired"] = Field(description="what became of it")
+    cause_kind: str = Field(description="kind of the cause")
+    opened_at: int = Field(description="event time of its beginning, ms since the Unix epoch, UTC")
+    updated_at: int = Field(description="event time of this state, ms since the Unix epoch, UTC")
+    severity: str = Field(description="low, medium or high")
+    summary: str = Field(description="what happened, a sentence")
+    suggested_action: str = Field(description="what to do about it, a sentence")
+    members: list[str] = Field(description="homes that it is about, as many as are listed")
+    evidence: dict[str, Any] = Field(description="what it rests on; e-values are in nats, shares 0 to 1")
+    revision: int = Field(description="0: as opened; each later state is one higher")
+    person_id: str | None = Field(None, description="whom it is about; null: nobody")
+    device_id: str | None = Field(None, description="which device it is about; null: none")
+    attributes: dict[str, str] = Field({}, description="what its homes have in common")
+    acknowledged_by: str | None = Field(None, description="who has seen it; null: nobody yet")
 
 
 class Command(_Input):
     """What an operator says of an alert: `acknowledge` (seen: no more updates) or `resolve` (dealt with)."""
 
-    v: Version
-    command_id: Id
-    alert_id: Id
-    kind: Literal["acknowledge", "resolve"]
-    given_at: Time
-    by: Name
+    v: Version = Field(description="version of this form of record")
+    command_id: Id = Field(description="names this command; the same id again is a duplicate")
+    alert_id: Id = Field(description="which alert")
+    kind: Literal["acknowledge", "resolve"] = Field(description="acknowledge or resolve")
+    given_at: Time = Field(description="when it was said, ms since the Unix epoch, UTC")
+    by: Name = Field(description="who said it")
 
 
 class DeadLetter(_Output):
     """A record that could not be read: its place, its bytes (the first 64 KiB of the value) and why."""
 
-    v: Version = 1
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key_base64: str | None
-    value_base64: str | None
-    value_bytes: int
-    reason: str
-    detail: str
+    v: Version = Field(1, description="version of this form of record")
+    topic: str = Field(description="input topic of the record")
+    partition: int = Field(description="its partition, from 0")
+    offset: int = Field(description="its offset there, from 0")
+    timestamp: int = Field(description="its own timestamp, ms since the Unix epoch, UTC; -1: it has none")
+    key_base64: str | None = Field(description="its key, base64; null: it has none")
+    value_base64: str | None = Field(description="its value, base64, the first 64 KiB; null: it has none")
+    value_bytes: int = Field(description="how long the value is, bytes")
+    reason: str = Field(description="why it could not be used, one word of a closed set")
+    detail: str = Field(description="the same as a sentence")
 
 
 class Journal(_Output):
     """A batch as it was really made: next offsets before and after on both topics of one partition."""
 
-    v: Version = 1
-    partition: int
-    offsets_from: dict[str, int]
-    offsets_to: dict[str, int]
-    count: int
-    epoch: int
-    step_version: int
-    policy_id: str
+    v: Version = Field(1, description="version of this form of record")
+    partition: int = Field(description="of the input topics, from 0")
+    offsets_from: dict[str, int] = Field(description="by input topic: next offset before the batch")
+    offsets_to: dict[str, int] = Field(description="by input topic: next offset after it")
+    count: int = Field(description="records in the batch")
+    epoch: int = Field(description="of the worker's claim on the partition; a later claim is higher")
+    step_version: int = Field(description="version of the core that made it")
+    policy_id: str = Field(description="16 hex digits that name the policy it was made under")
 
 
 class Output(NamedTuple):

@@ -8,6 +8,7 @@ about people stands in one file, whose hash is on every output.
 import difflib
 import json
 import os
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError
@@ -23,12 +24,33 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .policy import Policy
 
-__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "load_policy", "load_wiring", "store_of", "toml_of"]
+__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
 _MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
+_PORT_MAX: Final = 65_535
+_PORT_DIGITS: Final = 5
+_ALIKE: Final = 0.75  # how alike a name must be to be taken for a slip of the pen
+# What Kubernetes and Docker put into the environment of who runs beside a service that is called kithkin, or kithkin-something.
+_OF_SERVICES: Final = re.compile(r"(.+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+
+
+def is_port(text: str) -> bool:
+    """Whether a text is the number of a port.
+
+    >>> is_port("9092"), is_port("65535"), is_port("0"), is_port("65536"), is_port("http")
+    (True, True, False, False, False)
+    """
+    return text.isascii() and text.isdecimal() and len(text) <= _PORT_DIGITS and 0 < int(text) <= _PORT_MAX
+
+
+def _place_to_listen(text: str | None) -> str | None:
+    host, _, port = (text or "here:0").rpartition(":")
+    if not host or set(host) & set(" \t\n/") or not (port == "0" or is_port(port)):
+        raise ValueError("HOST:PORT with a port from 1 to 65535, or 0 for a free one")
+    return text
 
 
 class KafkaWiring(BaseModel):
@@ -153,8 +175,8 @@ class Wiring(BaseSettings):
     ] = 120.0
     listen: Annotated[
         str | None,
+        AfterValidator(_place_to_listen),
         Field(
-            pattern=r"^[^\s/]+:\d{1,5}$",
             description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
             "n ports higher. Unset: nowhere.",
         ),
@@ -194,8 +216,9 @@ def load_wiring(path: Path | None, **flags: Any) -> Wiring:
     Raises
     ------
     ConfigError
-        As `load_policy`.
+        As `load_policy`; or a variable is misspelt, as far as it can be told from those of others.
     """
+    _refuse_misspelt_variables()
     filed = _read_toml("wiring", path) if path else {}
     given = {name: value for name, value in flags.items() if value is not None}
 
@@ -213,6 +236,21 @@ def load_wiring(path: Path | None, **flags: Any) -> Wiring:
         variable = _PREFIX + "__".join(loc).upper()
         source = f"--{loc[0].replace('_', '-')}" if loc[0] in given else variable if variable in os.environ else str(path)
         raise _explain(error, Wiring, source) from None
+
+
+def _refuse_misspelt_variables() -> None:
+    """A variable that is almost one of ours would be passed over in silence, and what it was to set would be a default."""
+    known = {name.upper(): field.annotation for name, field in Wiring.model_fields.items()}
+    tables = {name: annotation for name, annotation in known.items() if isclass(annotation) and issubclass(annotation, BaseModel)}
+    names = [*known, *(f"{table}__{name.upper()}" for table, model in tables.items() for name in model.model_fields)]
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(_PREFIX)
+        table, inside, _ = name.partition("__")
+        ours = name in names or (table in tables and inside)  # of a table the model says what is wrong
+        if name == variable.upper() or ours or _OF_SERVICES.fullmatch(name):
+            continue
+        if near := difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE):
+            raise ConfigError(variable, "…", "the environment", f"{_PREFIX}{near[0]}, the nearest known name")
 
 
 def store_of(wiring: Wiring) -> str:

@@ -73,7 +73,7 @@ def readable(note: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def observing(wiring: Wiring) -> Iterator["Consumer"]:
     """A client for `look`, for as long as it looks. Raises ConfigError, and BrokerError when the brokers do not answer."""
-    with require_client():
+    with require_client(wiring):
         from confluent_kafka import KafkaException
     try:
         with onlooker(wiring, "read_uncommitted") as consumer:

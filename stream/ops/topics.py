@@ -111,7 +111,7 @@ def administration(wiring: Wiring) -> Iterator["AdminClient"]:
     BrokerError
         They do not answer in ten seconds, or do not do it; also from inside the block.
     """
-    with require_client():
+    with require_client(wiring):
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 

@@ -8,10 +8,10 @@ from stream.contract.ports import StateStore
 from stream.contract.settings import Wiring
 
 from .memory import MemoryStore
-from .redis.url import REDIS_FORMS, is_redis, without_secrets
+from .redis.url import REDIS_FORMS, RedisUrl, is_redis, without_secrets
 from .sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "SqliteStore", "open_store", "without_secrets"]
+__all__ = ["MemoryStore", "SqliteStore", "open_store", "refuse_unknown_form", "without_secrets"]
 
 
 def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
@@ -32,14 +32,19 @@ def open_store(url: str, wiring: Wiring | None = None) -> StateStore:
     >>> type(open_store("memory:")).__name__
     'MemoryStore'
     """
+    refuse_unknown_form(url)
     if url == "memory:":
         return MemoryStore()
+    return _redis_store(url, wiring or Wiring()) if is_redis(url) else SqliteStore(url)
+
+
+def refuse_unknown_form(url: str) -> None:
+    """Raises ConfigError where `open_store` would because of the URL itself; opens nothing."""
     if is_redis(url):
-        return _redis_store(url, wiring or Wiring())
-    if url.endswith(".db"):
-        return SqliteStore(url)
-    right = f'the path of a SQLite file ending in ".db", "memory:", or {REDIS_FORMS}'
-    raise ConfigError("store", without_secrets(url), "the store to open", right)
+        RedisUrl.parse(url)
+    elif url != "memory:" and not url.endswith(".db"):
+        right = f'the path of a SQLite file ending in ".db", "memory:", or {REDIS_FORMS}'
+        raise ConfigError("store", without_secrets(url), "the store to open", right)
 
 
 def _redis_store(url: str, wiring: Wiring) -> StateStore:

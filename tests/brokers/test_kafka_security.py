@@ -193,8 +193,9 @@ def test_a_certificate_that_is_none_is_named(certificates: Certificates, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "url", ["", "kafka:", "kafka://", "kafka://host", "kafka://host:port", "kafka://a:1,", "redis://a:1", "kafka://a:1/b", "kafka://b/a:1"]
-)
+    "url", ["", "kafka:", "kafka://", "kafka://host", "kafka://host:port", "kafka://a:1,", "redis://a:1", "kafka://a:1/b", "kafka://b/a:1",
+            "kafka://a:0", "confluent://a:65536", "kafka://a:1,b:99999", "confluent://a:²"],
+)  # fmt: skip
 def test_an_address_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"confluent://HOST:PORT"):
         open_broker(Wiring(broker=url))

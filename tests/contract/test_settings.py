@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from stream.contract.errors import ConfigError
@@ -94,3 +96,54 @@ def test_a_mistyped_password_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"redis\.pasword = '…'.*redis\.password") as raised:
         load_wiring(a_file(tmp_path, '[redis]\npasword = "hunter2"\n'))
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "right"),
+    [
+        ("KITHKIN_BROKR", "KITHKIN_BROKER"), ("KITHKIN_BATCH_RECORD_MAX", "KITHKIN_BATCH_RECORDS_MAX"),
+        ("KITHKIN_KAFKA_PASSWORD", "KITHKIN_KAFKA__PASSWORD"), ("KITHKIN_REDIS_TIMEOUT_S", "KITHKIN_REDIS__TIMEOUT_S"),
+        ("kithkin_stor", "KITHKIN_STORE"), ("KITHKIN_GROUP_", "KITHKIN_GROUP"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_variable_is_named_with_the_nearest_and_its_value_is_not_shown(
+    variable: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "hunter2")
+    with pytest.raises(ConfigError) as raised:
+        load_wiring(None)
+    assert str(raised.value) == f"{variable} = '…' (the environment) cannot be: it should be {right}, the nearest known name"
+
+
+@given(st.sampled_from(sorted({*Wiring.model_fields} - {"kafka", "redis", "slot"})), st.integers(0, 99), st.sampled_from("-+x"))
+def test_one_slip_in_any_name_is_noticed(name: str, place: int, how: str) -> None:
+    at = place % (len(name) - 1)
+    before, here, after = name[:at], name[at : at + 2], name[at + 2 :]
+    slip = before + {"-": here[1], "+": here[0] + here, "x": here[::-1]}[how] + after
+    if slip != name:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(f"KITHKIN_{slip.upper()}", "x")
+            with pytest.raises(ConfigError, match="the nearest known name"):
+                load_wiring(None)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "KITHKIN_PORT", "KITHKIN_SERVICE_HOST", "KITHKIN_SERVICE_PORT_METRICS", "KITHKIN_PORT_8080_TCP_ADDR",
+        "KITHKIN_REDIS_PORT", "KITHKIN_KAFKA_SERVICE_HOST", "KITHKIN_KAFKA_PORT_9092_TCP",
+        "KITHKIN_SHARED", "KITHKIN_RESTARTS", "KITHKIN_HISTORIES",
+        "STORE", "MY_KITHKIN_STOR",
+    ],
+)  # fmt: skip
+def test_a_variable_of_somebody_else_is_none_of_ours(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "tcp://10.0.0.1:8080")
+    assert load_wiring(None).model_dump() == Wiring().model_dump()
+
+
+@pytest.mark.parametrize("listen", ["host", ":1", "host:65536", "host:", "host:x", "a/b:1", "a b:1", "host:-1", "host:000001"])
+def test_nobody_listens_on_a_port_that_cannot_be(listen: str) -> None:
+    with pytest.raises(ConfigError, match="HOST:PORT with a port from 1 to 65535, or 0 for a free one"):
+        load_wiring(None, listen=listen)
+    for sound in ("127.0.0.1:0", "[::1]:9100", "host:65535"):
+        assert load_wiring(None, listen=sound).listen == sound

@@ -301,7 +301,7 @@ def test_a_url_has_one_of_three_forms(url: str, parsed: RedisUrl) -> None:
     [
         "redis://", "redis://a,b", "redis://a/homes", "redis://a:b", "redis://a/0?password=x", "redis+sentinel://a", "redis:/a",
         "redis+sentinel://a/homes/x", "redis+cluster://a/1", "redis+cluster://", "redis+mesh://a", "unix://a", "redis://a/0/1",
-        "redis://a b", "redis://:secret word@a:port",
+        "redis://a b", "redis://:secret word@a:port", "redis://a:0", "redis://a:65536", "redis+cluster://a:1,b:99999/0",
     ],
 )  # fmt: skip
 def test_a_url_of_no_form_is_refused_with_those_there_are(url: str) -> None:

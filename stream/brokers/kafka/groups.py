@@ -32,7 +32,7 @@ def onlooker(wiring: Wiring, isolation: Literal["read_uncommitted", "read_commit
 
     Read committed, an answer about offsets waits for the transaction that a dead worker has left open.
     """
-    with require_client():
+    with require_client(wiring):
         from confluent_kafka import Consumer
     settings: dict[str, Any] = {
         **librdkafka(wiring),

@@ -39,7 +39,7 @@ class Announcer:
     """
 
     def __init__(self, wiring: Wiring, name: str) -> None:
-        with require_client():
+        with require_client(wiring):
             from confluent_kafka import KafkaException, Producer
         self._names, self._patience_s = Names(wiring.prefix), wiring.kafka.retries_s
         settings = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
 from stream.contract.records import Record
-from stream.contract.settings import Wiring
+from stream.contract.settings import Wiring, is_port
 
 from .security import librdkafka_security
 
@@ -28,7 +28,7 @@ __all__ = [
 PATIENCE_S: Final = 30.0  # what the brokers do not answer for so long ends the process; one that restarts is back in less
 
 _LOG = logging.getLogger(__name__)
-_FORMS: Final = "confluent://HOST:PORT[,HOST:PORT…] or kafka://HOST:PORT[,HOST:PORT…]"
+_FORMS: Final = "confluent://HOST:PORT[,HOST:PORT…] or kafka://HOST:PORT[,HOST:PORT…], with ports from 1 to 65535"
 _AT_ONCE: Final = 1_000
 _WAIT_S: Final = 0.1
 
@@ -50,14 +50,18 @@ def address(wiring: Wiring) -> tuple[str, str]:
     if "@" in servers:  # before it may stand a password, which is not to be shown
         raise ConfigError("broker", f"{scheme}://…@…", "the wiring", f"{_FORMS}; a name and password stand in [kafka]")
     places = [server.rpartition(":") for server in servers.removesuffix("/").split(",")]
-    if scheme not in ("confluent", "kafka") or not all(host and "/" not in host and port.isdecimal() for host, _, port in places):
+    if scheme not in ("confluent", "kafka") or not all(host and "/" not in host and is_port(port) for host, _, port in places):
         raise ConfigError("broker", wiring.broker, "the wiring", _FORMS)
     return scheme, servers.removesuffix("/")
 
 
 @contextmanager
-def require_client() -> Iterator[None]:
-    """Around the import of a client library: what is missing becomes a ConfigError that says how to get it."""
+def require_client(wiring: Wiring) -> Iterator[None]:
+    """Around the import of a client library: what is missing becomes a ConfigError that says how to get it.
+
+    Before that a ConfigError tells of an address of no form: for such a one no library need be installed.
+    """
+    address(wiring)
     try:
         yield
     except ImportError as error:
@@ -148,7 +152,7 @@ def reader(
     BrokerError
         The brokers do not answer, or refuse.
     """
-    with require_client():
+    with require_client(wiring):
         from confluent_kafka import Consumer, KafkaException
     settings = {
         **librdkafka(wiring),
@@ -201,7 +205,7 @@ def _read(
 
 def producer(wiring: Wiring) -> "Sender":
     """Sends input records as devices and apps would. Raises ConfigError."""
-    with require_client():
+    with require_client(wiring):
         from confluent_kafka import Producer
     settings = {
         **librdkafka(wiring),

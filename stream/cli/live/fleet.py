@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..connection import wiring_in_force
+from ..connection import refuse_misspelt, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
 
@@ -44,6 +44,7 @@ def fleet(
         from stream.contract.settings import load_policy
 
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group, listen=listen)
+        refuse_misspelt(wired)
         chosen = load_policy(policy)
         if restart:
             from stream.runtime.supervision.supervisor import Supervisor

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..connection import refuse_misspelt
 from ..faults import faults_explained
 from ..options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
 
@@ -56,7 +57,9 @@ def worker(
 
         flags = {"broker": broker, "store": store, "prefix": prefix, "group": group, "slot": slot, "listen": listen}
         wired = load_wiring(wiring, **flags)
+        refuse_misspelt(wired)
         _refuse_sharing(store_of(wired), workers, restart)
+        _refuse_ports_beyond(wired, workers)
         if restart:
             code = _keep_running(wired, workers, log_level)
         else:
@@ -73,6 +76,19 @@ def _refuse_sharing(store: str, workers: int, restart: bool) -> None:
 
         why = "--no-restart is one worker in this process" if not restart else f"{store} is a file for one worker on one machine"
         raise ConfigError("workers", workers, "--workers", f"1, for {why}")
+
+
+def _refuse_ports_beyond(wiring: "Wiring", workers: int) -> None:
+    """Each worker listens one port higher, and there are no more than 65535."""
+    from stream.contract.settings import is_port
+    from stream.runtime.telemetry.endpoints import shift_port
+
+    port = shift_port(wiring.listen or ":0", workers - 1).rpartition(":")[2]
+    if port != "0" and not is_port(port):
+        from stream.contract.errors import ConfigError
+
+        right = f"a port up to {65_536 - workers}, for each further worker listens one higher"
+        raise ConfigError("listen", wiring.listen, f"of {workers} workers", right)
 
 
 def _keep_running(wiring: "Wiring", workers: int, log_level: str) -> int:

@@ -60,7 +60,7 @@ def record(
         between = Between(moment_ms(since, now_s, "from"), moment_ms(to, now_s, "to"))
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         client_logs_silenced()
-        with require_client():
+        with require_client(wired):
             from stream.brokers.kafka.kafka_python import open_reader
         task = Recording(between, (since, to), out, outputs, household, pseudonymise)
         with closing(open_reader(wired)) as history, until_interrupted() as stop, _showing() as watch:

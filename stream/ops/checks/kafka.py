@@ -56,7 +56,7 @@ def _answers(wiring: Wiring, admin: "AdminClient") -> Iterator[Check]:
 
 def _version(wiring: Wiring, nodes: Iterable[int]) -> Check:
     """The oldest of the brokers; only kafka-python tells."""
-    with require_client():
+    with require_client(wiring):
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 

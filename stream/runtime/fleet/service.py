@@ -57,13 +57,14 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     log_to(sys.stderr, "fleet", log_level)
     try:
         with ExitStack() as ends:
-            liveness, parent = Liveness(), parent_pipe_of_this_process()
+            liveness, parent = Liveness(opening=True), parent_pipe_of_this_process()
             Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(liveness)))
             own = wiring.model_copy(update={"group": f"{wiring.prefix}{wiring.group}-fleet"})
             announcer = ends.enter_context(closing(Announcer(wiring, f"{wiring.group}-fleet")))
             store = ends.enter_context(closing(open_store(store_of(own), own)))
             processor = FleetProcessor(store, announcer, policy.alerting)
             read_again(own, processor)
+            liveness.opening = False
             with tempfile.TemporaryDirectory() as folder:  # where Faust would keep tables
                 asyncio.run(FleetService(own, processor, liveness).serve(Path(folder)))
     except (Exception, KeyboardInterrupt) as error:

@@ -94,7 +94,7 @@ def subscribe(
     BrokerError
         The brokers do not answer, or refuse.
     """
-    with require_client():
+    with require_client(wiring):
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
     name, latest = Names(wiring.prefix).wire(TOPIC), OrderedDict(seen)

@@ -18,7 +18,7 @@ from socket import SHUT_RDWR
 from threading import Thread
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from stream.contract.errors import ConfigError
@@ -88,8 +88,8 @@ class Webhook:
         self, url: str, source: str, policy: RetryPolicy = RetryPolicy(), sleep: Callable[[float], None] = time.sleep
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port_that_can_be(parts):
+            raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts; ports are 1 to 65535")
         self._url, self._name = url, f"{parts.scheme}://{parts.hostname}{parts.path}"
         self._source, self._policy, self._sleep = source, policy, sleep
 
@@ -172,3 +172,10 @@ class _Https(HTTPSHandler):
             return self._connections[-1]
 
         return self.do_open(connect, request)
+
+
+def _has_port_that_can_be(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # beyond 65535, or no number
+        return False

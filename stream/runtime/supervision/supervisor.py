@@ -135,7 +135,8 @@ class _ChildProcess:
         if self._process is None:
             return True
         try:
-            return self._process.wait(max(0.0, deadline_s - time.monotonic())) == 0
+            code = self._process.wait(max(0.0, deadline_s - time.monotonic()))
+            return code in (0, -signal.SIGTERM)  # the latter: it had not even begun to listen to signals
         except subprocess.TimeoutExpired:
             _LOG.error("a worker did not stop in time and is killed", extra={"pid": self._process.pid})
             self._process.kill()

@@ -25,6 +25,7 @@ __all__ = ["Liveness", "Watchdog", "stopping_on_signals"]
 
 _LOG = logging.getLogger(__name__)
 _TICK_S: Final = 1.0
+EXIT_STOPPED: Final = 0
 _STOP_S: Final = 7.0  # from being asked to stop to the end: less than supervisors wait before they kill
 
 
@@ -36,6 +37,7 @@ class Liveness:
     done: int = 0  # batches published or applied again
     lag: int = 0  # records that were waiting when it last looked
     stopping: bool = False
+    opening: bool = False  # there is nothing in hand yet that would have to be finished
     still_s: float = 0.0  # without progress
 
 
@@ -91,6 +93,9 @@ class Watchdog:
             elif wake_up in spoke:
                 wake_up.recv(64)
                 self._liveness.stopping = True
+                if self._liveness.opening:
+                    _LOG.info("stopped as asked, before there was anything to do")
+                    self._end(EXIT_STOPPED)
             else:
                 self.tick(_TICK_S)
 

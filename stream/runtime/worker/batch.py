@@ -17,7 +17,7 @@ from stream.contract.codec import decode_batch, encode_output, household_of
 from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
-from stream.contract.records import Erase, Event, InvalidRecord, Record, dead_letter
+from stream.contract.records import Erase, Event, InvalidRecord, Record, Unlisted, dead_letter
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
 from stream.home.step import BatchAnswers, Response
@@ -25,7 +25,10 @@ from stream.home.step import BatchAnswers, Response
 from .home_cache import HomeCache
 from .quarantine import Quarantine
 
-__all__ = ["BatchResult", "BatchStep", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content"]
+__all__ = [
+    "BatchResult", "BatchStep", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content",
+    "recognitions_among",
+]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class PartitionState:
 class Settled(NamedTuple):
     """What one record came to. `reason`: why it is a dead letter; `left_out`: parts of it that could not be read.
 
+    `unlisted`: its vectors of encoders that the policy does not list.
+
     `household`: whose record it is, as far as can be read; empty: nobody's.
     """
 
@@ -64,6 +69,7 @@ class Settled(NamedTuple):
     reason: str | None
     household: str
     left_out: Sequence[str] = ()
+    unlisted: Sequence[Unlisted] = ()
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class BatchResult:
 
     offsets: dict[str, int]  # the next ones, of the topics that it has records of
     settled: list[Settled] = field(default_factory=list)  # by record, in their order
+    recognitions: int = 0  # among those records
     states: dict[str, bytes] = field(default_factory=dict)  # in the order of the households' names
     quarantine: bytes | None = None  # set when it changed
     lifted: list[str] = field(default_factory=list)  # households that were erased out of their quarantine
@@ -99,6 +106,7 @@ class BatchStep:
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
         result = BatchResult({record.topic: record.offset + 1 for record in records})
+        result.recognitions = recognitions_among(records)
         ordered = self._ordering(records)
         events = decode_batch(ordered, self._policy)
         result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)
@@ -195,9 +203,14 @@ class BatchStep:
         elif answer is None:
             reason, detail = "quarantined", "its household failed, and was erased since"
         else:
-            return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out)
+            return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out, event.unlisted)
         letter = encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)
-        return Settled([letter], [], reason, household)
+        return Settled([letter], [], reason, household, unlisted=event.unlisted)
+
+
+def recognitions_among(records: Sequence[Record]) -> int:
+    """How many of these records are recognitions."""
+    return sum(record.topic == "recognitions" for record in records)
 
 
 def _erases_home(event: Event) -> bool:

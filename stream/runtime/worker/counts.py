@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from stream.contract.records import Unlisted
+
 from .batch import Ordering, by_content
 
 __all__ = ["Counts", "Progress", "WorkerLimits"]
@@ -38,6 +40,8 @@ class Counts:
     outcomes: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
     left_out: Counter[str] = field(default_factory=Counter)  # parts of events that could not be read, by the field at fault
+    recognitions: int = 0  # polled, whatever became of them
+    unlisted: Counter[Unlisted] = field(default_factory=Counter)  # their vectors of encoders that the policy does not list
     outputs: Counter[str] = field(default_factory=Counter)  # by topic
     resident_homes: int = 0  # in memory now
     resident_bytes: int = 0  # what they weigh at rest

@@ -20,8 +20,10 @@ from stream.brokers import open_broker
 from stream.brokers.kafka.slots import Slot
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StoreError
+from stream.contract.records import Unlisted
 from stream.contract.settings import Wiring, store_of
 from stream.ops.checks import refuse_failed, run_checks
+from stream.ops.encoders import explain_unlisted
 from stream.stores import open_store
 from stream.stores.redis.heartbeats import Heartbeats, open_heartbeats
 
@@ -47,6 +49,7 @@ _HEARTBEAT_TTL_S: Final = 10.0  # so that one or two may be lost before the work
 
 def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     """Be a worker until told to stop; the exit code. Errors are logged, not raised."""
+    metrics: WorkerMetrics | None = None
     with ExitStack() as ends:
         try:
             slot = Slot(wiring)
@@ -55,21 +58,35 @@ def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
             parent = parent_pipe_of_this_process()
             wiring = wiring.model_copy(update={"slot": slot.name})
             metrics = WorkerMetrics(wiring, policy.policy_id, parent.restarts if parent else {})
+            metrics.liveness.opening = True
             Watchdog(metrics.liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(metrics.liveness)))
             _serve(wiring, policy, metrics)
         except (Exception, KeyboardInterrupt) as error:
             return exit_code_of(error, _LOG)
+        finally:
+            _tell_unlisted(metrics, policy)
     _LOG.info("stopped as asked")
     return 0
+
+
+def _tell_unlisted(metrics: WorkerMetrics | None, policy: Policy) -> None:
+    """As the last thing before the end: what to add to the policy, where encoders that it does not list were named."""
+    counts = metrics.counts if metrics else None
+    if counts and (explained := explain_unlisted(counts.unlisted, counts.recognitions, policy)):
+        _LOG.warning(explained)
 
 
 def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
     """Turn after turn until asked to stop, noting how it goes. Raises as `Worker.run_once`."""
     looked_s = -_LAG_EVERY_S
+    told: set[Unlisted] = set()
     while not metrics.liveness.stopping:
         began_s = time.perf_counter()
         progress = worker.run_once()
         now_s = time.perf_counter()
+        for unlisted in worker.counts.unlisted.keys() - told:
+            told.add(unlisted)
+            _LOG.warning("a %s encoder that the policy does not list, %r of %d numbers: its vectors are left out", *unlisted)
         metrics.note_turn(progress, worker.counts, now_s - began_s)
         if now_s - looked_s >= _LAG_EVERY_S:
             looked_s = now_s
@@ -104,7 +121,9 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         metered = MeteredBroker(broker, metrics.meter)
         ends.enter_context(seldom_collected())
         worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
+        metrics.counts = worker.counts
         worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
+        metrics.liveness.opening = False
         work(worker, metered, metrics)
 
 

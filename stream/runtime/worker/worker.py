@@ -31,6 +31,7 @@ __all__ = ["Counts", "Progress", "Worker", "WorkerLimits"]
 _LOG = logging.getLogger(__name__)
 _USUAL: Final = WorkerLimits()
 _QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
+_UNLISTED_MAX: Final = 64  # encoders that are counted: a sender may name another in every record
 _WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
@@ -301,6 +302,7 @@ class Worker:
 
     def _publish(self, results: Results) -> _Published:
         """Begin to make a batch visible."""
+        self._note_unlisted(results)
         self._refuse_draining(results)
         journal = [self._entry(self._owned[partition], one) for partition, one in results.items()]
         outputs = [output for one in results.values() for settled in one.settled for output in settled.outputs]
@@ -360,6 +362,15 @@ class Worker:
         )
 
     # Counting
+
+    def _note_unlisted(self, results: Results) -> None:
+        """Count vectors of encoders that the policy does not list, whatever becomes of the batch."""
+        counts = self._counts
+        for one in results.values():
+            counts.recognitions += one.recognitions
+            for unlisted in (each for settled in one.settled for each in settled.unlisted):
+                if unlisted in counts.unlisted or len(counts.unlisted) < _UNLISTED_MAX:
+                    counts.unlisted[unlisted] += 1
 
     def _refuse_draining(self, results: Results) -> None:
         """Stop before publishing when what cannot be used is too much of what comes."""

@@ -9,12 +9,13 @@ from typing import Final, Literal
 from urllib.parse import unquote
 
 from stream.contract.errors import ConfigError
+from stream.contract.settings import is_port
 
 __all__ = ["REDIS_FORMS", "RedisUrl", "is_redis", "without_secrets"]
 
 REDIS_FORMS: Final = (
     "redis://[NAME:PASSWORD@]HOST[:PORT][/DB], redis+sentinel://HOST[:PORT],…/SERVICE[/DB] or redis+cluster://HOST[:PORT],… "
-    "(with TLS: rediss://, rediss+sentinel://, rediss+cluster://)"
+    "(with TLS: rediss://, rediss+sentinel://, rediss+cluster://), with ports from 1 to 65535"
 )
 _SCHEME: Final = re.compile(r"redis(s?)(?:\+(sentinel|cluster))?")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/?#,]+))(?::(\d{1,5}))?")
@@ -59,8 +60,9 @@ class RedisUrl:
         hosts, _, path = place.partition("/")
         form, tls = _form(scheme)
         found = [_HOST.fullmatch(host) for host in hosts.split(",")]
+        sound = all(match and is_port(match[3] or "1") for match in found)
         after = _PATHS[form].fullmatch(path) if form else None
-        if not form or not after or not all(found) or (form == "single" and len(found) > 1):
+        if not form or not after or not sound or (form == "single" and len(found) > 1):
             raise ConfigError("store", without_secrets(url), "the store to open", REDIS_FORMS)
         places = tuple((match[1] or match[2], int(match[3] or _PORTS[form])) for match in found if match)
         name, _, password = secrets.partition(":")
