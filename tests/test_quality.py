@@ -1,5 +1,6 @@
 """The measurement of recognition: whom it judges, whether it counts right, and whether its page says what was counted."""
 
+import argparse
 import json
 import math
 from collections.abc import Callable
@@ -11,10 +12,11 @@ import pytest
 
 from bench.quality import results
 from bench.quality.bootstrap import differences, intervals
+from bench.quality.hard_worlds import HARD, write_hard
 from bench.quality.judged import Columns, judge, pool, take
 from bench.quality.measures import believed, measure, recognised, top1
 from bench.quality.page import page, with_summary
-from bench.quality.people import FACE, FAR, VOICE, Side, fit_packs, half_of, write_half
+from bench.quality.people import FACE, FAR, VOICE, Side, fit_packs, half_of, judged_files, write_half
 from bench.quality.plots import det_plot, reliability_plot
 from bench.quality.targets import behind, misses
 from bench.quality.tools import tool
@@ -51,6 +53,17 @@ def people(tmp_path: Path) -> Path:
         subject=subject, image=np.arange(51), det_score=np.ones((3, 51)),
     )  # fmt: skip
     np.savez(folder / "voice_librispeech.npz", emb=rng.standard_normal((12, 256)), speaker=np.repeat(np.arange(6), 2))
+    for name in ("so762", "sc", "alnum"):
+        few = rng.standard_normal((8, 1, 256)) + rng.standard_normal((4, 8, 3, 256))
+        np.savez(
+            folder / f"voice_{name}.npz", emb=few.reshape(4, 24, 256), conditions=channels[:4],
+            speaker=np.repeat(np.arange(8), 3), vad_seconds=np.full((4, 24), 2.0),
+        )  # fmt: skip
+    pair = rng.standard_normal((9, 1, 128)) + rng.standard_normal((3, 9, 2, 128))
+    np.savez(
+        folder / "face_london.npz", emb=pair.reshape(3, 18, 128), conditions=np.array(["clean", "dark_noise", "mask_lower"]),
+        subject=np.repeat(np.arange(9), 2),
+    )  # fmt: skip
     return folder
 
 
@@ -87,13 +100,15 @@ def altered(people: Path, target: Path, side: Side) -> Path:
         own = np.isin(changed[person], half_of(changed[person], side))
         changed["emb"][:, own] = np.random.default_rng(9).standard_normal(changed["emb"][:, own].shape)
         np.savez(target / file, **changed)
-    (target / "voice_librispeech.npz").symlink_to(people / "voice_librispeech.npz")
+    for file in people.iterdir():
+        if not (target / file.name).exists():
+            (target / file.name).symlink_to(file)
     return target
 
 
-def packs_of(folder: Path, out: Path, side: Side) -> dict[str, bytes]:
+def packs_of(folder: Path, out: Path, side: Side, unseen: tuple[str, ...] = ()) -> dict[str, bytes]:
     """The packs that judge the people of a side."""
-    packs = fit_packs(write_half(folder, out / "half", side.other), out)
+    packs = fit_packs(write_half(folder, out / "half", side.other), out, unseen)
     return {encoder: Path(pack).read_bytes() for encoder, pack in packs.items()}
 
 
@@ -106,10 +121,31 @@ def test_nothing_of_a_judged_person_goes_into_the_packs_that_judge_them(side: Si
     assert all(fitted_on[encoder] != pack for encoder, pack in packs.items())
 
 
+def test_nothing_of_a_judged_corpus_goes_into_strangers_packs(people: Path, tmp_path: Path) -> None:
+    side = Side(0, 0)
+    packs = packs_of(people, tmp_path / "a", side, judged_files(side))
+    others = altered(people, tmp_path / "others", side.other)
+    assert packs_of(others, tmp_path / "b", side, judged_files(side)) == packs
+
+
 def test_a_channel_is_left_out_for_a_pack_that_does_not_know_it(people: Path, tmp_path: Path) -> None:
     with np.load(write_half(people, tmp_path / "half", Side(0, 0), without=FAR) / "voice_an4.npz") as found:
         assert found["conditions"].tolist() == ["clean", "tel8k_mulaw", "babble_5dB", "speed_0.900"]
         assert len(found["emb"]) == len(found["vad_seconds"]) == 4
+    with np.load(tmp_path / "half" / "voice_so762.npz") as whole:
+        assert (whole["conditions"].tolist(), len(np.unique(whole["speaker"]))) == (["clean", "tel8k_mulaw", "babble_5dB"], 8)
+
+
+@pytest.mark.parametrize("scenario", HARD)
+def test_a_hard_world_is_of_the_people_of_its_folder(shared: Path, tmp_path: Path, scenario: str) -> None:
+    args = argparse.Namespace(seed=1, households=2, voices="so762")
+    write_hard(scenario, shared / "data", tmp_path / "one", args)
+    write_hard(scenario, shared / "data", tmp_path / "other", args)
+    assert (tmp_path / "one" / "log.jsonl").read_bytes() == (tmp_path / "other" / "log.jsonl").read_bytes()
+    truth = [json.loads(line) for line in (tmp_path / "one" / "truth.jsonl").read_text().splitlines()]
+    assert scenario != "kin" or all(event["hard"] for event in truth)
+    heard = {event["voice_condition"] for event in truth if event["phase"] and event["voice_condition"]}
+    assert len(heard) == {"noisy": 4, "storm": 2, "kin": 1, "rooms": 2}[scenario]
 
 
 # ---- whether it counts right

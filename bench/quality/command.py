@@ -16,12 +16,15 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from . import quick
+from .hard_worlds import HARD
 from .page import page, with_summary
+from .people import RECORDINGS, VOICES
 from .plots import det_plot, reliability_plot
 from .results import compared
 from .targets import SCENARIOS
@@ -30,6 +33,7 @@ from .whole import Plan, ablation_table, rounded, trials_of, whole
 
 __all__ = ["main", "write_docs"]
 
+PACKS_OF = {"half": "of the other half of them and of all other corpora", "strangers": "without that corpus"}
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -53,14 +57,18 @@ def main() -> None:
 def _quick(plan: Plan, args: argparse.Namespace) -> dict[str, Any]:
     before = json.loads(args.against.read_text())["scenarios"] if args.against else {}
     found: dict[str, Any] = {}
-    print(quick.HEAD)
     with ProcessPoolExecutor(plan.jobs, get_context("spawn")) as pool:
-        started = {s: [pool.submit(run, trial, plan.settings) for trial in trials_of(s, plan)] for s in args.scenarios}
-        for scenario, tasks in started.items():
-            found[scenario] = compared([task.result() for task in tasks])
-            print(quick.line(scenario, found[scenario]), flush=True)
-            if scenario in before:
-                print(quick.difference(found[scenario], before[scenario]), flush=True)
+        for voices, packs in product(args.voices, args.packs):
+            print(f"\nvoices of {voices}, packs {PACKS_OF[packs]}\n{quick.HEAD}")
+            settings = replace(plan.settings, strangers=packs == "strangers")
+            trials = {scenario: trials_of(scenario, replace(plan, voices=voices)) for scenario in args.scenarios}
+            started = {scenario: [pool.submit(run, trial, settings) for trial in some] for scenario, some in trials.items()}
+            for scenario, tasks in started.items():
+                name = quick.key(scenario, voices, packs)
+                found[name] = compared([task.result() for task in tasks])
+                print(quick.line(scenario, found[name]), flush=True)
+                if name in before:
+                    print(quick.difference(found[name], before[name]), flush=True)
     return {"seeds": list(plan.seeds), "households": plan.households, "set": args.set, "scenarios": found}
 
 
@@ -98,6 +106,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def _arguments() -> argparse.Namespace:
     about = "How well people are recognised whom nobody has fitted on."
     cli = argparse.ArgumentParser(prog="python -m bench.quality", description=about)
@@ -107,6 +119,10 @@ def _arguments() -> argparse.Namespace:
     kind.add_argument("--ablate", action="store_true", help="only what each part is worth")
     cli.add_argument("--seeds", type=_numbers, help="comma list of the worlds' seeds (default: 0,1,2,3,4; quick and ablate: 0,1)")
     cli.add_argument("--households", type=int, help="homes of a world (default: 40; quick and ablate: 30)")
+    cli.add_argument("--voices", type=_words, default=("an4",), help="with --quick: comma list of corpora of voices, such as "
+                     f"{','.join(VOICES)} (default: an4)")  # fmt: skip
+    cli.add_argument("--packs", type=_words, default=("half",), help="with --quick: half, strangers, or both with a comma: "
+                     "fitted on the other half of the judged corpus too, or on nothing of it (default: half)")  # fmt: skip
     cli.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     cli.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the policy, as TOML; may be repeated")
     cli.add_argument("--without", default="", metavar="CONDITION", help="fit the packs without this recording condition")
@@ -116,8 +132,13 @@ def _arguments() -> argparse.Namespace:
     cli.add_argument("--cache", type=Path, default=cache, help="where worlds are kept (default: %(default)s)")
     cli.add_argument("--docs", type=Path, default=DOCS, help="where the page is written (default: the project's)")
     args = cli.parse_args()
-    if unknown := set(args.scenarios) - set(SCENARIOS):
-        cli.error(f"there is no scenario {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    corpora = {name.removeprefix("voice_").removesuffix(".npz") for name in RECORDINGS if name.startswith("voice_")}
+    for what, given, known in (
+        ("scenario", args.scenarios, (*SCENARIOS, *HARD)), ("corpus of voices", args.voices, sorted(corpora)),
+        ("kind of packs", args.packs, tuple(PACKS_OF)),
+    ):  # fmt: skip
+        if unknown := set(given) - set(known):
+            cli.error(f"there is no {what} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if args.scenarios and not args.quick:
         cli.error("scenarios are chosen with --quick; the page tells of all")
     if (args.set or args.without) and not (args.quick or args.ablate):

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from .targets import AT_LEAST, misses, targets_of
 
-__all__ = ["HEAD", "difference", "line"]
+__all__ = ["HEAD", "difference", "key", "line"]
 
 # figure, heading, how it is written
 SHOWN: Final = (
@@ -15,6 +15,11 @@ SHOWN: Final = (
 )  # fmt: skip
 WIDTH: Final = 18  # of a column: `!ours/static>target`
 HEAD: Final = f"{'':15s}" + "".join(f"{head:>{WIDTH}s}" for _, head, _ in SHOWN) + f"{'over static':>13s}{'us/record':>11s}"
+
+
+def key(scenario: str, voices: str, packs: str) -> str:
+    """Under what name figures are kept: the scenario's own for voices of AN4 and packs of the other half."""
+    return "/".join([scenario, *[word for word, usual in ((voices, "an4"), (packs, "half")) if word != usual]])
 
 
 def line(scenario: str, found: dict[str, Any]) -> str:

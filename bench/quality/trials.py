@@ -20,7 +20,7 @@ from stream.offline.replay.replay import Replay, replay
 
 from . import judged
 from .judged import Columns
-from .people import Side, fit_packs, write_half
+from .people import Side, fit_packs, judged_files, write_half
 from .tools import SHARED, tool
 from .worlds import Trial, without_claims, world_of
 
@@ -32,12 +32,14 @@ class Settings:
     """Where worlds are kept, and in what a run is not the ordinary one.
 
     `overrides`: lines of TOML laid over the policy. `without`: a recording condition that the packs are not fitted on.
-    `unclaimed`: what an attacker says is left out of the log.
+    `strangers`: the packs are fitted on none of the corpora judged, instead of on the other half of their people. `unclaimed`:
+    what an attacker says is left out of the log.
     """
 
     cache: Path
     overrides: tuple[str, ...] = ()
     without: str = ""
+    strangers: bool = False
     unclaimed: bool = False
 
 
@@ -83,10 +85,11 @@ def _kept(path: Path) -> Columns:
 
 
 @cache
-def packs_for(side: Side, without: str) -> dict[str, str]:
+def packs_for(side: Side, without: str, strangers: bool) -> dict[str, str]:
     """Packs fitted on everybody but the people of the side; once a process, for what fits may change."""
-    folder = Path(_scratch().name) / f"{side.name}{without}"
-    return fit_packs(write_half(SHARED / "data", folder / "people", side.other, without), folder / "packs")
+    folder = Path(_scratch().name) / f"{side.voices}{side.name}{without}{strangers}"
+    people = write_half(SHARED / "data", folder / "people", side.other, without)
+    return fit_packs(people, folder / "packs", judged_files(side) if strangers else ())
 
 
 @cache
@@ -96,7 +99,7 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 def policy_for(side: Side, settings: Settings) -> Policy:
     """The policy that judges the people of the side."""
-    packs = {"encoders": {name: {"pack": path} for name, path in packs_for(side, settings.without).items()}}
+    packs = {"encoders": {name: {"pack": path} for name, path in packs_for(side, settings.without, settings.strangers).items()}}
     overrides = [tomllib.loads(line) for line in settings.overrides]
     return Policy.model_validate(merged(Policy().model_dump(), packs, *overrides))
 

@@ -38,6 +38,7 @@ class Plan:
     draws: int = 300
     jobs: int = 2
     life_households: int = 4
+    voices: str = "an4"
 
     @property
     def smaller(self) -> "Plan":
@@ -46,7 +47,7 @@ class Plan:
 
 
 def trials_of(scenario: str, plan: Plan) -> list[Trial]:
-    return [Trial(scenario, seed, half, plan.households) for seed in plan.seeds for half in (0, 1)]
+    return [Trial(scenario, seed, half, plan.households, plan.voices) for seed in plan.seeds for half in (0, 1)]
 
 
 def whole(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Law: nothing here depends on our recogniser, so a world is made once for its settings, and kept.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .hard_worlds import HARD, write_hard
 from .judged import judge
 from .life_world import LIFE, write_life
 from .people import Side, write_half
@@ -31,16 +33,17 @@ class Trial(NamedTuple):
     seed: int
     half: int
     households: int
+    voices: str = "an4"
 
     @property
     def side(self) -> Side:
         """Each seed splits the people in its own way."""
-        return Side(self.seed, self.half)
+        return Side(self.seed, self.half, self.voices)
 
 
 def world_of(trial: Trial, kept: Path) -> Path:
     """The folder of the trial's world, with the judged answers of the baselines; made when it is not there."""
-    world = kept / _source_key() / trial.side.name / f"{trial.scenario}-{trial.households}"
+    world = kept / _source_key() / trial.voices / trial.side.name / f"{trial.scenario}-{trial.households}"
     if (world / "oracle.npz").exists():
         return world
     world.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +53,11 @@ def world_of(trial: Trial, kept: Path) -> Path:
         made = folder / "world"
         if trial.scenario == LIFE:
             write_life(people, made, trial.seed, trial.households)
+        elif trial.scenario in HARD:
+            args = argparse.Namespace(seed=trial.seed, households=trial.households, voices=trial.voices)
+            write_hard(trial.scenario, people, made, args)
         else:
-            sizes = ("--seed", trial.seed, "--households", trial.households)
+            sizes = ("--seed", trial.seed, "--households", trial.households, "--voices", trial.voices)
             _call("world", trial.scenario, made, "--data", people, *sizes)
         for method in ("static", "oracle"):
             _call("baselines", method, made, made / method)
@@ -70,7 +76,7 @@ def _call(name: str, *words: object) -> None:
 @cache
 def _source_key() -> str:
     """A name for all that a world and its baselines are made of."""
-    own = [Path(__file__).parent / name for name in ("people.py", "judged.py", "life_world.py", "worlds.py")]
+    own = [Path(__file__).parent / name for name in ("hard_worlds.py", "people.py", "judged.py", "life_world.py", "worlds.py")]
     sources = [*sorted((SHARED / "tools").glob("*.py")), *sorted((SHARED / "data").glob("*.npz")), *own]
     digest = hashlib.blake2b(digest_size=6)
     for source in sources:

@@ -49,13 +49,13 @@ GALLERY = record(
     ("rows", ROW, ROWS_MAX + 1),
 )  # fmt: skip
 NUMBERS = record(
-    ("temperature", "<f8"), ("between", "<f4", DIMENSIONS), ("noise", "<f4", 1), ("shift", "<f4", (1, 1)), ("dimensions", "<i4"),
-    ("channels", "<i4"), ("modality", "<i4"), ("fitted", "<i4"),
+    ("temperature", "<f8"), ("centre_spread", "<f8"), ("between", "<f4", DIMENSIONS), ("noise", "<f4", 1),
+    ("shift", "<f4", (1, 1)), ("dimensions", "<i4"), ("channels", "<i4"), ("modality", "<i4"), ("fitted", "<i4"),
 )  # fmt: skip
 POLICY = record(("encoders", NUMBERS, 1), ("forgetting_per_day", "<f8"), ("forgetting_most", "<f8"), ("tail_mass_max", "<f8"))
 WORK = record(
-    ("found", "<f8", PEOPLE_MAX), ("anchored", "<f8", PEOPLE_MAX), ("own", "<f8", ROWS_MAX + 1), ("probe_day", "<f8"),
-    ("anybody", "<f8"),
+    ("found", "<f8", PEOPLE_MAX), ("masses", "<f8", PEOPLE_MAX), ("anchored", "<f8", PEOPLE_MAX), ("own", "<f8", ROWS_MAX + 1),
+    ("probe_day", "<f8"), ("anybody", "<f8"),
     ("gallery", "<i4"), ("probe_channel", "<i4"), ("enrolled_only", "<i4"), ("alone", "<i4"), ("scale", "<f4"),
     ("probe_noise", "<f4"), ("channel_mass", "<f4", 1), ("weights", "<f4", ROWS_MAX + 1), ("probe", "<f4", DIMENSIONS),
     ("total", "<f4", (3, DIMENSIONS)), ("expected", "<f4", DIMENSIONS), ("centre", "<f4", DIMENSIONS),
@@ -96,6 +96,8 @@ class Gallery(RecordEstimator, base.Classifier):
         Recordings' worth of the folded past of a person, at most.
     guest
         The label of who is nobody: such a vector is kept, and says nothing of anybody.
+    centre_spread
+        The variance, in a dimension, of where all of them may lie beside 0; 0: they are about 0.
 
     Examples
     --------
@@ -119,12 +121,13 @@ class Gallery(RecordEstimator, base.Classifier):
     def __init__(
         self, within: float = 1.0, between: float = 3.0, temperature: float = 1.0, fitted: bool = True,
         forgetting_per_day: float = 0.05, forgetting_most: float = 4.0, tail_mass_max: float = 16.0, guest: str = "guest",
+        centre_spread: float = 0.0,
     ) -> None:  # fmt: skip
         self.within, self.between = within, between
         self.temperature, self.fitted = temperature, fitted
         self.forgetting_per_day, self.forgetting_most = forgetting_per_day, forgetting_most
         self.tail_mass_max = tail_mass_max
-        self.guest = guest
+        self.guest, self.centre_spread = guest, centre_spread
         self._begin(Names(PEOPLE_MAX, "people"), Names(DIMENSIONS, "features"))
 
     @property
@@ -200,6 +203,7 @@ class Gallery(RecordEstimator, base.Classifier):
     def _policy(self) -> Any:
         policy = np.zeros(1, POLICY)
         numbers, (_, features) = policy[0]["encoders"][0], self._names
+        numbers["centre_spread"] = self.centre_spread
         numbers["temperature"], numbers["between"], numbers["noise"] = self.temperature, self.between, 1.0
         numbers["dimensions"], numbers["channels"], numbers["fitted"] = len(features.listed), 1, self.fitted
         policy["forgetting_per_day"], policy["forgetting_most"] = self.forgetting_per_day, self.forgetting_most

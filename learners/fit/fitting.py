@@ -12,26 +12,31 @@ vector is told by Fisher's linear discriminant.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..recognition.projection import DIMENSIONS, Channels, Projection, Quality
-from .recordings import Codes, Flags, Numbers, Recordings
+from ..recognition.projection import CENTRE_SPREAD, DIMENSIONS, Channels, Projection, Quality
+from .recordings import Codes, Numbers, Recordings
 from .trials import Trials, best_temperature, presented, trials_of
 
-__all__ = ["FOLDS", "PEOPLE_MIN", "check", "fit", "folds_of"]
+__all__ = ["FOLDS", "PEOPLE_MIN", "check", "fit", "folds_of", "is_enough"]
 
 SHRINK_WITHIN: Final = 0.5
 ALTERED_SHARE: Final = 0.3  # of that within a person: more, and other channels are told worse; less, and altered people are
-SHRINK_CLASSIFIER: Final = 0.9
+SHRINK_CLASSIFIER: Final = 0.5
 PRIOR_PEOPLE: Final = 100.0  # people's worth of the covariance of all recordings, as a prior of that between people
 COHORT_WEIGHT: Final = 0.1  # people's worth of a cohort's person, of whom one channel and often one day is known
+CORPUS_WORTH: Final = 10.0  # people with whom a corpus counts half
 FOLDS: Final = 5
 PEOPLE_MIN: Final = 6  # with at least two takes each: fewer cannot be held out by twos
 QUALITY_BINS: Final = 6
 QUALITY_MIN: Final = 120  # recordings of known quality: 20 a bin
+
+
+Held = tuple[Projection, Recordings]  # directions, and people whom they were not fitted on
+
 
 def folds_of(people: Codes, folds: int = FOLDS) -> list[Codes]:
     """Everybody in one of so many groups, or fewer so that each has two people: in turn, by their numbers."""
@@ -49,16 +54,51 @@ def fit(recordings: Recordings) -> Projection:
         Telling what there is too little of, or what is wrong with the vectors.
     """
     check(recordings, PEOPLE_MIN)
-    held = [
-        (_directions(recordings.only(~np.isin(recordings.people, fold))), recordings.only(np.isin(recordings.people, fold)))
-        for fold in folds_of(recordings.people)
-    ]
-    scales = _scales(held)
+    held = [(_directions(rest), judged) for rest, judged in _held_out(recordings)]
+    scales = _pooled_scales(held)
     scaled = [(_scaled(directions, scales), judged) for directions, judged in held]
     quality = _quality_law(scaled)
     final = replace(_scaled(_directions(recordings), scales), quality=quality)
     found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
-    return replace(final, temperature=best_temperature(Trials.joined(found)))
+    of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
+    by_corpus = [Trials.joined([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
+    return replace(final, temperature=best_temperature(by_corpus), centre_spread=_centre_spread(scaled))
+
+
+def _centre_spread(held: list[Held]) -> float:
+    """How far whole corpora lie from where fits on the others expect people: variance a dimension, beyond chance."""
+    apart = []
+    for directions, judged in held:
+        plain = judged.only(~judged.altered)
+        x, channel = presented(directions, plain.vectors)
+        people = np.unique(plain.people[channel == 0])
+        places = np.array([x[(plain.people == person) & (channel == 0)].mean(0) for person in people])
+        if len(places) > 1:
+            apart.append(float((np.square(places.mean(0)) - places.var(0, ddof=1) / len(places)).mean()))
+    corpora = {judged.corpora[0] for _, judged in held}
+    return max(float(np.mean(apart)), 0.0) if len(held) == len(corpora) > 1 else CENTRE_SPREAD
+
+
+def _held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
+    """Who is fitted on, and who of one corpus is judged: whole corpora in turn, or where what is left would not do, people."""
+    corpora = np.unique(recordings.corpora)
+    apart = [recordings.only(recordings.corpora != corpus) for corpus in corpora] if len(corpora) > 1 else []
+    if apart and all(is_enough(rest, recordings) for rest in apart):
+        yield from zip(apart, recordings.by_corpus(), strict=True)
+        return
+    for fold in folds_of(recordings.people):
+        held = np.isin(recordings.people, fold)
+        for judged in recordings.only(held).by_corpus():
+            yield recordings.only(~held), judged
+
+
+def is_enough(rest: Recordings, whole: Recordings) -> bool:
+    """Whether all channels of the whole, and people enough, are in what is left of it."""
+    try:
+        check(rest, PEOPLE_MIN)
+    except ValueError:
+        return False
+    return set(rest.channels[~rest.altered].tolist()) == set(whole.channels[~whole.altered].tolist())
 
 
 def check(recordings: Recordings, people_min: int) -> None:
@@ -82,14 +122,26 @@ def check(recordings: Recordings, people_min: int) -> None:
 
 
 def _directions(recordings: Recordings) -> Projection:
-    """Where people differ most against how one person varies; in units of the latter, whatever they are worth."""
-    means = _channel_means(recordings)
-    moved = recordings.vectors - means[recordings.channels]
-    people, who = np.unique(recordings.people, return_inverse=True)
-    places = np.array([moved[(who == i) & ~recordings.altered].mean(0) for i in range(len(people))])
-    within, own = _within(moved - places[who], recordings.altered), _covariance(places - places.mean(0))
+    """Where people differ most against how one person varies; in units of the latter, whatever they are worth.
+
+    Each corpus by its own means and levels; the covariances' shapes are pooled so that none dominates.
+    """
+    corpora = recordings.by_corpus()
+    own_means = [_channel_means(corpus) for corpus in corpora]
+    worth = np.array([_worth(len(np.unique(corpus.people))) for corpus in corpora])
+    means = _pooled_means(own_means, worth)
+    found = [_spreads(corpus, own) for corpus, own in zip(corpora, own_means, strict=True)]
+    level = np.average([np.trace(of.within) for of in found], weights=worth)
+    within = level * np.average([of.within / np.trace(of.within) for of in found], axis=0, weights=worth)
+    ratio = np.average([np.trace(of.between) / np.trace(of.within) for of in found], weights=worth)
+    own = level * ratio * np.average([of.between / np.trace(of.between) for of in found], axis=0, weights=worth)
+    if changing := [(of, one) for of, one in zip(found, worth, strict=True) if of.altered is not None]:
+        parts = [of.altered / np.trace(of.within) for of, _ in changing]
+        altered = level * np.average(parts, axis=0, weights=[one for _, one in changing])
+        within = (1 - ALTERED_SHARE) * within + ALTERED_SHARE * altered
+    people = len(np.unique(recordings.people))
     cohort = recordings.cohort - recordings.cohort.mean(0) if len(recordings.cohort) else recordings.cohort
-    between = len(people) * _levelled(own) + PRIOR_PEOPLE * _levelled(within + own)
+    between = people * _levelled(own) + PRIOR_PEOPLE * _levelled(within + own)
     if len(cohort):
         between += COHORT_WEIGHT * len(cohort) * _levelled(_covariance(cohort))
     values, axes = np.linalg.eigh(_shrunk(within, SHRINK_WITHIN))
@@ -98,7 +150,8 @@ def _directions(recordings: Recordings) -> Projection:
     best = np.argsort(-spread)[:DIMENSIONS]
     matrix = (whiten @ turn[:, best]).T
     matrix *= np.sign(matrix[np.arange(len(matrix)), np.abs(matrix).argmax(1)])[:, None]  # eigenvectors have no sign
-    weights, bias = _classifier(moved[~recordings.altered], means)
+    plain = recordings.only(~recordings.altered)
+    weights, bias = _classifier(plain.vectors - means[plain.channels], means)
     number = len(recordings.names)
     channels = Channels(
         recordings.names, _single((means - means[0]) @ matrix.T), _single(np.ones(number)), _single(np.zeros((number, number))),
@@ -107,22 +160,48 @@ def _directions(recordings: Recordings) -> Projection:
     return Projection(recordings.metric, _single(matrix), _single(means[0]), _single(spread[best]), 1.0, channels)
 
 
-def _within(residuals: Numbers, altered: Flags) -> Numbers:
-    """How one person varies: from recording to recording, and a little as if they changed."""
-    plain = _covariance(residuals[~altered])
-    if not altered.any():
-        return plain
-    return (1 - ALTERED_SHARE) * plain + ALTERED_SHARE * _covariance(residuals[altered])
+def _worth(people: int) -> float:
+    """Of a corpus with so many people: nearly alike, so that none dominates, but for those of a handful."""
+    return people / (people + CORPUS_WORTH)
 
 
-def _channel_means(recordings: Recordings) -> Numbers:
-    """(C, d): in each channel the mean of people's means."""
-    means = []
-    for channel in range(len(recordings.names)):
-        here = (recordings.channels == channel) & ~recordings.altered
-        vectors, people = recordings.vectors[here], recordings.people[here]
-        means.append(np.mean([vectors[people == person].mean(0) for person in np.unique(people)], axis=0))
+class _Spreads(NamedTuple):
+    """Of one corpus: covariance within a person in plain recordings, in altered ones if there are any, and between people."""
+
+    within: Numbers
+    altered: Numbers | None
+    between: Numbers
+
+
+def _spreads(corpus: Recordings, means: Numbers) -> _Spreads:
+    moved = corpus.vectors - means[corpus.channels]
+    people, who = np.unique(corpus.people, return_inverse=True)
+    places = np.array([moved[(who == i) & ~corpus.altered].mean(0) for i in range(len(people))])
+    residuals, altered = moved - places[who], corpus.altered
+    changed = _covariance(residuals[altered]) if altered.any() else None
+    return _Spreads(_covariance(residuals[~altered]), changed, _covariance(places - places.mean(0)))
+
+
+def _pooled_means(own: list[Numbers], worth: Numbers) -> Numbers:
+    """(C, d): the middle of the corpora's ordinary means, and from it as far as a channel is from its corpus' ordinary one."""
+    table = np.array(own)
+    ordinary = np.average(table[:, 0], axis=0, weights=worth)
+    means = [ordinary]
+    for channel in range(1, table.shape[1]):
+        there = np.isfinite(table[:, channel, 0])
+        means.append(ordinary + np.average(table[there, channel] - table[there, 0], axis=0, weights=worth[there]))
     return np.array(means)
+
+
+def _channel_means(corpus: Recordings) -> Numbers:
+    """(C, d): in each channel the mean of people's means; NaN where nobody of the corpus was recorded."""
+    means = np.full((len(corpus.names), corpus.vectors.shape[1]), np.nan)
+    for channel in range(len(corpus.names)):
+        here = (corpus.channels == channel) & ~corpus.altered
+        vectors, people = corpus.vectors[here], corpus.people[here]
+        if len(people):
+            means[channel] = np.mean([vectors[people == person].mean(0) for person in np.unique(people)], axis=0)
+    return means
 
 
 def _classifier(residuals: Numbers, means: Numbers) -> tuple[Numbers, Numbers]:
@@ -154,9 +233,6 @@ def _single(numbers: Numbers) -> npt.NDArray[np.float32]:
 
 # ---- scales, of people held out
 
-Held = tuple[Projection, Recordings]  # directions, and people whom they were not fitted on
-
-
 @dataclass(frozen=True, eq=False)
 class _Scales:
     """Mean variances a dimension: noise (C,), shift (C, C); and what the fitted spread of people is to be multiplied by."""
@@ -166,8 +242,32 @@ class _Scales:
     spread: float
 
 
+def _pooled_scales(held: list[Held]) -> _Scales:
+    """The scales of each corpus in units of its own ordinary noise, pooled by how many people tell them."""
+    corpora = np.unique([judged.corpora[0] for _, judged in held])
+    found = [_scales([one for one in held if one[1].corpora[0] == corpus]) for corpus in corpora]
+    number = [sum(len(np.unique(judged.people)) for _, judged in held if judged.corpora[0] == corpus) for corpus in corpora]
+    worth = np.array([_worth(one) for one in number])
+    unit = float(np.average([scales.noise[0] for scales in found], weights=worth))
+
+    def pooled(parts: list[Numbers]) -> Numbers:
+        table = np.array(parts)
+        known = np.isfinite(table) * worth.reshape(-1, *[1] * (table.ndim - 1))
+        total = known.sum(0)
+        result: Numbers = (known * np.nan_to_num(table)).sum(0) / np.where(total > 0, total, 1)
+        return result
+
+    noise = pooled([scales.noise / scales.noise[0] for scales in found])
+    shift = pooled([scales.shift / scales.noise[0] for scales in found])
+    spread = np.average([scales.spread / scales.noise[0] for scales in found], weights=worth)
+    return _Scales(unit * np.where(noise > 0, noise, 1), unit * shift, unit * float(spread))
+
+
 def _scales(held: list[Held]) -> _Scales:
-    """From the squares between pairs: one person's hold twice the noise and the shift, two people's their spread too."""
+    """From the squares between pairs: one person's hold twice the noise and the shift, two people's their spread too.
+
+    NaN where nobody of the people, who are of one corpus, was recorded.
+    """
     channels = len(held[0][1].names)
     apart, pairs = np.zeros((channels, channels)), np.zeros((channels, channels))
     of_two, number, fitted = 0.0, 0.0, 0.0
@@ -182,9 +282,10 @@ def _scales(held: list[Held]) -> _Scales:
         of_two, number, fitted = of_two + total, number + count, fitted + count * float(directions.between.mean())
     if pairs[0, 0] == 0 or number == 0:
         raise ValueError("no person has two recordings in the ordinary channel")
-    apart /= np.maximum(pairs, 1)
-    noise = np.where(np.diag(pairs) > 0, np.diag(apart) / 2, apart[0, 0] / 2)
-    shift = np.where(pairs > 0, np.maximum(apart - noise[:, None] - noise, 0), 0) * (1 - np.eye(channels))
+    apart = np.where(pairs > 0, apart / np.maximum(pairs, 1), np.nan)
+    noise = np.diag(apart) / 2
+    shift = np.maximum(apart - noise[:, None] - noise, 0)
+    np.fill_diagonal(shift, 0)
     spread = max(of_two / number / 2 - noise[0], noise[0] / 16)  # people do differ, if little
     return _Scales(noise, shift, spread * number / fitted)
 
@@ -222,11 +323,10 @@ def _scaled(directions: Projection, scales: _Scales) -> Projection:
 
 def _quality_law(held: list[Held]) -> Quality:
     """How much noisier a recording is than others of its channel, by its quality; in bins of as many recordings each."""
-    qualities, noises = [np.zeros(0)], [np.zeros(0)]
+    qualities, noises, kinds = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]
     for directions, judged in held:
         plain = judged.only(~judged.altered & np.isfinite(judged.quality))
         x, channel = presented(directions, plain.vectors)
-        noise = directions.channels.noise.astype(np.float64)
         for person in np.unique(plain.people):
             own = plain.people == person
             comparable = (channel[own][:, None] == channel[own]) & (plain.takes[own][:, None] != plain.takes[own])
@@ -234,10 +334,13 @@ def _quality_law(held: list[Held]) -> Quality:
             apart = np.square(x[own][:, None] - x[own]).mean(-1)
             mean = (apart * comparable).sum(1)[some] / comparable.sum(1)[some]
             qualities.append(plain.quality[own][some])
-            noises.append(mean / noise[channel[own][some]] - 1)
-    quality, relative = np.concatenate(qualities), np.concatenate(noises)
+            noises.append(mean)
+            kinds.append(channel[own][some] + len(plain.names) * plain.corpora[own][some])
+    quality, noise, kind = np.concatenate(qualities), np.concatenate(noises), np.concatenate(kinds)
     if len(quality) < QUALITY_MIN:
         return Quality.unknown()
+    usual = np.bincount(kind, noise) / np.maximum(np.bincount(kind), 1)
+    relative = 2 * noise / usual[kind] - 1  # half of a square between two recordings is the other's
     bins = np.array_split(np.argsort(quality, kind="stable"), QUALITY_BINS)
     knots = np.array([np.median(quality[chosen]) for chosen in bins])
     distinct = np.flatnonzero(np.diff(knots, prepend=-np.inf) > 0)

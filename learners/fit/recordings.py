@@ -4,18 +4,21 @@ Law: nothing here is learnt.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ..recognition.projection import Metric
 
-__all__ = ["Codes", "Flags", "Numbers", "Recordings", "unit"]
+__all__ = ["OF_EACH", "Codes", "Flags", "Numbers", "Recordings", "unit"]
 
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+# Arrays with an entry for each recording.
+OF_EACH: Final = ("vectors", "people", "channels", "takes", "altered", "quality", "corpora")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,9 @@ class Recordings:
         (n,): a number told with each recording, NaN where it was not, and what the number is called; "": none is.
     cohort
         (m, d): mean vectors of other people, of whom nothing more is known.
+    corpora
+        (n,): which collection of people each is of. Collections differ in centre and level (language, rooms, microphones), and
+        nobody stands in two.
     """
 
     metric: Metric
@@ -52,6 +58,7 @@ class Recordings:
     quality: Numbers
     quality_name: str
     cohort: Numbers
+    corpora: Codes
 
     @classmethod
     def plain(cls, metric: Metric, vectors: Numbers, people: Codes) -> Self:
@@ -59,12 +66,16 @@ class Recordings:
         n, d = vectors.shape
         none = np.zeros(n, np.int64)
         unknown, nobody = np.full(n, np.nan), np.zeros((0, d))
-        return cls(metric, vectors, people, none, ("clean",), np.arange(n), none > 0, unknown, "", nobody)
+        return cls(metric, vectors, people, none, ("clean",), np.arange(n), none > 0, unknown, "", nobody, none)
 
     def only(self, chosen: Flags) -> Self:
         """Those chosen (n,); names and cohort stay."""
-        parts = {key: getattr(self, key)[chosen] for key in ("vectors", "people", "channels", "takes", "altered", "quality")}
+        parts = {key: getattr(self, key)[chosen] for key in OF_EACH}
         return replace(self, **parts)
+
+    def by_corpus(self) -> list[Self]:
+        """The recordings of each corpus for itself."""
+        return [self.only(self.corpora == corpus) for corpus in np.unique(self.corpora)]
 
 
 def unit(vectors: Numbers) -> Numbers:

@@ -19,10 +19,11 @@ __all__ = [
 ]  # fmt: skip
 
 ENROLMENTS: Final = (1, 3)  # recordings that somebody is known by
-ENROLMENTS_MAX: Final = 600  # of each size: more tell nothing new of the same people
-PROBES_MAX: Final = 3_000
+ENROLMENTS_MAX: Final = 300  # of each size: more tell nothing new of the same people
+PROBES_MAX: Final = 1_500
 TEMPERATURES: Final = (0.02, 1.0)
 BISECTIONS: Final = 16  # to a thousandth
+INTERVAL_MAX: Final = 50_000  # trials
 RESAMPLED: Final = 200  # times that people are drawn anew for an interval
 
 
@@ -48,8 +49,8 @@ class Trials(NamedTuple):
         columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return cls(*columns)
 
-    def only(self, chosen: Flags) -> Self:
-        """Those chosen (n,)."""
+    def only(self, chosen: Flags | Codes) -> Self:
+        """Those chosen, by a flag for each (n,) or by their places."""
         columns: list[Any] = [column[chosen] for column in self]
         return type(self)(*columns)
 
@@ -163,7 +164,11 @@ def _crossing(mated: Flags, weights: Numbers) -> float:
 
 
 def interval(trials: Trials) -> tuple[float, float]:
-    """The middle 90 % of equal error rates when the people are drawn anew, with replacement; some came and never enrolled."""
+    """The middle 90 % of equal error rates when the people are drawn anew, with replacement; some came and never enrolled.
+
+    Of very many trials so many are looked at, evenly: they are of the same people.
+    """
+    trials = trials.only(_spaced(np.arange(len(trials.llr)), INTERVAL_MAX))
     order = np.argsort(-trials.llr, kind="stable")
     mated = trials.mated[order]
     rng, everybody = np.random.default_rng(0), np.union1d(trials.enrolled, trials.probe)
@@ -205,9 +210,9 @@ def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
     return (other[0] - one[0]) / (other[1] - one[1])
 
 
-def best_temperature(trials: Trials) -> float:
-    """What all log-likelihood ratios are best multiplied by: the least mean Cllr over the sizes of enrolment."""
-    sizes = [trials.only(trials.size == size) for size in np.unique(trials.size)]
+def best_temperature(corpora: Sequence[Trials]) -> float:
+    """What all log-likelihood ratios are best multiplied by: the least mean Cllr over corpora and sizes of enrolment."""
+    sizes = [trials.only(trials.size == size) for trials in corpora for size in np.unique(trials.size)]
     told = [(of_size.llr, of_size.mated) for of_size in sizes if of_size.mated.any() and not of_size.mated.all()]
     low, high = TEMPERATURES
     for _ in range(BISECTIONS):  # Cllr is convex in it

@@ -11,8 +11,6 @@ between the two: a person moves once, not once a recording. The person's posteri
 since dimensions are not independent. A row that must go is folded into a tail of its owners and channel: one row that
 counts as many. Each row by itself is also somebody: whoever made that one recording, which is how a guest who returns
 is told.
-
-Where no pack tells centre, scale and spread of people, a home learns them from its own recordings.
 """
 
 import math
@@ -22,10 +20,11 @@ import numpy as np
 
 from learners.kernel import kernel
 from learners.precision import LLR_STEP, MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
+from learners.recognition.levels import set_model
 
 __all__ = [
     "ANCHORED_ONE", "COMPARED_MASS_MIN", "DAY_MS", "FOLDED_SHARE_MIN", "LLR_MAX", "OWNED_MAX", "compare",
-    "compare_enrolled", "expect", "fold_row", "forget_tails", "is_enrolled", "set_model", "set_probe_of_row",
+    "compare_enrolled", "expect", "fold_row", "forget_tails", "is_enrolled", "set_probe_of_row",
 ]  # fmt: skip
 
 DAY_MS: Final = 86_400_000
@@ -37,8 +36,6 @@ FOLDED_SHARE_MIN: Final = 0.02  # less is too little to move a mean; forgotten i
 CHANNELS_KEPT: Final = 2  # whose folded past is kept of a person, beside what was enrolled by hand
 SAID: Final = 0.8  # how far a claim that is no enrolment says whose a recording is
 ANCHORED_MASS: Final = 2.0  # recordings that are surely somebody's: with so many they are known in a gallery
-LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
-SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 ENROL: Final = 4  # kind of a claim: guided enrolment
 ANCHORED_ONE: Final = 100.0  # steps of a tail's `anchored`
 
@@ -87,86 +84,6 @@ def _sensed(row, person, modality, people):
             others += math.exp(nats)
     others /= people
     return (own - others) / (own + others)
-
-
-# ---- the model of one gallery
-
-
-@kernel
-def set_model(home, gallery, policy, work):
-    """What vectors of a gallery are compared by: between people, and of an unfitted encoder the home's own centre and scale."""
-    numbers = policy.encoders[home.galleries[gallery].number]
-    work.gallery, work.scale = gallery, _ONE
-    for k in range(numbers.dimensions):
-        work.centre[k], work.between[k] = _ZERO, numbers.between[k]
-    if numbers.fitted == 0:
-        _learn_levels(home, numbers, work)
-    for k in range(numbers.dimensions):
-        work.inverse[k] = _ONE / work.between[k]
-
-
-@kernel
-def _learn_levels(home, numbers, work):
-    """Centre, scale and spread of people as far as this home's own recordings tell them."""
-    dimensions, slot, modality = numbers.dimensions, work.gallery + 1, numbers.modality
-    count = 0.0
-    for i in range(home.rows_used):
-        if home.rows[i].encoders[modality] == slot:
-            count += 1.0
-            for k in range(dimensions):
-                work.centre[k] += np.float32(home.rows[i].vectors[modality, k]) * _VECTOR
-    for p in range(home.people_used):
-        for t in range(home.people[p].tails_used):
-            tail = home.people[p].tails[t]
-            if tail.encoder == work.gallery:
-                count += float(tail.mass)
-                for k in range(dimensions):
-                    work.centre[k] += tail.mass * (np.float32(tail.vector[k]) * _MEAN)
-    if count == 0.0:
-        return
-    for k in range(dimensions):
-        work.centre[k] /= np.float32(count)
-    spread_within, freedom, total = 0.0, 0.0, 0.0
-    for p in range(home.people_used):
-        mass = _ZERO
-        for k in range(dimensions):
-            work.expected[k] = _ZERO
-        for i in range(home.rows_used):
-            if home.rows[i].encoders[modality] == slot:
-                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
-                mass += share
-                for k in range(dimensions):
-                    work.expected[k] += share * (np.float32(home.rows[i].vectors[modality, k]) * _VECTOR)
-        for k in range(dimensions):
-            work.expected[k] /= max(mass, np.float32(1e-3))
-        freedom += max(float(mass) - 1.0, 0.0)
-        for i in range(home.rows_used):
-            if home.rows[i].encoders[modality] == slot and home.rows[i].shares[p + 1] > 0:
-                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
-                spread_within += float(share) * _distance(home.rows[i].vectors[modality], _VECTOR, work.expected, dimensions)
-        for t in range(home.people[p].tails_used):
-            tail = home.people[p].tails[t]
-            if tail.encoder == work.gallery:
-                total += float(tail.mass) * _distance(tail.vector, _MEAN, work.centre, dimensions)
-    for i in range(home.rows_used):
-        if home.rows[i].encoders[modality] == slot:
-            total += _distance(home.rows[i].vectors[modality], _VECTOR, work.centre, dimensions)
-    within = (LEVELS_PRIOR + spread_within) / (LEVELS_PRIOR + freedom)
-    apart = max(total / count / within - 1.0, SPREAD_MIN)
-    spread = (LEVELS_PRIOR * float(numbers.between[0]) + count * apart) / (LEVELS_PRIOR + count)
-    for k in range(dimensions):
-        work.between[k] = np.float32(spread)
-    work.scale = np.float32(1.0 / math.sqrt(within))
-
-
-@kernel
-def _distance(steps, step, mean, dimensions):
-    """Mean square over dimensions between a vector in steps and a mean."""
-    square = 0.0
-    for k in range(dimensions):
-        away = float(np.float32(steps[k]) * step - mean[k])
-        square += away * away
-    return square / dimensions
 
 
 # ---- comparing

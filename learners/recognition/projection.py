@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float32]
 STEP: Final = VECTOR_STEP
 DIMENSIONS: Final = 64  # 32 lose 1.5 to 4 points of top-1, more gain nothing
 GENERIC_TEMPERATURE: Final = 0.3
+CENTRE_SPREAD: Final = 0.25  # of corpora that a fit had not seen, as long as nobody measured it
 NOISE_STEP: Final = 1 / 32  # of the variance within a person: a byte then reaches 8
 NOISE_STEPS_MAX: Final = 255
 
@@ -150,6 +151,8 @@ class Projection:
         What is known of kinds of recording; by default that there is one.
     quality
         What is known of good and bad recordings; by default that they are alike.
+    centre_spread
+        Variance per dimension of where the people of a home lie (their language, rooms and microphones); 0: all as the mean.
     fitted
         Whether centre and scale are those of people; if not, each home learns them from its own.
     """
@@ -161,6 +164,7 @@ class Projection:
     temperature: float
     channels: Channels = _UNTOLD
     quality: Quality = _OF_ANY_QUALITY
+    centre_spread: float = CENTRE_SPREAD
     fitted: bool = True
 
     def __post_init__(self) -> None:

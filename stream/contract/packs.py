@@ -75,7 +75,8 @@ def _projection(arrays: Mapping[str, Any], metric: Metric) -> Projection:
         raise ValueError(f"it was fitted for {arrays['metric']} vectors")
     channels = Channels(tuple(arrays["channels"].tolist()), *map(single, _CHANNELS))
     quality = Quality(str(arrays["quality_name"]), single("quality_knots"), single("quality_noise"))
-    return replace(projection, channels=channels, quality=quality)
+    spread = float(arrays["centre_spread"]) if "centre_spread" in arrays else projection.centre_spread
+    return replace(projection, channels=channels, quality=quality, centre_spread=spread)
 
 
 def arrays_of(projection: Projection) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def arrays_of(projection: Projection) -> dict[str, Any]:
     of_channels = (channels.mean, channels.noise, channels.shift, channels.weights, channels.bias)
     return {
         "metric": np.array(projection.metric), "matrix": projection.matrix, "mean": projection.mean,
-        "between": projection.between, "temperature": np.array(projection.temperature), "channels": np.array(channels.names),
+        "between": projection.between, "temperature": np.array(projection.temperature),
+        "centre_spread": np.array(projection.centre_spread), "channels": np.array(channels.names),
         **dict(zip(_CHANNELS, of_channels, strict=True)),
         "channel_prior": np.full(len(channels.names), 1 / len(channels.names), np.float32),
         "quality_name": np.array(quality.name), "quality_knots": quality.knots, "quality_noise": quality.noise,

@@ -140,6 +140,7 @@ PROFILE = record(
 POLICY_ENCODERS_MAX: Final = 16
 ENCODER_NUMBERS = record(
     ("temperature", "<f8"),
+    ("centre_spread", "<f8"),  # variance a dimension of where the people of a home lie
     ("fingerprint", "<i8"),  # of the projection
     ("between", "<f4", DIMENSIONS),  # variance between people, in units of that within one
     ("noise", "<f4", CHANNELS_MAX),

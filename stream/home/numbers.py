@@ -160,7 +160,7 @@ def _encoder(numbers: Any, policy: Policy, name: str) -> None:
     assert k <= DIMENSIONS, f"{name}: {k} dimensions are more than a home keeps"
     assert c <= CHANNELS_MAX, f"{name}: {c} channels are more than a home keeps"
     numbers["temperature"], numbers["fitted"] = projection.temperature, projection.fitted
-    numbers["fingerprint"] = projection.fingerprint
+    numbers["centre_spread"], numbers["fingerprint"] = projection.centre_spread, projection.fingerprint
     numbers["between"][:k], numbers["noise"][:c], numbers["shift"][:c, :c] = between, channels.noise, channels.shift
     heading = np.sort(np.argsort(between, kind="stable")[:HEADING])
     usual = np.linspace(0, k - 1, min(k, USUAL)).astype(np.int64)

@@ -18,6 +18,7 @@ from stream.contract.settings import load_policy
 from stream.offline.fit import (
     Choice,
     fit_shipped,
+    judge,
     load_recipe,
     read_answers,
     read_logs,
@@ -81,17 +82,19 @@ def test_a_pack_of_the_package_is_what_its_recipe_makes(encoder: str, shared: Pa
 
 @each_shipped
 def test_whoever_is_left_out_leaves_no_trace(encoder: str, shared: Path, tmp_path: Path) -> None:
-    original = shared / "data" / shipped_recipe(encoder).recordings
-    with np.load(original) as z:
+    recipe, data = shipped_recipe(encoder), shared / "data"
+    changed = recipe.corpus[0].recordings
+    with np.load(data / changed) as z:
         arrays = {name: z[name] for name in z.files}
-    whose = arrays[shipped_recipe(encoder).person]
+    whose = arrays[recipe.person]
     left_out = np.unique(whose)[::2]
     arrays["emb"][:, np.isin(whose, left_out)] = arrays["emb"][:, ::-1][:, np.isin(whose, left_out)]
-    np.savez(tmp_path / original.name, **arrays)
-    if shipped_recipe(encoder).cohort:
-        (tmp_path / shipped_recipe(encoder).cohort).symlink_to(original.parent / shipped_recipe(encoder).cohort)
-    rest = np.setdiff1d(whose, left_out)
-    one, other = (fit_shipped(encoder, folder, rest) for folder in (original.parent, tmp_path))
+    np.savez(tmp_path / changed, **arrays)
+    for file in filter(None, [*(corpus.recordings for corpus in recipe.corpus[1:]), recipe.cohort]):
+        (tmp_path / file).symlink_to(data / file)
+    names = {f"{Path(changed).stem}/{person}" for person in left_out}
+    rest = [person for person in read_recordings(recipe, data).people if person not in names]
+    one, other = (fit_shipped(encoder, folder, rest) for folder in (data, tmp_path))
     assert [a.tobytes() for a in arrays_of(one).values()] == [a.tobytes() for a in arrays_of(other).values()]
 
 
@@ -255,7 +258,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("encoder = ", "a TOML file"),
-        ('encoder = "x"\nmetric = "cosine"', "recordings = None .* given"),
+        ('encoder = "x"\nmetric = "cosine"', "recordings = None .* one file as `recordings`, or several as `corpus`"),
         ('encoder = "x"\nmetric = "l1"\nrecordings = "r"', "metric = 'l1' .* 'cosine' or 'euclidean'"),
         ('encoder = "x"\nmetric = "cosine"\nrecordings = "r"\nmice = 1', "mice = 1 .* one of encoder"),
     ],
@@ -404,6 +407,41 @@ def test_fit_twice_is_the_same_to_the_byte_and_without_a_person_another(tmp_path
     assert (tmp_path / "d.npz").read_bytes() == c
 
 
+def test_several_files_are_corpora_each_judged_by_the_others(tmp_path: Path) -> None:
+    files = [npz(tmp_path / f"{name}.npz") for name in ("here", "there", "elsewhere")]
+    told = run("fit", *files, "--encoder", VOICE, "--metric", "euclidean", "--out", tmp_path / "p.npz")
+    card = (tmp_path / "p.md").read_text("utf-8")
+    assert "36 people" in plain(told)
+    assert "### One corpus left out" in card
+    assert all(f"| {name} | one recording | clean |" in card for name in ("here", "there", "elsewhere"))
+
+
+def test_a_recipe_of_several_corpora_is_what_each_of_them_says(tmp_path: Path) -> None:
+    npz(tmp_path / "one.npz")
+    npz(tmp_path / "other.npz", person=None, who=np.array([f"q{i // 4}" for i in range(48)]))
+    corpora = ({"recordings": "one.npz"}, {"recordings": "other.npz", "person": "who", "channels": {"clean": ["*"]}})
+    found = read_recordings(Recipe.model_validate({"encoder": VOICE, "metric": "euclidean", "corpus": corpora}), tmp_path)
+    one, other = found.recordings.by_corpus()
+    assert found.corpora == ("one", "other")
+    assert {name.split("/")[0] for name in found.people} == {"one", "other"}
+    assert (set(one.channels.tolist()), set(other.channels.tolist())) == ({0, 1}, {0})
+    assert not set(one.takes.tolist()) & set(other.takes.tolist())
+    assert not set(one.people.tolist()) & set(other.people.tolist())
+
+
+def test_where_the_encoders_own_metric_does_better_fit_says_so(tmp_path: Path) -> None:
+    """Recordings that a fit can only spoil: few people, plain noise alike in all directions."""
+    rng = np.random.default_rng(2)
+    vectors = 1.2 * np.repeat(rng.standard_normal((8, LENGTH)), 2, axis=0) + rng.standard_normal((16, LENGTH))
+    np.savez(tmp_path / "r.npz", emb=vectors, person=np.repeat(np.arange(8), 2))
+    told = run("fit", tmp_path / "r.npz", "--encoder", VOICE, "--metric", "euclidean", "--out", tmp_path / "p.npz")
+    card = (tmp_path / "p.md").read_text("utf-8")
+    worse = [row.eer > row.plain_eer for row in judge(read_recordings(recipe(), tmp_path).recordings).rows]
+    assert any(worse)
+    assert "Worse than the encoder's own metric in" in plain(told)
+    assert "**Worse than the encoder's own metric**" in card
+
+
 def test_fit_of_a_recipe_writes_beside_it(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     npz(tmp_path / "data" / "r.npz")
@@ -426,7 +464,7 @@ def test_fit_of_a_recipe_writes_beside_it(tmp_path: Path) -> None:
         (("--encoder", VOICE, "--metric", "cosine", "--quality", "seconds"), "NAME=ARRAY"),
         (("--encoder", VOICE, "--metric", "cosine", "--out", "pack"), "ends in .npz"),
         (("--encoder", VOICE, "--metric", "cosine", "--without", ","), "nobody is named"),
-        (("another.npz", "--encoder", VOICE), "one file"),
+        (("another.toml", "--encoder", VOICE, "--metric", "cosine"), "another.toml"),
         (("--log", "--encoder", VOICE, "--metric", "cosine", "--people", "p01"), "of a log everybody"),
         (("--log", "--encoder", VOICE, "--metric", "cosine"), "not a log of records, it looks like a zip archive"),
     ],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from learners.estimators import Gallery
 from learners.fit.fitting import fit, folds_of
-from learners.fit.recordings import Recordings, unit
+from learners.fit.recordings import OF_EACH, Recordings, unit
 from learners.fit.trials import (
     Trials,
     best_temperature,
@@ -30,6 +30,47 @@ from tests.support.encoders import LENGTH, Encoder, recordings_of
 def same(one: Projection, other: Projection) -> bool:
     a, b = arrays_of(one), arrays_of(other)
     return all(a[key].tobytes() == b[key].tobytes() for key in a)
+
+
+def moved_corpora(by: float) -> Recordings:
+    """Two corpora of one encoder, the second lying elsewhere as a whole."""
+    encoder, rng = Encoder.drawn(1), np.random.default_rng(3)
+    one, other = recordings_of(encoder, 2, 40, 4), recordings_of(encoder, 5, 20, 5)
+    away = by * rng.standard_normal(LENGTH)
+    other = replace(other, people=other.people + 40, takes=other.takes + 160, corpora=other.corpora + 1)
+    other = replace(other, vectors=other.vectors + away)
+    return replace(one, **{key: np.concatenate([getattr(one, key), getattr(other, key)]) for key in OF_EACH})
+
+
+# ---- corpora
+
+
+def test_where_a_corpus_lies_is_nothing_in_which_people_differ() -> None:
+    beside, apart = fit(moved_corpora(0)), fit(moved_corpora(5))
+    assert apart.matrix == pytest.approx(beside.matrix, rel=1e-3, abs=1e-4)
+    assert apart.between == pytest.approx(beside.between, rel=1e-3)
+    assert apart.channels.noise == pytest.approx(beside.channels.noise, rel=1e-3)
+    assert apart.centre_spread > 10 * beside.centre_spread
+
+
+def test_no_corpus_dominates() -> None:
+    """Where people lie in general is nearly half way between two corpora, though one has six times the people."""
+    both = moved_corpora(5)
+    first, second = both.by_corpus()
+    copies = [replace(first, people=first.people + 1000 * i, takes=first.takes + 1000 * i) for i in range(3)]
+    larger = replace(first, **{key: np.concatenate([getattr(one, key) for one in (*copies, second)]) for key in OF_EACH})
+    middle = (first.vectors.mean(0) + second.vectors.mean(0)) / 2
+    gap = np.linalg.norm(first.vectors.mean(0) - second.vectors.mean(0))
+    assert np.linalg.norm(fit(larger).mean - middle) < 0.15 * gap  # by numbers it would be .36 of it
+
+
+def test_each_corpus_is_judged_by_a_fit_on_the_others_and_people_by_their_own_corpus_alone() -> None:
+    beside, apart = judge(moved_corpora(0)), judge(moved_corpora(50))
+    assert set(beside.corpora) == set(apart.corpora) == {0, 1}
+    for one, other in zip(beside.rows, apart.rows, strict=True):
+        assert (one.mated, one.non_mated) == (other.mated, other.non_mated)
+        assert other.eer < one.eer + 0.1
+        assert other.plain_eer == pytest.approx(one.plain_eer, abs=1e-9)
 
 
 # ---- what is found
@@ -278,7 +319,7 @@ def test_ratios_that_are_too_sure_are_cooled_to_what_they_are_worth() -> None:
     rng = np.random.default_rng(0)
     mated, non_mated = rng.normal(2, 2, 20_000), rng.normal(-2, 2, 20_000)  # as they should be: a mean of half the variance
     found = trials((4 * mated).tolist(), (4 * non_mated).tolist())
-    assert best_temperature(found) == pytest.approx(0.25, rel=0.05)
+    assert best_temperature([found]) == pytest.approx(0.25, rel=0.05)
     assert cllr(np.zeros(4), np.array([True, False, True, False])) == 1
 
 

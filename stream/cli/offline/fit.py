@@ -19,7 +19,7 @@ __all__ = ["fit"]
 
 def fit(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="RECORDINGS.npz or RECIPE.toml; with --log the log files.")
+        list[str], typer.Argument(metavar="SOURCE...", help="RECORDINGS.npz, a corpus each, or RECIPE.toml; with --log the logs.")
     ],
     log: Annotated[bool, typer.Option("--log", help="From recorded logs: enrolments, and claims that look honest.")] = False,
     encoder: Annotated[str | None, typer.Option("--encoder", metavar="NAME", help="The encoder, as records name it.")] = None,
@@ -54,6 +54,8 @@ def fit(
     """Fit a pack: what is known of people in general in one encoder's vectors. From labelled recordings, or from a log.
 
     An .npz holds emb: (n, d), or (conditions, n, d) with the names of the conditions; whose each of the n is; maybe channel (n).
+
+    Several files are several corpora: people of one are compared with each other alone, and each is judged by the others.
 
     A recipe (TOML) names the same arrays by other names, and what its card tells of sources and limits: see learners/packs/.
 
@@ -115,13 +117,15 @@ def _from_recordings(
     from stream.offline.fit import Choice, load_recipe, read_recordings
     from stream.offline.fit.recipe import recipe_of
 
-    if len(sources) != 1:
-        raise _wrong("SOURCE", " ".join(sources), "without --log", "one file: RECORDINGS.npz or RECIPE.toml")
     path = Path(sources[0])
     if path.suffix == ".toml":
+        if len(sources) != 1:
+            raise _wrong("SOURCE", " ".join(sources), "a recipe", "one RECIPE.toml, or one or more RECORDINGS.npz")
         recipe, folder = load_recipe(path), data or path.parent
     else:
-        recipe, folder = recipe_of({"recordings": path.name, **flags}, "flags"), path.parent
+        corpora = [{"recordings": str(Path(source).absolute())} for source in sources]
+        files = {"recordings": path.name} if len(sources) == 1 else {"corpus": corpora}
+        recipe, folder = recipe_of(files | flags, "flags"), path.parent
     return recipe, read_recordings(recipe, folder, Choice(chosen.people, chosen.without or frozenset()))
 
 
@@ -167,7 +171,7 @@ def _fit(recipe: "Recipe", labelled: "Labelled", out: Path) -> None:
             judgement = judge(labelled.recordings, lambda done, of: bar.update(task, completed=done, total=of + 1))
             projection = fitted(labelled.recordings)
     except ValueError as error:
-        raise _wrong("SOURCE", recipe.recordings, str(error), "more, or other, recordings") from None
+        raise _wrong("SOURCE", recipe.recordings or "the corpora", str(error), "more, or other, recordings") from None
     beside = out.parent / f"{out.name.removesuffix('.npz')}.md"
     try:
         write_pack(out, projection, f"kithkin fit {__version__}")
@@ -175,6 +179,9 @@ def _fit(recipe: "Recipe", labelled: "Labelled", out: Path) -> None:
     except OSError as error:
         raise _wrong("--out", str(out), error.strerror or "unwritable", "a file that can be written") from None
     console.print(_sentence(labelled, judgement))
+    if worse := judgement.worse_than_plain:
+        told = "Worse than the encoder's own metric in {} of the comparisons with people left out: the card names them."
+        console.print(f"[bold]{told.format(len(worse))}[/bold]")
     typer.echo(f"{out}\n{beside}")
     console.print(f'\nIn a policy beside it:\n[encoders."{recipe.encoder}"]\npack = "{out.name}"', markup=False)
 

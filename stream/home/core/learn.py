@@ -131,7 +131,7 @@ def _learn_offset(home, index, modality, policy, work):
     known = at < gallery.offsets_used
     for k in range(numbers.dimensions):
         before = np.float32(gallery.offsets[at].vector[k]) * _MEAN if known else np.float32(0)
-        away = work.raw[modality, k] - work.expected[k] - before
+        away = (work.raw[modality, k] - work.centre[k]) * work.scale - work.expected[k] - before
         steps = np.rint((before + gain * away) / _MEAN)
         work.total[2, k] = min(max(steps, np.float32(-MEAN_STEPS_MAX)), np.float32(MEAN_STEPS_MAX))
     if not known and gallery.offsets_used == OFFSETS_MAX:

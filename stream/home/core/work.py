@@ -27,6 +27,7 @@ WORK = record(
     ("blind", "<f8", PLACES),  # a posterior without one of the sensors
     ("llr", "<f8", (MODALITIES, PEOPLE_MAX)),  # VOICE, FACE, PHONE, HABIT as they are fused: tempered, before recalibration
     ("found", "<f8", PEOPLE_MAX),  # of the probe, by column, in one gallery
+    ("masses", "<f8", PEOPLE_MAX),  # recordings' worth of what a gallery has of somebody, and one
     ("anchored", "<f8", PEOPLE_MAX),  # how far others than the gallery tell that what it has of somebody is theirs: 0 to 1
     ("own", "<f8", ROWS_MAX),  # the same of each kept row alone: whoever made that one recording
     ("alike", "<f8", ROWS_MAX),  # summed over galleries
@@ -46,7 +47,7 @@ WORK = record(
     ("channel_sums", "<f4", (CHANNELS_MAX, DIMENSIONS)),  # of a person: weighted vectors by channel
     ("channel_mass", "<f4", CHANNELS_MAX),
     ("expected", "<f4", DIMENSIONS),  # where the probe would lie if made by some people, or another mean
-    ("centre", "<f4", DIMENSIONS),  # of what is compared: 0, but where a home learns it
+    ("centre", "<f4", DIMENSIONS),  # of what is compared: where the people of the home lie
     ("inverse", "<f4", DIMENSIONS),  # 1 / variance between people
     ("between", "<f4", DIMENSIONS),
     ("weights", "<f4", ROWS_MAX),  # of whole kept rows

@@ -25,6 +25,11 @@ _HOW_JUDGED: Final = (
     "rate, in brackets its middle 90 % when the people are drawn anew; *plain*: the EER of the encoder's own metric. Cllr: what "
     "the probabilities cost in bits (1: they say nothing), and the least that any calibration of them would cost."
 )
+_HOW_LEFT_OUT: Final = (
+    "Each corpus judged by a fit on all others: people, rooms and microphones, maybe a language, of which the fit knew nothing. "
+    "A home is such a stranger. Figures of corpora are not to be compared: some hold harder people."
+)
+_WORSE: Final = "**Worse than the encoder's own metric** on people left out: "
 _SCALES: Final = (
     "Variances per dimension, measured on people whom the directions were not fitted on, in units of an ordinary recording "
     "around its person. People: {mean:.2f} on average, {first:.1f} along the first dimension. Log-likelihood ratios are "
@@ -66,12 +71,24 @@ def _results(labelled: Labelled, judgement: Judgement) -> Iterator[str]:
     if judgement.channels_right:
         told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in judgement.channels_right.items())
         yield _paragraph(f"The channel of a recording is told rightly: {told}.")
+    if judgement.corpora:
+        yield "### One corpus left out\n"
+        yield _paragraph(_HOW_LEFT_OUT)
+        shown = [(labelled.corpora[c], row) for c, rows in judgement.corpora.items() for row in rows]
+        yield from _table(("corpus", *head), [(corpus, *_result(row)) for corpus, row in shown])
+    if worse := judgement.worse_than_plain:
+        yield _paragraph(_WORSE + "; ".join(_worse(labelled, *one) for one in worse) + ".")
     people = len(labelled.people)
     pairs = people * (people - 1) // 2
     yield _paragraph(
         f"{people} people are {pairs:,} pairs: false acceptance below about {300 / pairs:.1g} % cannot be shown with them, "
         "however many recordings there are."
     )
+
+
+def _worse(labelled: Labelled, corpus: int | None, row: Row) -> str:
+    of = "" if corpus is None else f", {labelled.corpora[corpus]} left out"
+    return f"{row.probe}, known by {_SIZES[row.size]}{of} ({100 * row.eer:.1f} instead of {100 * row.plain_eer:.1f} %)"
 
 
 def _result(row: Row) -> Sequence[str]:

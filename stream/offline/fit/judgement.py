@@ -1,16 +1,16 @@
-"""How well a fit does on people it has not seen: cross-validation over people.
+"""How well a fit does on people it has not seen: cross-validation over people, and over corpora where there are several.
 
-Law: nobody is judged by a pack that was fitted on any recording of theirs.
+Law: nobody is judged by a pack that was fitted on any recording of theirs, and nobody is compared with people of another corpus.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from learners.fit.fitting import check, fit, folds_of
-from learners.fit.recordings import Recordings
+from learners.fit.fitting import check, fit, folds_of, is_enough
+from learners.fit.recordings import Codes, Flags, Recordings
 from learners.fit.trials import Trials, cllr, equal_error_rate, interval, min_cllr, plain_trials_of, presented, trials_of
 
 __all__ = ["PEOPLE_MIN", "Judgement", "Row", "judge"]
@@ -42,10 +42,26 @@ class Judgement:
     folds: int
     rows: tuple[Row, ...]
     channels_right: dict[str, float]  # share of recordings whose channel is told rightly, by channel; none with one channel
+    corpora: dict[int, tuple[Row, ...]]  # by a fit on all other corpora; without those whose others are not enough for one
+
+    @property
+    def worse_than_plain(self) -> list[tuple[int | None, Row]]:
+        """Where the encoder's own metric does better, and of which corpus left out (None: people left out)."""
+        found: list[tuple[int | None, Row]] = [(None, row) for row in self.rows]
+        found += [(corpus, row) for corpus, rows in self.corpora.items() for row in rows]
+        return [(corpus, row) for corpus, row in found if row.eer > row.plain_eer]
+
+
+class _Judged(NamedTuple):
+    """What came of one fit: its trials, those of the metric alone, and of what channel recordings are and were taken to be."""
+
+    trials: Trials
+    plain: Trials
+    told: Codes  # (2, n)
 
 
 def judge(recordings: Recordings, watch: Callable[[int, int], None] = lambda done, of: None) -> Judgement:
-    """Fit on all but one group of people, judge that group, for each in turn; `watch` is told after each.
+    """Fit on all but one group of people, judge that group; each in turn, and each corpus. `watch` is told after each.
 
     Raises
     ------
@@ -53,24 +69,34 @@ def judge(recordings: Recordings, watch: Callable[[int, int], None] = lambda don
         As `learners.fit.fitting.fit`, of PEOPLE_MIN people.
     """
     check(recordings, PEOPLE_MIN)
-    folds = folds_of(recordings.people)
-    found, plain, right = [], [], []
-    for number, fold in enumerate(folds):
-        held = np.isin(recordings.people, fold)
-        projection, judged = fit(recordings.only(~held)), recordings.only(held)
-        found.append(trials_of(projection, judged))
-        plain.append(plain_trials_of(judged))
-        _, channel = presented(projection, judged.vectors)
-        right.append(np.stack([judged.channels, channel == judged.channels, judged.altered]))
-        watch(number + 1, len(folds))
-    trials, without = Trials.joined(found), Trials.joined(plain)
-    told = np.concatenate(right, axis=1)
-    told = told[:2, told[2] == 0]
-    shares = {name: float(told[1, told[0] == c].mean()) for c, name in enumerate(recordings.names)}
-    return Judgement(len(folds), _rows(recordings, trials, without), shares if len(shares) > 1 else {})
+    folds, corpora = folds_of(recordings.people), np.unique(recordings.corpora)
+    left = [c for c in corpora if len(corpora) > 1 and is_enough(recordings.only(recordings.corpora != c), recordings)]
+    held = [np.isin(recordings.people, fold) for fold in folds] + [recordings.corpora == corpus for corpus in left]
+    judged = []
+    for number, chosen in enumerate(held):
+        judged.append(_judged(recordings, chosen))
+        watch(number + 1, len(held))
+    told = np.concatenate([one.told for one in judged[: len(folds)]], axis=1)
+    shares = {name: float((told[1, told[0] == c] == c).mean()) for c, name in enumerate(recordings.names)}
+    shown = recordings.names[0], EVERY
+    by_corpus = {int(c): _rows(recordings, [one], shown) for c, one in zip(left, judged[len(folds) :], strict=True)}
+    return Judgement(len(folds), _rows(recordings, judged[: len(folds)]), shares if len(shares) > 1 else {}, by_corpus)
 
 
-def _rows(recordings: Recordings, trials: Trials, plain: Trials) -> tuple[Row, ...]:
+def _judged(recordings: Recordings, held: Flags) -> _Judged:
+    """Those held out, by a fit on the others."""
+    projection, judged = fit(recordings.only(~held)), recordings.only(held)
+    corpora = judged.by_corpus()
+    trials = Trials.joined([trials_of(projection, corpus) for corpus in corpora])
+    plain = Trials.joined([plain_trials_of(corpus) for corpus in corpora])
+    usual = judged.only(~judged.altered)
+    _, channel = presented(projection, usual.vectors)
+    return _Judged(trials, plain, np.stack([usual.channels, channel]))
+
+
+def _rows(recordings: Recordings, judged: Sequence[_Judged], only: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Of each kind of comparison; `only` of these kinds, where any are named."""
+    trials, plain = Trials.joined([one.trials for one in judged]), Trials.joined([one.plain for one in judged])
     rows = []
     for size in np.unique(trials.size).tolist():
         kinds = {name: (trials.channel == c) & ~trials.altered for c, name in enumerate(recordings.names)}
@@ -80,7 +106,7 @@ def _rows(recordings: Recordings, trials: Trials, plain: Trials) -> tuple[Row, .
             kinds[EVERY] = np.ones(len(trials.llr), np.bool_)
         for name, kind in kinds.items():
             chosen = kind & (trials.size == size)
-            if len(np.unique(trials.mated[chosen])) == 2:  # both kinds of pairs
+            if (name in only or not only) and len(np.unique(trials.mated[chosen])) == 2:  # both kinds of pairs
                 rows.append(_row(size, name, trials.only(chosen), plain.only(chosen)))
     return tuple(rows)
 

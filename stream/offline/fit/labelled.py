@@ -6,14 +6,14 @@ Law: a wrong file ends the command with a sentence that names the array; nobody 
 import difflib
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from learners.fit.recordings import Codes, Flags, Numbers, Recordings, unit
+from learners.fit.recordings import OF_EACH, Codes, Flags, Numbers, Recordings, unit
 from stream.contract.errors import ConfigError
 
 from .recipe import Recipe
@@ -49,17 +49,46 @@ class Labelled:
     recordings: Recordings
     people: tuple[str, ...]
     conditions: tuple[Condition, ...]
+    corpora: tuple[str, ...] = ("",)
     cohort_people: int = 0
 
 
 def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Labelled:
-    """The recordings that a recipe names, of the people chosen.
+    """The recordings that a recipe names, of the people chosen; of several corpora people are called FILE/NAME.
 
     Raises
     ------
     ConfigError
         When a file, an array or a person is not as the recipe or the choice say.
     """
+    parts = [_read_corpus(part, folder) for part in recipe.parts]
+    whole = parts[0] if len(parts) == 1 else _joined(recipe, parts)
+    chosen = _choose(np.array(whole.people), choice, folder / (recipe.recordings or "the corpora"))
+    kept = chosen[whole.recordings.people]
+    recordings = whole.recordings.only(kept)
+    codes = np.unique(recordings.people, return_inverse=True)[1]
+    cohort, cohort_people = _cohort(recipe, folder, recordings.vectors.shape[1])
+    recordings = replace(recordings, people=codes.astype(np.int64), cohort=cohort)
+    conditions = tuple(
+        replaced for one in whole.conditions
+        if (replaced := one._replace(recordings=int((kept & (whole.condition == one.name)).sum()))).recordings
+    )  # fmt: skip
+    people = tuple(np.array(whole.people)[chosen].tolist())
+    return Labelled(recordings, people, conditions, whole.corpora, cohort_people)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """Everything that files hold, before people are chosen."""
+
+    recordings: Recordings
+    people: tuple[str, ...]
+    condition: Any  # (n,) names
+    conditions: tuple[Condition, ...]
+    corpora: tuple[str, ...] = ("",)
+
+
+def _read_corpus(recipe: Recipe, folder: Path) -> _Read:
     path = folder / recipe.recordings
     arrays = _Arrays(path, _load(path))
     vectors = arrays.vectors()
@@ -70,18 +99,42 @@ def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Label
     conditions = _conditions(arrays, shape)
     quality_name, array = next(iter(recipe.quality.items()), ("", ""))
     told = arrays.qualities(array, shape) if array else np.nan
-    quality = np.broadcast_to(told, shape).ravel()
+    quality = np.array(np.broadcast_to(told, shape).ravel(), np.float64)
     takes = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
-    chosen = _choose(labels, choice, path)
-    people, codes = np.unique(labels[chosen], return_inverse=True)
-    names, channels, altered, counted = _channels(recipe, conditions[chosen], path)
-    cohort, cohort_people = _cohort(recipe, folder, vectors.shape[-1])
-    flat = vectors.reshape(-1, vectors.shape[-1])[chosen]
+    people, codes = np.unique(labels, return_inverse=True)
+    names, channels, altered, counted = _channels(recipe, conditions, path)
+    flat = _comparable(vectors.reshape(-1, vectors.shape[-1]), recipe)
     recordings = Recordings(
-        recipe.metric, _comparable(flat, recipe), codes.astype(np.int64), channels, names, takes[chosen], altered,
-        quality[chosen], quality_name, cohort,
+        recipe.metric, flat, codes.astype(np.int64), channels, names, takes, altered, quality, quality_name,
+        np.zeros((0, flat.shape[1])), np.zeros(len(flat), np.int64),
     )  # fmt: skip
-    return Labelled(recordings, tuple(people.tolist()), counted, cohort_people)
+    return _Read(recordings, tuple(people.tolist()), conditions, counted)
+
+
+def _joined(recipe: Recipe, parts: list[_Read]) -> _Read:
+    """Several corpora as one: nobody and no take of two is the same; a channel of the same name is."""
+    files = [Path(part.recordings).stem for part in recipe.parts]
+    names = tuple(dict.fromkeys(name for part in parts for name in part.recordings.names))
+    if len({part.recordings.vectors.shape[1] for part in parts}) > 1:
+        raise ConfigError("corpus", ", ".join(files), "emb", "vectors of one length")
+    qualities = {part.recordings.quality_name for part in parts} - {""}
+    if len(qualities) > 1:
+        raise ConfigError("quality", ", ".join(sorted(qualities)), "corpus", "the same quality in all corpora that tell one")
+    people = takes = 0
+    moved, called = [], []
+    for number, (part, file) in enumerate(zip(parts, files, strict=True)):
+        own, everywhere = part.recordings, np.array([names.index(name) for name in part.recordings.names])
+        moved.append(replace(
+            own, people=own.people + people, takes=own.takes + takes, channels=everywhere[own.channels], names=names,
+            corpora=np.full(len(own.people), number),
+        ))  # fmt: skip
+        people, takes = people + len(part.people), takes + int(own.takes.max()) + 1
+        called += [f"{file}/{name}" for name in part.people]
+    whole: dict[str, Any] = {key: np.concatenate([getattr(part, key) for part in moved]) for key in OF_EACH}
+    condition = np.concatenate([part.condition for part in parts])
+    counted = tuple({(one.name, one.channel): one for part in parts for one in part.conditions}.values())
+    recordings = replace(moved[0], quality_name="".join(qualities), **whole)
+    return _Read(recordings, tuple(called), condition, counted, tuple(files))
 
 
 class _Arrays(NamedTuple):

@@ -5,17 +5,30 @@ Law: what a recipe does not name is not read; a pack of the package can be made 
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from learners.recognition.projection import Metric
 from stream.contract.errors import ConfigError
 from stream.contract.packs import PACKS
 
-__all__ = ["Recipe", "load_recipe", "recipe_of", "shipped_recipe"]
+__all__ = ["Corpus", "Recipe", "load_recipe", "recipe_of", "shipped_recipe"]
 
 Patterns = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Corpus(BaseModel):
+    """One of several collections of people that a pack is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recordings: str = Field(description="the .npz with `emb`: (n, d), or (conditions, n, d) with `conditions`")
+    person: str = Field("", description="as the recipe's; default: the recipe's own")
+    altered: tuple[str, ...] = Field((), description="as the recipe's; default: the recipe's own")
+    quality: dict[str, str] = Field({}, max_length=1, description="as the recipe's; default: the recipe's own")
+    channels: dict[str, Patterns] = Field({}, description="as the recipe's; default: the recipe's own")
 
 
 class Recipe(BaseModel):
@@ -25,7 +38,8 @@ class Recipe(BaseModel):
 
     encoder: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="as records name it")]
     metric: Metric = Field(description="cosine: only the direction counts; euclidean: the length too")
-    recordings: str = Field(description="the .npz with `emb`: (n, d), or (conditions, n, d) with `conditions`")
+    recordings: str = Field("", description="the .npz with `emb`: (n, d), or (conditions, n, d) with `conditions`")
+    corpus: tuple[Corpus, ...] = Field((), description="instead of `recordings`: several collections, each with its own")
     person: str = Field("person", description="the array (n) of whose each recording is")
     channels: dict[str, Patterns] = Field({}, description="channel = its conditions, the ordinary one first; none: each is one")
     altered: tuple[str, ...] = Field((), description="conditions of the ordinary channel in which the person was altered")
@@ -34,6 +48,20 @@ class Recipe(BaseModel):
     cohort_person: str = Field("person", description="its array of whose each vector is")
     sources: str = Field("", description="for the card: where the recordings are from, and under which licence")
     limits: str = Field("", description="for the card: what the recordings cannot tell")
+
+    @model_validator(mode="after")
+    def _has_recordings(self) -> Self:
+        if bool(self.recordings) == bool(self.corpus):
+            raise PydanticCustomError("recordings", "one file as `recordings`, or several as `corpus`, and not both")
+        return self
+
+    @property
+    def parts(self) -> "tuple[Recipe, ...]":
+        """A recipe of its own for each corpus: what the corpus says over what this one does."""
+        if not self.corpus:
+            return (self,)
+        bare = self.model_copy(update={"corpus": (), "cohort": ""})
+        return tuple(bare.model_copy(update=dict(one) | {k: getattr(self, k) for k, v in one if not v}) for one in self.corpus)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -64,6 +92,8 @@ def recipe_of(fields: dict[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         fault = error.errors()[0]
         key, value = ".".join(map(str, fault["loc"])), fault["input"]
+        if fault["type"] == "recordings":
+            raise ConfigError("recordings", fields.get("recordings"), source, fault["msg"]) from None
         if fault["type"] == "missing":
             raise ConfigError(key, None, source, "given, for it has no default") from None
         unknown = fault["type"] == "extra_forbidden"
