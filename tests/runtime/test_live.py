@@ -236,6 +236,20 @@ def test_asked_to_stop_while_it_hangs_in_a_library_a_worker_ends_all_the_same(tm
             worker.kill()
 
 
+def test_a_worker_that_may_not_work_ends_with_its_own_exit_code() -> None:
+    """On its way out it closes what tells of signals, which is not to be taken for being asked to stop."""
+    code = """
+import sys, time
+from stream.runtime.supervision.watchdog import Liveness, Watchdog, stopping_on_signals
+liveness = Liveness(opening=True)
+with stopping_on_signals(liveness) as signals:
+    Watchdog(liveness, 600.0, None).start(signals)
+time.sleep(1.0)
+sys.exit(6)
+"""
+    assert subprocess.run(python(code), check=False, timeout=PATIENCE_S).returncode == 6
+
+
 # ---- on real Kafka and Redis
 
 

@@ -91,8 +91,11 @@ class Watchdog:
             if self._parent in spoke:
                 self._end_now(EXIT_FAILED, "the supervisor is gone")
             elif wake_up in spoke:
-                wake_up.recv(64)
+                asked = wake_up.recv(64)
                 self._liveness.stopping = True
+                if not asked:  # closed: the worker ends by itself, with a code of its own, if it does so in time
+                    watched.remove(wake_up)
+                    continue
                 if self._liveness.opening:
                     _LOG.info("stopped as asked, before there was anything to do")
                     self._end(EXIT_STOPPED)
