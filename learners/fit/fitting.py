@@ -54,11 +54,12 @@ def fit(recordings: Recordings) -> Projection:
         Telling what there is too little of, or what is wrong with the vectors.
     """
     check(recordings, PEOPLE_MIN)
-    held = [(_directions(rest), judged) for rest, judged in _held_out(recordings)]
-    scales = _pooled_scales(held)
-    scaled = [(_scaled(directions, scales), judged) for directions, judged in held]
-    quality = _quality_law(scaled)
+    folds = [(_directions(rest), judged) for rest, judged in _people_held_out(recordings)]
+    scales = _pooled_scales(folds)
+    quality = _quality_law([(_scaled(directions, scales), judged) for directions, judged in folds])
     final = replace(_scaled(_directions(recordings), scales), quality=quality)
+    apart = [(_directions(rest), judged) for rest, judged in _corpora_held_out(recordings)] or folds
+    scaled = [(_scaled(directions, scales), judged) for directions, judged in apart]
     found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
     of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
     by_corpus = [Trials.joined([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
@@ -79,17 +80,20 @@ def _centre_spread(held: list[Held]) -> float:
     return max(float(np.mean(apart)), 0.0) if len(held) == len(corpora) > 1 else CENTRE_SPREAD
 
 
-def _held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
-    """Who is fitted on, and who of one corpus is judged: whole corpora in turn, or where what is left would not do, people."""
-    corpora = np.unique(recordings.corpora)
-    apart = [recordings.only(recordings.corpora != corpus) for corpus in corpora] if len(corpora) > 1 else []
-    if apart and all(is_enough(rest, recordings) for rest in apart):
-        yield from zip(apart, recordings.by_corpus(), strict=True)
-        return
+def _people_held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
+    """Who is fitted on, and who of one corpus is judged: a fifth of all people at a time."""
     for fold in folds_of(recordings.people):
         held = np.isin(recordings.people, fold)
         for judged in recordings.only(held).by_corpus():
             yield recordings.only(~held), judged
+
+
+def _corpora_held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
+    """Who is fitted on, and who is judged: whole corpora in turn; nothing where what is left of one would not do."""
+    corpora = np.unique(recordings.corpora)
+    apart = [recordings.only(recordings.corpora != corpus) for corpus in corpora] if len(corpora) > 1 else []
+    if apart and all(is_enough(rest, recordings) for rest in apart):
+        yield from zip(apart, recordings.by_corpus(), strict=True)
 
 
 def is_enough(rest: Recordings, whole: Recordings) -> bool:

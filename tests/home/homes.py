@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from stream.contract.policy import Policy
 from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.household import Household
 from stream.home.state.layout import (
@@ -19,10 +18,10 @@ from stream.home.state.layout import (
     TIERS,
     UNKNOWN,
 )  # fmt: skip
+from tests.support.worlds import POLICY
 
 __all__ = ["POLICY", "random_home", "used_bytes"]
 
-POLICY = Policy()
 WORDS = {  # where numbers of words stand: list -> fields
     "": ("alarm_name", "activities"), "people": ("name",), "phones": ("name",), "rows": ("device_name", "activity"),
     "devices": ("name",), "ears": ("device_name",), "reported": ("name",),

@@ -65,11 +65,11 @@ def test_no_corpus_dominates() -> None:
 
 
 def test_each_corpus_is_judged_by_a_fit_on_the_others_and_people_by_their_own_corpus_alone() -> None:
-    beside, apart = judge(moved_corpora(0)), judge(moved_corpora(50))
+    beside, apart = judge(moved_corpora(0)), judge(moved_corpora(2))  # further apart than corpora of voices are
     assert set(beside.corpora) == set(apart.corpora) == {0, 1}
     for one, other in zip(beside.rows, apart.rows, strict=True):
         assert (one.mated, one.non_mated) == (other.mated, other.non_mated)
-        assert other.eer < one.eer + 0.1
+        assert other.eer < one.eer + 0.05
         assert other.plain_eer == pytest.approx(one.plain_eer, abs=1e-9)
 
 

@@ -109,10 +109,13 @@ def _fault_alone(home, index, modality, policy, work):
         if other.encoders[modality] == row.encoders[modality] and is_enrolled(other) and _is_same(row, other, modality):
             return REPEATED
     set_probe_of_row(home, index, modality, policy, work)
-    square, dimensions = 0.0, policy.encoders[home.galleries[work.gallery].number].dimensions
-    for k in range(dimensions):
-        square += float(work.probe[k]) * float(work.probe[k]) / (float(work.between[k]) + float(work.probe_noise))
-    return NOBODYS if square > NOBODY_FROM * dimensions else 0
+    square, numbers = 0.0, policy.encoders[home.galleries[work.gallery].number]
+    for k in range(numbers.dimensions):
+        away = float(work.probe[k])
+        if numbers.fitted:  # from people in general: what is no face is so in every home
+            away += float(work.centre[k])
+        square += away * away / (float(work.between[k]) + float(work.probe_noise))
+    return NOBODYS if square > NOBODY_FROM * numbers.dimensions else 0
 
 
 @kernel
