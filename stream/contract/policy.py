@@ -5,7 +5,8 @@ Law: two runs with the same log and the same policy_id give the same bytes.
 
 import hashlib
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +24,18 @@ Positive = Annotated[float, Field(gt=0)]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Settings that are each at most the next one: every number may be right by itself, and two of them make no sense together.
+    in_order: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    @model_validator(mode="after")
+    def _make_sense_together(self) -> Self:
+        for names in self.in_order:
+            for lower, higher in pairwise(names):
+                if getattr(self, lower) > getattr(self, higher):
+                    told = f"{lower} is {getattr(self, lower)}, and {higher} is {getattr(self, higher)}"
+                    raise ValueError(f"such that {' ≤ '.join(names)}: {told}")
+        return self
 
 
 class Encoder(_Table):
@@ -52,6 +65,8 @@ class Encoder(_Table):
 class Limits(_Table):
     """Everything that grows has a limit."""
 
+    in_order = (("late_days", "gap_days"),)
+
     rows_per_person: Annotated[int, Field(ge=4, le=8)] = Field(
         7, description="kept events per member; 2 to 4 members' worth a home"
     )
@@ -79,6 +94,8 @@ class Limits(_Table):
 class Phones(_Table):
     """How phones are heard in general, and how soon a phone loses trust."""
 
+    in_order = (("heard_without", "heard_with_owner"),)
+
     heard_with_owner: Share = Field(0.87, description="share of the owner's events at which their phone is heard")
     heard_without: Share = Field(0.5, description="the same when somebody else speaks")
     slope_per_db: Positive = Field(0.054, description="nats per dB of signal; from `python bench/fit_phones.py`")
@@ -92,6 +109,8 @@ class Phones(_Table):
 
 class Learning(_Table):
     """How fast people change, and how far a model may go."""
+
+    in_order = (("forgetting_per_day", "forgetting_most"),)
 
     forgetting_per_day: Annotated[float, Field(ge=0)] = Field(0.05, description="noise variance that a kept vector gains a day")
     forgetting_most: Annotated[float, Field(ge=0)] = Field(4.0, description="and at most")
@@ -121,6 +140,8 @@ class Priors(_Table):
 class Claims(_Table):
     """How far what people say is heeded, guided enrolment apart."""
 
+    in_order = (("echo_nats", "nats_enrolled", "nats_max"),)
+
     nats_enrolled: Positive = Field(2.0, description="log odds that one claim may add where it names who enrolled, at most")
     nats_max: Positive = Field(5.0, description="the same where it names who did not: sensors know them from claims alone")
     echo_nats: Annotated[float, Field(ge=0)] = Field(0.5, description="the same where it only repeats the answer")
@@ -135,6 +156,8 @@ class Claims(_Table):
 
 class Tiers(_Table):
     """The least probability of a tier (tier 1: that it is anybody of the home), and how far a home's own experience moves it."""
+
+    in_order = (("present", "personal", "private", "purchase"),)
 
     present: Share = Field(0.9, description="tier 1: it is anybody of the home")
     personal: Share = Field(0.93, description="tier 2: it is this member")
@@ -160,6 +183,8 @@ class Tiers(_Table):
 
 class Publishing(_Table):
     """When something is said again."""
+
+    in_order = (("label_withdrawn_below", "label_min"),)
 
     revision_change_min: Share = Field(0.1, description="an answer is revised when a probability moved by at least this")
     label_min: Share = Field(0.97, description="least probability of an automatic label")
@@ -189,6 +214,8 @@ class Drift(_Table):
 
 class Alerting(_Table):
     """When evidence of drift in homes becomes an alert, and how often at most."""
+
+    in_order = (("group_members_min", "group_homes_min"),)
 
     false_discovery_rate: Share = Field(0.1, description="expected share of false alerts among those of one decision")
     decision_hours: Annotated[int, Field(ge=1, le=24)] = Field(6, description="event time between two decisions")

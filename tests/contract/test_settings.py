@@ -1,6 +1,7 @@
 """Settings: read back as written, and every mistake named with its key, its place and what would be right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,29 @@ def test_a_mistake_in_the_policy_is_named_with_what_would_be_right(
     with pytest.raises(ConfigError) as raised:
         load_policy(path)
     assert str(raised.value) == f"{key} = {value!r} ({path}) cannot be: it should be {right}"
+
+
+def _in_order() -> Iterator[tuple[str, str, str]]:
+    """Every two settings, one after the other, of which the first is at most the second; and their table."""
+    for table, field in Policy.model_fields.items():
+        for names in getattr(field.annotation, "in_order", ()):
+            yield from ((table, lower, higher) for lower, higher in pairwise(names))
+
+
+@pytest.mark.parametrize(("table", "lower", "higher"), [*_in_order()], ids=str)
+def test_settings_that_make_no_sense_together_are_refused_with_both(table: str, lower: str, higher: str, tmp_path: Path) -> None:
+    own = getattr(Policy(), table)
+    file = tmp_path / "policy.toml"
+    file.write_text(f"[{table}]\n{lower} = {getattr(own, higher)}\n{higher} = {getattr(own, lower)}\n")
+    with pytest.raises(ConfigError, match=f"{table}.*{lower} is .*, and {higher} is "):
+        load_policy(file)
+    file.write_text(f"[{table}]\n{lower} = {getattr(own, higher)}\n")
+    load_policy(file)  # as much is not more
+
+
+def test_the_tiers_rise() -> None:
+    assert ("tiers", "present", "personal") in _in_order()
+    assert ("tiers", "private", "purchase") in _in_order()
 
 
 def test_a_policy_that_is_no_toml_is_named(tmp_path: Path) -> None:
