@@ -8,12 +8,14 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
 
 __all__ = ["client_logs_silenced", "refuse_misspelt", "refuse_missing", "wiring_in_force"]
+
+_ANSWER_S: Final = 3.0  # who looks at a terminal does not wait for longer
 
 
 def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
@@ -49,11 +51,11 @@ def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
         A topic is missing.
     """
     from stream.brokers.kafka.topics import partitions_of
-    from stream.ops.topics import TIMEOUT_S, administration
+    from stream.ops.topics import administration
 
     client_logs_silenced()
     with administration(wiring) as admin:
-        partitions_of(admin, wiring, topics, TIMEOUT_S)
+        partitions_of(admin, wiring, topics, _ANSWER_S)
 
 
 def client_logs_silenced() -> None:

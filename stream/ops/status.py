@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.box import SIMPLE_HEAVY
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -117,22 +118,23 @@ def picture(status: Status) -> Group:
 
 
 def _workers(status: Status) -> Table:
+    """A worker's two lines: what it is, and where; of a terminal of 80 columns nothing is cut."""
     rate = sum(note["events_per_s"] for note in status.workers.values())
-    table = Table(show_footer=True)
+    table = Table(show_footer=True, box=SIMPLE_HEAVY, padding=(0, 1), collapse_padding=True, pad_edge=False)
     table.add_column("worker", f"{len(status.workers)} workers")
-    table.add_column("host and pid")
-    table.add_column("version")
     table.add_column("partitions", f"{len(status.owners)} of {len(status.lag)}")
     table.add_column("events/s", f"{rate:,.0f}", justify="right")
     table.add_column("lag", f"{sum(status.lag.values()):,}", justify="right")
     table.add_column("last batch", justify="right")
     table.add_column("last recovery")
     table.add_column("restarts", str(sum(note["restarts"] for note in status.workers.values())), justify="right")
+    for column in table.columns:
+        column.overflow = "fold"  # rather than that a number is cut
     for slot, note in status.workers.items():
         table.add_row(
-            slot + (" (stopping)" if note["stopping"] else ""),
-            f"{note['host']} {note['pid']}",
-            note["version"],
+            Text.assemble(
+                slot, " (stopping)" if note["stopping"] else "", (f"\n{note['version']}, {note['host']} {note['pid']}", "dim")
+            ),
             _ranges(note["partitions"]) or "none, idle",
             f"{note['events_per_s']:,.0f}",
             f"{sum(status.lag.get(partition, 0) for partition in note['partitions']):,}",

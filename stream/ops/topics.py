@@ -144,7 +144,9 @@ def _explain(faults: Sequence["KafkaError"], wiring: Wiring) -> ConfigError | Br
             right = "what the brokers accept, together with mechanism, username, password and certificates in [kafka]"
             return ConfigError("kafka.security", wiring.kafka.security, fault.str(), right)
     reason = next((fault for fault in faults[1:] if fault.code() != KafkaError._ALL_BROKERS_DOWN), faults[0])
-    return BrokerError(f"{wiring.broker} does not do as asked: {reason.str()}")
+    silent = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE, KafkaError._ALL_BROKERS_DOWN)
+    does_not = "does not answer" if reason.code() in silent else "does not do as asked"
+    return BrokerError(f"{wiring.broker} {does_not}: {reason.str()}")
 
 
 def find_topics(wiring: Wiring, admin: "AdminClient") -> dict[str, TopicFound]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..connection import wiring_in_force
+from ..connection import refuse_missing, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Group, Prefix, StoreUrl, WiringFile
 
@@ -39,7 +39,10 @@ def status(
     Workers tell of themselves every few seconds; who is silent for ten seconds is gone from the table.
     """
     with faults_explained():
+        from stream.contract.records import INPUT_TOPICS
+
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
+        refuse_missing(wired, INPUT_TOPICS)
         with ExitStack() as ends:
             looking = _looking(wired, ends)
             show = _as_lines if as_json else _as_tables

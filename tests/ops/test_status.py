@@ -1,0 +1,44 @@
+"""What `kithkin status` shows: whole on a terminal of 80 columns, and one sentence where nobody answers."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stream.cli.faults import EXIT_FAILED
+from stream.ops.status import Status, picture, readable
+
+RECOVERY = {"at": "2026-03-01T12:34:56.000Z", "batches": 1234, "took_s": 123.4}
+NOTE = {
+    "host": "kithkin-worker-7.eu-central", "pid": 1234567, "version": "10.11.12", "partitions": [*range(0, 64, 2)],
+    "events_per_s": 12345.6, "last_batch_s": 1234.5, "last_recovery": RECOVERY, "restarts": 1234, "stopping": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_nothing_is_cut(width: int) -> None:
+    status = Status({"kithkin-worker-7": readable(NOTE)}, dict.fromkeys(range(64), 1_234_567))
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(picture(status))
+    lines = shown.get().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in shown.get()
+    words = "".join("".join(lines).split())
+    assert sum(word in words for word in ("12,346", "39,506,144", "1,234", "123.4", "62")) == 5, shown.get()
+
+
+@pytest.mark.parametrize("scheme", ["confluent", "kafka"])
+@pytest.mark.parametrize("command", [["status"], ["alerts"], ["identities"]], ids=" ".join)
+def test_where_nobody_answers_one_sentence_says_so_soon(scheme: str, command: list[str], root: Path) -> None:
+    began_s = time.monotonic()
+    told = [sys.executable, "-m", "stream.cli", *command, "--broker", f"{scheme}://127.0.0.1:1"]
+    ended = subprocess.run(told, cwd=root, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == EXIT_FAILED
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert "127.0.0.1:1 does not answer" in ended.stderr
+    assert time.monotonic() - began_s < 15.0  # of which 3 s are waited; a busy machine takes its time to begin
