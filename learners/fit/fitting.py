@@ -249,9 +249,11 @@ class _Scales:
 def _pooled_scales(held: list[Held]) -> _Scales:
     """The scales of each corpus in units of its own ordinary noise, pooled by how many people tell them."""
     corpora = np.unique([judged.corpora[0] for _, judged in held])
-    found = [_scales([one for one in held if one[1].corpora[0] == corpus]) for corpus in corpora]
-    number = [sum(len(np.unique(judged.people)) for _, judged in held if judged.corpora[0] == corpus) for corpus in corpora]
-    worth = np.array([_worth(one) for one in number])
+    own = [[one for one in held if one[1].corpora[0] == corpus] for corpus in corpora]
+    told = [(scales, sum(len(np.unique(judged.people)) for _, judged in some)) for some in own if (scales := _scales(some))]
+    if not told:
+        raise ValueError("no person has two recordings in the ordinary channel")
+    found, worth = [scales for scales, _ in told], np.array([_worth(number) for _, number in told])
     unit = float(np.average([scales.noise[0] for scales in found], weights=worth))
 
     def pooled(parts: list[Numbers]) -> Numbers:
@@ -267,10 +269,10 @@ def _pooled_scales(held: list[Held]) -> _Scales:
     return _Scales(unit * np.where(noise > 0, noise, 1), unit * shift, unit * float(spread))
 
 
-def _scales(held: list[Held]) -> _Scales:
+def _scales(held: list[Held]) -> _Scales | None:
     """From the squares between pairs: one person's hold twice the noise and the shift, two people's their spread too.
 
-    NaN where nobody of the people, who are of one corpus, was recorded.
+    NaN where nobody of the people, who are of one corpus, was recorded. None: nobody has two recordings in the ordinary channel.
     """
     channels = len(held[0][1].names)
     apart, pairs = np.zeros((channels, channels)), np.zeros((channels, channels))
@@ -285,7 +287,7 @@ def _scales(held: list[Held]) -> _Scales:
         total, count = _strangers(x[ordinary], plain.people[ordinary])
         of_two, number, fitted = of_two + total, number + count, fitted + count * float(directions.between.mean())
     if pairs[0, 0] == 0 or number == 0:
-        raise ValueError("no person has two recordings in the ordinary channel")
+        return None
     apart = np.where(pairs > 0, apart / np.maximum(pairs, 1), np.nan)
     noise = np.diag(apart) / 2
     shift = np.maximum(apart - noise[:, None] - noise, 0)

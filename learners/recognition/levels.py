@@ -88,7 +88,8 @@ def _shrink_centre(count, numbers, work):
     dimensions, square, chance = numbers.dimensions, 0.0, 0.0
     for k in range(dimensions):
         work.centre[k] /= np.float32(count)
-        square += float(work.centre[k]) * float(work.centre[k])
+        centre = np.float64(work.centre[k])  # float() of one of 4 bytes would stay one where this is compiled
+        square += centre * centre
         chance += (float(work.between[k]) + GUEST_WORTH) / count
     spread = max(numbers.centre_spread, (square - chance) / dimensions)
     for k in range(dimensions):
@@ -154,6 +155,6 @@ def _distance(steps, step, mean, dimensions):
     """Mean square over dimensions between a vector in steps and a mean."""
     square = 0.0
     for k in range(dimensions):
-        away = float(np.float32(steps[k]) * step - mean[k])
+        away = np.float64(np.float32(steps[k]) * step - mean[k])
         square += away * away
     return square / dimensions

@@ -380,7 +380,8 @@ NARROW = Policy.model_validate(
         "learning": {"habits_half_life_days": 0.01, "forgetting_per_day": 0, "tail_mass_max": 0.5},
         "priors": {"presence_events_max": 3, "guest_share": 0.999, "guest_weight": 0.01, "person_weight": 0.01},
         "phones": {"trust": 0.999999, "learning_rate": 1},
-        "publishing": {"revision_change_min": 0.001, "label_min": 0.5, "label_llr_min": 0.01, "profile_events": 1},
+        "publishing": {"revision_change_min": 0.001, "label_min": 0.5, "label_withdrawn_below": 0.4, "label_llr_min": 0.01,
+                       "profile_events": 1},
         "tiers": {"present": 0.1, "personal": 0.2, "private": 0.3, "purchase": 0.4},
     }
 )  # fmt: skip

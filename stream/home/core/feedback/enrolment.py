@@ -111,9 +111,9 @@ def _fault_alone(home, index, modality, policy, work):
     set_probe_of_row(home, index, modality, policy, work)
     square, numbers = 0.0, policy.encoders[home.galleries[work.gallery].number]
     for k in range(numbers.dimensions):
-        away = float(work.probe[k])
+        away = np.float64(work.probe[k])
         if numbers.fitted:  # from people in general: what is no face is so in every home
-            away += float(work.centre[k])
+            away += np.float64(work.centre[k])
         square += away * away / (float(work.between[k]) + float(work.probe_noise))
     return NOBODYS if square > NOBODY_FROM * numbers.dimensions else 0
 
