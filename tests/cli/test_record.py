@@ -79,7 +79,7 @@ def test_a_recording_has_all_that_the_published_answers_are_made_of_to_the_byte(
 def groups_that_may_be_ours(cluster: KafkaCluster) -> set[str]:
     """Of a cluster in which other tests are at work too."""
     names = {group.group_id for group in cluster.admin.list_consumer_groups().result(ANSWER_S).valid}
-    return {name for name in names if name.startswith((cluster.prefix, "kithkin"))}
+    return {name for name in names if name.startswith((cluster.wiring.prefix, "kithkin"))}
 
 
 def as_worked(records: list[Record], entries: list[Journal]) -> list[Record]:
