@@ -19,7 +19,7 @@ import msgspec
 
 from stream.contract.records import Record
 
-__all__ = ["LINE_SCHEMA", "InvalidLog", "members_of", "records_of"]
+__all__ = ["LINE_SCHEMA", "NO_TIME", "InvalidLog", "members_of", "records_of"]
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -29,7 +29,7 @@ _BEGUN: Final = re.compile(rb'\{\s*"(?:topic|partition|offset|timestamp|key|valu
 _BEGUN_MAX: Final = 8  # tried, of one line
 _SHOWN: Final = 40  # bytes
 _HEAD: Final = ("topic", "partition", "offset", "timestamp", "key", "key_base64", "value_base64", "ts")
-_NO_TIME: Final = -1  # as Kafka has it
+NO_TIME: Final = -1  # as Kafka has it
 
 
 class InvalidLog(ValueError):
@@ -183,7 +183,7 @@ def _record_closely(raw: bytes, topics: Mapping[str, str]) -> Record:
     head = {name: _member(name, members[name]) for name in _HEAD if name in members}
     value = members.get("value")
     if value is None and "payload" in members:
-        head.setdefault("timestamp", head.get("ts", _NO_TIME))
+        head.setdefault("timestamp", head.get("ts", NO_TIME))
         value = _payload(members["payload"])
     try:
         line = msgspec.convert(head, _Line)

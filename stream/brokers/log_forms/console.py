@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ..log_lines import InvalidLog
 from .bare import fields_of
-from .envelopes import ENVELOPES, members_of
+from .envelopes import ENVELOPES, members_if_whole
 
 __all__ = ["Console", "Head", "console_of"]
 
@@ -124,7 +124,7 @@ def _layout(parts: list[bytes], value: bytes, topics: frozenset[bytes]) -> tuple
 
 def _household(value: bytes) -> bytes | None:
     """Of the record that the value is, or that stands in an envelope there."""
-    members = members_of(value)
+    members = members_if_whole(value)
     unwrapped = (unwrap(members) for unwrap in ENVELOPES.values())
     inner = next((found.value for found in unwrapped if found is not None), value)
     return fields_of(inner or b"").key

@@ -15,7 +15,7 @@ import msgspec
 from ..log_lines import InvalidLog
 from .bare import fields_of
 
-__all__ = ["ENVELOPES", "Unwrapped", "envelope_of", "members_of"]
+__all__ = ["ENVELOPES", "Unwrapped", "envelope_of", "members_if_whole"]
 
 _decode = msgspec.json.decode
 _Members = Mapping[str, msgspec.Raw]
@@ -30,7 +30,7 @@ class Unwrapped(NamedTuple):
     at_ms: int | None = None
 
 
-def members_of(raw: bytes) -> _Members:
+def members_if_whole(raw: bytes) -> _Members:
     """An object's members, whose values are as they stand there; none where it is no object of whole JSON."""
     try:
         return _decode_members(raw)
@@ -74,7 +74,7 @@ def _connect(members: _Members) -> Unwrapped | None:
     if members.keys() != {"schema", "payload"}:
         return None
     inner = _text_or_object(members["payload"])
-    return _debezium(members_of(inner)) or Unwrapped(None if inner == b"null" else inner)
+    return _debezium(members_if_whole(inner)) or Unwrapped(None if inner == b"null" else inner)
 
 
 ENVELOPES: Final[Mapping[str, Callable[[_Members], Unwrapped | None]]] = {
@@ -84,7 +84,7 @@ ENVELOPES: Final[Mapping[str, Callable[[_Members], Unwrapped | None]]] = {
 
 def envelope_of(value: bytes) -> str | None:
     """The name of the envelope that stands around a record; None: there is none, or no record in it."""
-    members = members_of(value)
+    members = members_if_whole(value)
     for name, unwrap in ENVELOPES.items():
         found = unwrap(members)
         if found is not None and found.value is not None and fields_of(found.value).topic:

@@ -13,14 +13,13 @@ import msgspec
 
 from stream.contract.records import INPUT_TOPICS, Record
 
-from ..log_lines import InvalidLog, records_of
+from ..log_lines import NO_TIME, InvalidLog, records_of
 from .bare import COUNTED, PARTITIONS, Fields, fields_of, partition_for, refuse_other_units
 from .console import Console, Head, console_of
-from .envelopes import ENVELOPES, Unwrapped, envelope_of, members_of
+from .envelopes import ENVELOPES, Unwrapped, envelope_of, members_if_whole
 
 __all__ = ["Form", "form_of"]
 
-_NO_TIME: Final = -1  # as Kafka has it
 _NULL: Final = b"null"
 
 
@@ -55,7 +54,7 @@ class _Lines:
                 continue
             inner = _unwrapped(self.envelope, record.value)
             if inner.value is not None:
-                at_ms = inner.at_ms if record.timestamp == _NO_TIME and inner.at_ms is not None else record.timestamp
+                at_ms = inner.at_ms if record.timestamp == NO_TIME and inner.at_ms is not None else record.timestamp
                 key = record.key if record.key is not None else inner.key or fields_of(inner.value).key
                 yield Record(record.topic, record.partition, record.offset, at_ms, key, inner.value)
 
@@ -68,7 +67,7 @@ class _Bare:
     own_topic: str | None  # of records that do not tell theirs
     console: Console | None = None
     envelope: str | None = None
-    _latest_ms: int = field(default=_NO_TIME, init=False)
+    _latest_ms: int = field(default=NO_TIME, init=False)
     _checked: bool = field(default=False, init=False)
 
     @property
@@ -94,7 +93,7 @@ class _Bare:
         if self.envelope and inner.value is None:
             return
         fields = fields_of(inner.value or b"")
-        if not raw.endswith(b"\n") and inner.value is not None and not members_of(value):
+        if not raw.endswith(b"\n") and inner.value is not None and not members_if_whole(value):
             where = f"{len(value)} bytes after it began"
             raise InvalidLog(f"the file ends in the middle of a record, {where}: whoever wrote it was stopped")
         yield self._record(head, inner, fields)
@@ -124,9 +123,9 @@ class _Bare:
         if not self._checked:
             self._checked = True
             name, time = ("timestamp", head.timestamp) if carried else fields.time
-            refuse_other_units(name, time, (fields.time[1] or _NO_TIME) if carried else None)
+            refuse_other_units(name, time, (fields.time[1] or NO_TIME) if carried else None)
         if carried:
-            return _NO_TIME if head.timestamp is None else head.timestamp
+            return NO_TIME if head.timestamp is None else head.timestamp
         found = inner.at_ms if inner.at_ms is not None else fields.at_ms
         self._latest_ms = self._latest_ms if found is None else found
         return self._latest_ms
@@ -145,7 +144,7 @@ def form_of(raw: bytes, name: str, topics: Mapping[str, str]) -> Form:
         Those that may stand there, by the name that they have there.
     """
     text = raw.strip()
-    members: Mapping[str, Any] = members_of(text)
+    members: Mapping[str, Any] = members_if_whole(text)
     if "topic" in members:
         first = _first(raw, topics)
         _refuse_other_units_of(members, first)
@@ -169,7 +168,7 @@ def _refuse_other_units_of(members: Mapping[str, Any], first: Record | None) -> 
     """Of our lines and kcat's: a first record whose time is its own one in another unit, or text."""
     time = members.get("timestamp", members.get("ts"))
     if time is not None:
-        own = fields_of(first.value or b"").time[1] or _NO_TIME if first else None  # None: it cannot be read in any case
+        own = fields_of(first.value or b"").time[1] or NO_TIME if first else None  # None: it cannot be read in any case
         refuse_other_units("timestamp" if "timestamp" in members else "ts", msgspec.json.decode(time), own)
 
 
@@ -183,5 +182,5 @@ def _first(raw: bytes, topics: Mapping[str, str]) -> Record | None:
 
 def _unwrapped(envelope: str, value: bytes) -> Unwrapped:
     """What stands in the envelope; where a line has none of this kind, its value as it is, which the codec judges."""
-    found = ENVELOPES[envelope](members_of(value))
+    found = ENVELOPES[envelope](members_if_whole(value))
     return Unwrapped(value) if found is None else found
