@@ -5,7 +5,8 @@ It shares the core and the codec with the worker and nothing else.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Any
 
 from stream.brokers import MemoryLog
 from stream.contract.codec import decode, encode_output
@@ -77,7 +78,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
         if isinstance(value, RECOGNITIONS):
             event = value.household_id, value.event_id
             asked[event] = asked.get(event, False) or (record.topic, record.offset) not in dead
-        elif isinstance(value, Erase) and value.person_id is None:
+        elif _erases_home(value):
             forgotten.add(value.household_id)
     for event, alive in asked.items():
         times = answers.pop(event, 0)
@@ -125,25 +126,36 @@ class _Serial:
         if entry.epoch != self._epoch:
             self._epoch, self._quarantined = entry.epoch, {}
         ordered = sorted(records, key=lambda record: (record.timestamp, record.topic, record.offset))
-        before, said = dict(self.states), len(self.outputs)
-        while (failed := self._attempt(ordered)) is not None:  # from the beginning, without the household that failed
-            self._quarantined[failed[0]] = failed[1]
-            self.states = dict(before)
+        states, quarantined, said = dict(self.states), dict(self._quarantined), len(self.outputs)
+        failed: dict[str, str] = {}
+        while (failure := self._attempt(ordered, failed)) is not None:  # from the beginning, without the household that failed
+            failed |= dict([failure])
+            self.states, self._quarantined = dict(states), quarantined | failed
             del self.outputs[said:]
 
-    def _attempt(self, records: Sequence[Record]) -> tuple[str, str] | None:
-        """Apply a batch; the first household that fails ends the attempt."""
-        for record in records:
-            try:
-                event = decode(record, self._policy)
-            except InvalidRecord as invalid:
-                self._say(record, dead_letter(record, invalid.reason, invalid.detail))
+    def _attempt(self, records: Sequence[Record], failed: Container[str]) -> tuple[str, str] | None:
+        """Apply a batch without those that `failed` in it; the next household that fails ends the attempt.
+
+        A household that had failed in an earlier batch, and is erased whole, begins anew.
+        """
+        events = [self._decoded(record) for record in records]
+        freed = {
+            event.value.household_id
+            for event in events
+            if isinstance(event, Event) and _erases_home(event.value) and event.value.household_id not in failed
+        }
+        for record, event in zip(records, events, strict=True):
+            if isinstance(event, InvalidRecord):
+                self._say(record, dead_letter(record, event.reason, event.detail))
                 continue
             household = event.value.household_id
             if household in self._quarantined:
-                detail = f"its household failed: {self._quarantined[household]}"
-                self._say(record, dead_letter(record, "quarantined", detail))
-                continue
+                if household not in freed or not _erases_home(event.value):
+                    why = ", and was erased since" if household in freed else f": {self._quarantined[household]}"
+                    self._say(record, dead_letter(record, "quarantined", f"its household failed{why}"))
+                    continue
+                del self._quarantined[household]
+                self.states.pop(household, None)
             state = self.states.get(household)
             home = Household.new(household) if state is None else decode_home(state, self._policy)
             try:
@@ -154,5 +166,15 @@ class _Serial:
             self.states[household] = encode_home(home)
         return None
 
+    def _decoded(self, record: Record) -> Event | InvalidRecord:
+        try:
+            return decode(record, self._policy)
+        except InvalidRecord as invalid:
+            return invalid
+
     def _say(self, record: Record, *outputs: Output) -> None:
         self.outputs.extend(encode_output(output, record.partition, record.timestamp) for output in outputs)
+
+
+def _erases_home(value: Any) -> bool:
+    return isinstance(value, Erase) and value.person_id is None
