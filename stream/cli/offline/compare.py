@@ -23,7 +23,7 @@ def compare(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="POLICY.toml... LOG...", help="Two policies or more, the live one first; then log files as docs/logs.md tells."
+            metavar="POLICY.toml... LOG...", help="Two policies or more, the live one first; then logs (docs/logs.md)."
         ),
     ],
     truth: Annotated[
@@ -50,13 +50,14 @@ def compare(
 ) -> None:
     """Say whether policy B is better than A on the same logs, how surely, and which homes pay for it.
 
-    Each policy runs over the logs by the worker that runs live. Answers are judged by what people said of them, each by the answer
+    Each policy runs over the logs by the worker that runs live. Answers are judged by what people said, each time by the answer
     that stood before it was said; and with --truth by who it was.
 
-    Differences are paired, with 95 % intervals over homes. A policy file holds what differs from the defaults; an empty one is the
-    defaults. Policies with the same answers share one run.
+    Differences are paired, with 95 % intervals over homes. A policy file holds what differs from the defaults; an empty one is
+    the defaults. Policies with the same answers share one run.
 
-    Feedback was given on the live policy's answers: people correct what they see. What that does, and all figures: docs/compare.md.
+    Feedback was given on the live policy's answers: people correct what they see. What that does, and every figure, is told in
+    docs/compare.md.
 
     With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) all policies run on the changed log.
     """

@@ -5,7 +5,7 @@ Law: a figure that could not be measured is a dash for people and null for machi
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,8 @@ from stream.offline.compare.intervals import Interval
 from stream.offline.compare.sentences import caveats, headline, span
 
 __all__ = ["as_record", "shown"]
+
+_SHARED_MAX: Final = 7  # figures beside each other; --json has all, with intervals
 
 
 def shown(comparison: Comparison, console: Console | None = None) -> None:
@@ -40,8 +42,8 @@ def _is_same(comparison: Comparison, pair: Pair) -> bool:
 
 
 def _figures(comparison: Comparison, basis: Basis) -> Table:
-    by = "truth" if basis.by == "truth" else "what people said"
-    table = Table(box=None, pad_edge=False, title=f"By {by}: {basis.events:,} events", title_justify="left", title_style="bold cyan")
+    title = f"By {'truth' if basis.by == 'truth' else 'what people said'}: {basis.events:,} events"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold cyan")
     table.add_column("")
     for name in comparison.names:
         table.add_column(name, justify="right")
@@ -83,19 +85,27 @@ def _details(console: Console, pair: Pair) -> None:
     if pair.shares:
         how = "" if pair.exact else ", over orders that were drawn"
         table = Table(box=None, pad_edge=False, title=f"{pair.other}: shares of the difference{how}", title_justify="left")
-        table.add_column("")
-        for name in pair.shares:
-            table.add_column(f"{FIGURES[name].title}, {FIGURES[name].unit}", justify="right")
+        table.add_column("", no_wrap=True)
+        names = _told_apart(pair)
+        for name in names:
+            table.add_column(FIGURES[name].title, justify="right")
         for at, (player, _) in enumerate(pair.shares["top1"]):
-            table.add_row(" + ".join(player), *(_share(pair.shares[name][at][1], FIGURES[name].unit) for name in pair.shares))
+            table.add_row(" + ".join(player), *(_share(name, pair.shares[name][at][1]) for name in names))
         console.print()
         console.print(table)
 
 
-def _share(one: Interval, unit: str) -> str:
+def _told_apart(pair: Pair) -> list[str]:
+    """Figures whose shares are shown: top-1, and the first of those in which the two are told apart."""
+    others = [name for name, one in pair.differences.items() if name != "top1" and not one.holds_zero]
+    return ["top1", *others[: _SHARED_MAX - 1]]
+
+
+def _share(name: str, one: Interval) -> str:
     if math.isnan(one.value):
         return "–"
-    return f"{one.value:+.4f}" if unit == "bits" else f"{one.value:+.2f} {span(one)}"
+    told = f"{one.value:+.3f}" if FIGURES[name].unit == "bits" else f"{one.value:+.2f}"
+    return f"{told} {span(one)}" if name == "top1" else told
 
 
 def as_record(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from stream.contract.records import GUEST
 
-__all__ = ["Answer", "Array", "Case", "Columns", "judge"]
+__all__ = ["Answer", "Array", "Case", "Columns", "judge", "take"]
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -48,8 +48,8 @@ def judge(cases: Sequence[Case]) -> Columns:
     Returns
     -------
     Columns
-        home, weight, guest, right (first among members), score (largest member posterior), confidence and hit (of the most probable
-        of all), tier, named, named_right; and `p` and `target`, a row of members each, where unused places are NaN and False.
+        home, weight, guest, right (first among members), score (largest member posterior), confidence and hit (of the most
+        probable of all), tier, named, named_right; and `p` and `target`, a row of members each, unused places NaN and False.
     """
     members = [_members(case) for case in cases]
     widest = max(map(len, members), default=0) or 1
@@ -76,6 +76,11 @@ def judge(cases: Sequence[Case]) -> Columns:
     named_right = [bool(case.answer and case.answer.person_id == case.truth) for case in cases]
     columns["named_right"] = np.array(named_right, bool)
     return columns
+
+
+def take(columns: Columns, rows: Array) -> Columns:
+    """Some of the events: a mask, or row numbers."""
+    return {name: column[rows] for name, column in columns.items()}
 
 
 def _members(case: Case) -> list[str]:

@@ -19,8 +19,8 @@ from stream.contract.policy import Policy
 from stream.contract.records import GUEST
 from stream.contract.settings import load_policy
 
-from .columns import Array, Case, judge
-from .figures import HomeSums, add_outputs, figures_of, sums_of
+from .columns import Array, Case, Columns, judge, take
+from .figures import FIGURES, HomeSums, add_outputs, figures_of, sums_of
 from .intervals import Interval, differences, interval, levels
 from .many_runs import run_all
 from .propensity import Propensity, weigh
@@ -32,7 +32,6 @@ __all__ = ["LOST_POINTS", "Basis", "Comparison", "HomeChange", "Pair", "Sofar", 
 
 _LOG = logging.getLogger(__name__)
 LOST_POINTS: Final = 5.0  # of top-1, beyond which a home has lost, or gained
-SHARED_FIGURES: Final = ("top1", "fnir5", "cllr")
 Sofar = Callable[[int, int, int], None]  # runs done, runs in all, bytes read by those under way
 
 
@@ -117,7 +116,7 @@ def compare(task: Task, watch: Sofar = lambda *_: None) -> Comparison:
     plans = [Plan(policies[0], other) for other in policies[1:]] if task.shares else []
     answers = _run_all(task, [*policies, *(plan.policy(some) for plan in plans for some in plan.sets)], questions, watch)
     answered = [answers[core_of(policy)] for policy in policies]
-    judges = _judges(questions, policies, answered)
+    judges = _judges(questions, answered)
     if not judges:
         right = "one in which people said something of answers (confirm or correct); or give --truth"
         raise ConfigError("LOG", " ".join(task.ground.logs), "without any claim to judge by", right)
@@ -172,23 +171,28 @@ def _run_all(task: Task, policies: Sequence[Policy], questions: Questions, watch
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Who it was, row by row, by one way of knowing; members by then as A had them, where the truth does not say."""
+    """Who it was, by one way of knowing: by row; members of claimed events are those that A had."""
 
     by: str
     questions: Questions
-    rows: Sequence[tuple[int, str, Sequence[str] | None]]  # row, who it was, members
+    truths: dict[int, str]
+    members: dict[int, list[str]]
     propensity: Propensity | None = None
+
+    def columns(self, answered: Answered) -> Columns:
+        """A policy's answers beside who it was."""
+        if self.propensity is None:
+            return take(answered.judged, np.array([row in self.truths for row in self.questions.known], bool))
+        home, weights = self.questions.home, self.propensity.weights
+        return judge([
+            Case(home[row], truth, self.members[row], weights[row], answered.told.get(row)) for row, truth in self.truths.items()
+        ])  # fmt: skip
 
     def sums(self, policy: Policy, answered: Answered) -> HomeSums:
         """What a policy's answers come to, by home."""
-        questions, cases = self.questions, []
-        for row, truth, members in self.rows:
-            answer = answered.told.get(row) if self.propensity else answered.first[row]
-            weight = self.propensity.weights[row] if self.propensity else 1.0
-            cases.append(Case(questions.home[row], truth, members, weight, answer))
-        homes = len(questions.homes)
-        sums = sums_of(judge(cases), homes)
-        alerts = answered.alerts_by_home(policy, questions.homes)
+        homes = len(self.questions.homes)
+        sums = sums_of(self.columns(answered), homes)
+        alerts = answered.alerts_by_home(policy, self.questions.homes)
         add_outputs(sums, self._labels(answered) | {"alerts": alerts, "homes": np.ones(homes)})
         return sums
 
@@ -198,32 +202,25 @@ class _Judge:
         def count(rows: Sequence[int]) -> Array:
             return np.bincount(home[np.array(rows, np.int64)], minlength=homes).astype(float)
 
-        known = {row: truth for row, truth, _ in self.rows} if self.by == "truth" else {}
+        known = self.truths if self.by == "truth" else {}
         judged = [row for row in answered.labels if row in known]
         right = [row for row in judged if answered.labels[row] == known[row]]
         asked = np.bincount(home, minlength=homes).astype(float)
-        return {"labels": count(list(answered.labels)), "labels_judged": count(judged), "labels_right": count(right), "asked": asked}
+        all_labels = count(list(answered.labels))
+        return {"labels": all_labels, "labels_judged": count(judged), "labels_right": count(right), "asked": asked}
 
 
-def _judges(questions: Questions, policies: Sequence[Policy], answered: Sequence[Answered]) -> list[_Judge]:
+def _judges(questions: Questions, answered: Sequence[Answered]) -> list[_Judge]:
     """By truth, where there is any, and by feedback, where people said anything that can be judged by."""
     found, live = [], answered[0]
-    known = []
-    for row, truth in enumerate(questions.truths):
-        answer = next((one.first[row] for one in answered if one.first[row] is not None), None)
-        if truth is not None and answer is not None:
-            known.append((row, truth, questions.members[row] or _members_of(answer.posterior)))
+    anybody = ~np.isnan([one.confidence for one in answered]).all(0)  # what none of them answered is no question of theirs
+    known = {row: questions.truths[row] or GUEST for row in questions.known if anybody[row]}
     if known:
-        found.append(_Judge("truth", questions, known))
-    claimed = [(row, who, _members_of(live.told[row].posterior)) for row, who in _claimed(questions, live).items()]
-    if claimed:
-        propensity = weigh(live.first, {row: who for row, who, _ in claimed})
-        found.append(_Judge("feedback", questions, claimed, propensity))
+        found.append(_Judge("truth", questions, known, {}))
+    if claimed := _claimed(questions, live):
+        members = {row: [person for person in live.told[row].posterior if person != GUEST] for row in claimed}
+        found.append(_Judge("feedback", questions, claimed, members, weigh(live.confidence, live.guest, claimed)))
     return found
-
-
-def _members_of(posterior: dict[str, float]) -> list[str]:
-    return [person for person in posterior if person != GUEST]
 
 
 def _claimed(questions: Questions, live: Answered) -> dict[int, str]:
@@ -263,7 +260,7 @@ def _basis(
     for name, other in zip(names[1:], sums[1:], strict=True):
         pairs.append(compare_sums((names[0], sums[0]), (name, other), judge.questions.homes, task.worst))
     shown = {name: levels(one) for name, one in zip(names, sums, strict=True)}
-    return Basis(judge.by, len(judge.rows), shown, pairs, judge.propensity)
+    return Basis(judge.by, len(judge.truths), shown, pairs, judge.propensity)
 
 
 def compare_sums(first: tuple[str, HomeSums], other: tuple[str, HomeSums], homes: Sequence[str], worst: int) -> Pair:
@@ -280,11 +277,11 @@ def compare_sums(first: tuple[str, HomeSums], other: tuple[str, HomeSums], homes
 
 
 def _share_out(pair: Pair, plan: Plan, sums: dict[frozenset[int], HomeSums]) -> None:
-    """Shares of the difference in each of SHARED_FIGURES, with intervals from leaving out each home."""
+    """Shares of the difference in each figure, with intervals from leaving out each home."""
     totals = {some: figures_of(one, one.total) for some, one in sums.items()}
     without = {some: figures_of(one, one.without_each) for some, one in sums.items()}
     pair.exact = plan.exact
-    for name in SHARED_FIGURES:
+    for name in FIGURES:
         values = plan.shares({some: figures[name] for some, figures in totals.items()})
         spreads = plan.shares({some: figures[name] for some, figures in without.items()})
         pair.shares[name] = [

@@ -1,10 +1,11 @@
 """The figures of recognition, from sums over homes: top-1, FNIR at FPIR 5 %, Cllr, ECE, tier errors and coverage, labels, alerts.
 
 Law: every figure is a function of sums of what homes have, so homes can be left out or drawn twice at the cost of an addition; of
-all homes it is what the events themselves give (FNIR within a five-hundredth of the guests where there are more of them).
+all homes it is what the events themselves give (FNIR within a five-hundredth of the guests where there are more of them). Bins of
+ECE and priors of Cllr are those of all homes, whichever are left out.
 
-Cllr: one trial per event and member, LLR = logit(posterior) - logit(prior), the prior being the share of target trials among those
-with as many members; Brümmer & du Preez, 2006. FNIR and FPIR: ISO/IEC 19795-1. ECE: 15 bins of equal mass.
+Cllr: one trial per event and member, LLR = logit(posterior) - logit(prior), the prior being the share of target trials among
+those with as many members; Brümmer & du Preez, 2006. FNIR and FPIR: ISO/IEC 19795-1. ECE: 15 bins of equal mass.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 
 from .columns import Array, Columns
 
-__all__ = ["BUDGETS", "FIGURES", "Figure", "HomeSums", "add_outputs", "figures_of", "sums_of"]
+__all__ = ["BUDGETS", "FIGURES", "Figure", "HomeSums", "add_outputs", "figures_of", "sums_of", "weights_of_one"]
 
 BUDGETS: Final = {1: 0.10, 2: 0.05, 3: 0.01, 4: 0.001}  # of a tier's errors; the fifth asks for a PIN
 FPIR: Final = 0.05
@@ -55,7 +56,7 @@ _EDGES_AT: Final = _ECE_AT + ECE_BINS
 
 @dataclass(frozen=True, slots=True)
 class HomeSums:
-    """By home (row) what its events sum up to, and how many members' events they are; `edges`: at so many thresholds accepts were counted."""
+    """By home (row) what its events sum up to; accepts were counted at `edges` thresholds; `events` are those of members."""
 
     sums: Array
     edges: int
@@ -131,7 +132,8 @@ def _bits(columns: Columns) -> dict[str, Array]:
     llr = _logit(np.where(there, p, 0.5)) - _logit(prior[size])[:, None]
     bits = np.logaddexp(0, np.where(target, -llr, llr)) / np.log(2)
     other = there & ~target
-    return {"target_bits": (bits * target).sum(1), "targets": target.sum(1), "other_bits": (bits * other).sum(1), "others": other.sum(1)}
+    sums = {"target_bits": bits * target, "targets": target, "other_bits": bits * other, "others": other}
+    return {name: trials.sum(1) for name, trials in sums.items()}
 
 
 def _logit(p: Array) -> Array:
@@ -188,6 +190,15 @@ def figures_of(sums: HomeSums, totals: Array) -> dict[str, Array]:
     out["labels"] = _share(plain["labels"], plain["asked"])
     out["alerts"] = _share(plain["alerts"], plain["homes"])
     return {name: out[name] for name in FIGURES}
+
+
+def weights_of_one(sums: HomeSums) -> dict[str, float]:
+    """By how much one event more moves each figure that is a share of events; 0 of the others, which none moves alone."""
+    total = dict(zip(_PLAIN, sums.total, strict=False))
+    among = {"top1": "members", "fnir5": "members", "labels_right": "labels_judged", "labels": "asked"}
+    for tier in BUDGETS:
+        among |= {f"tier{tier}_guests": "guests", f"tier{tier}_members": "members", f"tier{tier}_covered": "members"}
+    return {name: 100 / total[among[name]] if name in among and total[among[name]] else 0.0 for name in FIGURES}
 
 
 def _fnir(sums: HomeSums, totals: Array) -> Array:

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from stream.contract.policy import Policy
@@ -28,7 +29,9 @@ RunsSofar = Callable[[int, int], None]  # runs that ended, bytes read by those u
 Stop = Callable[[], bool]
 
 
-def run_all(cores: Sequence[Sequence[Policy]], ground: Ground, questions: Questions, jobs: int, watch: RunsSofar) -> list[Answered]:
+def run_all(
+    cores: Sequence[Sequence[Policy]], ground: Ground, questions: Questions, jobs: int, watch: RunsSofar
+) -> list[Answered]:
     """One run for each group of policies that share a core, in their order.
 
     Parameters
@@ -45,28 +48,26 @@ def run_all(cores: Sequence[Sequence[Policy]], ground: Ground, questions: Questi
     """
     count = min(jobs or usable_cores(), len(cores))
     if count <= 1:
-        return [
-            _run_quietly(policies, ground, questions, lambda read, done=number: watch(done, read))
-            for number, policies in enumerate(cores)
-        ]
+        return [_run_quietly(policies, ground, questions, partial(watch, done)) for done, policies in enumerate(cores)]
     context = multiprocessing.get_context("spawn")
-    read = context.Array(ctypes.c_int64, len(cores), lock=False)
-    asked = context.Value(ctypes.c_bool, False, lock=False)
+    read: Any = context.Array(ctypes.c_int64, len(cores), lock=False)
+    asked: Any = context.Value(ctypes.c_bool, False, lock=False)
     plain = {name: getattr(ground.wiring, name) for name in Wiring.model_fields}  # of a class that a process can be given
     ground = replace(ground, wiring=Wiring.model_construct(**plain))
     pool = ProcessPoolExecutor(count, context, _begin, (ground, questions, read, asked))
     try:
         futures = [pool.submit(_run_here, number, tuple(policies)) for number, policies in enumerate(cores)]
         _wait(futures, read, watch)
-        return [future.result() for future in futures]
+        return [answered for future in futures if (answered := future.result()) is not None]
     except BrokenProcessPool:
-        raise JobLost("a process of this comparison ended; give the same command again, with fewer --jobs if memory was short") from None
+        told = "a process of this comparison ended; give the same command again, with fewer --jobs if memory was short"
+        raise JobLost(told) from None
     finally:
         asked.value = True
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _wait(futures: Sequence[Future[Answered]], read: Any, watch: RunsSofar) -> None:
+def _wait(futures: Sequence[Future[Answered | None]], read: Any, watch: RunsSofar) -> None:
     """Until all have ended, or one in error."""
     under_way = set(futures)
     while under_way:
@@ -105,11 +106,11 @@ def _begin(ground: Ground, questions: Questions, read: Any, asked: Any) -> None:
     _shared.update(ground=ground, questions=questions, read=read, asked=asked)
 
 
-def _run_here(number: int, policies: Sequence[Policy]) -> Answered:
+def _run_here(number: int, policies: Sequence[Policy]) -> Answered | None:
     def note(bytes_read: int) -> None:
         _shared["read"][number] = bytes_read
 
     try:
         return _run_quietly(policies, _shared["ground"], _shared["questions"], note, lambda: bool(_shared["asked"].value))
     except Stopped:
-        return Answered([])  # nobody waits for it any more
+        return None  # nobody waits for it any more

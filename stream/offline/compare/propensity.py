@@ -2,22 +2,20 @@
 
 Law: weights are bounded, and average one; where too little was said to tell, all are one, and it is said so.
 
-An answer of A is put into a class by what a person saw of it: whether it was a member or a guest, and how doubtful. In each class the
-share of answers that were spoken of is the propensity, drawn to the overall share where there are few; a claim weighs the inverse
-(Horvitz & Thompson, 1952; bounded as in Ionides, 2008). Within a class it is taken for chance whether somebody speaks; that people
-speak more of wrong answers than of right ones with the same doubt cannot be seen from A's answers, and stays.
+An answer of A is put into a class by what a person saw of it: whether it was a member or a guest, and how doubtful. In each class
+the share of answers that were spoken of is the propensity, drawn to the overall share where there are few; a claim weighs the
+inverse (Horvitz & Thompson, 1952; bounded as in Ionides, 2008). Within a class it is taken for chance whether somebody speaks;
+that people speak more of wrong answers than of right ones with the same doubt cannot be seen from A's answers, and stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from stream.contract.records import GUEST
+from .columns import Array
 
-from .columns import Answer, Array
-
-__all__ = ["Propensity", "weigh"]
+__all__ = ["WEIGHT_MAX", "Propensity", "weigh"]
 
 WEIGHT_MAX: Final = 5.0
 CLAIMS_MIN: Final = 100  # fewer tell nothing of ten classes
@@ -33,21 +31,23 @@ class Propensity(NamedTuple):
     worth: float
 
 
-def weigh(first: Sequence[Answer | None], claims: Mapping[int, object]) -> Propensity:
+def weigh(confidence: Array, guest: Array, claims: Collection[int]) -> Propensity:
     """Weights of claims on some rows, from A's first answers to all.
 
     Parameters
     ----------
-    first
-        A's first answer of each row; rows without one have no part in it.
+    confidence
+        Probability of the most probable of each row's answer; rows with NaN have none, and no part in it.
+    guest
+        Whether that was the guest.
     claims
-        By row; only which rows there are matters.
+        Rows that were spoken of.
     """
-    rows = [row for row in claims if first[row] is not None]
+    rows = [row for row in claims if not np.isnan(confidence[row])]
     if len(rows) < CLAIMS_MIN:
         return Propensity(dict.fromkeys(claims, 1.0), False, float(len(claims)))
-    kinds = _classes(first)
-    spoken = np.zeros(len(first), bool)
+    kinds = _classes(confidence, guest)
+    spoken = np.zeros(len(confidence), bool)
     spoken[rows] = True
     answered = kinds >= 0
     overall = spoken.sum() / answered.sum()
@@ -61,10 +61,8 @@ def weigh(first: Sequence[Answer | None], claims: Mapping[int, object]) -> Prope
     return Propensity(weights, True, float(values.sum() ** 2 / (values**2).sum()))
 
 
-def _classes(first: Sequence[Answer | None]) -> Array:
+def _classes(confidence: Array, guest: Array) -> Array:
     """Of each row: guest or member, and a fifth of doubt; -1 without an answer."""
-    confidence = np.array([np.nan if answer is None else answer.posterior[answer.best] for answer in first])
-    guest = np.array([answer is not None and answer.best == GUEST for answer in first])
     answered = ~np.isnan(confidence)
     ends = np.quantile(confidence[answered], np.linspace(0, 1, _DOUBTS + 1)[1:-1])
     doubt = np.searchsorted(ends, confidence, side="right").clip(0, _DOUBTS - 1)

@@ -22,7 +22,7 @@ from ..what_if.what_if import Altering, WhatIf
 __all__ = ["Claim", "EventKey", "Moment", "Questions", "Verdict", "ask", "read_truth"]
 
 EventKey = tuple[str, str]  # household_id, event_id
-_RANK: Final = {source: rank for rank, source in enumerate(SOURCES)}
+_RANK: Final[dict[str, int]] = {source: rank for rank, source in enumerate(SOURCES)}
 
 
 class Moment(NamedTuple):
@@ -92,7 +92,11 @@ class Questions:
     members: list[list[str] | None] = field(default_factory=list)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    spans_ms: tuple[int, int] = (0, 0)  # from the first record's time to the last's
+
+    @property
+    def known(self) -> list[int]:
+        """Rows whose truth is known, in order."""
+        return [row for row, truth in enumerate(self.truths) if truth is not None]
 
 
 _decode_recognition: Final = msgspec.json.Decoder(_Recognition).decode
@@ -171,15 +175,11 @@ def ask(records: Iterable[Record], what_if: WhatIf, truths: dict[EventKey, Truth
         Of events, perhaps more than the log has; may be empty.
     """
     reading, altering, out = _Reading(), Altering(what_if), Questions()
-    first_ms = last_ms = 0
     for record in records:
-        if record.timestamp >= 0:
-            first_ms, last_ms = first_ms or record.timestamp, max(last_ms, record.timestamp)
         if record.topic == "feedback":
             reading.feedback(record)
         for altered in altering.next(record):
             reading.read(altered)
-    out.spans_ms = first_ms, last_ms
     out.counts.update(altering.counts)
     homes: dict[str, int] = {}
     for key in reading.seen:
@@ -197,5 +197,5 @@ def ask(records: Iterable[Record], what_if: WhatIf, truths: dict[EventKey, Truth
     out.homes = list(homes)
     out.counts["recognitions"], out.counts["guided"] = len(out.home), len(reading.guided)
     out.counts["claims"] = sum(map(len, reading.claims.values()))
-    out.counts["truths"] = sum(truth is not None for truth in out.truths)
+    out.counts["truths"] = len(out.known)
     return out

@@ -1,8 +1,8 @@
 """What a policy answers to the questions: the worker that runs live, over the log, and of its outputs what is judged.
 
 Law: a run depends on its policy, the logs, the first states and the what-if alone, so it is the same in whatever process it
-happens, and beside whatever others. Policies that differ in `alerting` alone answer alike, for only the fleet stage reads that: they
-share one run, and each has its own alerts.
+happens, and beside whatever others. Policies that differ in `alerting` alone answer alike, for only the fleet stage reads that:
+they share one run, and each has its own alerts.
 """
 
 import tempfile
@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from stream.contract.policy import Alerting, Policy
+from stream.contract.records import GUEST
 from stream.contract.settings import Wiring
 
 from ..replay.replay import Replay, Sofar, replay, write_alerts
 from ..what_if.what_if import WhatIf
-from .columns import Answer, Array
+from .columns import Answer, Array, Case, Columns, judge
 from .questions import Questions
 
 __all__ = ["Answered", "Ground", "Stopped", "core_of", "run"]
@@ -45,11 +46,15 @@ class Ground:
 class Answered:
     """What one policy answered, row by row of the questions.
 
-    `first` is revision 0; `told` the answer before the first claim, `confirmed` whom the answer before a standing `confirm` named;
-    `labels` the person of the label that stands at the end; `alerts` those opened, by policy_id and household (None: of several).
+    `confidence` (NaN: no answer) and `guest` are of the most probable of the first answer, revision 0; `judged` are those answers
+    to the rows whose truth is known. `told` is the answer before the first claim, `confirmed` whom the answer before a standing
+    `confirm` named; `labels` the person of the label that stands at the end; `alerts` how many were opened, by policy_id and
+    household (None: of several).
     """
 
-    first: list[Answer | None]
+    confidence: Array
+    guest: Array
+    judged: Columns
     told: dict[int, Answer] = field(default_factory=dict)
     confirmed: dict[int, str | None] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
@@ -136,20 +141,26 @@ def _values(path: Path, kind: type[Any]) -> Iterator[Any]:
 
 
 def _read_identities(out: Path, questions: Questions) -> Answered:
-    answered = Answered([None] * len(questions.home))
+    first: list[Answer | None] = [None] * len(questions.home)
+    told: dict[int, Answer] = {}
+    confirmed: dict[int, str | None] = {}
     for one in _values(out / "identities.jsonl", _Identity):
         row = questions.rows.get((one.household_id, one.event_id))
         if row is None:
             continue
         answer = Answer(one.posterior, one.person_id, one.tier)
         if one.revision == 0:
-            answered.first[row] = answer
+            first[row] = answer
         if (verdict := questions.verdicts.get(row)) is not None:
             if verdict.first.is_after(one.cause.topic, one.cause.offset):
-                answered.told[row] = answer
+                told[row] = answer
             if verdict.standing.moment.is_after(one.cause.topic, one.cause.offset):
-                answered.confirmed[row] = one.person_id
-    return answered
+                confirmed[row] = one.person_id
+    confidence = np.array([np.nan if answer is None else answer.posterior[answer.best] for answer in first])
+    guest = np.array([answer is not None and answer.best == GUEST for answer in first], bool)
+    home, truths, members = questions.home, questions.truths, questions.members
+    cases = [Case(home[row], truths[row] or GUEST, members[row], 1.0, first[row]) for row in questions.known]
+    return Answered(confidence, guest, judge(cases), told, confirmed)
 
 
 def _read_labels(out: Path, questions: Questions, answered: Answered) -> None:

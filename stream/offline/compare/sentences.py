@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .comparison import LOST_POINTS, Basis, Comparison, Pair
-from .figures import BUDGETS
+from .figures import BUDGETS, FIGURES
 from .intervals import Interval
+from .propensity import WEIGHT_MAX
 
 __all__ = ["caveats", "headline", "points", "span"]
 
@@ -44,18 +45,35 @@ def headline(pair: Pair, basis: Basis, same: bool = False) -> str:
         return f"{other} answers as {first} does: they differ in nothing that can change an answer."
     if np.isnan(one.value):
         return f"{other} and {first} cannot be compared{by}: no member's event was judged."
-    if one.holds_zero or np.isnan(one.low):
-        told = f"{other} and {first} cannot be told apart{by}: {points(one.value)} points {span(one)}"
+    if one == Interval(0.0, 0.0, 0.0):
+        told = f"{other} puts the right member first as often as {first} in every home{by}"
+    elif one.holds_zero or np.isnan(one.low):
+        told = f"{other} and {first} cannot be told apart by top-1{by}: {points(one.value)} points {span(one)}"
     else:
         word, sign = ("better", 1) if one.value > 0 else ("worse", -1)
-        told = f"{other} is {word} than {first} by {points(sign * one.value)} points {span(one, sign)}{by}"
+        told = f"{other} is {word} than {first} by {points(sign * one.value)} points of top-1 {span(one, sign)}{by}"
     hurt = f"{pair.lost:,} of {pair.homes:,} homes lost more than {LOST_POINTS:g}, {pair.gained:,} gained as much"
     broken = "".join(f"; {sentence}" for sentence in _broken(pair, basis))
-    return f"{told}; {hurt}{broken}."
+    return f"{told}; {hurt}{broken}.{_also(pair)}"
+
+
+def _also(pair: Pair) -> str:
+    """Other figures that are told apart, the better and the worse."""
+    found: dict[int, list[str]] = {1: [], -1: []}
+    for name, figure in FIGURES.items():
+        one = pair.differences[name]
+        if name == "top1" or not figure.better or one.holds_zero:
+            continue
+        size = f"{one.value:+.3f}" if figure.unit == "bits" else f"{one.value:+.1f}"
+        found[1 if one.value * figure.better > 0 else -1].append(f"{figure.title} {size}")
+    told = [f"{word}: {', '.join(names)}" for word, names in (("better", found[1]), ("worse", found[-1])) if names]
+    return f" Also {'; '.join(told)}." if told else ""
 
 
 def _broken(pair: Pair, basis: Basis) -> Iterator[str]:
-    """Budgets that the other breaks where the first does not."""
+    """Budgets that the other breaks by truth where the first does not; what people said is too little, and too often wrong."""
+    if basis.by != "truth":
+        return
     for tier, budget in BUDGETS.items():
         for side, whom in (("guests", "guests"), ("members", "members taken for another")):
             name = f"tier{tier}_{side}"
@@ -63,7 +81,8 @@ def _broken(pair: Pair, basis: Basis) -> Iterator[str]:
                 continue
             here, there = basis.levels[pair.first][name].value, basis.levels[pair.other][name].value
             if there > 100 * budget >= here:
-                yield f"it breaks the budget of tier {tier} ({_TIERS[tier]}): {points(there)} % of {whom}, {100 * budget:g} % allowed"
+                shares = f"{points(there)} % of {whom}, {100 * budget:g} % allowed"
+                yield f"it breaks the budget of tier {tier} ({_TIERS[tier]}): {shares}"
 
 
 def caveats(comparison: Comparison) -> list[str]:
@@ -73,7 +92,8 @@ def caveats(comparison: Comparison) -> list[str]:
     for basis in comparison.bases:
         if basis.by == "truth":
             if counts["truths"] < counts["recognitions"]:
-                out.append(f"{counts['truths']:,} of {counts['recognitions']:,} recognitions have a truth; the others are not judged by it.")
+                known, asked = counts["truths"], counts["recognitions"]
+                out.append(f"{known:,} of {asked:,} recognitions have a truth; the others are not judged by it.")
             continue
         out.append(
             f"Feedback was given on what {live} answered: people correct what they see. Each claim judges the answers that stood "
@@ -81,8 +101,9 @@ def caveats(comparison: Comparison) -> list[str]:
         )
         if basis.propensity is not None and basis.propensity.estimated:
             out.append(
-                f"Claims weigh by how seldom answers as doubtful as {live}'s were spoken of (at most 5 times the mean): {basis.events:,} "
-                f"claims are worth {basis.propensity.worth:,.0f} even ones. That people speak rather of wrong answers stays in it."
+                f"Claims weigh by how seldom answers of {live} as doubtful were spoken of (at most {WEIGHT_MAX:g}-fold): "
+                f"{basis.events:,} claims are worth {basis.propensity.worth:,.0f} even ones. That people speak rather of wrong "
+                "answers stays in it."
             )
         elif basis.propensity is not None:
             out.append(f"{basis.events:,} claims are too few to tell which answers are spoken of, so all weigh alike.")

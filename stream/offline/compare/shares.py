@@ -1,8 +1,8 @@
 """Which settings a difference is owed to: its Shapley shares over what differs between two policies.
 
 Law: the shares of a figure add up to its difference. A setting's share is what setting it changes, on average over all orders in
-which the settings could be set one after the other (Shapley, 1953): exact where few differ, else over orders that are drawn, each with
-its reverse (Mitchell et al., 2022); in each order the steps add up, and so does their mean.
+which the settings could be set one after the other (Shapley, 1953): exact where few differ, else over orders that are drawn, each
+with its reverse (Mitchell et al., 2022); in each order the steps add up, and so does their mean.
 
 Settings that make no sense apart (tiers must rise) are set together, and so is all of one encoder.
 """

@@ -88,7 +88,8 @@ def _strength(told: str, written: str | None) -> float:
     except ValueError:
         strength = np.nan
     if not 0 < strength <= STRENGTH_MAX:
-        raise ConfigError("inject", told, "--inject", f"of a strength above 0 and up to {STRENGTH_MAX:g}; the usual one is {STRENGTH}")
+        right = f"of a strength above 0 and up to {STRENGTH_MAX:g}; the usual one is {STRENGTH}"
+        raise ConfigError("inject", told, "--inject", right)
     return strength
 
 
@@ -168,7 +169,7 @@ class Changer:
 
 
 def _mood(encoder: str, numbers: int, length: float, seed: int) -> Any:
-    """A direction in which one person's vectors vary, as long as they do; of an encoder that nothing is known of: any direction."""
+    """A direction in which one person's vectors vary, and as long; of an encoder that nothing is known of: any direction."""
     from stream.offline.simulation.people import FACE, VOICE
 
     rng = np.random.default_rng([seed, *encoder.encode()])

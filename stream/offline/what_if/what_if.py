@@ -3,8 +3,8 @@
 Law: the same log, options and seed give the same records, whatever reads them and over however many processes; which records
 are concerned is told by their ids, so that a duplicate has the fate of the first, and another option changes no draw.
 
-Only what people say of answers (confirm, reject, correct, and retract) is delayed or lost: who joins, enrols, has a phone or is to
-be forgotten is known as it was. A delay is of the arrival; when it was said (`given_at`) stays. Then offsets of feedback are
+Only what people say of answers (confirm, reject, correct, and retract) is delayed or lost: who joins, enrols, has a phone or is
+to be forgotten is known as it was. A delay is of the arrival; when it was said (`given_at`) stays. Then offsets of feedback are
 counted anew, since records arrive in another order.
 """
 
