@@ -213,7 +213,7 @@ class _Judge:
 def _judges(questions: Questions, answered: Sequence[Answered]) -> list[_Judge]:
     """By truth, where there is any, and by feedback, where people said anything that can be judged by."""
     found, live = [], answered[0]
-    anybody = ~np.isnan([one.confidence for one in answered]).all(0)  # what none of them answered is no question of theirs
+    anybody: Array = ~np.isnan(np.stack([one.confidence for one in answered])).all(axis=0)  # else it is no question of theirs
     known = {row: questions.truths[row] or GUEST for row in questions.known if anybody[row]}
     if known:
         found.append(_Judge("truth", questions, known, {}))

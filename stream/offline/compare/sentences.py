@@ -21,12 +21,14 @@ _TIERS = {1: "present", 2: "personal", 3: "private", 4: "purchase"}
 def points(value: float) -> str:
     """A number with one place, or two where it is small.
 
-    >>> points(1.234), points(-0.034), points(float("nan"))
-    ('1.2', '-0.03', '–')
+    >>> points(1.234), points(-0.034), points(-0.001), points(float("nan"))
+    ('1.2', '-0.03', '0.0', '–')
     """
     if np.isnan(value):
         return "–"
-    return f"{value:.1f}" if abs(value) >= 0.095 or value == 0 else f"{value:.2f}"
+    if abs(value) < 0.005:
+        return "0.0"
+    return f"{value:.1f}" if abs(value) >= 0.095 else f"{value:.2f}"
 
 
 def span(one: Interval, sign: int = 1) -> str:
@@ -64,7 +66,8 @@ def _also(pair: Pair) -> str:
         one = pair.differences[name]
         if name == "top1" or not figure.better or one.holds_zero:
             continue
-        size = f"{one.value:+.3f}" if figure.unit == "bits" else f"{one.value:+.1f}"
+        form = "+.3f" if figure.unit == "bits" else "+.1f" if abs(one.value) >= 1 else "+.2g"
+        size = format(one.value, form)
         found[1 if one.value * figure.better > 0 else -1].append(f"{figure.title} {size}")
     told = [f"{word}: {', '.join(names)}" for word, names in (("better", found[1]), ("worse", found[-1])) if names]
     return f" Also {'; '.join(told)}." if told else ""
@@ -81,7 +84,7 @@ def _broken(pair: Pair, basis: Basis) -> Iterator[str]:
                 continue
             here, there = basis.levels[pair.first][name].value, basis.levels[pair.other][name].value
             if there > 100 * budget >= here:
-                shares = f"{points(there)} % of {whom}, {100 * budget:g} % allowed"
+                shares = f"{there:.2g} % of {whom}, {100 * budget:g} % allowed"
                 yield f"it breaks the budget of tier {tier} ({_TIERS[tier]}): {shares}"
 
 
