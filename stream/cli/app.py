@@ -27,11 +27,12 @@ from .live.worker import worker
 from .logs.record import record
 from .logs.sample import sample
 from .offline.check import check
+from .offline.compare import compare
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
 from .offline.schema import schema
-from .options import PolicyFile, WiringFile
+from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
 
 if TYPE_CHECKING:
     from stream.offline.replay.jobs.processes import JobProcesses
@@ -80,6 +81,13 @@ app.command(
     "  [cyan]kithkin report run --open[/]   of `kithkin replay monday.jsonl.gz --out run`\n\n"
     "  [cyan]kithkin report run --household h-042 --out h-042.html[/]",
 )(report)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin compare today.toml stricter.toml monday.jsonl.gz[/]   by what people said\n\n"
+    "  [cyan]kithkin compare today.toml stricter.toml try/log.jsonl --truth try/truth.jsonl --shares[/]   of 'kithkin sample'\n\n"
+    "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
+    "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
+)(compare)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin sample try[/]   then: kithkin replay try/log.jsonl --out try/answers\n\n"
@@ -171,7 +179,8 @@ def kithkin(
     "  [cyan]kithkin replay year.jsonl --out run --store run.db[/]   can be interrupted, and goes on\n\n"
     "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
     "  [cyan]kithkin replay year.jsonl --out run --jobs 0[/]   on all cores\n\n"
-    "  [cyan]zcat *.gz | kithkin replay - --out what-if --policy stricter.toml[/]",
+    "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
+    "  [cyan]kithkin replay year.jsonl --out blind --drop-modality face=.5 --inject microphone:kitchen@+14d[/]   what if",
 )
 def replay_command(
     logs: Annotated[
@@ -196,6 +205,11 @@ def replay_command(
         int,
         typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one for each core."),
     ] = 1,
+    feedback_delay: FeedbackDelay = None,
+    feedback_loss: FeedbackLoss = 0.0,
+    drop_modality: DropModality = None,
+    inject: Inject = None,
+    seed: Seed = 0,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
@@ -211,6 +225,9 @@ def replay_command(
 
     Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
 
+    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
+    them, the same every time.
+
     Exit code 3: there were recognitions, and none was answered; it says why.
     """
     from stream.offline.replay.jobs.processes import spread_over
@@ -218,8 +235,11 @@ def replay_command(
     with faults_explained(), spread_over(jobs) as processes:  # which load the core while this process does
         from stream.contract.settings import load_policy, load_wiring
         from stream.offline.replay.replay import Replay
+        from stream.offline.what_if.what_if import parse_what_if
 
-        _replay(Replay(logs, out, load_policy(policy), load_wiring(wiring, store=store), origin, fresh), processes)
+        what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
+        wired = load_wiring(wiring, store=store)
+        _replay(Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if), processes)
 
 
 @app.command(

@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BrokerUrl", "Group", "PolicyFile", "Prefix", "StoreUrl", "WiringFile"]
+__all__ = [
+    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "PolicyFile", "Prefix", "Seed", "StoreUrl",
+    "WiringFile",
+]  # fmt: skip
 
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE", help="Settings that can change outputs (TOML); else the defaults.")
@@ -25,3 +28,30 @@ StoreUrl = Annotated[
 ]
 Prefix = Annotated[str | None, typer.Option("--prefix", help='Stands before every topic\'s name, such as "prod.".')]
 Group = Annotated[str | None, typer.Option("--group", help="The workers of one group share partitions and states.")]
+
+# What if: of a log that is replayed.
+FeedbackDelay = Annotated[
+    str | None,
+    typer.Option("--feedback-delay", metavar="DURATION", help='What if claims had arrived so much later: "90s", "6h", "2d".'),
+]
+FeedbackLoss = Annotated[
+    float, typer.Option("--feedback-loss", metavar="SHARE", help="What if this share of claims had never arrived, 0 to 1.")
+]
+DropModality = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop-modality",
+        metavar="NAME=SHARE",
+        help='What if voice, face, phones or activity had been missing more often: "face=.5"; several times for several.',
+    ),
+]
+Inject = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inject",
+        metavar="CHANGE@TIME",
+        help='What if something had changed: "microphone:kitchen@2026-01-31", "camera@+14d" (after the first record), '
+        '"phones@+14d" (two change hands); "microphone=3@+14d" is twice as strong. Several times for several.',
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="What a what-if draws: the same seed draws the same.")]

@@ -35,6 +35,7 @@ from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
 from stream.stores import open_store
 
+from ..what_if.what_if import NOTHING, WhatIf
 from .jobs.messages import Setup
 from .jobs.pool import JobPool
 from .jobs.processes import JobProcesses
@@ -53,7 +54,7 @@ class Replay:
     """What to replay, and where to.
 
     `logs` are paths or `-`; `origin` is a file of states to begin with, which is copied and never changed; `fresh` begins
-    anew over what an earlier replay into `out` left there.
+    anew over what an earlier replay into `out` left there; `what_if` changes the records before the worker reads them.
     """
 
     logs: Sequence[str]
@@ -62,6 +63,7 @@ class Replay:
     wiring: Wiring
     origin: Path | None = None
     fresh: bool = False
+    what_if: WhatIf = NOTHING
 
     @property
     def store(self) -> str:
@@ -85,6 +87,7 @@ class Replay:
             "store": os.path.abspath(self.store) if self.lasting else _IN_MEMORY,
             "from": os.path.abspath(self.origin) if self.origin else "",
             "version of step": str(STEP_VERSION),
+            "what if": self.what_if.written,
         }
 
 
@@ -146,7 +149,7 @@ def replay(
     with ExitStack() as ends:
         log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning)))
         progress = _begin_or_go_on(task)
-        broker = ends.enter_context(closing(LogBroker(log, task.out, progress)))
+        broker = ends.enter_context(closing(LogBroker(task.what_if.applied(log), task.out, progress)))
         store = ends.enter_context(closing(_open_states(task, progress)))
         worker = _worker(task, broker, store, jobs)
         began_s = time.perf_counter()
@@ -217,7 +220,7 @@ def _refuse_other(task: Replay, found: LogProgress | None) -> None:
     right = "another directory, or this one with --fresh to begin anew"
     if found is not None and found.records:
         for key, value in task.run.items():
-            if found.run.get(key) != value:
+            if found.run.get(key, "") != value:  # an earlier version did not write all
                 why = f"which holds a run with other {key}: {found.run.get(key) or 'none'} and not {value or 'none'}"
                 raise ConfigError("out", str(task.out), why, right)
 

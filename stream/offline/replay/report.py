@@ -16,6 +16,7 @@ from stream.contract.errors import ConfigError
 from stream.contract.records import OUTPUT_TOPICS, Record
 
 from ..report.page import Run, report
+from ..what_if.what_if import WhatIf
 
 __all__ = ["HOMES_MAX", "replay_report"]
 
@@ -37,25 +38,25 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = ()) -> Pa
     InvalidLog
         A log that it read is no longer there.
     """
-    logs = _logs_of(folder)
+    run = _run_of(folder)
+    logs, what_if = run["logs"].split(os.pathsep), WhatIf.read(run.get("what if", ""))
     answers = Counter(_household(record) for record in _read_written(folder, ["identities"]))
     for strange in (name for name in households if name not in answers):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
     shown = set(households) or {name for name, _ in answers.most_common(HOMES_MAX)}
     with closing(LogReader(logs, prefix=None)) as log:
-        inputs = [record for record in log if _household(record) in shown]
+        inputs = [record for record in what_if.applied(log) if _household(record) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
     return report(Run(inputs, [record for record in _read_written(folder, topics) if _concerns(record, shown)]), out)
 
 
-def _logs_of(folder: Path) -> list[str]:
+def _run_of(folder: Path) -> dict[str, str]:
     progress = LogProgress.read(folder)
     if progress is None:
         raise ConfigError("dir", str(folder), "which holds no replay", "a directory that `kithkin replay --out` wrote")
-    logs = progress.run["logs"].split(os.pathsep)
-    if STDIN in logs:
+    if STDIN in progress.run["logs"].split(os.pathsep):
         raise ConfigError("dir", str(folder), "a replay of standard input, which is gone", "a replay of files")
-    return logs
+    return progress.run
 
 
 def _read_written(folder: Path, topics: Sequence[str]) -> Iterator[Record]:

@@ -1,0 +1,107 @@
+"""`kithkin compare`: is policy B better than A, on the same logs?
+
+Law: the table shows what the sentence says and no more; --json has all of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..faults import faults_explained
+from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Seed, WiringFile
+
+if TYPE_CHECKING:
+    from stream.offline.compare.comparison import Sofar
+
+__all__ = ["compare"]
+
+
+def compare(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="POLICY.toml... LOG...", help="Two policies or more, the live one first; then logs (docs/logs.md)."
+        ),
+    ],
+    truth: Annotated[
+        Path | None, typer.Option("--truth", metavar="FILE", help="Who it was, as `kithkin sample` writes truth.jsonl.")
+    ] = None,
+    shares: Annotated[
+        bool, typer.Option("--shares", help="Share the difference out over the settings that differ (Shapley); takes more runs.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one for each core.")
+    ] = 1,
+    worst: Annotated[int, typer.Option(min=0, max=1000, help="Worst-hit homes to list.")] = 5,
+    origin: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
+    ] = None,
+    wiring: WiringFile = None,
+    feedback_delay: FeedbackDelay = None,
+    feedback_loss: FeedbackLoss = 0.0,
+    drop_modality: DropModality = None,
+    inject: Inject = None,
+    seed: Seed = 0,
+) -> None:
+    """Say whether policy B is better than A on the same logs, how surely, and which homes pay for it.
+
+    Each policy runs over the logs by the worker that runs live. Answers are judged by what people said, each time by the answer
+    that stood before it was said; and with --truth by who it was.
+
+    Differences are paired, with 95 % intervals over homes. A policy file holds what differs from the defaults; an empty one is
+    the defaults. Policies with the same answers share one run.
+
+    Feedback was given on the live policy's answers: people correct what they see. What that does, and every figure, is told in
+    docs/compare.md.
+
+    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) all policies run on the changed log.
+    """
+    with faults_explained():
+        from stream.contract.settings import load_wiring
+        from stream.offline.compare.comparison import Task
+        from stream.offline.compare.comparison import compare as run
+        from stream.offline.compare.runs import Ground
+        from stream.offline.what_if.what_if import parse_what_if
+
+        from .compared import as_record, shown
+
+        policies, logs = [Path(file) for file in files if file.endswith(".toml")], [f for f in files if not f.endswith(".toml")]
+        _refuse_missing(logs)
+        what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
+        ground = Ground(logs, load_wiring(wiring, store="memory:"), origin, what_if)
+        with _showing(logs) as watch:
+            found = run(Task(policies, ground, truth, shares, jobs, worst), watch)
+        if as_json:
+            typer.echo(as_record(found))
+        else:
+            shown(found)
+
+
+def _refuse_missing(logs: list[str]) -> None:
+    from stream.contract.errors import ConfigError
+
+    if not logs:
+        raise ConfigError("LOG", "", "the command line", "one log file or more after the policies, whose names end in .toml")
+
+
+@contextmanager
+def _showing(logs: list[str]) -> Iterator["Sofar"]:
+    """How far it is: runs that ended, and of those under way the bytes of the logs; on a terminal alone."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    size = sum(Path(log).stat().st_size for log in logs if Path(log).is_file()) or 1
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading the logs", total=None)
+
+        def watch(done: int, runs: int, read: int) -> None:
+            bar.update(task, description=f"run {min(done + 1, runs)} of {runs}", total=runs * size, completed=done * size + read)
+
+        yield watch
