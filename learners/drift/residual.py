@@ -27,14 +27,15 @@ _MEAN: Final = np.float32(MEAN_STEP)
 @kernel
 def residual(home, encoder, before, policy, work):
     """Fill work.expected with what the raw vector of a gallery's modality has beside its people, by the
-    posterior of the event at hand.
+    posterior of the event at hand, which was kept last; what its channel adds is of the device.
 
     Their places as they were known before event `before`. Overwrites work.total[0].
     """
     numbers = policy.encoders[home.galleries[encoder].number]
     modality, dimensions, total, left = numbers.modality, numbers.dimensions, work.total[0], work.expected
+    channel = home.rows[home.rows_used - 1].channels[modality]
     for k in range(dimensions):
-        left[k] = work.raw[modality, k]
+        left[k] = work.raw[modality, k] + numbers.channel_means[channel, k]
     for column in range(home.people_used):
         share = np.float32(work.posterior[column + 1])
         if share < SHARE_MIN:

@@ -145,6 +145,7 @@ ENCODER_NUMBERS = record(
     ("between", "<f4", DIMENSIONS),  # variance between people, in units of that within one
     ("noise", "<f4", CHANNELS_MAX),
     ("shift", "<f4", (CHANNELS_MAX, CHANNELS_MAX)),  # variance of a person's move between channels
+    ("channel_means", "<f4", (CHANNELS_MAX, DIMENSIONS)),  # what a channel adds to everybody, which vectors come without
     ("heading_scale", "<f4", HEADING),
     ("heading", "<i4", HEADING),  # the dimensions in which people differ least
     ("usual", "<i4", USUAL),  # dimensions evenly spread

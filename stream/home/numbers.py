@@ -162,6 +162,7 @@ def _encoder(numbers: Any, policy: Policy, name: str) -> None:
     numbers["temperature"], numbers["fitted"] = projection.temperature, projection.fitted
     numbers["centre_spread"], numbers["fingerprint"] = projection.centre_spread, projection.fingerprint
     numbers["between"][:k], numbers["noise"][:c], numbers["shift"][:c, :c] = between, channels.noise, channels.shift
+    numbers["channel_means"][:c, :k] = channels.mean
     heading = np.sort(np.argsort(between, kind="stable")[:HEADING])
     usual = np.linspace(0, k - 1, min(k, USUAL)).astype(np.int64)
     numbers["heading"][: len(heading)], numbers["usual"][: len(usual)] = heading, usual

@@ -21,11 +21,12 @@ from stream.home.state.household import Household
 from stream.home.state.layout import HOME
 from tests.home.calls import KIND, cause_named
 from tests.home.reading import galleries_of, people_of, used
-from tests.support.changing_homes import CAUSES, ONSET, Plan, home_records
+from tests.support.changing_homes import CAUSES, MICROPHONE, ONSET, TURNS, Plan, home_records
 from tests.support.worlds import FACE, POLICY, VOICE, Run, Story
 
 HOMES = 3  # of each cause
 ENROLMENTS = 12  # events before the first visit
+NOTICED_MAX = 30  # recordings of a device after it has changed
 SETTLED = ONSET + ENROLMENTS  # the offset of the first event that is different
 AS_THEY_WERE = POLICY.model_copy(update={"drift": POLICY.drift.model_copy(update={"adapting": False})})
 BY_THE_ANSWER = POLICY.model_copy(update={"drift": POLICY.drift.model_copy(update={"attribution": "own"})})
@@ -99,6 +100,20 @@ def test_homes_in_which_nothing_changes_say_that_they_are_calm() -> None:
         weeks = Counter(s["device_id"] for s in found if s["kind"] == "device")
         assert all(4 <= weeks[device] <= 12 for device in ("kitchen", "hall", "bedroom"))
         assert len(found) < 60
+
+
+@pytest.mark.parametrize("number", range(600, 600 + HOMES))
+def test_another_microphone_is_noticed_though_the_pack_knows_its_channel(number: int) -> None:
+    run = life(number, MICROPHONE)
+    assert [(s["kind"], s["device_id"]) for s in confirmed(run)] == [("device", "kitchen")]
+    noticed = next(s for s in signals(run) if s["evidence"])
+    heard = [r for r in home_records(Plan(number, MICROPHONE)) if b'"kitchen"' in (r.value or b"")]
+    assert sum(SETTLED <= r.offset <= noticed["cause"]["offset"] for r in heard if r.topic == "recognitions") <= NOTICED_MAX
+
+
+@pytest.mark.parametrize("number", range(700, 700 + HOMES))
+def test_a_device_that_is_spoken_to_from_near_and_far_by_turns_has_not_changed(number: int) -> None:
+    assert not [s for s in signals(life(number, TURNS)) if s["evidence"]]
 
 
 def test_one_person_alone_at_home_is_no_change_of_the_device() -> None:

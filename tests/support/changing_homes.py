@@ -17,9 +17,11 @@ from stream.contract.records import Record
 from stream.contract.units import DAY_MS, MINUTE_MS
 from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Desk, feedback, recognition
 
-__all__ = ["CAUSES", "DEVICES", "EVENTS", "ONSET", "Plan", "home_records"]
+__all__ = ["CAUSES", "DEVICES", "EVENTS", "MICROPHONE", "ONSET", "TURNS", "Plan", "home_records"]
 
 CAUSES: Final = ("person", "device", "phone", "feedback", "firmware")
+MICROPHONE, TURNS = "microphone", "turns"  # the kitchen is heard through a channel that the pack knows: from the onset on; by turns
+KNOWN_CHANNEL: Final = 3  # which vectors that are drawn in the projected space are taken for
 DEVICES: Final = {"kitchen": ("2.1", True), "hall": ("2.1", True), "bedroom": ("1.7", False)}  # firmware; whether it sees
 EVENTS, ONSET = 840, 560  # of a home; the first that is different
 VISITS_A_DAY: Final = 10
@@ -32,7 +34,7 @@ GUESTS, TOLD = 0.1, 0.25  # share of visits that are guests'; of events that som
 
 @dataclass(frozen=True)
 class Plan:
-    """A home: its number, the cause of its change ("": nothing changes), and how many events it has."""
+    """A home: its number, the cause of its change ("": nothing changes, nor with TURNS), and how many events it has."""
 
     number: int
     cause: str = ""
@@ -71,14 +73,17 @@ def home_records(plan: Plan) -> Iterator[Record]:
     house = _House(plan, rng, Desk(), ("anna", "bert", "cora"))
     size = SHIFTS.get(plan.cause, SHIFT)
     shift = {e: size * rng.standard_normal(POLICY.projection(e).dimensions) for e in (VOICE, FACE)}
+    if plan.cause in (MICROPHONE, TURNS):
+        shift[VOICE] = POLICY.projection(VOICE).channels.mean[KNOWN_CHANNEL]
     yield from _opening(house)
     number, at = 0, START_MS + DAY_MS
     while number < plan.events:
         at += int(rng.exponential(DAY_MS / VISITS_A_DAY)) + 31 * MINUTE_MS
         who = f"guest-{rng.integers(3)}" if rng.random() < GUESTS else str(rng.choice(house.people))
         device = str(rng.choice(list(DEVICES), p=[0.5, 0.3, 0.2]))
+        far = plan.cause == TURNS and rng.random() < 0.5
         for turn in range(int(rng.integers(1, 4))):
-            yield from _event(house, who, device, at + turn * MINUTE_MS, shift if number >= ONSET else {})
+            yield from _event(house, who, device, at + turn * MINUTE_MS, shift if far or (number >= ONSET and plan.cause != TURNS) else {})
             number += 1
 
 
@@ -120,7 +125,7 @@ def _moved(house: _House, encoder: str, who: str, device: str) -> bool:
         return False
     if cause == "firmware":
         return DEVICES[device][0] == "2.1"
-    return (cause == "device" and device == "kitchen") or (cause == "person" and who == "anna")
+    return (cause in ("device", MICROPHONE, TURNS) and device == "kitchen") or (cause == "person" and who == "anna")
 
 
 def _record(house: _House, who: str, device: str, at: int, shift: dict[str, np.ndarray], whole: bool = False) -> Record:

@@ -185,6 +185,28 @@ def _belongs(home, cause, index, row, work):
 
 
 @kernel
+def _add_channels(home, encoder, where, policy, work):
+    """Add to work.own, one dimension of a gallery's recordings from an event on, what their channel adds beside
+    what those of their device had before it.
+
+    `where`: that event and the dimension.
+    """
+    first, dimension = where
+    numbers, slot = policy.encoders[home.galleries[encoder].number], encoder + 1
+    modality = numbers.modality
+    for i in range(home.rows_used):
+        row, before, usual = home.rows[i], 0, 0.0
+        if row.number < first or row.encoders[modality] != slot:
+            continue
+        for j in range(i):
+            other = home.rows[j]
+            if other.number < first and other.encoders[modality] == slot and other.device_name == row.device_name:
+                before += 1
+                usual += np.float64(numbers.channel_means[other.channels[modality], dimension])
+        work.own[i] += np.float64(numbers.channel_means[row.channels[modality], dimension]) - usual / max(before, 1)
+
+
+@kernel
 def _explain(home, encoder, since, policy, work):
     """Fill tables[1]: nats for each device, person and encoder that it moved one gallery's vectors."""
     numbers, rows, devices = policy.encoders[home.galleries[encoder].number], 0, 0
@@ -205,6 +227,7 @@ def _explain(home, encoder, since, policy, work):
     for dimension in range(-1, np.int64(numbers.dimensions)):  # the weights come first
         if dimension >= 0:
             residuals_in(home, encoder, first, dimension, work)
+            _add_channels(home, encoder, (first, dimension), policy, work)
         for kind in range(DEVICE, ENCODER + 1):
             for index in range(PLACES):
                 if _subject(home, kind, index) == 0 or (kind == ENCODER and index != encoder):
