@@ -87,7 +87,7 @@ class PartitionDigest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset_from: int
     offset_to: int
     records: int
-    blake2b: str
+    sha256: str
 
 
 class RecordDigests:
@@ -107,14 +107,20 @@ class RecordDigests:
         encoded = [_encode(record) for record in records]
         self._all.update(b"".join(encoded))
         self.records += len(encoded)
+        by_place: dict[tuple[str, int], list[bytes]] = {}
+        latest: dict[tuple[str, int], int] = {}
         for record, raw in zip(records, encoded, strict=True):
             place = record.topic, record.partition
+            if place not in by_place:
+                by_place[place] = []
+                self._spans.setdefault(place, [record.offset, 0, 0])
+            by_place[place].append(raw)
+            latest[place] = record.offset
+        for place, theirs in by_place.items():
             if place not in self._partitions:
-                self._partitions[place] = hashlib.blake2b(digest_size=16)
-                self._spans[place] = [record.offset, 0, 0]
-            self._partitions[place].update(raw)
-            span = self._spans[place]
-            span[1], span[2] = record.offset + 1, span[2] + 1
+                self._partitions[place] = hashlib.sha256()
+            self._partitions[place].update(b"".join(theirs))
+            self._spans[place][1:] = latest[place] + 1, self._spans[place][2] + len(theirs)
 
     @property
     def order(self) -> str:

@@ -2,19 +2,19 @@
 
 import gzip
 import hashlib
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from stream.contract.errors import ConfigError, Incomparable
 from stream.contract.packs import load_pack, write_pack
 from stream.contract.policy import Policy
 from stream.contract.records import OUTPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.offline.replay.manifest import MANIFEST, made_here, read_manifest
+from stream.offline.replay.manifest import MANIFEST, Manifest, made_here, read_manifest
 from stream.offline.replay.replay import Replay, Sofar, replay
 from tests.support.recorded import recorded, recorded_lines, write_log
 
@@ -87,18 +87,18 @@ def test_the_form_of_the_log_and_the_order_its_parts_are_named_in_change_the_nam
     packed = tmp_path / "log.jsonl.gz"
     packed.write_bytes(gzip.compress(b"".join(recorded_lines())))
     replay(a_replay(str(packed), out=tmp_path / "packed"))
-    parts = [write_log(tmp_path / name, lines) for name, lines in (("one", recorded_lines()[:70]), ("two", recorded_lines()[70:]))]
+    halves = {"one": recorded_lines()[:70], "two": recorded_lines()[70:]}
+    parts = [write_log(tmp_path / name, lines) for name, lines in halves.items()]
     for number, logs in enumerate((parts, parts[::-1])):
         replay(a_replay(*logs, out=tmp_path / f"parts{number}"))
     found = [read_manifest(tmp_path / name) for name in ("calm", "packed", "parts0", "parts1")]
     assert found[2] == found[3]
-    without = [replace_logs(manifest) for manifest in found]
+    without = [without_logs(manifest) for manifest in found]
     assert without[0] == without[1] == without[2]
 
 
-def replace_logs(manifest: object) -> object:
-    told = json.loads(json.dumps(manifest, default=lambda struct: {name: getattr(struct, name) for name in struct.__struct_fields__}))
-    return told | {"inputs": told["inputs"] | {"logs": []}}
+def without_logs(manifest: Manifest) -> Manifest:
+    return structs.replace(manifest, inputs=structs.replace(manifest.inputs, logs=[]))
 
 
 def test_the_states_that_a_run_begins_with_are_told_by_their_content(calm: bytes, log: str, tmp_path: Path) -> None:
