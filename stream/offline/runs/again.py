@@ -1,0 +1,98 @@
+"""Homes of a run made again: the same worker on their records alone, under a policy and in an order that may be changed.
+
+Law: what homes come to depends on nothing but their own records, so that of homes that do not differ none is stepped; alerts,
+which are of several homes, are made of all signals, those of the other homes as run A has them.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from stream.brokers.log_files import LogReader, encode_record
+from stream.contract.errors import Incomparable
+from stream.contract.policy import Policy
+from stream.contract.records import OUTPUT_TOPICS, Record, Signal
+from stream.contract.settings import Wiring
+from stream.fleet.step import alerts_of
+from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
+
+from ..replay.manifest import read_manifest
+from ..replay.replay import Replay, replay
+from .difference import Run
+from .published import Outcome, Published, home_of, outcome_of, published, read_published
+
+__all__ = ["Again", "outcome_of_run"]
+
+_OF_HOMES: Final = tuple(topic for topic in OUTPUT_TOPICS if topic != ALERTS)
+
+
+class Again:
+    """Makes some homes again, and counts how often.
+
+    Parameters
+    ----------
+    a
+        The run whose other homes stay as they are.
+    homes
+        Which are made again.
+    origin
+        The first states; None: there were none.
+    folder
+        For logs and outputs, to be emptied by whoever made it.
+    """
+
+    def __init__(self, a: Run, homes: Sequence[str], origin: Path | None, folder: Path) -> None:
+        self._a, self._homes, self._origin, self._folder = a, frozenset(homes), origin, folder
+        self._others = [one for one in _signals(a.folder) if home_of(one.key) not in self._homes]
+        self.runs = self.records = 0
+
+    def outcome(self, policy: Mapping[str, Any], records: Sequence[Record]) -> Outcome | None:
+        """What the homes publish, and all alerts; None: such a policy cannot be, so nothing was run.
+
+        Raises
+        ------
+        Incomparable
+            The first states are not those that the run began with.
+        """
+        try:
+            made = Policy.model_validate(policy)
+        except ValidationError:
+            return None
+        self.runs += 1
+        self.records += len(records)
+        with tempfile.TemporaryDirectory(dir=self._folder) as name:
+            log, out = Path(name) / "log.jsonl", Path(name) / "out"
+            log.write_bytes(b"".join(map(encode_record, records)))
+            replay(Replay([str(log)], out, made, Wiring(store="memory:"), self._origin))
+            if read_manifest(out).inputs.states != self._a.manifest.inputs.states:
+                raise Incomparable(f"{self._origin} is not what {self._a.folder} began with. Give its states by --from")
+            signals = [*self._others, *_signals(out)]
+            told = [Signal.model_validate_json(one.value or b"") for one in signals]
+            alerts = outcome_of(_alerts(told, made))
+            return outcome_of(_of_homes(out, self._homes)) | alerts
+
+
+def outcome_of_run(run: Run, homes: Sequence[str]) -> Outcome:
+    """What a run published of some homes, and all its alerts."""
+    alerts = outcome_of(read_published(run.folder / f"{ALERTS}.jsonl", ALERTS))
+    return outcome_of(_of_homes(run.folder, frozenset(homes))) | alerts
+
+
+def _of_homes(folder: Path, homes: frozenset[str]) -> Iterator[Published]:
+    for topic in _OF_HOMES:
+        yield from (one for one in read_published(folder / f"{topic}.jsonl", topic) if one.home in homes)
+
+
+def _signals(folder: Path) -> list[Record]:
+    with closing(LogReader([str(folder / f"{SIGNALS}.jsonl")], [SIGNALS])) as file:
+        return list(file)
+
+
+def _alerts(signals: Sequence[Signal], policy: Policy) -> Iterator[Published]:
+    for offset, alert in enumerate(alerts_of(signals, policy.alerting)):
+        made = encode_alert(alert)
+        yield published(Record(ALERTS, made.partition, offset, made.timestamp, made.key, made.value))
