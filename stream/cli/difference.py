@@ -71,7 +71,9 @@ def explanation_told(found: Explanation) -> Iterator[str]:
         rest = "every difference" if whole else "what can be made again"
         yield f"{many} change{'s' if many > 1 else ''} {explains} {rest}:"
         yield from (f"  {change}" for change in found.causes)
-        yield from (f"    {place}" for place in _cut(found.places))
+        yield from (f"    {place}" for place in found.places)
+        if found.ordered > found.narrowed:
+            yield f"    … and {found.ordered - found.narrowed:,} more homes whose records are in another order"
     if found.programs:
         yield "By elimination, for no setting explains it: the programs that made the runs differ in"
         yield from (f"  {told}" for told in found.programs)
@@ -89,7 +91,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
         name: [{"kind": change.kind, "name": change.name, "a": change.a, "b": change.b} for change in some]
         for name, some in (("causes", found.causes), ("idle", found.idle))
     }
-    rest = ("programs", "unexplained", "places", "homes", "runs", "records", "keys")
+    rest = ("programs", "unexplained", "places", "ordered", "narrowed", "homes", "runs", "records", "keys")
     return {**changes, **{name: getattr(found, name) for name in rest}}
 
 

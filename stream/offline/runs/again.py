@@ -4,7 +4,6 @@ Law: what homes come to depends on nothing but their own records, so that of hom
 which are of several homes, are made of all signals, those of the other homes as run A has them.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -42,13 +41,18 @@ class Again:
     origin
         The first states; None: there were none.
     folder
-        For logs and outputs, to be emptied by whoever made it.
+        Of its own, for a log and its outputs; whoever made it takes it away.
     """
 
     def __init__(self, a: Run, homes: Sequence[str], origin: Path | None, folder: Path) -> None:
         self._a, self._homes, self._origin, self._folder = a, frozenset(homes), origin, folder
         self._others = [one for one in _signals(a.folder) if home_of(one.key) not in self._homes]
+        self._wiring = Wiring(store="memory:")
         self.runs = self.records = 0
+
+    def of_one(self, home: str) -> "Again":
+        """The same for one home alone."""
+        return Again(self._a, [home], self._origin, self._folder)
 
     def outcome(self, policy: Mapping[str, Any], records: Sequence[Record]) -> Outcome | None:
         """What the homes publish, and all alerts; None: such a policy cannot be, so nothing was run.
@@ -64,16 +68,13 @@ class Again:
             return None
         self.runs += 1
         self.records += len(records)
-        with tempfile.TemporaryDirectory(dir=self._folder) as name:
-            log, out = Path(name) / "log.jsonl", Path(name) / "out"
-            log.write_bytes(b"".join(map(encode_record, records)))
-            replay(Replay([str(log)], out, made, Wiring(store="memory:"), self._origin))
-            if read_manifest(out).inputs.states != self._a.manifest.inputs.states:
-                raise Incomparable(f"{self._origin} is not what {self._a.folder} began with. Give its states by --from")
-            signals = [*self._others, *_signals(out)]
-            told = [Signal.model_validate_json(one.value or b"") for one in signals]
-            alerts = outcome_of(_alerts(told, made))
-            return outcome_of(_of_homes(out, self._homes)) | alerts
+        log, out = self._folder / "log.jsonl", self._folder / "out"
+        log.write_bytes(b"".join(map(encode_record, records)))
+        replay(Replay([str(log)], out, made, self._wiring, self._origin, fresh=True))
+        if read_manifest(out).inputs.states != self._a.manifest.inputs.states:
+            raise Incomparable(f"{self._origin} is not what {self._a.folder} began with. Give its states by --from")
+        told = [Signal.model_validate_json(one.value or b"") for one in (*self._others, *_signals(out))]
+        return outcome_of(_of_homes(out, self._homes)) | outcome_of(_alerts(told, made))
 
 
 def outcome_of_run(run: Run, homes: Sequence[str]) -> Outcome:

@@ -5,9 +5,10 @@ runs were made by cannot be changed here, and is named by elimination alone: whe
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from stream.contract.records import Record
 
@@ -16,10 +17,13 @@ from .again import Again, outcome_of_run
 from .changes import Change, changes_of, keys_of, made_otherwise, with_changes
 from .difference import Difference, Run
 from .least_set import least_set
-from .published import home_of
+from .order import by_home, mixed, place_of, stretches
+from .published import ALERTS, Outcome
 from .sources import Given, find_policy, find_records, find_states
 
 __all__ = ["Explanation", "explain"]
+
+_NARROWED: Final = 8  # homes of which it is found out where exactly the order matters: as many as are told
 
 
 @dataclass(slots=True)
@@ -27,8 +31,11 @@ class Explanation:
     """What explains a difference.
 
     `causes` are the fewest changes that do; `idle` were made too, and are not needed. `programs` differ between the runs,
-    and account for what is left, by elimination; `unexplained` says what nothing accounts for. `places` tell where the order
-    differs. Of `homes` so many `records` were replayed in `runs`; there are `keys` that might have been changed.
+    and account for what is left, by elimination; `unexplained` says what nothing accounts for.
+
+    `places` tell where it matters that the order differs, in the first `narrowed` of the `ordered` homes in which it does.
+
+    Of `homes` so many `records` were replayed in `runs`; there are `keys` that might have been changed.
     """
 
     causes: list[Change] = field(default_factory=list)
@@ -36,6 +43,8 @@ class Explanation:
     programs: list[str] = field(default_factory=list)
     unexplained: str = ""
     places: list[str] = field(default_factory=list)
+    ordered: int = 0
+    narrowed: int = 0
     homes: int = 0
     runs: int = 0
     records: int = 0
@@ -66,12 +75,12 @@ def explain(a: Run, b: Run, difference: Difference, given: Given) -> Explanation
 
         none, whole = outcome(frozenset()), outcome(frozenset(range(len(changes))))
         known = {frozenset[int](): none == whole}
-        least = least_set(len(changes), lambda chosen: known.get(chosen, False) or (bool(chosen) and outcome(chosen) == whole))
-    found = Explanation(homes=len(homes), runs=again.runs, records=again.records, keys=keys_of(a.manifest, b.manifest))
-    found.causes = [changes[index] for index in least]
-    found.idle = [change for index, change in enumerate(changes) if index not in least]
-    if any(change.kind == "order" for change in found.causes):
-        found.places = list(_places(*orders))
+        least = least_set(len(changes), lambda chosen: known[chosen] if chosen in known else outcome(chosen) == whole)
+        found = Explanation(homes=len(homes), runs=again.runs, records=again.records, keys=keys_of(a.manifest, b.manifest))
+        found.causes = [changes[index] for index in least]
+        found.idle = [change for index, change in enumerate(changes) if index not in least]
+        if any(change.kind == "order" for change in found.causes):
+            _narrow(found, again, with_changes(*policies, found.causes), orders)
     if (none, whole) != wanted:
         _by_elimination(found, (a, b), none == wanted[0], whole == wanted[1])
     return found
@@ -93,15 +102,24 @@ def _by_elimination(found: Explanation, runs: tuple[Run, Run], a_again: bool, b_
         found.unexplained = f"{named} cannot be made again by the same programs, so nothing that manifests tell explains it"
 
 
-def _places(a: Sequence[Record], b: Sequence[Record]) -> Iterator[str]:
-    """Of each home whose records are in another order, where the orders part first."""
-    by_home: tuple[dict[str, list[Record]], dict[str, list[Record]]] = ({}, {})
-    for side, records in zip(by_home, (a, b), strict=True):
-        for record in records:
-            side.setdefault(home_of(record.key), []).append(record)
-    for home, ours in sorted(by_home[0].items()):
-        pairs = zip(ours, by_home[1].get(home, []), strict=False)
-        parted = next(((one, other) for one, other in pairs if one != other), None)
-        if parted:
-            first, second = (f"{one.topic}[{one.partition}]@{one.offset}" for one in parted)
-            yield f"{home}: {first} comes before {second} in A, and after it in B"
+def _narrow(found: Explanation, again: Again, policy: Any, orders: Sequence[Sequence[Record]]) -> None:
+    """Find out, home by home, which stretches of another order matter once all other causes are there."""
+    sides = [by_home(order) for order in orders]
+    parted = {home: some for home, ours in sides[0].items() if (some := stretches(ours, sides[1][home]))}
+    found.ordered, found.narrowed = len(parted), min(len(parted), _NARROWED)
+    for home, some in sorted(parted.items())[:_NARROWED]:
+        ours, theirs = sides[0][home], sides[1][home]
+        alone = again.of_one(home)
+        whole = _of_home(alone.outcome(policy, theirs))
+
+        def explains(chosen: frozenset[int]) -> bool:
+            order = mixed(ours, theirs, [some[index] for index in chosen])  # noqa: B023
+            return _of_home(alone.outcome(policy, order)) == whole  # noqa: B023
+
+        found.places += (place_of(ours, theirs, some[index]) for index in least_set(len(some), explains))
+        found.runs += alone.runs
+        found.records += alone.records
+
+
+def _of_home(outcome: Outcome | None) -> Outcome:
+    return {place: digest for place, digest in (outcome or {}).items() if place[0] != ALERTS}
