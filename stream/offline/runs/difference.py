@@ -146,7 +146,7 @@ def expected_difference(expected: Path, folder: Path) -> Difference:
     difference.topics.append(told)
     if not told.same + told.changed and told.only_a + told.only_b:
         why = "no identity of an event, at a revision, that this replay answered" if told.only_a else "no identities"
-        raise Incomparable(f"{expected} has {why}, so it is of another log")
+        raise Incomparable(f"{expected} has {why}, so there is nothing to compare")
     return difference
 
 
