@@ -26,7 +26,7 @@ from stream.offline.runs.order import mixed, stretches
 from stream.offline.runs.sources import Given
 from stream.offline.simulation.records import neighbourhood
 from tests.support.planted import a_run, batched, keys_that_can_change, policy_with
-from tests.support.recorded import line_of, write_log
+from tests.support.recorded import line_of, recorded, write_log
 
 PLANTED = 40
 NOTHING = Given()
@@ -70,7 +70,7 @@ def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
         works[again.outcome(policy_with(key).model_dump(mode="json"), records) != published].append(key)
     assert len(works[True]) >= 20
     assert len(works[False]) >= 10
-    rng, runs = random.Random(1), Counter[int]()
+    rng = random.Random(1)
     for number in range(PLANTED):
         planted = [works[True][number % len(works[True])]]
         idle = rng.sample(works[False], rng.randint(0, 6))
@@ -79,8 +79,6 @@ def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
         assert {change.path for change in found.idle} == {*idle}
         assert (found.programs, found.unexplained) == ([], "")
         assert few(found)
-        runs[found.runs] += 1
-    print("replays:", dict(sorted(runs.items())))
 
 
 def test_two_planted_changes_are_both_named(a: Run, records: list[Record], tmp_path: Path) -> None:
@@ -89,6 +87,33 @@ def test_two_planted_changes_are_both_named(a: Run, records: list[Record], tmp_p
     found = explained(a, a_run(records, tmp_path / "b", policy_with(*planted, *idle)))
     assert {change.path for change in found.causes} == {*planted}
     assert few(found)
+
+
+def test_causes_that_only_some_homes_show_are_found_although_few_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [("tiers", "personal"), ("limits", "phones_max"), ("publishing", "profile_events"), ("claims", "echo_nats")]
+    a, b = a_run(recorded(), tmp_path / "a"), a_run(recorded(), tmp_path / "b", policy_with(*keys))
+    whole = explained(a, b)
+    assert len(difference_of(a, b).homes) == 3
+    assert len(whole.causes) > 1
+    monkeypatch.setattr("stream.offline.runs.explain._TRIED", 1)
+    assert explained(a, b).causes == whole.causes
+
+
+def test_of_alerts_the_causes_are_found_without_a_replay_for_each(tmp_path: Path) -> None:
+    records = neighbourhood(homes=4, days=42, seed=1).records
+    a = a_run(records, tmp_path / "a")
+    keys = [("alerting", "false_discovery_rate"), ("alerting", "notable"), ("alerting", "members_listed")]
+    b = a_run(records, tmp_path / "b", policy_with(*keys))
+    found = explained(a, b)
+    assert [change.path for change in found.causes] == keys[:1]
+    assert (found.homes, found.runs) == (0, 0)
+    c = a_run(records, tmp_path / "c", policy_with(*keys, ("publishing", "profile_events")))
+    found = explained(a, c)
+    assert {change.path for change in found.causes} == {keys[0], ("publishing", "profile_events")}
+    assert few(found)
+    assert found.unexplained == ""
 
 
 @pytest.mark.parametrize("encoder", ["resemblyzer-0.1.4", "dlib-resnet-v1"])

@@ -4,6 +4,7 @@ Law: the same is exit code 0, different is 1, what cannot be compared is 3; neit
 """
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,13 +57,22 @@ def diff(
         runs = read_run(a), read_run(b)
         difference = difference_of(*runs)
         wanted = explain and difference.differs
-        found = explained(*runs, difference, Given(logs or (), packs or (), origin)) if wanted else None
+        with _waiting(wanted):
+            found = explained(*runs, difference, Given(logs or (), packs or (), origin)) if wanted else None
         if as_json:
             _print_json(difference, found)
         else:
             _print(runs, difference, found)
     if difference.differs:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _waiting(long: bool) -> AbstractContextManager[object]:
+    """Say on a terminal that it takes a while, if it does."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.status("Replaying the homes that differ …") if long and console.is_terminal else nullcontext()
 
 
 def _print(runs: "tuple[Run, Run]", difference: "Difference", found: "Explanation | None") -> None:

@@ -4,7 +4,7 @@ Law: what homes come to depends on nothing but their own records, so that of hom
 which are of several homes, are made of all signals, those of the other homes as run A has them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from ..replay.replay import Replay, replay
 from .difference import Run
 from .published import Outcome, Published, home_of, outcome_of, published, read_published
 
-__all__ = ["Again", "outcome_of_run"]
+__all__ = ["Again", "alerts_of_run", "alerts_under", "outcome_of_run"]
 
 _OF_HOMES: Final = tuple(topic for topic in OUTPUT_TOPICS if topic != ALERTS)
 
@@ -35,7 +35,7 @@ class Again:
     Parameters
     ----------
     a
-        The run whose other homes stay as they are.
+        A run that they were part of.
     homes
         Which are made again.
     origin
@@ -44,18 +44,17 @@ class Again:
         Of its own, for a log and its outputs; whoever made it takes it away.
     """
 
-    def __init__(self, a: Run, homes: Sequence[str], origin: Path | None, folder: Path) -> None:
+    def __init__(self, a: Run, homes: Collection[str], origin: Path | None, folder: Path) -> None:
         self._a, self._homes, self._origin, self._folder = a, frozenset(homes), origin, folder
-        self._others = [one for one in _signals(a.folder) if home_of(one.key) not in self._homes]
         self._wiring = Wiring(store="memory:")
         self.runs = self.records = 0
 
-    def of_one(self, home: str) -> "Again":
-        """The same for one home alone."""
-        return Again(self._a, [home], self._origin, self._folder)
+    def of(self, homes: Collection[str]) -> "Again":
+        """The same for some of its homes."""
+        return Again(self._a, homes, self._origin, self._folder)
 
-    def outcome(self, policy: Mapping[str, Any], records: Sequence[Record]) -> Outcome | None:
-        """What the homes publish, and all alerts; None: such a policy cannot be, so nothing was run.
+    def outcome(self, policy: Mapping[str, Any], records: Iterable[Record]) -> Outcome | None:
+        """What the homes publish of their own among these records; None: such a policy cannot be, so nothing was run.
 
         Raises
         ------
@@ -66,21 +65,40 @@ class Again:
             made = Policy.model_validate(policy)
         except ValidationError:
             return None
-        self.runs += 1
-        self.records += len(records)
         log, out = self._folder / "log.jsonl", self._folder / "out"
-        log.write_bytes(b"".join(map(encode_record, records)))
+        lines = [encode_record(record) for record in records if home_of(record.key) in self._homes]
+        log.write_bytes(b"".join(lines))
+        self.runs += 1
+        self.records += len(lines)
         replay(Replay([str(log)], out, made, self._wiring, self._origin, fresh=True))
         if read_manifest(out).inputs.states != self._a.manifest.inputs.states:
             raise Incomparable(f"{self._origin} is not what {self._a.folder} began with. Give its states by --from")
-        told = [Signal.model_validate_json(one.value or b"") for one in (*self._others, *_signals(out))]
-        return outcome_of(_of_homes(out, self._homes)) | outcome_of(_alerts(told, made))
+        return outcome_of(_of_homes(out, self._homes))
+
+    def signals(self) -> list[Signal]:
+        """All that there are once these homes were made again: theirs, and of the others those of the run."""
+        others = (record for record in _signals(self._a.folder) if home_of(record.key) not in self._homes)
+        theirs = _signals(self._folder / "out") if self._homes else []
+        return [Signal.model_validate_json(record.value or b"") for record in (*others, *theirs)]
 
 
-def outcome_of_run(run: Run, homes: Sequence[str]) -> Outcome:
-    """What a run published of some homes, and all its alerts."""
-    alerts = outcome_of(read_published(run.folder / f"{ALERTS}.jsonl", ALERTS))
-    return outcome_of(_of_homes(run.folder, frozenset(homes))) | alerts
+def alerts_under(policy: Mapping[str, Any], signals: Sequence[Signal]) -> Outcome | None:
+    """The alerts of these signals; None: such a policy cannot be."""
+    try:
+        made = Policy.model_validate(policy)
+    except ValidationError:
+        return None
+    return outcome_of(_alerts(signals, made))
+
+
+def outcome_of_run(run: Run, homes: Collection[str]) -> Outcome:
+    """What a run published of some homes."""
+    return outcome_of(_of_homes(run.folder, frozenset(homes)))
+
+
+def alerts_of_run(run: Run) -> Outcome:
+    """What a run published as alerts."""
+    return outcome_of(read_published(run.folder / f"{ALERTS}.jsonl", ALERTS))
 
 
 def _of_homes(folder: Path, homes: frozenset[str]) -> Iterator[Published]:
