@@ -56,7 +56,7 @@ def diff(
 
         runs = read_run(a), read_run(b)
         difference = difference_of(*runs)
-        wanted = explain and difference.differs
+        wanted = explain and difference.differs > 0
         with _waiting(wanted):
             found = explained(*runs, difference, Given(logs or (), packs or (), origin)) if wanted else None
         if as_json:
