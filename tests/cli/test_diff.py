@@ -58,6 +58,7 @@ def test_json_tells_the_same(folder: Path) -> None:
 
 def test_what_cannot_be_compared_is_3_with_a_sentence(folder: Path, tmp_path: Path) -> None:
     assert "has no manifest.json" in run("diff", folder / "a", tmp_path, code=3)
+    assert "none is no directory" in run("diff", folder / "a", tmp_path / "none", code=3)
     log = write_log(tmp_path / "log.jsonl", recorded_lines()[:-1])
     run("replay", log, "--out", tmp_path / "shorter")
     assert "were not made of the same records" in run("diff", folder / "a", tmp_path / "shorter", code=3)
@@ -67,6 +68,10 @@ def test_a_replay_says_whether_it_is_as_expected(folder: Path, tmp_path: Path) -
     log, again = folder / "log.jsonl", tmp_path / "again"
     told = run("replay", log, "--out", again, "--expect", folder / "a" / "identities.jsonl")
     assert "As expected: " in told
+    raw = (folder / "a" / "identities.jsonl").read_bytes()
+    moved = raw.replace(b'"timestamp":1', b'"timestamp":2').replace(b'"offset":', b'"offset":1')
+    expected = write_log(tmp_path / "moved.jsonl", (moved,))
+    assert "As expected: " in run("replay", log, "--out", again, "--fresh", "--expect", expected)
     told = run("replay", log, "--out", again, "--fresh", "--expect", folder / "b" / "identities.jsonl", code=1)
     assert "Not as expected. A: " in told
     assert "First: identities of linden-0" in told

@@ -20,6 +20,7 @@ from stream.home import publish
 from stream.offline.replay import manifest
 from stream.offline.replay.replay import Replay, replay
 from stream.offline.runs.again import Again, outcome_of_run
+from stream.offline.runs.changes import changes_of, with_changes
 from stream.offline.runs.difference import Run, difference_of, read_run
 from stream.offline.runs.explain import Explanation, explain
 from stream.offline.runs.order import mixed, stretches
@@ -79,6 +80,17 @@ def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
         assert {change.path for change in found.idle} == {*idle}
         assert (found.programs, found.unexplained) == ([], "")
         assert few(found)
+
+
+def test_an_encoder_that_is_listed_in_one_run_only_is_one_change(a: Run, records: list[Record], tmp_path: Path) -> None:
+    settings = policy_with(("limits", "phones_max")).model_dump(mode="json")
+    del settings["encoders"]["dlib-resnet-v1"]
+    settings["encoders"]["resemblyzer-0.1.4"]["quality_min"] = {"snr_db": 3.0}
+    b = a_run(records, tmp_path / "b", Policy.model_validate(settings))
+    for one, other in ((a, b), (b, a)):
+        changes = changes_of(one.manifest, other.manifest)
+        assert with_changes(one.manifest.policy, other.manifest.policy, changes) == other.manifest.policy
+        assert "encoders.dlib-resnet-v1" in [change.name for change in explained(one, other).causes]
 
 
 def test_two_planted_changes_are_both_named(a: Run, records: list[Record], tmp_path: Path) -> None:

@@ -193,7 +193,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
-        why = "it is no directory of a replay, or of one that was not finished, or of an earlier version"
+        if not folder.is_dir():
+            raise Incomparable(f"{folder} is no directory. Give one that `kithkin replay --out` wrote") from None
+        why = "it is of no replay, or of one that was not finished, or of an earlier version"
         raise Incomparable(f"{folder} has no {MANIFEST}: {why}. Replay its log again, with --fresh") from None
     except (OSError, msgspec.DecodeError) as error:
         raise Incomparable(f"{folder / MANIFEST} cannot be read: {error}") from None

@@ -5,14 +5,15 @@ Law: every difference of two manifests that can change an output is one change h
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ..replay.manifest import Made, Manifest
 
 __all__ = ["Change", "changes_of", "keys_of", "made_otherwise", "with_changes"]
 
 Path = tuple[str, ...]
-_ABSENT = object()
+_ABSENT: Final = object()
+_VERSIONS: Final = {"step": "version of step", "state": "version of states"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,6 @@ def made_otherwise(a: Made, b: Made) -> list[str]:
     if a.processor != b.processor:
         found.append(f"processor {_processor(a)} → {_processor(b)}")
     return found
-
-
-_VERSIONS = {"step": "version of step", "state": "version of states"}
 
 
 def _processor(made: Made) -> str:

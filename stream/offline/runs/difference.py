@@ -130,7 +130,7 @@ def difference_of(a: Run, b: Run) -> Difference:
 def expected_difference(expected: Path, folder: Path) -> Difference:
     """What identities were expected (A) and what a run tells (B), by household, event and revision.
 
-    Where the records that made them stood is passed over too: of a log without offsets they are counted.
+    Where the records that made them stood, and when they came, is passed over too: a log may be without offsets and times.
 
     Raises
     ------
@@ -141,13 +141,19 @@ def expected_difference(expected: Path, folder: Path) -> Difference:
     """
     difference = Difference()
     answers = folder / "identities.jsonl"
-    pairs = paired(*(read_published(path, "identities", _PLACES) for path in (expected, answers)))
+    pairs = paired(*map(_identities, (expected, answers)))
     told = _compare("identities", pairs, difference)
     difference.topics.append(told)
     if not told.same + told.changed and told.only_a + told.only_b:
         why = "no identity of an event, at a revision, that this replay answered" if told.only_a else "no identities"
         raise Incomparable(f"{expected} has {why}, so there is nothing to compare")
     return difference
+
+
+def _identities(path: Path) -> Iterator[Published]:
+    """Identities as if each had come when its event was observed."""
+    for one in read_published(path, "identities", _PLACES):
+        yield one._replace(at_ms=one.told["observed_at"]) if one.told else one
 
 
 def _refuse_other_inputs(a: Run, b: Run) -> None:
