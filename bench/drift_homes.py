@@ -168,7 +168,8 @@ def main() -> None:
     cli = argparse.ArgumentParser(prog="python -m bench.drift_homes", description="Drift in whole homes, through the very core.")
     cli.add_argument("--seeds", default="0,1,2,3,4", help="comma list of the worlds' seeds (default: %(default)s)")
     cli.add_argument("--households", type=int, default=40, help="homes of a world (default: %(default)s)")
-    cli.add_argument("--without", default=FAR, metavar="CONDITION", help="fit the packs without it (default: the far field; empty: with all)")
+    without = "fit the packs without it (default: the far field; empty: with all)"
+    cli.add_argument("--without", default=FAR, metavar="CONDITION", help=without)
     cli.add_argument("--own", type=int, default=0, metavar="HOMES", help="homes of synthetic people for each cause, instead")
     args = cli.parse_args()
 

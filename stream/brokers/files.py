@@ -11,7 +11,6 @@ whose store had not saved it.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,13 +26,13 @@ from stream.contract.errors import ConfigError, RecoveryError
 from stream.contract.ports import Batch, BrokerError, Encoded, InputTopic, Offsets, Transaction, on_both
 from stream.contract.records import OUTPUT_TOPICS, Journal, Record
 
+from .digests import RecordDigests
 from .log_files import InvalidLog, encode_line
 
 __all__ = ["FILES", "LogBroker", "LogProgress"]
 
 _TOPICS: Final = (*OUTPUT_TOPICS, "journal")
 _PROGRESS: Final = ".progress.json"
-_encode: Final = msgspec.msgpack.Encoder().encode
 FILES: Final = (*(f"{topic}.jsonl" for topic in _TOPICS), _PROGRESS)
 
 
@@ -97,8 +96,8 @@ class LogBroker:
     def __init__(self, records: Iterable[Record], out: Path, progress: LogProgress) -> None:
         self._out, self._progress = out, progress
         self._records: Iterator[Record] = iter(records)
-        self._records_read, self._timestamp = 0, 0
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._timestamp = 0
+        self.digests = RecordDigests()  # of all records that were read
         self._window: list[Record] = []
         self._polled: deque[_Mark] = deque()  # after each batch that was not yet published
         self._fault: InvalidLog | None = None  # of the log, for when all before it is done
@@ -128,7 +127,7 @@ class LogBroker:
         records, self._window = self._window, []
         if records:
             self._note(records)
-            self._polled.append(_Mark(self._records_read, self._digest.hexdigest(), self._timestamp))
+            self._polled.append(_Mark(self.digests.records, self.digests.order, self._timestamp))
         return Batch(records=records, ended=not records)
 
     def _read(self, records_max: int) -> list[Record]:
@@ -231,7 +230,7 @@ class LogBroker:
             self._note([record])
         again = list(islice(self._records, done - before))
         self._note(again)
-        if done and self._digest.hexdigest() != self._progress.digest:
+        if done and self.digests.order != self._progress.digest:
             raise self._foreign(f"made of logs whose first {done:,} records differ from these")
         return again
 
@@ -240,9 +239,8 @@ class LogBroker:
 
     def _note(self, records: Sequence[Record]) -> None:
         if records:
-            self._records_read += len(records)
             self._timestamp = records[-1].timestamp
-            self._digest.update(b"".join(map(_encode, records)))
+            self.digests.note(records)
 
     def _after(self, transaction: Transaction, outputs: dict[str, dict[int, int]], mark: _Mark) -> LogProgress:
         """The progress once this transaction, which is all of the batch up to the mark, is committed."""

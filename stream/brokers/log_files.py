@@ -20,6 +20,7 @@ import msgspec
 from stream.contract.ports import Encoded
 from stream.contract.records import INPUT_TOPICS, MODELS, Record
 
+from .digests import DigestedFile, FileDigest
 from .log_forms.bare import COUNTED
 from .log_forms.forms import Form, form_of
 from .log_forms.packings import DAMAGED, unpacked
@@ -32,6 +33,7 @@ LINE_BYTES_MAX: Final = 64 * 2**20  # six times the largest record a broker is l
 _KEPT: Final = 4_096  # parts of lines that come again and again
 BLANK_LINES_MAX: Final = 1_000_000  # beyond ten a record: a small packed file may hold very many
 _BLANK_A_RECORD: Final = 10
+_BUFFER: Final = 2**16
 _encode_text = msgspec.json.Encoder().encode
 _decode_whole = msgspec.json.Decoder().decode
 _Place = tuple[str, int]  # topic and partition
@@ -53,6 +55,8 @@ class LogReader:
         May stand before a topic's name. None: whatever does, before every one the same.
     say
         Given a sentence, once a file, of what was guessed of its form, and of what is passed over.
+    digested
+        Whether `digests` will be asked for.
 
     Raises
     ------
@@ -67,13 +71,15 @@ class LogReader:
         topics: Sequence[str] = INPUT_TOPICS,
         prefix: str | None = "",
         say: Callable[[str], object] = lambda _: None,
+        digested: bool = False,
     ) -> None:
         self._names, self._topics = names, _Topics(topics, prefix)
         self._raws: list[BufferedReader] = []
+        self._digested = digested
         self._logs: list[_Log] = []
         try:
             for name in names:
-                self._raws.append(_open(name))
+                self._raws.append(BufferedReader(DigestedFile(_open(name, 0)), _BUFFER) if digested else _open(name))
                 self._logs.append(_Log(name, self._raws[-1], self._topics, say))
         except InvalidLog:
             self.close()
@@ -107,6 +113,11 @@ class LogReader:
     def records_in(self, line: bytes) -> Iterator[Record]:
         """The records of a line; raises InvalidLog, without a place, after those before the fault."""
         return records_of(line, self._topics)
+
+    def digests(self) -> list[FileDigest]:
+        """Of each file in the order they are named; made while records were read, so that only what is left is read now."""
+        assert self._digested, "it was not told to"
+        return [cast(DigestedFile, raw.raw).digest() for raw in self._raws]
 
     def close(self) -> None:
         """Close the files."""
@@ -168,11 +179,11 @@ def _key(key: bytes | None) -> bytes:
         return b'"key_base64":"%b"' % base64.b64encode(key)
 
 
-def _open(name: str) -> BufferedReader:
+def _open(name: str, buffering: int = -1) -> BufferedReader:
     if name == STDIN:
         return cast(BufferedReader, sys.stdin.buffer)
     try:
-        return open(name, "rb")
+        return cast(BufferedReader, open(name, "rb", buffering))
     except OSError as error:
         raise InvalidLog(f"{name}: cannot be opened ({error.strerror})") from None
 

@@ -4,6 +4,7 @@ Law: what an operator did wrong is one clear message and exit code 2; what faile
 is a defect of ours. Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 
 from stream import __version__
 
-from .faults import EXIT_INTERRUPTED, EXIT_NOTHING, faults_explained
+from .faults import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_NOTHING, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
 from .live.dead_letters import dead_letters
@@ -28,6 +29,7 @@ from .logs.record import record
 from .logs.sample import sample
 from .offline.check import check
 from .offline.compare import compare
+from .offline.diff import diff
 from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
@@ -37,6 +39,7 @@ from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFi
 if TYPE_CHECKING:
     from stream.offline.replay.jobs.processes import JobProcesses
     from stream.offline.replay.replay import Replay, Summary
+    from stream.offline.runs.difference import Difference
 
 __all__ = ["app", "main"]
 
@@ -88,6 +91,13 @@ app.command(
     "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
     "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
 )(compare)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin diff before after[/]   of two replays of one log; exit code 0: the same, 1: different, 3: not comparable\n\n"
+    "  [cyan]kithkin diff before after --explain[/]   which change it was\n\n"
+    "  [cyan]kithkin diff before after --explain --logs monday.jsonl.gz[/]   where the log lies elsewhere now\n\n"
+    "  [cyan]kithkin diff before after --json | jq .topics.identities[/]",
+)(diff)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin sample try[/]   then: kithkin replay try/log.jsonl --out try/answers\n\n"
@@ -180,6 +190,8 @@ def kithkin(
     "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
     "  [cyan]kithkin replay year.jsonl --out run --jobs 0[/]   on all cores\n\n"
     "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
+    "  [cyan]kithkin replay day.jsonl.gz --out again --expect run/identities.jsonl[/]   exit code 1: they differ\n\n"
+    "  [cyan]kithkin replay day.jsonl.gz --out run --json | jq .outputs[/]\n\n"
     "  [cyan]kithkin replay year.jsonl --out blind --drop-modality face=.5 --inject microphone:kitchen@+14d[/]   what if",
 )
 def replay_command(
@@ -210,6 +222,11 @@ def replay_command(
     drop_modality: DropModality = None,
     inject: Inject = None,
     seed: Seed = 0,
+    expect: Annotated[
+        Path | None,
+        typer.Option("--expect", metavar="IDENTITIES.jsonl", help="Compare identities with these, by home, event, revision."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, for machines.")] = False,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
@@ -228,7 +245,11 @@ def replay_command(
     With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
     them, the same every time.
 
+    Beside the outputs stands manifest.json: what they were made of. "kithkin diff" compares two runs.
+
     Exit code 3: there were recognitions, and none was answered; it says why.
+
+    With --expect, exit code 1: it answers otherwise than was expected; 3: what was expected is of another log.
     """
     from stream.offline.replay.jobs.processes import spread_over
 
@@ -239,7 +260,7 @@ def replay_command(
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         wired = load_wiring(wiring, store=store)
-        _replay(Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if), processes)
+        _replay(Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if), processes, expect, as_json)
 
 
 @app.command(
@@ -285,18 +306,24 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
+def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
     from stream.ops.encoders import explain_unlisted
 
     from .progress import showing
-    from .summary import summary_table, unanswered
+    from .summary import summary_json, summary_table, unanswered
 
+    if expect is not None:
+        _refuse_unexpectable(expect, task)
     with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
         summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
-    Console(highlight=False).print(summary_table(summary))
+    if not as_json:
+        Console(highlight=False).print(summary_table(summary))
+    difference = _expected(expect, task, as_json) if expect and summary.finished else None
+    if as_json:
+        typer.echo(json.dumps(summary_json(summary, difference), ensure_ascii=False))
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -305,6 +332,39 @@ def _replay(task: "Replay", jobs: "JobProcesses | None") -> None:
     if told := unanswered(task, summary):
         typer.echo(f"\n{told}", err=True)
         raise typer.Exit(EXIT_NOTHING)
+    if difference is not None and difference.differs:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _refuse_unexpectable(expect: Path, task: "Replay") -> None:
+    """Before anything is replayed: what is expected can be opened, and is not what this replay is about to write."""
+    from stream.brokers.log_files import LogReader
+    from stream.contract.errors import ConfigError
+
+    if expect.resolve().parent == task.out.resolve():
+        raise ConfigError("expect", str(expect), "which this replay writes", "a file of another run, or another --out")
+    LogReader([str(expect)], ["identities"], prefix=None).close()
+
+
+def _expected(expect: Path, task: "Replay", quiet: bool) -> "Difference":
+    """How identities differ from those expected (A), and unless quiet tell it."""
+    from rich.console import Console
+
+    from stream.offline.runs.difference import expected_difference
+
+    from .difference import difference_table, difference_told
+
+    difference = expected_difference(expect, task.out)
+    if quiet:
+        return difference
+    if not difference.differs:
+        typer.echo(f"\nAs expected: {difference.topics[0].same:,} identities are those of {expect}.")
+    else:
+        typer.echo(f"\nNot as expected. A: {expect}; B: this replay.")
+        Console(highlight=False).print(difference_table(difference))
+        for line in difference_told(difference):
+            typer.echo(line)
+    return difference
 
 
 def _how_to_go_on(task: "Replay", summary: "Summary") -> str:

@@ -4,14 +4,17 @@ Law: nothing is shown that was not counted, and what happened never is not shown
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from rich.table import Table
 
 from stream.home.messages import OUTCOMES
 from stream.offline.replay.replay import Replay, Summary
+from stream.offline.runs.difference import Difference
 
-__all__ = ["summary_table", "unanswered"]
+from .difference import difference_json
+
+__all__ = ["summary_json", "summary_table", "unanswered"]
 
 Row = tuple[str, str]
 
@@ -41,6 +44,24 @@ def summary_table(summary: Summary) -> Table:
             for number, meaning in rows:
                 table.add_row(number, meaning)
     return table
+
+
+def summary_json(summary: Summary, difference: Difference | None) -> dict[str, Any]:
+    """All that was counted, for machines; and, where identities were expected, how they differ."""
+    counts, weight = summary.counts, summary.weight
+    told: dict[str, Any] = {
+        "finished": summary.finished,
+        "records": counts.records,
+        "records_before": summary.records_before,
+        "recognitions": counts.recognitions,
+        "outcomes": dict(counts.outcomes),
+        "left_out": dict(counts.left_out),
+        "dead_letters": dict(counts.dead_letters),
+        "outputs": dict(counts.outputs),
+        "states": {"households": weight.households, "people": weight.people, "bytes": weight.state_bytes},
+        "seconds": round(summary.seconds, 3),
+    }
+    return told if difference is None else told | {"expected": difference_json(difference)}
 
 
 def unanswered(task: Replay, summary: Summary) -> str:

@@ -6,7 +6,9 @@ Law: an error of this module reaches the operator as its own text, without a tra
 import re
 from typing import Final
 
-__all__ = ["ConfigError", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line"]
+__all__ = [
+    "ConfigError", "Incomparable", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line",
+]  # fmt: skip
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
 
@@ -35,6 +37,10 @@ class ConfigError(ValueError):
         shown = _CREDENTIALS.sub("//…@", repr(value))
         super().__init__(f"{key} = {shown} ({source}) cannot be: it should be {right}")
         self.key, self.value, self.source, self.right = key, value, source, right
+
+
+class Incomparable(ValueError):
+    """Two runs that cannot be compared, or a run that cannot be made again: what would be said of them would mean nothing."""
 
 
 class RecoveryError(RuntimeError):

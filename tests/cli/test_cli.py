@@ -20,6 +20,7 @@ from stream.brokers.files import FILES, LogProgress
 from stream.cli import app
 from stream.contract.policy import Policy
 from stream.contract.records import MODELS
+from stream.offline.replay.manifest import MANIFEST
 from tests.support.recorded import recorded_lines, write_log
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -73,7 +74,7 @@ def test_the_version_is_the_package_s() -> None:
 
 def test_replay_writes_its_files_and_says_what_it_came_to(log: str, tmp_path: Path) -> None:
     told = run("replay", log, "--out", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, MANIFEST}
     answers = sum(line["value"]["revision"] == 0 for line in lines_of(tmp_path / "out" / "identities.jsonl"))
     assert f"{len(recorded_lines())} records now" in plain(told)
     assert f"{answers} recognitions answered" in plain(told)

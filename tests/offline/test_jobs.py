@@ -31,6 +31,7 @@ from stream.offline.replay import replay as replay_module
 from stream.offline.replay.jobs import pool
 from stream.offline.replay.jobs.messages import Setup
 from stream.offline.replay.jobs.processes import JobLost, JobProcesses, spread_over, usable_cores
+from stream.offline.replay.manifest import MANIFEST
 from stream.offline.replay.replay import Replay, Sofar, Summary, replay
 from stream.offline.simulation.records import neighbourhood
 from stream.runtime.worker.worker import Worker
@@ -112,7 +113,7 @@ class Run:
         progress = LogProgress.read(self.out)
         assert progress is not None
         written = {path.name: path.read_bytes() for path in self.out.iterdir()}
-        assert set(written) <= set(FILES)
+        assert set(written) <= {*FILES, MANIFEST}
         written[".progress.json"] = msgspec.json.encode(msgspec.structs.replace(progress, run={}))
         return written | {"states": self.store.read_bytes()}
 

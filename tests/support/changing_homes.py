@@ -20,7 +20,7 @@ from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Desk, feedback, 
 __all__ = ["CAUSES", "DEVICES", "EVENTS", "MICROPHONE", "ONSET", "TURNS", "Plan", "home_records"]
 
 CAUSES: Final = ("person", "device", "phone", "feedback", "firmware")
-MICROPHONE, TURNS = "microphone", "turns"  # the kitchen is heard through a channel that the pack knows: from the onset on; by turns
+MICROPHONE, TURNS = "microphone", "turns"  # the kitchen is heard through a channel that the pack knows: from then on; by turns
 KNOWN_CHANNEL: Final = 3  # which vectors that are drawn in the projected space are taken for
 DEVICES: Final = {"kitchen": ("2.1", True), "hall": ("2.1", True), "bedroom": ("1.7", False)}  # firmware; whether it sees
 EVENTS, ONSET = 840, 560  # of a home; the first that is different
@@ -83,7 +83,8 @@ def home_records(plan: Plan) -> Iterator[Record]:
         device = str(rng.choice(list(DEVICES), p=[0.5, 0.3, 0.2]))
         far = plan.cause == TURNS and rng.random() < 0.5
         for turn in range(int(rng.integers(1, 4))):
-            yield from _event(house, who, device, at + turn * MINUTE_MS, shift if far or (number >= ONSET and plan.cause != TURNS) else {})
+            changed = far or (number >= ONSET and plan.cause != TURNS)
+            yield from _event(house, who, device, at + turn * MINUTE_MS, shift if changed else {})
             number += 1
 
 

@@ -1,4 +1,4 @@
-"""Commands that need no cluster but files, or one store: `compare`, `fit`, `inspect`, `report`.
+"""Commands that need no cluster but files, or one store: `compare`, `diff`, `fit`, `inspect`, `report`.
 
 A command module imports nothing heavy before its command runs.
 """

@@ -7,6 +7,8 @@ fault was mended, lines of different partitions may stand in another order: a ba
 there, in the directory or in the store, is never touched.
 """
 
+import hashlib
+import json
 import logging
 import os
 import sqlite3
@@ -22,6 +24,7 @@ from stream.brokers.files import FILES, LogBroker, LogProgress
 from stream.brokers.log_files import STDIN, LogReader, encode_line
 from stream.contract.credentials import private
 from stream.contract.errors import ConfigError, NewerState, UnknownState
+from stream.contract.packs import is_path
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
 from stream.contract.records import Signal
@@ -39,13 +42,16 @@ from ..what_if.what_if import NOTHING, WhatIf
 from .jobs.messages import Setup
 from .jobs.pool import JobPool
 from .jobs.processes import JobProcesses
+from .manifest import MANIFEST, Inputs, logs_of, manifest_of, write_manifest
 
-__all__ = ["Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
+__all__ = ["PACK_FILES", "Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
 _LOG = logging.getLogger(__name__)
 _NAMED: Final = 5  # homes in a sentence
 _IN_MEMORY: Final = "memory:"
 _LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
+_FIRST_STATES: Final = "first states"  # this and the next, of a progress, are not compared when a run goes on
+PACK_FILES: Final = "pack files"
 _NEVER: Final = WorkerLimits().dead_letters_window + 1  # dead letters: more than are ever counted at once
 
 
@@ -147,9 +153,10 @@ def replay(
         From the ports and the worker.
     """
     with ExitStack() as ends:
-        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning)))
+        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning, digested=True)))
         progress = _begin_or_go_on(task)
         broker = ends.enter_context(closing(LogBroker(task.what_if.applied(log), task.out, progress)))
+        (task.out / MANIFEST).unlink(missing_ok=True)  # of what stood here before
         store = ends.enter_context(closing(_open_states(task, progress)))
         worker = _worker(task, broker, store, jobs)
         began_s = time.perf_counter()
@@ -160,9 +167,20 @@ def replay(
                 watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
         seconds = time.perf_counter() - began_s
         summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
-    if finished and (alerts := write_alerts(task.out, task.policy)):  # the fleet stage, once all signals are there
-        summary.counts.outputs["drift-alerts"] = alerts
+        inputs = _inputs(task, log, broker, progress) if finished else None
+    if inputs is not None:
+        if alerts := write_alerts(task.out, task.policy):  # the fleet stage, once all signals are there
+            summary.counts.outputs["drift-alerts"] = alerts
+        write_manifest(task.out, manifest_of(task.out, inputs, task.policy, task.wiring.batch_records_max))
     return summary
+
+
+def _inputs(task: Replay, log: LogReader, broker: LogBroker, progress: LogProgress) -> Inputs:
+    """What a run that ended has read, all of it: also what an earlier command did was read again by this one."""
+    read = broker.digests
+    by_topic = {topic: {str(p): span for p, span in spans.items()} for topic, spans in read.partitions().items()}
+    files, states = logs_of(task.logs, log.digests()), progress.run.get(_FIRST_STATES, "")
+    return Inputs(files, read.records, read.order, by_topic, states, task.what_if.written)
 
 
 def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | None) -> Worker:
@@ -201,12 +219,13 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
     if task.lasting and store.exists() and not ours:
         right = f"a new file; to begin with a copy of those states, add --from {store}"
         raise ConfigError("store", str(store), "which holds states already", right)
-    return LogProgress(run=task.run)
+    packs = {name: encoder.pack for name, encoder in task.policy.encoders.items() if is_path(encoder.pack)}
+    return LogProgress(run=task.run | {PACK_FILES: json.dumps(packs)})
 
 
 def _refuse_strange(task: Replay, found: LogProgress | None) -> None:
     """Stop where something else stands, also with --fresh: only a replay's own mark says that what is there may be emptied."""
-    names = [file for file in FILES if os.path.lexists(task.out / file)]
+    names = [file for file in (*FILES, MANIFEST) if os.path.lexists(task.out / file)]
     linked = [name for name in names if (task.out / name).is_symlink()]
     right = "another directory"
     if found is None and names:
@@ -232,22 +251,26 @@ def _open_states(task: Replay, progress: LogProgress) -> StateStore:
             Path(f"{task.store}{suffix}").unlink(missing_ok=True)
     store = open_store(task.store)
     if task.origin and not progress.records:
-        _copy_states(task.origin, store, task.policy)
+        progress.run[_FIRST_STATES] = _copy_states(task.origin, store, task.policy)
     return store
 
 
-def _copy_states(origin: Path, store: StateStore, policy: Policy) -> None:
-    """Fill an empty store with the states of a file, as if nothing had been read yet.
+def _copy_states(origin: Path, store: StateStore, policy: Policy) -> str:
+    """Fill an empty store with the states of a file, as if nothing had been read yet; a digest of them.
 
     A save must move the offsets, so they go to a topic of no stream and back.
     """
-    moved = {"copied": 1}
+    moved, digest = {"copied": 1}, hashlib.sha256()
     with tempfile.TemporaryDirectory() as folder, closing(open_store(_copy(origin, Path(folder)))) as source:
         _refuse_unreadable(origin, source, policy)
-        for partition in source.partitions():
+        for partition in sorted(source.partitions()):
             epoch, _ = store.claim(partition)
-            store.save(partition, epoch, {}, moved, source.load(partition, list(source.households(partition))))
+            states = source.load(partition, sorted(source.households(partition)))
+            for household in sorted(states):
+                digest.update(b"%d %b %d\n" % (partition, household.encode(), len(states[household])) + states[household])
+            store.save(partition, epoch, {}, moved, states)
             store.save(partition, epoch, moved, {}, {})
+    return digest.hexdigest()
 
 
 def _refuse_unreadable(origin: Path, source: StateStore, policy: Policy) -> None:
