@@ -84,6 +84,7 @@ def up(folder: Path, *more: str) -> Iterator[Up]:
 @pytest.fixture
 def folder(kafka: Running, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The default folder of `up`, of a user without any data. Where no cluster can be had, `kafka` says so."""
+    monkeypatch.setenv("JGO_CACHE_DIR", os.environ.get("JGO_CACHE_DIR") or str(Path.home() / ".cache" / "jgo"))  # made once
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KITHKIN_BROKER", raising=False)

@@ -95,7 +95,7 @@ def _replayed(folder: Path, policy: Policy) -> list[str]:
 def home_of(logs: Sequence[str], event_id: str, policy: Policy) -> str:
     """The household in which an event of that id came. Raises ConfigError when there is none, or several."""
     raw, found = event_id.encode(), set[str]()
-    with closing(LogReader(logs)) as records:
+    with closing(LogReader(logs, prefix=None)) as records:
         for record in records:
             if record.value and raw in record.value and (event := _event(record, policy)) is not None:
                 value = event.value
@@ -112,7 +112,7 @@ def home_of(logs: Sequence[str], event_id: str, policy: Policy) -> str:
 def records_of(logs: Sequence[str], household_id: str) -> list[Record]:
     """All records of a household, in the order in which they apply."""
     key = household_id.encode()
-    with closing(LogReader(logs)) as records:
+    with closing(LogReader(logs, prefix=None)) as records:
         return [record for record in records if record.key == key]
 
 
