@@ -32,7 +32,7 @@ from stream.offline.why.otherwise import PARTS, otherwise, parse_wish, without_e
 from stream.offline.why.texts import lines_of
 from tests.cli.test_cli import run
 from tests.support.recorded import line_of, recorded, recorded_lines, write_log
-from tests.support.worlds import FACE, POLICY, VOICE, Desk, Run, Shape, embedding, feedback, recognition, row_of, world
+from tests.support.worlds import FACE, POLICY, VOICE, Desk, Run, Shape, Story, embedding, feedback, recognition, row_of, world
 
 NATS = 1e-6
 SUREST = math.log(8191)  # of what is kept in steps of 1/4096
@@ -82,6 +82,8 @@ def check(histories: Iterator[History], policy: Policy) -> int:
             assert told.held.had is not None
             assert told.held.asked is not None
             assert told.held.had < told.held.asked
+            if told.held.tier > 1 and told.subject != GUEST:
+                assert abs(told.held.had + told.held.disputed - log_odds(told)) < NATS
         count += 1
     return count
 
@@ -144,6 +146,22 @@ def test_later_answers_are_led_to_by_their_terms_and_have_their_cause() -> None:
                     assert abs(one.log_odds - math.log(one.probability / (1 - one.probability))) < 2e-4
                     compared += 1
     assert min(claims, compared) > 3
+
+
+def test_claims_that_the_sensors_contradict_are_taken_off_what_a_member_has() -> None:
+    story = Story()
+    for _ in range(4):
+        story.say("correct", event_id=story.see("bert"), person_id="anna")
+    before, desk = encode_home(story.home), story.desk
+    voice = {"encoder": VOICE, "embedding": embedding(VOICE, "anna", np.random.default_rng(1))}
+    record = desk.record("recognitions", recognition("h", "next", desk.now, voice=voice))
+    done = step(story.home, decode(record, POLICY), POLICY)
+    (answer,) = (o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id == "next")
+    history = History("h", "next", Moment(record, decode(record, POLICY), before, row_of(story.home, "next").copy(), answer))
+    told = explain(history, POLICY)
+    assert told.held is not None
+    assert told.held.disputed > 1
+    assert "claims that the sensors contradict" in "\n".join(lines_of(Why(told, [])))
 
 
 # What would have been

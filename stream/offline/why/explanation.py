@@ -52,12 +52,16 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What kept an answer from the next tier: the log odds asked for and had (nats), or another reason."""
+    """What kept an answer from the next tier: the log odds asked for and had (nats), or another reason.
+
+    `disputed` nats are taken off what the member had, for claims that somebody was them, which the sensors contradict.
+    """
 
     tier: int
     reason: str  # of "sure", "guest", "sensors", "pin"
     asked: float | None = None
     had: float | None = None
+    disputed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +217,10 @@ def _held(answer: Identity, row: Any, members: npt.NDArray[np.bool_], found: tup
     if logits[0] > logits[best]:
         return Held(tier, "guest")
     one = np.arange(len(logits)) == best
-    sure = _log_odds(logits, one) - float(numbers["disputed"][best])
+    disputed = float(numbers["disputed"][best])
+    sure = _log_odds(logits, one) - disputed
     if tier <= len(asked) and sure < asked[tier - 1]:
-        return Held(tier, "sure", float(asked[tier - 1]), sure)
+        return Held(tier, "sure", float(asked[tier - 1]), sure, disputed)
     agreeing = 0 if row is None else int(np.count_nonzero(row["llr"][: len(_SENSORS), best - 1] > 0))
     if tier == len(asked) and agreeing < _AGREEING:
         return Held(tier, "sensors", float(_AGREEING), float(agreeing))

@@ -78,7 +78,8 @@ def _tier(told: Explanation) -> Iterator[str]:
 def _held(held: Held) -> str:
     name = f"Tier {held.tier} ({_TIERS[held.tier]})"
     if held.reason == "sure" and held.asked is not None and held.had is not None:
-        return f"{name} asks for {held.asked:.2f} nats; there were {held.had:.2f}, {held.asked - held.had:.2f} too few."
+        less = f" (less {held.disputed:.2f}, for claims that the sensors contradict)" if held.disputed >= _SHOWN else ""
+        return f"{name} asks for {held.asked:.2f} nats; there were {held.had:.2f}{less}, {held.asked - held.had:.2f} too few."
     if held.reason == "sensors":
         return f"{name} asks for two sensors that agree; {held.had or 0:.0f} did."
     if held.reason == "pin":
