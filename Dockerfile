@@ -1,8 +1,8 @@
 # A worker, or any other `kithkin` command: docker build -t kithkin .
-ARG PYTHON=3.13
+ARG PYTHON=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 # Everything is installed from hashes, the tools that build included; none of them is in the image.
-FROM python:${PYTHON}-slim AS build
+FROM ${PYTHON} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements-uv.lock ./
@@ -22,7 +22,7 @@ RUN find /opt/kithkin -name '*.py' -exec touch --date=2020-01-01 {} + \
  && /opt/kithkin/bin/python -c "import stream.home.step" \
  && chown -R 10001:10001 "$NUMBA_CACHE_DIR"
 
-FROM python:${PYTHON}-slim
+FROM ${PYTHON}
 LABEL org.opencontainers.image.title="kithkin" \
       org.opencontainers.image.description="Learns, continuously and from real life, who is who in a household." \
       org.opencontainers.image.licenses="Apache-2.0"

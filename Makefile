@@ -15,7 +15,7 @@ LOCKS  := requirements-uv.lock requirements-dev.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types layers simulate drill packs quality bench lock clean
+.PHONY: help setup demo compose digests test lint types layers simulate drill packs quality bench lock clean
 
 help: ## what there is
 	@echo "kithkin learns, continuously and from real life, who is who in a household."
@@ -49,6 +49,24 @@ $(READY): pyproject.toml stream/__init__.py $(LOCKS)
 
 demo: $(READY) ## simulate a neighbourhood, learn from it live, write an HTML report (under a minute)
 	@$(BIN)/kithkin demo
+
+compose: .env ## a whole cluster in Docker, with a simulated neighbourhood; its passwords are made at the first time
+	@docker compose --profile load up --build
+
+# The passwords of Kafka and Redis in Docker. Those that are there stay.
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; \
+	  [print(f"KITHKIN_{server}__PASSWORD={secrets.token_urlsafe(24)}") for server in ("KAFKA", "REDIS")]' > $@
+	@echo "The passwords of Kafka and Redis are in $@"
+
+# "NAME@sha256:… # TAG" in docker-compose.yml, "NAME:TAG@sha256:…" in the Dockerfile.
+PINNED = sed -nE 's|.*[ =]([a-z/]+)(:([^@ ]+))?@(sha256:[0-9a-f]{64})( \# (.+))?$$|\1:\3\6 \4|p' docker-compose.yml Dockerfile
+
+digests: ## whether the tags of the pinned images stand for other images today (asks their registry by docker)
+	@$(PINNED) | { moved=0; while read -r image pinned; do \
+	  now=$$(docker buildx imagetools inspect "$$image" --format '{{.Manifest.Digest}}') || exit 2; \
+	  if [ "$$now" = "$$pinned" ]; then echo "$$image is what is pinned"; else echo "$$image is $$now now, pinned is $$pinned"; moved=1; fi; \
+	done; exit $$moved; }
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS)

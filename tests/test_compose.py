@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from pydantic import SecretStr
+from redis import AuthenticationError
+from redis import Redis as Client
 
 from stream import __version__
 from stream.brokers.kafka.topics import reader
-from stream.contract.settings import Wiring
+from stream.contract.ports import BrokerError
+from stream.contract.settings import KafkaWiring, Wiring
 from stream.ops.local_cluster.java import Java, java_of_kafka
 from stream.ops.local_cluster.processes import Server, free_ports, until
 from stream.ops.local_cluster.redis import redis_program
@@ -26,14 +31,31 @@ ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
 LASTING = ("kafka", "redis", "worker", "fleet")
 IDENTITIES = 20
+VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?(?P<sentence>[^}]+)\}")
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+
+
+def make(goal: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What `make` does about a goal in another folder."""
+    command = ["make", "--file", str(ROOT / "Makefile"), f"PYTHON={sys.executable}", goal]
+    return subprocess.run(command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def compose() -> dict[str, Any]:
-    """What docker-compose.yml says, when it is as the Compose specification wants it."""
+def passwords(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Those that `make .env` made."""
+    folder = tmp_path_factory.mktemp("env")
+    assert make(".env", folder).returncode == 0
+    return dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def compose(passwords: dict[str, str]) -> dict[str, Any]:
+    """What docker-compose.yml says with these passwords, when it is as the Compose specification wants it."""
     compose_spec = pytest.importorskip("compose_spec", reason="The package compose-spec, which reads it, is not installed.")
-    read = compose_spec.PyCompose.from_yaml((ROOT / "docker-compose.yml").read_text())
-    read.to_spec()
+    text = (ROOT / "docker-compose.yml").read_text()
+    compose_spec.PyCompose.from_yaml(text).to_spec()
+    read = compose_spec.PyCompose.from_yaml(VARIABLE.sub(lambda match: passwords[match["name"]], text))
     told: dict[str, Any] = read.to_dict()
     return told
 
@@ -101,6 +123,61 @@ def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 
 
+def test_the_passwords_are_made_once_and_their_owner_alone_can_read_them(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert make(".env", tmp_path).returncode == 0
+        made = (tmp_path / ".env").read_text()
+        assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert made == (tmp_path / ".env").read_text()
+    values = [line.partition("=")[2] for line in made.splitlines()]
+    assert min(map(len, values)) >= 32
+    assert len(set(values)) == 2
+    assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert ignored(".env")
+
+
+def test_without_a_password_nothing_starts_and_a_sentence_says_what_makes_it(passwords: dict[str, str]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    asked = list(VARIABLE.finditer(text))
+    assert {match["name"] for match in asked} == set(passwords)
+    assert {match["sentence"] for match in asked} == {"`make .env` makes it"}
+    assert len(asked) == text.count("${")
+
+
+def test_no_password_is_an_argument_and_no_door_of_kafka_is_open(compose: dict[str, Any], passwords: dict[str, str]) -> None:
+    arguments = [str(service.get(name)) for service in compose["services"].values() for name in ("command", "healthcheck")]
+    assert not [told for told in arguments for password in passwords.values() if password in told]
+    settings = compose["services"]["kafka"]["environment"]
+    protocols = dict(pair.split(":") for pair in settings["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    unguarded = {name for name, protocol in protocols.items() if protocol != "SASL_PLAINTEXT"}
+    assert [place for place in settings["KAFKA_LISTENERS"].split(",") if place.partition(":")[0] in unguarded] == [
+        "CONTROLLER://localhost:19093"  # of its container
+    ]
+
+
+def test_images_are_pinned_by_digest() -> None:
+    images = re.findall(r"image: (\S+)", (ROOT / "docker-compose.yml").read_text())
+    assert [image for image in images if image != "kithkin" and not DIGEST.search(image)] == []
+    (argument,) = (rest for name, rest in instructions() if name == "ARG")
+    assert DIGEST.search(argument)
+    assert {rest.split()[0] for name, rest in instructions() if name == "FROM"} == {"${PYTHON}"}
+
+
+@pytest.mark.parametrize(("digest", "code"), [(None, 0), ("sha256:" + "0" * 64, 2)])
+def test_whether_tags_have_moved_on_is_asked_of_docker(tmp_path: Path, digest: str | None, code: int) -> None:
+    """`make` ends with 2 for whatever its goal ends with."""
+    for name in ("docker-compose.yml", "Dockerfile"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    pinned = "$(grep -rhoE \"${4%:*}(:[^@]+)?@sha256:[0-9a-f]+\" docker-compose.yml Dockerfile | cut -d@ -f2)"
+    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "{digest or pinned}"\n')
+    (tmp_path / "docker").chmod(0o755)
+    told = make("digests", tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert told.returncode == code, told.stderr
+    assert re.findall(r"^\S+ is", told.stdout, re.MULTILINE) == [
+        "apache/kafka:4.1.0 is", "redis:7.4-alpine is", "python:3.13-slim is"
+    ]  # fmt: skip
+
+
 # ---- the same settings, without Docker
 
 
@@ -114,7 +191,13 @@ class Here:
         ports = [inside, inside, outside, controller, redis, web]
         self.redis_port, self.web_port = redis, web
         self._places = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
-        self._places |= {"@localhost": "@", "OUTSIDE://127.0.0.1": "OUTSIDE://", "/var/lib/kafka/data": str(folder / "kafka")}
+        for service in self.services.values():
+            for config in service.get("configs", []):
+                path = folder / config["source"]
+                path.write_text(compose["configs"][config["source"]]["content"])
+                self._places[config["target"]] = str(path)
+        self._places |= {"@localhost": "@", "//localhost": "//"}
+        self._places |= {"OUTSIDE://127.0.0.1": "OUTSIDE://", "/var/lib/kafka/data": str(folder / "kafka")}
 
     def placed(self, value: str) -> str:
         """A setting with the addresses and folders of this test."""
@@ -134,10 +217,21 @@ class Here:
         return Server(java.command("kafka.Kafka", str(settings)), self.folder / "kafka.log")
 
     def redis(self) -> Server:
-        program, *flags = self.services["redis"]["command"]
+        program, *flags = map(self.placed, self.services["redis"]["command"])
         assert program == "redis-server"
         own = ["--bind", "127.0.0.1", "--port", str(self.redis_port), "--dir", str(self.folder)]
         return Server([redis_program(), *flags, *own], self.folder / "redis.log")
+
+    def kafka_is_healthy(self) -> bool:
+        """The service's own check, with its address and its file, by another client than the image's."""
+        _, _, *flags = self.services["kafka"]["healthcheck"]["test"]
+        given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+        read = dict(line.split("=", 1) for line in Path(self.placed(given["command-config"])).read_text().splitlines())
+        words = dict(re.findall(r'(\w+)="([^"]+)"', read.pop("sasl.jaas.config")))
+        known = {**read, **{f"sasl.{name}": word for name, word in words.items()}}
+        server = self.placed(given["bootstrap-server"].replace("localhost:", "kafka:"))
+        client: dict[str, str | int | float | bool] = {"bootstrap.servers": server, "log_level": 0, **known}
+        return bool(AdminClient(client).list_topics(timeout=10).brokers)
 
     def environment(self, service: str) -> dict[str, str]:
         image = dict(shlex.split(rest)[0].split("=", 1) for name, rest in stages()[-1] if name == "ENV" if "KITHKIN_" in rest)
@@ -177,7 +271,8 @@ class Here:
 def test_with_these_settings_identities_flow(compose: dict[str, Any], tmp_path: Path) -> None:
     here = Here(compose, tmp_path)
     with ExitStack() as ends:
-        kafka, redis = here.kafka(java_of_kafka(lambda _: None)), here.redis()
+        java = java_of_kafka(lambda _: None)
+        kafka, redis = here.kafka(java), here.redis()
         ends.callback(kafka.stop, 10)
         ends.callback(redis.stop, 10)
         assert until(lambda: here.run("topics").returncode == 0, PATIENCE_S), kafka.last_words
@@ -188,10 +283,18 @@ def test_with_these_settings_identities_flow(compose: dict[str, Any], tmp_path: 
         assert amiss == {"replication": "warning"}
 
         ends.enter_context(here.running("load"))
-        wiring = Wiring(broker=here.environment("worker")["KITHKIN_BROKER"])
+        assert here.kafka_is_healthy()
+        broker, password = (here.environment("worker")[f"KITHKIN_{name}"] for name in ("BROKER", "KAFKA__PASSWORD"))
+        known = KafkaWiring(security="sasl_plaintext", mechanism="PLAIN", username="kithkin", password=SecretStr(password))
+        wiring = Wiring(broker=broker, kafka=known)
         assert until(lambda: len(list(reader(wiring, ["identities"]))) >= IDENTITIES, PATIENCE_S), worker.last_words
         worker.stop(10)
         assert worker.exit_code == 0, worker.last_words
+
+        with pytest.raises(BrokerError):
+            list(reader(Wiring(broker=broker, kafka=KafkaWiring(retries_s=5)), ["identities"]))
+        with Client(port=here.redis_port) as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
 
 
 # ---- the image

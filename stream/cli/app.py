@@ -34,6 +34,7 @@ from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
 from .offline.schema import schema
+from .offline.why import why
 from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
 
 if TYPE_CHECKING:
@@ -157,6 +158,13 @@ app.command(
     "  [cyan]kithkin schema recognitions --example | kithkin check -[/]   records that are right\n\n"
     "  [cyan]kithkin check monday.jsonl.gz --json | jq -r .detail[/]   for machines",
 )(check)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin why e-000017 run[/]   of `kithkin replay monday.jsonl.gz --out run`\n\n"
+    "  [cyan]kithkin why e-000017 monday.jsonl.gz --if drop=phone,tiers.private=.99[/]\n\n"
+    "  [cyan]kithkin why e-000017 run --for person[/]   with nothing of other people in it\n\n"
+    "  [cyan]kithkin why e-000017 run --for engineer --json | jq .explanation.terms[/]",
+)(why)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 

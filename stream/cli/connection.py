@@ -26,7 +26,8 @@ def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
     told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
     if wiring is None and not told:
         place = Place(default_folder())
-        wiring = place.wiring_file if place.running else None
+        if place.running:
+            return place.wiring(**flags)
     return load_wiring(wiring, **flags)
 
 

@@ -3,16 +3,21 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream.brokers.kafka.topics import producer, reader
 from stream.cli.connection import refuse_missing, wiring_in_force
@@ -50,8 +55,8 @@ class Up:
 
     @property
     def ports(self) -> list[int]:
-        lines = self.place.wiring_file.read_text().splitlines()[1:]
-        return [int(line.removesuffix('"').removesuffix("/0").rpartition(":")[2]) for line in lines]
+        filed = tomllib.loads(self.place.wiring_file.read_text())
+        return [int(filed[name].removesuffix("/0").rpartition(":")[2]) for name in ("broker", "store")]
 
     def end(self, number: signal.Signals) -> int:
         """Signal it; its exit code, after everything it started has gone."""
@@ -79,6 +84,7 @@ def up(folder: Path, *more: str) -> Iterator[Up]:
 @pytest.fixture
 def folder(kafka: Running, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The default folder of `up`, of a user without any data. Where no cluster can be had, `kafka` says so."""
+    monkeypatch.setenv("JGO_CACHE_DIR", os.environ.get("JGO_CACHE_DIR") or str(Path.home() / ".cache" / "jgo"))  # made once
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KITHKIN_BROKER", raising=False)
@@ -106,8 +112,8 @@ def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder
         run("feed", log)
         assert until(lambda: json.loads(run("status", "--json"))["lag"] == 0, ANSWER_S)
         assert answers() == expected  # its events were known
-        redis = (folder / "redis" / "redis.log").read_text().rpartition("pid=")[2].partition(",")[0]
-        os.kill(int(redis), signal.SIGKILL)
+        redis_pid = (folder / "redis" / "redis.log").read_text().rpartition("pid=")[2].partition(",")[0]
+        os.kill(int(redis_pid), signal.SIGKILL)
         assert cluster.process.wait(END_S) == 1
         assert "Redis has ended" in cluster.said.read_text()
         assert all(map(is_free, cluster.ports))
@@ -123,6 +129,40 @@ def test_a_cluster_ends_with_its_terminal_and_runs_once_in_a_folder(folder: Path
         assert f"127.0.0.1:{port}" in refused
         assert cluster.end(signal.SIGKILL) == -signal.SIGKILL
     assert not Place(folder).running
+
+
+def test_nobody_enters_without_the_passwords_which_are_told_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in ("KAFKA", "REDIS"):  # of other servers: neither the worker nor who looks takes them for these
+        monkeypatch.setenv(f"KITHKIN_{table}__PASSWORD", "of-another")
+    with up(folder) as cluster:
+        run("feed", "--simulate", "1", "--days", "1")
+        assert until(lambda: '"identities"' in run("identities", "--json"), ANSWER_S)
+        told = [run("status"), run("doctor"), cluster.said.read_text(), repr(wiring_in_force(None)), *arguments_of_all()]
+        kafka_port, redis_port = cluster.ports
+
+        settings = (folder / "kafka" / "node-0" / "server.properties").read_text()
+        (controller,) = re.findall(r"CONTROLLER://(\S+?:\d+)", settings)
+        for entrance in ({"bootstrap.servers": f"127.0.0.1:{kafka_port}"}, {"bootstrap.controllers": controller}):
+            with pytest.raises(KafkaException):
+                AdminClient({**entrance, "log_level": 0}).describe_cluster(request_timeout=2).result(5)
+        with redis.Redis(port=redis_port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert cluster.end(signal.SIGINT) == 0
+
+    passwords = [(folder / f"{server}.password").read_text().strip() for server in ("kafka", "redis")]
+    assert min(map(len, passwords)) >= 32
+    holders = {"kafka.password", "redis.password", "server.properties", "redis.conf"}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files if path.name in holders} == {0o600}
+    told += [path.read_bytes().decode(errors="replace") for path in files if path.name not in holders]
+    assert not [text[:200] for text in told for password in passwords if password in text]
+
+
+def arguments_of_all() -> list[str]:
+    """The arguments of every process of this machine, as `ps` shows them."""
+    listed = subprocess.run(["ps", "-Awwo", "args="], capture_output=True, text=True, check=True).stdout
+    assert "redis" in listed
+    return listed.splitlines()
 
 
 def test_what_is_wrong_is_said_before_anything_starts(tmp_path: Path) -> None:

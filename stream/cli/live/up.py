@@ -50,7 +50,7 @@ def up(
     Ctrl-C ends all of it. What was learnt and published stays in DIR, and the next start goes on from there.
 
     While it runs, the commands that look at a cluster, feed it or raise alerts find it by themselves; one with --dir by --wiring
-    DIR/wiring.toml.
+    DIR/wiring.toml. Other programs need its passwords: DIR/kafka.password, for the user kithkin, and DIR/redis.password.
     """
     with faults_explained():
         from rich.console import Console
@@ -121,7 +121,8 @@ def _how_to_use(cluster: "LocalCluster") -> str:
         f"\n[bold]A cluster runs here[/], of {cluster.partitions} partitions. Ctrl-C ends it.\n"
         f"  Kafka   {cluster.kafka.bootstrap}\n"
         f"  Redis   {cluster.redis.url}\n"
-        f"  data    {cluster.place.folder}\n\n"
+        f"  data    {cluster.place.folder}\n"
+        "          and there, for other programs than ours, kafka.password (of the user kithkin) and redis.password\n\n"
         "In another terminal:\n"
         f"  [cyan]kithkin identities --follow{elsewhere}[/]\n"
         "and in a third, a simulated neighbourhood, or your own log:\n"

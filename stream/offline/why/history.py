@@ -1,0 +1,160 @@
+"""One event in its home's records: the home as it stood before it, its answer, and every later revision with its cause.
+
+Law: it is the worker's own step, record by record, from the beginning of the logs; what it answers is what a replay of them does.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stream.brokers.files import LogProgress
+from stream.brokers.log_files import STDIN, LogReader
+from stream.contract.codec import decode
+from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy
+from stream.contract.reading import RECOGNITIONS
+from stream.contract.records import Event, Identity, InvalidRecord, Record
+from stream.home.state.at_rest import decode_home, encode_home
+from stream.home.state.household import Household
+from stream.home.step import step
+
+__all__ = ["History", "Moment", "Revision", "answer_again", "home_of", "logs_of", "play", "records_of"]
+
+_ANSWERED: Final = "answered"
+_LISTED_MAX: Final = 5  # homes in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An event's first answer.
+
+    `before` is the home's state before the event; None: it was the first record of its home. `row` is what the ledger kept of the
+    event at the end of its step; None: nothing.
+    """
+
+    record: Record
+    event: Event
+    before: bytes | None
+    row: Any
+    answer: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A later answer: the record that caused it, and the home after that record."""
+
+    answer: Identity
+    cause: Record
+    state: bytes
+
+
+@dataclass(slots=True)
+class History:
+    """What became of one event."""
+
+    household_id: str
+    event_id: str
+    moment: Moment | None = None
+    revisions: list[Revision] = field(default_factory=list)
+
+
+def logs_of(names: Sequence[str], policy: Policy) -> list[str]:
+    """The logs that are named; of a replay's directory those that it was made of.
+
+    Raises
+    ------
+    ConfigError
+        A directory is no replay's, or one under another policy or from other first states; or it is standard input.
+    """
+    logs: list[str] = []
+    for name in names:
+        if name == STDIN:
+            raise ConfigError("LOG", name, "standard input", "files, for they are read more than once")
+        logs += _replayed(Path(name), policy) if Path(name).is_dir() else [name]
+    return logs
+
+
+def _replayed(folder: Path, policy: Policy) -> list[str]:
+    found = LogProgress.read(folder)
+    if found is None:
+        raise ConfigError("LOG", str(folder), "which no replay is known to have made", "log files, or the --out of a replay")
+    if found.run["policy"] != policy.policy_id:
+        right = "the --policy that it was made with; or its logs and another policy"
+        raise ConfigError("LOG", str(folder), f"a replay under the policy {found.run['policy']}, not {policy.policy_id}", right)
+    if found.run["from"]:
+        raise ConfigError("LOG", str(folder), f"a replay that began with {found.run['from']}", "logs from their beginning")
+    logs = found.run["logs"].split(os.pathsep)
+    if STDIN in logs:
+        raise ConfigError("LOG", str(folder), "a replay of standard input", "the log files themselves")
+    return logs
+
+
+def home_of(logs: Sequence[str], event_id: str, policy: Policy) -> str:
+    """The household in which an event of that id came. Raises ConfigError when there is none, or several."""
+    raw, found = event_id.encode(), set[str]()
+    with closing(LogReader(logs, prefix=None)) as records:
+        for record in records:
+            if record.value and raw in record.value and (event := _event(record, policy)) is not None:
+                value = event.value
+                if isinstance(value, RECOGNITIONS) and value.event_id == event_id:
+                    found.add(value.household_id)
+    if not found:
+        raise ConfigError("EVENT_ID", event_id, "no recognition of these logs", "the event_id of one")
+    if len(found) > 1:
+        named = ", ".join(sorted(found)[:_LISTED_MAX])
+        raise ConfigError("--household", None, f"needed, for {len(found)} homes have a {event_id}", f"one of {named}")
+    return found.pop()
+
+
+def records_of(logs: Sequence[str], household_id: str) -> list[Record]:
+    """All records of a household, in the order in which they apply."""
+    key = household_id.encode()
+    with closing(LogReader(logs, prefix=None)) as records:
+        return [record for record in records if record.key == key]
+
+
+def play(records: Iterable[Record], household_id: str, event_id: str, policy: Policy) -> History:
+    """Step a household through its records, and keep what became of one event."""
+    home, history, began = Household.new(household_id), History(household_id, event_id), False
+    for event in _events(records, policy):
+        ours = history.moment is None and isinstance(event.value, RECOGNITIONS) and event.value.event_id == event_id
+        before = encode_home(home) if ours and began else None
+        began, done = True, step(home, event, policy)
+        own = [o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id == event_id]
+        if ours and _ANSWERED in done.outcomes:
+            history.moment = Moment(event.record, event, before, _row_of(home, event_id), own.pop(0))
+        history.revisions += [Revision(answer, event.record, encode_home(home)) for answer in own]
+    return history
+
+
+def answer_again(moment: Moment, record: Record, policy: Policy) -> Identity | None:
+    """The answer to another record in the place of the event's, by the step itself; None: it is refused."""
+    event = _event(record, policy)
+    if event is None:
+        return None
+    value: Any = event.value
+    home = Household.new(value.household_id) if moment.before is None else decode_home(moment.before, policy)
+    outputs = step(home, event, policy).outputs
+    return next((o.value for o in outputs if isinstance(o.value, Identity) and o.value.event_id == value.event_id), None)
+
+
+def _events(records: Iterable[Record], policy: Policy) -> Iterator[Event]:
+    return (event for record in records if (event := _event(record, policy)) is not None)
+
+
+def _event(record: Record, policy: Policy) -> Event | None:
+    """None: a dead letter."""
+    try:
+        return decode(record, policy)
+    except InvalidRecord:
+        return None
+
+
+def _row_of(home: Household, event_id: str) -> Any:
+    own = event_id.encode()
+    rows = home.record["rows"][: int(home.record["rows_used"])]
+    found = (row for row in rows if row["event_id"][: int(row["event_id_length"])].tobytes() == own)
+    return next((row.copy() for row in found), None)
