@@ -31,6 +31,7 @@ COHORT_WEIGHT: Final = 0.1  # people's worth of a cohort's person, of whom one c
 CORPUS_WORTH: Final = 10.0  # people with whom a corpus counts half
 FOLDS: Final = 5
 PEOPLE_MIN: Final = 6  # with at least two takes each: fewer cannot be held out by twos
+LIVES: Final = 0.85  # of the best temperature of trials: recordings in one home share days, rooms and moods, as takes do not
 QUALITY_BINS: Final = 6
 QUALITY_MIN: Final = 120  # recordings of known quality: 20 a bin
 
@@ -63,7 +64,7 @@ def fit(recordings: Recordings) -> Projection:
     found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
     of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
     by_corpus = [Trials.joined([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
-    return replace(final, temperature=best_temperature(by_corpus), centre_spread=_centre_spread(scaled))
+    return replace(final, temperature=LIVES * best_temperature(by_corpus), centre_spread=_centre_spread(scaled))
 
 
 def _centre_spread(held: list[Held]) -> float:
