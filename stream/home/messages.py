@@ -74,7 +74,7 @@ REFUSALS: Final = ("", "too_old", "forgotten", "future")
 ENROLMENT_FAULTS: Final = ("repeated", "apart", "of_another", "of_nobody")  # bits; see core.feedback.enrolment
 CAUSES: Final = ("none", "device", "person", "encoder", "phone", "habit", "feedback", "unknown_voices", "unknown")
 # What was done: of a device, a person, a phone; watched anew; claims suspended or counting again; a profile rolled back.
-ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back", "crosswise")
+ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "restored", "rolled_back", "crosswise", "exchanged")
 
 RESULT = record(
     ("observed_at", "<i8"),

@@ -56,6 +56,7 @@ _DONE: Final = {
     "suspended": "these claims are held out",
     "restored": "these claims count again",
     "crosswise": f"these claims are held out: of two people they say what the other enrolled; if they are right, {ENROL_ANEW}",
+    "exchanged": "two people had been enrolled under each other's names, as claims and phones agree: the names were exchanged",
     "rolled_back": "what was learnt since enrolment is forgotten: enrolment alone foretold their recordings better",
 }
 

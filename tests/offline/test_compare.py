@@ -168,6 +168,15 @@ def test_of_two_that_are_equal_the_interval_holds_nothing_in_nineteen_of_twenty(
     assert {name: count for name, count in held.items() if count < least} == {}
 
 
+def test_no_share_differs_by_more_than_all_of_it(kept: dict[str, tuple[Columns, Columns]]) -> None:
+    few = np.flatnonzero(kept["truth"][0]["home"] < 3)[:9]
+    here, there = ({name: value[few] for name, value in side.items()} for side in kept["truth"])
+    found = differences(sums_of(here, 3), sums_of(there, 3))
+    shares = [one for name, one in found.items() if FIGURES[name].unit == "%" and not math.isnan(one.low)]
+    assert shares
+    assert all(-100 <= one.low <= one.value <= one.high <= 100 for one in shares)
+
+
 # ---- what is planted is found
 
 

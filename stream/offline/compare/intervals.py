@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from .columns import Array
-from .figures import HomeSums, figures_of, weights_of_one
+from .figures import FIGURES, HomeSums, figures_of, weights_of_one
 
 __all__ = ["Interval", "differences", "interval", "levels"]
 
@@ -33,6 +33,10 @@ class Interval(NamedTuple):
     def holds_zero(self) -> bool:
         """Whether nothing may be the truth; also where nobody can tell."""
         return not (self.low > 0 or self.high < 0)
+
+    def of_shares(self) -> "Interval":
+        """The same of a difference of shares, in points: no end is beyond 100."""
+        return Interval(self.value, float(np.clip(self.low, -100, 100)), float(np.clip(self.high, -100, 100)))
 
 
 def interval(value: float, without_each: Array, one_event: float = 0.0) -> Interval:
@@ -71,9 +75,10 @@ def differences(first: HomeSums, other: HomeSums) -> dict[str, Interval]:
     speak = _speaking(first) | _speaking(other)
     without = figures_of(first, first.without_each[speak])
     without_there = figures_of(other, other.without_each[speak])
-    return {
+    found = {
         name: interval(float(there[name] - here[name]), without_there[name] - without[name], one_event[name]) for name in here
     }
+    return {name: one.of_shares() if FIGURES[name].unit == "%" else one for name, one in found.items()}
 
 
 def _speaking(sums: HomeSums) -> Any:

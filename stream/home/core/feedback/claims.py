@@ -17,8 +17,8 @@ from stream.home.messages import CORRECT, ENROL, REJECT
 from stream.home.state.layout import CLAIMS_MAX, NOT_COUNTED
 
 __all__ = [
-    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "heeded", "is_known", "remove_claim",
-    "repeat_claim", "share_event", "suspended", "uncount_claim",
+    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "floor_evidence", "heeded", "is_known",
+    "remove_claim", "repeat_claim", "share_event", "suspended", "uncount_claim",
 ]  # fmt: skip
 
 LEAST: Final = 1 / 8192  # of an event: what is below half a step is little, not impossible
@@ -87,13 +87,13 @@ def share_event(home, index, work):
         for place in range(places):
             work.shares[place] = SHARE_ONE if place == claim.person else 0
         return
-    _floor(row, places, work.parts)
+    floor_evidence(row, places, work.parts)
     weigh_claim(work.parts, places, claim.person, claim.nats * NATS_STEP * (-1.0 if claim.kind == REJECT else 1.0))
     quantise(work.parts, places, work.shares)
 
 
 @kernel
-def _floor(row, places, out):
+def floor_evidence(row, places, out):
     """The evidence of an event: what is below half a step is little, not impossible."""
     for place in range(places):
         out[place] = max(float(row.evidence[place]) * SHARE_STEP, LEAST)
@@ -161,7 +161,7 @@ def count_claim(home, row, index, policy, work):
     _spend(home, claim, min(claim_nats(places, honest, says_no), most), policy)
     claim.right = NOT_COUNTED
     if not echo:
-        _floor(row, places, work.parts)
+        floor_evidence(row, places, work.parts)
         right = expected_right(work.parts, places, claim.person, honest * (-1.0 if says_no else 1.0))
         claim.right = right
         learn_source(source, right)

@@ -16,17 +16,17 @@ from learners.precision import SHARE_STEP
 from stream.home.core.drift.causes import KIND
 from stream.home.core.drift.signals import note_reported
 from stream.home.core.feedback.claims import LEAST
+from stream.home.core.feedback.crosswise import are_crosswise, exchange_crosswise
 from stream.home.core.settle import settle
 from stream.home.core.work import add_result
-from stream.home.messages import CORRECT, ENROL, REJECT, SIGNAL
+from stream.home.messages import ENROL, REJECT, SIGNAL
 from stream.home.state.layout import DOUBTS_MAX, NOBODY, NOT_COUNTED, PLACES, SOURCES
 
 __all__ = ["FEEDBACK_CAUSE", "add_held_signal", "review"]
 
 DAY_MS: Final = 86_400_000
 FEEDBACK_CAUSE: Final = 6  # of messages.CAUSES
-SUSPENDED, RESTORED, CROSSWISE = 5, 6, 8  # of messages.ADAPTATIONS
-CROSSWISE_MIN: Final = 2  # events of each of two people, of which the other is said
+SUSPENDED, RESTORED, CROSSWISE, EXCHANGED = 5, 6, 8, 9  # of messages.ADAPTATIONS
 REPORTED_STEP: Final = 1 / 64  # nats
 RESOLVED: Final = -1.0  # nats, reported of a run of which nothing is left
 
@@ -39,6 +39,8 @@ def review(home, policy, work, out):
         claims += int(home.rows[index].claims_used)
     if home.doubts_used == 0 and (claims == 0 or evidence_most(claims) < policy.suspicious_from):
         return
+    if home.doubts_used > 0 and exchange_crosswise(home, policy, work, out):
+        out.results[add_held_signal(home, work, out)].adapted = EXCHANGED
     _weigh_runs(home, work)
     for run in range(SOURCES + PLACES):
         if work.run_claims[run] > 0 and work.runs[run] >= policy.suspicious_from:
@@ -125,7 +127,7 @@ def _report(home, index, changed, work, out):
         nats = RESOLVED if over else nats
         result = out.results[add_held_signal(home, work, out)]
         result.log_e, result.adapted = nats, (SUSPENDED if doubt.suspended else RESTORED) if changed else 0
-        if doubt.suspended and _are_crosswise(home):
+        if doubt.suspended and are_crosswise(home):
             result.adapted = CROSSWISE
         if doubt.source != NOBODY:
             result.source = doubt.source + 1
@@ -139,29 +141,6 @@ def _report(home, index, changed, work, out):
             home.doubts[d] = home.doubts[d + 1]
         home.doubts_used -= 1
     return over
-
-
-@kernel
-def _are_crosswise(home):
-    """Whether two people are each called the other, again and again: they were enrolled under each other's names."""
-    for one in range(1, home.people_used + 1):
-        for other in range(1, one):
-            if _taken_for(home, one, other) >= CROSSWISE_MIN and _taken_for(home, other, one) >= CROSSWISE_MIN:
-                return True
-    return False
-
-
-@kernel
-def _taken_for(home, said, sensed):
-    """Of how many events somebody is said to have made them whom the sensors take for one other member."""
-    events = 0
-    for index in range(home.rows_used):
-        row, says = home.rows[index], 0
-        for c in range(row.claims_used):
-            if row.claims[c].kind == CORRECT and row.claims[c].person == said:
-                says = 1
-        events += says if row.evidence[sensed] * SHARE_STEP > 1.0 / 2 else 0
-    return events
 
 
 @kernel

@@ -1,0 +1,157 @@
+"""People enrolled under each other's names: what is said of each is what the sensors hold of the other, again and again.
+
+Law: names are exchanged where claims and phones agree, both ways; of claims alone it is told, and nothing is done, for who lies
+about two people says the same. What was learnt stays with who it was learnt of; what is somebody's by name (memberships, phones,
+claims, what was published) goes with the name.
+"""
+
+from typing import Final
+
+from learners.drift.sequential import reset_stream
+from learners.feedback.annotators import expected_right, learn_source, reliability, unlearn_source
+from learners.kernel import kernel
+from learners.precision import SHARE_STEP
+from stream.home.core.answer import revise
+from stream.home.core.feedback.claims import floor_evidence
+from stream.home.messages import CORRECT, ENROL, REJECT
+from stream.home.state.layout import NOT_COUNTED, PHONE
+
+__all__ = ["are_crosswise", "exchange_crosswise"]
+
+CROSSWISE_MIN: Final = 2  # events of each of two people, of which the other is said
+PHONES_MIN: Final = 3  # of them that phones agree with, more than those that they contradict
+
+
+@kernel
+def are_crosswise(home):
+    """Whether two people are each called the other: they were enrolled under each other's names, or somebody says so."""
+    for one in range(1, home.people_used + 1):
+        for other in range(1, one):
+            if _taken_for(home, one, other)[0] >= CROSSWISE_MIN and _taken_for(home, other, one)[0] >= CROSSWISE_MIN:
+                return True
+    return False
+
+
+@kernel
+def exchange_crosswise(home, policy, work, out):
+    """Exchange the names of two people whom claims and phones take for each other, and publish kept answers again; whether there
+    were such.
+    """
+    for one in range(1, home.people_used + 1):
+        for other in range(1, one):
+            if _taken_for(home, one, other)[1] >= PHONES_MIN and _taken_for(home, other, one)[1] >= PHONES_MIN:
+                _exchange(home, one, other, policy, work)
+                for index in range(home.rows_used):
+                    _set_before(home, index, (one, other), work)
+                    revise(home, index, policy, work, out)
+                return True
+    return False
+
+
+@kernel
+def _taken_for(home, said, sensed):
+    """Of how many events somebody is said to have made them whom the sensors take for one other member; and how many more of them
+    phones agree with than contradict.
+    """
+    events, agree = 0, 0
+    for index in range(home.rows_used):
+        row, says = home.rows[index], False
+        for c in range(row.claims_used):
+            says = says or (row.claims[c].kind == CORRECT and row.claims[c].person == said)
+        if says and row.evidence[sensed] * SHARE_STEP > 1.0 / 2:
+            events += 1
+            agree += int(_has_phone(home, row, said)) - int(_has_phone(home, row, sensed))
+    return events, agree
+
+
+@kernel
+def _has_phone(home, row, place):
+    """Whether a phone of somebody's was heard."""
+    for s in range(row.sightings_used):
+        phone = home.phones[row.sightings[s].phone]
+        if phone.registrations_used > 0 and phone.registrations[phone.registrations_used - 1].person == place:
+            return True
+    return False
+
+
+@kernel
+def _exchange(home, one, other, policy, work):
+    """Exchange everything that is of a name between two places."""
+    first, second = home.people[one - 1], home.people[other - 1]
+    first.name, second.name = second.name, first.name
+    first.revision, second.revision = second.revision, first.revision
+    first.joined_row, second.joined_row = second.joined_row, first.joined_row
+    first.last_pin_at, second.last_pin_at = second.last_pin_at, first.last_pin_at
+    first.touched, second.touched, work.fresh = 1, 1, 1
+    _exchange_memberships(first, second)
+    for phone in range(home.phones_used):
+        state = home.phones[phone]
+        for r in range(state.registrations_used):
+            registration = state.registrations[r]
+            if registration.person == one or registration.person == other:
+                registration.person = one + other - registration.person
+                registration.log_odds = registration.prior_log_odds  # what was learnt is of the other
+    for index in range(home.rows_used):
+        _exchange_row(home, index, (one, other), policy, work)
+    for w in range(home.waiting_used):
+        _exchange_claim(home.waiting[w].claim, one, other)
+    for d in range(home.doubts_used):
+        if home.doubts[d].person == one or home.doubts[d].person == other:
+            home.doubts[d].person = one + other - home.doubts[d].person
+    for place in (one, other):
+        reset_stream(home.people[place - 1].phone.session, home.people[place - 1].phone.numbers[:])
+
+
+@kernel
+def _set_before(home, index, places, work):
+    """work.before of an event: its shares by the names of before."""
+    one, other = places
+    for place in range(home.people_used + 1):
+        work.before[index, place] = home.rows[index].shares[place]
+    work.before[index, one], work.before[index, other] = work.before[index, other], work.before[index, one]
+
+
+@kernel
+def _exchange_memberships(first, second):
+    for m in range(first.memberships.shape[0]):
+        own, its = first.memberships[m], second.memberships[m]
+        own.joined_by, its.joined_by = its.joined_by, own.joined_by
+        own.left_by, its.left_by = its.left_by, own.left_by
+        own.left_at, its.left_at = its.left_at, own.left_at
+        own.told_at, its.told_at = its.told_at, own.told_at
+    first.memberships_used, second.memberships_used = second.memberships_used, first.memberships_used
+
+
+@kernel
+def _exchange_row(home, index, places, policy, work):
+    """What was answered and said of a kept event, and what phones said, by the places of now; it is to be settled."""
+    (one, other), row = places, home.rows[index]
+    row.unsettled = 1
+    if row.named == one or row.named == other:
+        row.named = one + other - row.named
+    if row.first_named == one or row.first_named == other:
+        row.first_named = one + other - row.first_named
+    if row.label == one + 1 or row.label == other + 1:
+        row.label = one + other + 2 - row.label
+    llr = row.llr[PHONE]
+    llr[one - 1], llr[other - 1] = llr[other - 1], llr[one - 1]
+    count = int(home.people_used) + 1
+    for c in range(row.claims_used):
+        claim = row.claims[c]
+        if not _exchange_claim(claim, one, other) or claim.right == NOT_COUNTED:
+            continue
+        source = home.sources[claim.source]
+        unlearn_source(source, int(claim.right))
+        honest = reliability(source, policy.prior_right[claim.source], policy.prior_wrong[claim.source])
+        floor_evidence(row, count, work.parts)
+        claim.right = expected_right(work.parts, count, claim.person, -honest if claim.kind == REJECT else honest)
+        learn_source(source, claim.right)
+
+
+@kernel
+def _exchange_claim(claim, one, other):
+    """Whether a claim speaks of either; then it does of the other place. An enrolment stays with what it taught."""
+    if claim.kind == ENROL or not (claim.person == one or claim.person == other):
+        return False
+    claim.person = one + other - claim.person
+    return True
