@@ -11,6 +11,7 @@ have a signature and are kept on disk (see `compiling`, the only other module th
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final, TypeVar, cast
 
 import numba
@@ -20,7 +21,7 @@ from numba.core import config
 
 from .compiling import Plain, kept_in, one_library
 
-__all__ = ["INTERPRETED", "array", "entry", "kernel", "record"]
+__all__ = ["INTERPRETED", "array", "entry", "entry_at_first_use", "kernel", "record"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 INTERPRETED: Final = bool(vars(config)["DISABLE_JIT"])
@@ -88,3 +89,20 @@ def entry(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kerne
         return cast(Kernel, made)
 
     return compiled
+
+
+def entry_at_first_use(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kernel]:
+    """As `entry`, but compiled when it is first called, not when it is defined."""
+
+    def deferred(function: Kernel) -> Kernel:
+        compiled: list[Callable[..., Any]] = []
+
+        @wraps(function)
+        def call(*values: Any) -> Any:
+            if not compiled:
+                compiled.append(entry(*arguments, result=result)(function))
+            return compiled[0](*values)
+
+        return cast(Kernel, call)
+
+    return deferred

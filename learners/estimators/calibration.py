@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from river import base
 
-from learners.estimators.record_estimator import Name, RecordEstimator, entry_at_first_use, f8, truth
-from learners.kernel import array, record
+from learners.estimators.record_estimator import Name, RecordEstimator, f8, truth
+from learners.kernel import array, entry_at_first_use, record
 from learners.recognition.calibration import calibrated_llr, clear_calibration, learn_calibration
 
 __all__ = ["Calibration"]

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from river import base
 
-from learners.estimators.record_estimator import RecordEstimator, entry_at_first_use, f8, i8, shares, truth
+from learners.estimators.record_estimator import RecordEstimator, f8, i8, shares, truth
 from learners.feedback.annotators import claim_nats, expected_right, learn_source, reliability, unlearn_source, weigh_claim
 from learners.feedback.poisoning import surprise
-from learners.kernel import array, record
+from learners.kernel import array, entry_at_first_use, record
 from learners.precision import SHARE_ONE, SHARE_STEP
 
 __all__ = ["ClaimRun", "SourceReliability"]

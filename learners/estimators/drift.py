@@ -15,18 +15,8 @@ from learners.drift.edetectors import threshold
 from learners.drift.mean_shift import learn_mean_shift, score_mean_shift
 from learners.drift.person_shift import learn_person_shift, score_person_shift
 from learners.drift.sequential import EQUAL, RATE_SHARES, STARTS, learn_rate, learn_rise, reset_stream
-from learners.estimators.record_estimator import (
-    DIMENSIONS,
-    Names,
-    RecordEstimator,
-    Vector,
-    entry_at_first_use,
-    f8,
-    i8,
-    learn_features,
-    vector_of,
-)
-from learners.kernel import array, record
+from learners.estimators.record_estimator import DIMENSIONS, Names, RecordEstimator, Vector, f8, i8, learn_features, vector_of
+from learners.kernel import array, entry_at_first_use, record
 from learners.precision import SHARE_ONE, VECTOR_STEP, VECTOR_STEPS_MAX
 
 __all__ = ["MeanRise", "MeanShift", "PersonShift", "RateChange"]

@@ -18,12 +18,11 @@ from learners.estimators.record_estimator import (
     Names,
     RecordEstimator,
     Vector,
-    entry_at_first_use,
     learn_features,
     native,
     vector_of,
 )
-from learners.kernel import array, record
+from learners.kernel import array, entry_at_first_use, record
 from learners.precision import NOISE_STEP, SHARE_ONE, VECTOR_STEP, VECTOR_STEPS_MAX
 from learners.recognition.gallery import compare, fold_row, set_probe_of_row
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from river import base
 
-from learners.estimators.record_estimator import Name, Names, RecordEstimator, entry_at_first_use, f8, i8, shares
-from learners.kernel import array, record
+from learners.estimators.record_estimator import Name, Names, RecordEstimator, f8, i8, shares
+from learners.kernel import array, entry_at_first_use, record
 from learners.recognition.habits import ACTIVITIES, HOURS, count_habit, habit_llr
 
 __all__ = ["PEOPLE_MAX", "Habits"]

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from river import base
 
-from learners.estimators.record_estimator import RecordEstimator, entry_at_first_use, f8, shares, truth
-from learners.kernel import array, record
+from learners.estimators.record_estimator import RecordEstimator, f8, shares, truth
+from learners.kernel import array, entry_at_first_use, record
 from learners.recognition.phones import (
     doubt_phone,
     hear_phones,

@@ -10,8 +10,8 @@ import numpy as np
 from river import base
 
 from learners.estimators.habits import PEOPLE_MAX
-from learners.estimators.record_estimator import Name, Names, RecordEstimator, entry_at_first_use, i8, native, shares
-from learners.kernel import array, record
+from learners.estimators.record_estimator import Name, Names, RecordEstimator, i8, native, shares
+from learners.kernel import array, entry_at_first_use, record
 from learners.precision import SHARE_ONE
 from learners.recognition.presence import count_presence, fade_presence, log_prior
 

@@ -9,22 +9,19 @@ keyword arguments. It is compiled by its first use, and kept on disk from then o
 
 import json
 import struct
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from learners.kernel import array, entry
+from learners.kernel import array
 
 __all__ = [
-    "DIMENSIONS", "Name", "Names", "RecordEstimator", "Vector", "entry_at_first_use", "f8", "i8", "learn_features", "native",
+    "DIMENSIONS", "Name", "Names", "RecordEstimator", "Vector", "f8", "i8", "learn_features", "native",
     "shares", "truth", "vector_of",
 ]  # fmt: skip
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 f8, i8, truth = types.float64, types.int64, types.boolean  # arguments of entries
 shares: Final = array(np.dtype("f8"))
@@ -32,23 +29,6 @@ DIMENSIONS: Final = 64  # of a vector that is kept, at most
 Name: TypeAlias = bool | str | int  # what River takes as a class
 Vector: TypeAlias = Mapping[Any, Any] | npt.ArrayLike
 _HEAD: Final = struct.Struct("<II")  # bytes of the names, of the record
-
-
-def entry_at_first_use(*arguments: Any, result: Any = types.void) -> Callable[[Function], Function]:
-    """As `learners.kernel.entry`, but compiled when it is first called, not when it is defined."""
-
-    def deferred(function: Function) -> Function:
-        compiled: list[Callable[..., Any]] = []
-
-        @wraps(function)
-        def call(*values: Any) -> Any:
-            if not compiled:
-                compiled.append(entry(*arguments, result=result)(function))
-            return compiled[0](*values)
-
-        return cast(Function, call)
-
-    return deferred
 
 
 def native(name: Any) -> Name:

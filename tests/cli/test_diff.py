@@ -51,7 +51,7 @@ def test_json_tells_the_same(folder: Path) -> None:
     assert json.loads(run("diff", folder / "a", folder / "same", "--json"))["same"] is True
     told = json.loads(run("diff", folder / "a", folder / "b", "--explain", "--json", code=1))
     assert told["same"] is False
-    assert told["topics"]["identities"]["changed"] == sum(one["count"] for one in told["tiers"])
+    assert 0 < sum(one["count"] for one in told["tiers"]) <= told["topics"]["identities"]["changed"]
     assert told["explanation"]["causes"] == [{"kind": "policy", "name": "tiers.personal", "a": "0.93", "b": "0.98"}]
     assert told["first"]["topic"] == "identities"
 

@@ -6,8 +6,7 @@ between one sum and the next are what each term gives, and add up to it whatever
 
 from typing import Any, Final
 
-from learners.estimators.record_estimator import entry_at_first_use
-from learners.kernel import array, kernel, record
+from learners.kernel import array, entry_at_first_use, kernel, record
 from stream.home.core.answer import _asked, _disputed, _members_then
 from stream.home.core.feedback.claims import heeded
 from stream.home.core.feedback.feedback import leave_out_repeated
