@@ -30,8 +30,10 @@ PATIENCE_S = 20
 OwnKafka = Callable[..., Kafka]
 
 # Starts a server, from a thread that ends at once if asked, says its process id, and waits to be ended.
+# A shell that runs tests in the background has interrupts ignored, and processes inherit that: it heeds them all the same.
 OWNER = """
-import sys, threading
+import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from stream.ops.local_cluster.processes import Server
 started = []
