@@ -10,16 +10,19 @@ from typing import Final
 from learners.drift.sequential import reset_stream
 from learners.feedback.annotators import expected_right, learn_source, reliability, unlearn_source
 from learners.kernel import kernel
-from learners.precision import SHARE_STEP
+from learners.precision import LLR_STEP, SHARE_STEP
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import floor_evidence
 from stream.home.messages import CORRECT, ENROL, REJECT
-from stream.home.state.layout import NOT_COUNTED, PHONE
+from stream.home.state.layout import FACE, NOT_COUNTED, PHONE, VOICE
 
 __all__ = ["are_crosswise", "exchange_crosswise"]
 
 CROSSWISE_MIN: Final = 2  # events of each of two people, of which the other is said
-PHONES_MIN: Final = 3  # of them that phones agree with, more than those that they contradict
+PHONES_MIN, PHONES_BOTH_MIN = 2, 5  # of them that phones agree with more than contradict: of each, and of both together
+LIKER_NATS: Final = 1.0  # by so much voice and face are rather the other's
+NEARER_DB: Final = 6  # so much stronger one phone is heard than another: half as far away
+UNHEARD: Final = -127  # dBm
 
 
 @kernel
@@ -39,7 +42,8 @@ def exchange_crosswise(home, policy, work, out):
     """
     for one in range(1, home.people_used + 1):
         for other in range(1, one):
-            if _taken_for(home, one, other)[1] >= PHONES_MIN and _taken_for(home, other, one)[1] >= PHONES_MIN:
+            agree, too = _taken_for(home, one, other)[1], _taken_for(home, other, one)[1]
+            if min(agree, too) >= PHONES_MIN and agree + too >= PHONES_BOTH_MIN:
                 _exchange(home, one, other, policy, work)
                 for index in range(home.rows_used):
                     _set_before(home, index, (one, other), work)
@@ -50,8 +54,8 @@ def exchange_crosswise(home, policy, work, out):
 
 @kernel
 def _taken_for(home, said, sensed):
-    """Of how many events somebody is said to have made them whom the sensors take for one other member; and how many more of them
-    phones agree with than contradict.
+    """Of how many events somebody is said to have made them whom the sensors take for one other member; and how many more phones
+    agree with than contradict, of those whose voice and face are the other's.
     """
     events, agree = 0, 0
     for index in range(home.rows_used):
@@ -60,18 +64,31 @@ def _taken_for(home, said, sensed):
             says = says or (row.claims[c].kind == CORRECT and row.claims[c].person == said)
         if says and row.evidence[sensed] * SHARE_STEP > 1.0 / 2:
             events += 1
-            agree += int(_has_phone(home, row, said)) - int(_has_phone(home, row, sensed))
+        if says and _looks_like(row, sensed) - _looks_like(row, said) >= LIKER_NATS:
+            nearer = _rssi_dbm(home, row, said) - _rssi_dbm(home, row, sensed)
+            agree += int(nearer >= NEARER_DB) - int(nearer <= -NEARER_DB)
     return events, agree
 
 
 @kernel
-def _has_phone(home, row, place):
-    """Whether a phone of somebody's was heard."""
+def _looks_like(row, place):
+    """Nats for somebody by voice and face alone, as they were at the answer."""
+    nats = 0.0
+    for modality in (VOICE, FACE):
+        if row.modalities & (1 << modality):
+            nats += float(row.llr[modality, place - 1]) * LLR_STEP
+    return nats
+
+
+@kernel
+def _rssi_dbm(home, row, place):
+    """How strong the strongest phone of somebody's was heard; UNHEARD: none was."""
+    strongest = UNHEARD
     for s in range(row.sightings_used):
         phone = home.phones[row.sightings[s].phone]
         if phone.registrations_used > 0 and phone.registrations[phone.registrations_used - 1].person == place:
-            return True
-    return False
+            strongest = max(strongest, int(row.sightings[s].rssi_dbm))
+    return strongest
 
 
 @kernel
