@@ -21,7 +21,7 @@ from stream.home.core.work import add_result
 from stream.home.messages import ANSWER, LABEL, REJECT
 from stream.home.state.layout import NOT_COUNTED, PHONE, TIERS
 
-__all__ = ["answer", "label", "learn_tiers", "revise"]
+__all__ = ["answer", "label", "learn_tiers", "list_members", "log_odds_asked", "nats_disputed", "revise"]
 
 AGREEING_MIN: Final = 2  # sensors, for tier 4
 DISPUTED_MAX: Final = 3.0  # nats: a liar can make a home that strict about somebody, and no stricter
@@ -52,9 +52,9 @@ def revise(home, index, policy, work, out):
         most = max(most, abs(int(row.shares[place]) - int(work.before[index, place])))
     if most * SHARE_STEP >= policy.revision_change_min:
         row.revision += 1
-        _members_then(home, index, row.evidence, work)
+        list_members(home, index, row.evidence, work)
         tier, named = _tier(home, index, policy, work)
-        best = _members_then(home, index, row.shares, work)
+        best = list_members(home, index, row.shares, work)
         row.tier = min(row.tier, tier)
         row.named = named if row.tier >= 2 and named == best else 0
         if row.named == 0:
@@ -64,7 +64,7 @@ def revise(home, index, policy, work, out):
 
 
 @kernel
-def _members_then(home, index, steps, work):
+def list_members(home, index, steps, work):
     """work.parts and work.members: shares of who belonged to the home at the event or does now; what is left over is a guest's.
 
     Returns the place of the greatest, a member before the guest.
@@ -113,31 +113,31 @@ def _tier(home, index, policy, work):
         if work.members & (1 << p) and (best == 0 or work.parts[p + 1] > work.parts[best]):
             best = p + 1
     if best == 0 or work.parts[0] > work.parts[best]:
-        return (1 if log_odds(1.0 - work.parts[0]) >= _asked(home, policy, 1) else 0), 0
-    sure = log_odds(work.parts[best]) - _disputed(home, best)
-    if sure < _asked(home, policy, 2):
-        return (1 if log_odds(1.0 - work.parts[0]) >= _asked(home, policy, 1) else 0), 0
-    if sure < _asked(home, policy, 3):
+        return (1 if log_odds(1.0 - work.parts[0]) >= log_odds_asked(home, policy, 1) else 0), 0
+    sure = log_odds(work.parts[best]) - nats_disputed(home, best)
+    if sure < log_odds_asked(home, policy, 2):
+        return (1 if log_odds(1.0 - work.parts[0]) >= log_odds_asked(home, policy, 1) else 0), 0
+    if sure < log_odds_asked(home, policy, 3):
         return 2, best
     agreeing = 0
     for sensor in range(SENSORS):
         if row.modalities & (1 << sensor) and row.llr[sensor, best - 1] > 0:
             agreeing += 1
-    if sure < _asked(home, policy, 4) or agreeing < AGREEING_MIN:
+    if sure < log_odds_asked(home, policy, 4) or agreeing < AGREEING_MIN:
         return 3, best
     pin_at = home.people[best - 1].last_pin_at
     return (5 if pin_at != 0 and 0 <= row.observed_at - pin_at <= policy.pin_ms else 4), best
 
 
 @kernel
-def _asked(home, policy, tier):
+def log_odds_asked(home, policy, tier):
     """The least log odds of a tier in this home."""
     caution = max(home.thresholds[tier - 1, 0], home.thresholds[tier - 1, 1])
     return policy.least_log_odds[tier - 1] + caution * CAUTION_STEP
 
 
 @kernel
-def _disputed(home, place):
+def nats_disputed(home, place):
     """Nats by which kept claims that somebody was this person, against the sensors, may have raised their odds elsewhere."""
     against = 0.0
     for i in range(home.rows_used):

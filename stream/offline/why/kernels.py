@@ -7,7 +7,7 @@ between one sum and the next are what each term gives, and add up to it whatever
 from typing import Any, Final
 
 from learners.kernel import array, entry_at_first_use, kernel, record
-from stream.home.core.answer import _asked, _disputed, _members_then
+from stream.home.core.answer import list_members, log_odds_asked, nats_disputed
 from stream.home.core.feedback.claims import heeded
 from stream.home.core.feedback.feedback import leave_out_repeated
 from stream.home.core.learn import add_row
@@ -79,9 +79,9 @@ def take_apart(homes: Any, policies: Any, works: Any, founds: Any) -> None:
         found.posterior[place] = work.posterior[place]
     _copy_ratios(work, found)
     for tier in range(1, TIERS + 1):
-        found.asked[tier - 1] = _asked(home, policy, tier)
+        found.asked[tier - 1] = log_odds_asked(home, policy, tier)
     for place in range(1, home.people_used + 1):
-        found.disputed[place] = _disputed(home, place)
+        found.disputed[place] = nats_disputed(home, place)
 
 
 @kernel
@@ -97,10 +97,10 @@ def share_out(homes: Any, works: Any, shareds: Any) -> None:
     home, work, shared = homes[0], works[0], shareds[0]
     index = work.event
     row = home.rows[index]
-    _members_then(home, index, row.evidence, work)
+    list_members(home, index, row.evidence, work)
     for place in range(PLACES):
         shared.evidence[place] = work.parts[place]
-    _members_then(home, index, row.shares, work)
+    list_members(home, index, row.shares, work)
     for place in range(PLACES):
         shared.shares[place] = work.parts[place]
     shared.heeded = heeded(home, row)

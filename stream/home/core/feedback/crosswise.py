@@ -106,15 +106,14 @@ def _exchange(home, one, other, policy, work):
         for r in range(state.registrations_used):
             registration = state.registrations[r]
             if registration.person == one or registration.person == other:
-                registration.person = one + other - registration.person
+                registration.person = _other(registration.person, one, other)
                 registration.log_odds = registration.prior_log_odds  # what was learnt is of the other
     for index in range(home.rows_used):
         _exchange_row(home, index, (one, other), policy, work)
     for w in range(home.waiting_used):
         _exchange_claim(home.waiting[w].claim, one, other)
     for d in range(home.doubts_used):
-        if home.doubts[d].person == one or home.doubts[d].person == other:
-            home.doubts[d].person = one + other - home.doubts[d].person
+        home.doubts[d].person = _other(home.doubts[d].person, one, other)
     for place in (one, other):
         reset_stream(home.people[place - 1].phone.session, home.people[place - 1].phone.numbers[:])
 
@@ -126,6 +125,12 @@ def _set_before(home, index, places, work):
     for place in range(home.people_used + 1):
         work.before[index, place] = home.rows[index].shares[place]
     work.before[index, one], work.before[index, other] = work.before[index, other], work.before[index, one]
+
+
+@kernel
+def _other(place, one, other):
+    """Of two places the one that this is not; any other place as it is."""
+    return one + other - place if place in (one, other) else place
 
 
 @kernel
@@ -144,12 +149,8 @@ def _exchange_row(home, index, places, policy, work):
     """What was answered and said of a kept event, and what phones said, by the places of now; it is to be settled."""
     (one, other), row = places, home.rows[index]
     row.unsettled = 1
-    if row.named == one or row.named == other:
-        row.named = one + other - row.named
-    if row.first_named == one or row.first_named == other:
-        row.first_named = one + other - row.first_named
-    if row.label == one + 1 or row.label == other + 1:
-        row.label = one + other + 2 - row.label
+    row.named, row.first_named = _other(row.named, one, other), _other(row.first_named, one, other)
+    row.label = _other(row.label - 1, one, other) + 1
     llr = row.llr[PHONE]
     llr[one - 1], llr[other - 1] = llr[other - 1], llr[one - 1]
     count = int(home.people_used) + 1
@@ -170,5 +171,5 @@ def _exchange_claim(claim, one, other):
     """Whether a claim speaks of either; then it does of the other place. An enrolment stays with what it taught."""
     if claim.kind == ENROL or not (claim.person == one or claim.person == other):
         return False
-    claim.person = one + other - claim.person
+    claim.person = _other(claim.person, one, other)
     return True
