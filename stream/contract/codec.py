@@ -27,7 +27,10 @@ from .records import (
 )
 from .units import DAY_MS, HOUR_MS
 
-__all__ = ["VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "fault_of_vector", "household_of", "invalid_of"]
+__all__ = [
+    "VALUE_BYTES_MAX", "decode", "decode_batch", "encode_output", "fault_of_vector", "household_of",
+    "household_of_key", "invalid_of",
+]  # fmt: skip
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
@@ -84,6 +87,15 @@ def _event(record: Record, value: Any, policy: Policy) -> Event:
     if timed and ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
     return Event(record, value, left_out, unlisted)
+
+
+def household_of_key(key: bytes | None) -> str:
+    """The household that a record's key names: it alone, or with a person of it; empty: none.
+
+    >>> household_of_key(b"h-1/anna"), household_of_key(None)
+    ('h-1', '')
+    """
+    return (key or b"").decode(errors="replace").partition("/")[0]
 
 
 def household_of(record: Record) -> str:

@@ -76,13 +76,13 @@ def _explain(asked: tuple[str, str | None, list[str]], policy: "Policy", wish: s
     from stream.contract.errors import ConfigError
     from stream.offline.why import audience as audiences
     from stream.offline.why.explanation import explain
-    from stream.offline.why.history import home_of, logs_of, play, records_of
+    from stream.offline.why.history import find_home, logs_of, play, records_of
     from stream.offline.why.otherwise import otherwise, parse_wish, without_each
 
     event_id, household, names = asked
     wished = None if wish is None else parse_wish(wish)
     logs = logs_of(names, policy)
-    home = household or home_of(logs, event_id, policy)
+    home = household or find_home(logs, event_id, policy)
     records = records_of(logs, home)
     history = play(records, home, event_id, policy)
     if history.moment is None:

@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stream.home.numbers import BUDGETS as BUDGETS_OF_TIERS
+
 from .columns import Array, Columns
 
 __all__ = ["BUDGETS", "FIGURES", "Figure", "HomeSums", "add_outputs", "figures_of", "sums_of", "weights_of_one"]
 
-BUDGETS: Final = {1: 0.10, 2: 0.05, 3: 0.01, 4: 0.001}  # of a tier's errors; the fifth asks for a PIN
+BUDGETS: Final = dict(enumerate(BUDGETS_OF_TIERS, 1))  # of a tier's errors; the fifth asks for a PIN
 FPIR: Final = 0.05
 ECE_BINS: Final = 15
 EDGES_MAX: Final = 512

@@ -12,6 +12,7 @@ from typing import Final
 
 from stream.brokers.files import LogProgress
 from stream.brokers.log_files import STDIN, LogReader
+from stream.contract.codec import household_of_key
 from stream.contract.errors import ConfigError
 from stream.contract.records import OUTPUT_TOPICS, Record
 
@@ -40,12 +41,12 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = ()) -> Pa
     """
     run = _run_of(folder)
     logs, what_if = run["logs"].split(os.pathsep), WhatIf.read(run.get("what if", ""))
-    answers = Counter(_household(record) for record in _read_written(folder, ["identities"]))
+    answers = Counter(household_of_key(record.key) for record in _read_written(folder, ["identities"]))
     for strange in (name for name in households if name not in answers):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
     shown = set(households) or {name for name, _ in answers.most_common(HOMES_MAX)}
     with closing(LogReader(logs, prefix=None)) as log:
-        inputs = [record for record in what_if.applied(log) if _household(record) in shown]
+        inputs = [record for record in what_if.applied(log) if household_of_key(record.key) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
     return report(Run(inputs, [record for record in _read_written(folder, topics) if _concerns(record, shown)]), out)
 
@@ -66,11 +67,6 @@ def _read_written(folder: Path, topics: Sequence[str]) -> Iterator[Record]:
             yield from file
 
 
-def _household(record: Record) -> str:
-    """Whose a record is, by its key: a household's, or a person's of it."""
-    return (record.key or b"").decode(errors="replace").partition("/")[0]
-
-
 def _concerns(record: Record, households: Collection[str]) -> bool:
     """Whether a published record has a place on the page; alerts, which may be of many homes, all have."""
-    return record.topic == "drift-alerts" or _household(record) in households
+    return record.topic == "drift-alerts" or household_of_key(record.key) in households

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from stream.brokers.log_files import LogReader, encode_record
+from stream.contract.codec import household_of_key
 from stream.contract.errors import Incomparable
 from stream.contract.policy import Policy
 from stream.contract.records import OUTPUT_TOPICS, Record, Signal
@@ -22,7 +23,7 @@ from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 from ..replay.manifest import read_manifest
 from ..replay.replay import Replay, replay
 from .difference import Run
-from .published import Outcome, Published, home_of, outcome_of, published, read_published
+from .published import Outcome, Published, outcome_of, published, read_published
 
 __all__ = ["Again", "alerts_of_run", "alerts_under", "outcome_of_run"]
 
@@ -66,7 +67,7 @@ class Again:
         except ValidationError:
             return None
         log, out = self._folder / "log.jsonl", self._folder / "out"
-        lines = [encode_record(record) for record in records if home_of(record.key) in self._homes]
+        lines = [encode_record(record) for record in records if household_of_key(record.key) in self._homes]
         log.write_bytes(b"".join(lines))
         self.runs += 1
         self.records += len(lines)
@@ -77,7 +78,7 @@ class Again:
 
     def signals(self) -> list[Signal]:
         """All that there are once these homes were made again: theirs, and of the others those of the run."""
-        others = (record for record in _signals(self._a.folder) if home_of(record.key) not in self._homes)
+        others = (record for record in _signals(self._a.folder) if household_of_key(record.key) not in self._homes)
         theirs = _signals(self._folder / "out") if self._homes else []
         return [Signal.model_validate_json(record.value or b"") for record in (*others, *theirs)]
 

@@ -7,9 +7,8 @@ each is a change of its own. (A live worker puts records in order batch by batch
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from stream.contract.codec import household_of_key
 from stream.contract.records import Record
-
-from .published import home_of
 
 __all__ = ["Stretch", "by_home", "mixed", "place_of", "stretches"]
 
@@ -25,7 +24,7 @@ def by_home(records: Sequence[Record]) -> dict[str, list[Record]]:
     """The records of each home, in order."""
     found: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(home_of(record.key), []).append(record)
+        found.setdefault(household_of_key(record.key), []).append(record)
     return found
 
 
@@ -55,4 +54,4 @@ def place_of(a: Sequence[Record], b: Sequence[Record], stretch: Stretch) -> str:
     """Where a stretch is, for people: the two records that come first in it."""
     ours, theirs = a[stretch.start], b[stretch.start]
     first, second = (f"{one.topic}[{one.partition}]@{one.offset}" for one in (ours, theirs))
-    return f"{home_of(ours.key)}: {first} comes before {second} in A, and after it in B"
+    return f"{household_of_key(ours.key)}: {first} comes before {second} in A, and after it in B"

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from stream.brokers.log_files import LogReader
+from stream.contract.codec import household_of_key
 from stream.contract.records import Record
 
-__all__ = ["ALERTS", "Outcome", "Published", "home_of", "outcome_of", "paired", "published", "read_published"]
+__all__ = ["ALERTS", "Outcome", "Published", "outcome_of", "paired", "published", "read_published"]
 
 ALERTS: Final = "drift-alerts"  # of several homes, so that they are nobody's
 _KEYS: Final = {
@@ -45,14 +46,9 @@ class Published(NamedTuple):
     told: dict[str, Any] | None
 
 
-def home_of(key: bytes | None) -> str:
-    """The household that a record's key names: it alone, or with a person of it; empty: none."""
-    return (key or b"").decode(errors="replace").partition("/")[0]
-
-
 def published(record: Record, without: Collection[str] = _NOT_TOLD) -> Published:
     """A record of an output topic, without some of its fields."""
-    home = "" if record.topic == ALERTS else home_of(record.key)
+    home = "" if record.topic == ALERTS else household_of_key(record.key)
     if record.value is None:
         return Published(record.topic, (record.key, "tombstone"), home, record.timestamp, None)
     told = _decode(record.value)

@@ -17,6 +17,7 @@ import msgspec
 from stream.brokers.digests import RecordDigests
 from stream.brokers.files import LogProgress
 from stream.brokers.log_files import STDIN, InvalidLog, LogReader
+from stream.contract.codec import household_of_key
 from stream.contract.errors import Incomparable
 from stream.contract.packs import PACKS, load_pack
 from stream.contract.records import Record
@@ -25,7 +26,6 @@ from ..replay.manifest import digest_of_pack
 from ..replay.replay import PACK_FILES
 from ..what_if.what_if import WhatIf
 from .difference import Run
-from .published import home_of
 
 __all__ = ["Given", "find_policy", "find_records", "find_states"]
 
@@ -55,7 +55,7 @@ def find_records(run: Run, given: Given, homes: Collection[str]) -> list[Record]
             records = WhatIf.read(run.manifest.inputs.what_if).applied(log)
             while some := list(islice(records, _AT_ONCE)):
                 digests.note(some)
-                found += (record for record in some if home_of(record.key) in homes)
+                found += (record for record in some if household_of_key(record.key) in homes)
     except InvalidLog as error:
         raise Incomparable(f"The log of {run.folder} cannot be read: {error}. Give its files by --logs") from None
     if digests.order != run.manifest.inputs.order:

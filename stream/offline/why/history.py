@@ -21,7 +21,7 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import step
 
-__all__ = ["History", "Moment", "Revision", "answer_again", "home_of", "logs_of", "play", "records_of"]
+__all__ = ["History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "records_of"]
 
 _ANSWERED: Final = "answered"
 _LISTED_MAX: Final = 5  # homes in a sentence
@@ -92,7 +92,7 @@ def _replayed(folder: Path, policy: Policy) -> list[str]:
     return logs
 
 
-def home_of(logs: Sequence[str], event_id: str, policy: Policy) -> str:
+def find_home(logs: Sequence[str], event_id: str, policy: Policy) -> str:
     """The household in which an event of that id came. Raises ConfigError when there is none, or several."""
     raw, found = event_id.encode(), set[str]()
     with closing(LogReader(logs, prefix=None)) as records:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from stream.brokers.kafka.journals import Span
 from stream.brokers.log_files import encode_record
 from stream.brokers.partitioning import partition_of
+from stream.contract.codec import household_of_key
 from stream.contract.errors import ConfigError
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
@@ -165,7 +166,7 @@ class _Run:
         if household is not None and one.topic == "journal":
             if one.partition != partition_of(household.encode(), partitions):
                 return False
-        elif household is not None and (one.key or b"").decode(errors="replace").partition("/")[0] != household:
+        elif household is not None and household_of_key(one.key) != household:
             return False
         return belongs_to(one, self._inputs, self._between)
 
