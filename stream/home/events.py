@@ -139,18 +139,21 @@ def _noise_factor(space: Any, told: Any) -> Any:
 def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     """Fill in space.found: the vector, brought to length 1 where that is asked for, times the matrix, less its offset.
 
+    Returns the sum of its squares then.
+
     Numbers are added in the order they stand in; four at a time only fetch and store a sum once.
     """
     raw, found, columns, whole = space.raw, space.found, by_input.shape[1], len(halves) - len(halves) % 4
     for i in range(len(halves)):
         raw[i] = _real(halves[i])
+    square = 0.0
+    for i in range(len(halves)):
+        square += np.float64(raw[i] * raw[i])
     if space.unit:
-        square = 0.0
-        for i in range(len(halves)):
-            square += np.float64(raw[i] * raw[i])
         scale = np.float32(1 / np.sqrt(square))
         for i in range(len(halves)):
             raw[i] = raw[i] * scale
+        square = 1.0
     for k in range(columns):
         found[k] = -space.offset[k]
     for i in range(0, whole, 4):
@@ -160,19 +163,33 @@ def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     for i in range(whole, len(halves)):
         for k in range(columns):
             found[k] += raw[i] * by_input[i, k]
+    return square
+
+
+@kernel
+def _is_nobody(space: Any, square: Any) -> Any:
+    """Whether a vector, whose sum of squares that is, lies within the radius of what the encoder makes of nobody."""
+    near = False
+    for n in range(space.nobodies):
+        near |= space.found[space.dimensions + space.channels + n] > square  # 2 x·n - |n|² + r² > |x|²
+    return near
 
 
 @entry(array(_HALF, 2), array(_FLOAT, 2), array(SPACE), array(VECTOR), array(EVENT))
 def project(halves: Any, by_input: Any, spaces: Any, vectors: Any, events: Any) -> None:
     """Write vectors of one encoder, (n, d) float16, into their events: less the mean of their channel, with channel and noise.
 
+    Nobody's is left out.
     `spaces` (1,) is also room to calculate in.
     """
     space = spaces[0]
     found, dimensions = space.found, int(space.dimensions)
     for n in range(len(vectors)):
-        _multiply(halves[n], by_input, space)
+        square = _multiply(halves[n], by_input, space)
         event, modality, channel = events[vectors[n].event], vectors[n].modality, 0
+        if _is_nobody(space, square):
+            event.encoders[modality], event.encoder_names[modality] = 0, 0
+            continue
         for c in range(1, space.channels):
             if found[dimensions + c] > found[dimensions + channel]:
                 channel = c

@@ -89,12 +89,15 @@ def test_whoever_is_left_out_leaves_no_trace(encoder: str, shared: Path, tmp_pat
     whose = arrays[recipe.person]
     left_out = np.unique(whose)[::2]
     arrays["emb"][:, np.isin(whose, left_out)] = arrays["emb"][:, ::-1][:, np.isin(whose, left_out)]
-    np.savez(tmp_path / changed, **arrays)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (tmp_path / "cases").symlink_to(shared / "cases")
+    np.savez(folder / changed, **arrays)
     for file in filter(None, [*(corpus.recordings for corpus in recipe.corpus[1:]), recipe.cohort]):
-        (tmp_path / file).symlink_to(data / file)
+        (folder / file).symlink_to(data / file)
     names = {f"{Path(changed).stem}/{person}" for person in left_out}
     rest = [person for person in read_recordings(recipe, data).people if person not in names]
-    one, other = (fit_shipped(encoder, folder, rest) for folder in (data, tmp_path))
+    one, other = (fit_shipped(encoder, where, rest) for where in (data, folder))
     assert [a.tobytes() for a in arrays_of(one).values()] == [a.tobytes() for a in arrays_of(other).values()]
 
 
@@ -232,6 +235,7 @@ def test_only_who_is_chosen_is_read(tmp_path: Path) -> None:
         ({}, {"channels": {"other": ["o*"], "clean": ["*"]}}, "with recordings of the first"),
         ({}, {"quality": {"seconds": "duration"}}, "duration = 'missing'"),
         ({}, {"cohort": "gone.npz"}, "gone.npz"),
+        ({}, {"nobody": "gone.npy"}, "gone.npy"),
         ({}, {"recordings": "gone.npz"}, "a file that can be read"),
     ],
 )

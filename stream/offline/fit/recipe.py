@@ -46,6 +46,7 @@ class Recipe(BaseModel):
     quality: dict[str, str] = Field({}, max_length=1, description="what records call a quality = the array that holds it")
     cohort: str = Field("", description="an .npz of other people, of whom only the mean is used")
     cohort_person: str = Field("person", description="its array of whose each vector is")
+    nobody: str = Field("", description="an .npz with `emb` (n, d), or a .npy: what the encoder makes of silence, noise, no face")
     sources: str = Field("", description="for the card: where the recordings are from, and under which licence")
     limits: str = Field("", description="for the card: what the recordings cannot tell")
 
