@@ -15,6 +15,7 @@ import numpy as np
 
 from learners.fit.recordings import OF_EACH, Codes, Flags, Numbers, Recordings, unit
 from stream.contract.errors import ConfigError
+from stream.contract.packs import PACKS, load_pack
 
 from .recipe import Recipe
 
@@ -277,6 +278,9 @@ def _nobody(recipe: Recipe, folder: Path, length: int) -> Numbers:
     """(n, d): what the encoder makes of nobody."""
     if not recipe.nobody:
         return np.zeros((0, length))
+    if (PACKS / f"{recipe.nobody}.npz").is_file():
+        known: Numbers = load_pack(recipe.nobody, recipe.metric).nobody.vectors.astype(np.float64)
+        return known
     path = folder / recipe.nobody
     arrays = _Arrays(path, _load(path))
     vectors = arrays.vectors()
