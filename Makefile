@@ -74,8 +74,9 @@ test: $(READY) ## all tests
 lint: $(READY) ## style of the code (ruff)
 	@$(BIN)/ruff check
 
-types: $(READY) ## types of stream and learners (mypy --strict)
+types: $(READY) ## types of stream, learners and the examples (mypy --strict)
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples/*.py
 
 layers: $(READY) ## who may import whom (import-linter)
 	@$(BIN)/lint-imports
