@@ -55,13 +55,14 @@ class Household:
     >>> home = Household("linden-1")
     >>> home.tell(feedback.Join(person_id="ana"), at=1_763_690_000_000).outcomes
     ('used',)
-    >>> ana, another = np.random.default_rng(7).standard_normal((2, 256))  # what an encoder gave of two recordings
-    >>> first = home.recognise(voice=ana, quality={"duration_s": 2.4}, device="kitchen", at=1_763_690_060_000)
-    >>> home.tell(feedback.Enrol(person_id="ana", event_ids=[first.event_id]), at=1_763_690_120_000).outcomes
+    >>> ana, another = np.random.default_rng(7).standard_normal((2, 256))  # of an encoder
+    >>> first = home.recognise(voice=ana, device="kitchen", at=1_763_690_060_000)
+    >>> enrolment = feedback.Enrol(person_id="ana", event_ids=[first.event_id])
+    >>> home.tell(enrolment, at=1_763_690_120_000).outcomes
     ('used',)
-    >>> home.recognise(voice=ana + 0.3 * another, device="kitchen", at=1_763_690_180_000).likeliest
+    >>> home.recognise(voice=ana + 0.3 * another, at=1_763_690_180_000).likeliest
     'ana'
-    >>> home.recognise(voice=another, device="kitchen", at=1_763_690_240_000).likeliest
+    >>> home.recognise(voice=another, at=1_763_690_240_000).likeliest
     'guest'
     """
 
