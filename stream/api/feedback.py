@@ -9,13 +9,15 @@ is checked otherwise. What is given (`feedback_id`, `given_at` in ms, `source`) 
 
 from typing import Literal
 
+from pydantic import BaseModel
+
 from stream.contract import records
 from stream.contract.records import Id, Source, Time, Version
 
 __all__ = ["Confirm", "Correct", "Enrol", "Erase", "Join", "Leave", "Phone", "Reject", "Retract"]
 
 
-class _Told(records._Feedback):
+class _Told(BaseModel):
     v: Version = 1
     feedback_id: Id = ""
     household_id: Id = ""
