@@ -231,9 +231,18 @@ class Recogniser:
             person["tails_used"] += 1
             mean = sum(weight * vector for weight, _, vector in prototypes) / mass
             tail["vector"][: len(mean)] = (mean / MEAN_STEP).round().clip(-MEAN_STEPS_MAX, MEAN_STEPS_MAX)
-            tail["mass"], tail["encoder"] = mass, galleries[name]
+            tail["mass"], tail["encoder"] = 1 / (1 / mass + self._move(name)), galleries[name]
             tail["day"] = sum(weight * day for weight, day, _ in prototypes) / mass
             tail["since"] = min(day for _, day, _ in prototypes)
+
+    def _move(self, encoder: str) -> float:
+        """Variance of a person's move between two channels, of the pack's mean: by which a prototype was heard is not told.
+
+        So many prototypes tell no more of somebody than that leaves open; without it a device is too sure of whom it knows long.
+        """
+        shift = self._policy.projection(encoder).channels.shift
+        pairs = len(shift) * (len(shift) - 1)
+        return float(shift.sum()) / pairs if pairs else 0.0
 
     def _projected(self, encoder: str, embedding: str) -> "npt.NDArray[np.float64]":
         """Where a prototype lies: it was published without what its channel adds."""

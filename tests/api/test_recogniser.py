@@ -14,7 +14,7 @@ from stream.contract.records import GUEST, Profile
 from .lives import apply, observed, records_by_home
 
 REFRESHED_EVERY = 40  # records between two publications
-AGREEMENT_MIN = 0.95
+AGREEMENT_MIN = 0.97
 START_MS = 1_763_690_000_000
 
 
