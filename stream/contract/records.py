@@ -9,6 +9,7 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 
 import base64
 import math
+import re
 from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
 __all__ = [
-    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS",
+    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS",
     "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback",
     "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone",
     "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
@@ -164,8 +165,9 @@ _EMBEDDING_SCHEMA = {
     "description": f"base64 of little-endian IEEE float16, 1 to {EMBEDDING_LENGTH_MAX} numbers, finite, not all zero",
 }  # fmt: skip
 Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING_SCHEMA)]
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+ID_PATTERN: Final = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
+Id = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
+PersonId = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^[^{CONTROLS}]*$")]  # of the world: any text
 Time = Annotated[
     int,
@@ -376,6 +378,11 @@ class Identity(_Output):
     modalities: list[str] = Field(description="sensors that were used: voice, face, phone")
     policy_id: str = Field(description="16 hex digits that name the policy it was made under")
     cause: Cause = Field(description="the input record that made it")
+
+    @property
+    def likeliest(self) -> str:
+        """A member or guest, whether or not the evidence suffices to name them."""
+        return max(self.posterior, key=self.posterior.__getitem__)
 
 
 class Label(_Output):

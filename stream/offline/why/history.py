@@ -21,7 +21,7 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import step
 
-__all__ = ["History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "records_of"]
+__all__ = ["History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "records_of", "row_of"]
 
 _ANSWERED: Final = "answered"
 _LISTED_MAX: Final = 5  # homes in a sentence
@@ -125,7 +125,7 @@ def play(records: Iterable[Record], household_id: str, event_id: str, policy: Po
         began, done = True, step(home, event, policy)
         own = [o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id == event_id]
         if ours and _ANSWERED in done.outcomes:
-            history.moment = Moment(event.record, event, before, _row_of(home, event_id), own.pop(0))
+            history.moment = Moment(event.record, event, before, row_of(home, event_id), own.pop(0))
         history.revisions += [Revision(answer, event.record, encode_home(home)) for answer in own]
     return history
 
@@ -153,7 +153,8 @@ def _event(record: Record, policy: Policy) -> Event | None:
         return None
 
 
-def _row_of(home: Household, event_id: str) -> Any:
+def row_of(home: Household, event_id: str) -> Any:
+    """What the ledger keeps of an event; None: nothing."""
     own = event_id.encode()
     rows = home.record["rows"][: int(home.record["rows_used"])]
     found = (row for row in rows if row["event_id"][: int(row["event_id_length"])].tobytes() == own)
