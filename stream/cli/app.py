@@ -36,6 +36,7 @@ from .offline.report import report
 from .offline.schema import schema
 from .offline.why import why
 from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
+from .rights.decide import decide
 
 if TYPE_CHECKING:
     from stream.offline.replay.jobs.processes import JobProcesses
@@ -165,6 +166,11 @@ app.command(
     "  [cyan]kithkin why e-000017 run --for person[/]   with nothing of other people in it\n\n"
     "  [cyan]kithkin why e-000017 run --for engineer --json | jq .explanation.terms[/]",
 )(why)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin decide h-042 e-000017 pharmacy.refill --policy policy.toml[/]   by the answer in the workers' Redis\n\n"
+    "  [cyan]kithkin decide h-042 e-000017 playlist.play --store run.db --at '2026-01-31 18:05'[/]   of a replay, as of then",
+)(decide)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 

@@ -15,11 +15,12 @@ from learners.recognition.projection import Metric, Projection
 from .packs import arrays_of, load_pack
 from .records import Source
 
-__all__ = ["SOURCES", "Alerting", "Drift", "Encoder", "Policy"]
+__all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+ActionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
 class _Table(BaseModel):
@@ -237,6 +238,15 @@ class Alerting(_Table):
     members_listed: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="homes named in an alert; all are counted")
 
 
+class Action(_Table):
+    """What an application asks for: the least tier, and how old an answer may be."""
+
+    tier: Annotated[int, Field(ge=1, le=5)] = Field(description="the least tier of an answer that allows it")
+    max_age_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        300, description="an answer allows it for so long after its recognition"
+    )
+
+
 _ENCODERS = {
     "resemblyzer-0.1.4": Encoder(modality="voice", length=256, metric="cosine", pack="resemblyzer-0.1.4"),
     "dlib-resnet-v1": Encoder(
@@ -258,11 +268,15 @@ class Policy(_Table):
     publishing: Publishing = Publishing()
     drift: Drift = Drift()
     alerting: Alerting = Alerting()
+    actions: dict[ActionName, Action] = Field(
+        {}, description="what applications may ask for, by dotted name; of others every decision is no: a table each"
+    )
 
     @cached_property
     def policy_id(self) -> str:
-        """16 hex digits that name this policy, its packs included."""
-        told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}})  # a pack is its numbers, wherever it lies
+        """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
+        # A pack is its numbers, wherever it lies.
+        told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}, "actions": True})
         digest = hashlib.blake2b(told.encode(), digest_size=8)
         for name in sorted(self.encoders):
             for array in arrays_of(self.projection(name)).values():
