@@ -106,7 +106,7 @@ def _places(
         retained = {(place.topic, place.partition): bounds(consumer, place, TIMEOUT_S)[0] for place in inputs}
 
     def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
-        return {topic: offsets[wiring.prefix + topic, partition] for topic in INPUT_TOPICS}
+        return {topic: offsets.get((wiring.prefix + topic, partition), 0) for topic in INPUT_TOPICS}
 
     return {partition: _Place(stand, of(outputs, partition), of(retained, partition)) for partition, stand in states.items()}
 
