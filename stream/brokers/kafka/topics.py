@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
-from stream.contract.records import OPTIONAL_TOPICS, Record
+from stream.contract.records import Record
 from stream.contract.settings import Wiring, is_port
 
 from .security import librdkafka_security
@@ -95,9 +95,10 @@ def librdkafka(wiring: Wiring) -> dict[str, Any]:
 
 
 def partitions_of(
-    client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str], timeout_s: float = PATIENCE_S
-) -> list["TopicPartition"]:
-    """All partitions of some topics, by their names on the wire; of an optional one that is missing none.
+    client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str], timeout_s: float = PATIENCE_S,
+    optional: Sequence[str] = (),
+) -> list["TopicPartition"]:  # fmt: skip
+    """All partitions of some topics, by their names on the wire; of an `optional` one that is missing, none.
 
     Raises ConfigError when another is missing, and KafkaException.
     """
@@ -105,8 +106,8 @@ def partitions_of(
 
     wires = [Names(wiring.prefix).wire(topic) for topic in topics]
     known = client.list_topics(timeout=timeout_s).topics
-    optional = {Names(wiring.prefix).wire(topic) for topic in OPTIONAL_TOPICS}
-    missing = [wire for wire in wires if wire not in known and wire not in optional]
+    missing = [Names(wiring.prefix).wire(topic) for topic in topics if topic not in optional]
+    missing = [wire for wire in missing if wire not in known]
     if missing:
         right = "that of topics which exist; `kithkin topics create` makes them"
         raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)
