@@ -4,7 +4,7 @@ Law: whatever is wrong has the same form, and says nothing of homes or people; a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
@@ -135,7 +135,7 @@ def create_app(decisions: Decisions, tokens: Tokens, clock: Callable[[], int] = 
     flows = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=_SCOPES))
     bearer = OAuth2(flows=flows, auto_error=False)
 
-    def caller_with(scope: str) -> Callable[..., Caller]:
+    def caller_with(scope: str) -> Callable[..., Awaitable[Caller]]:
         async def let_in(authorization: Annotated[str | None, Depends(bearer)]) -> Caller:
             kind, _, token = (authorization or "").partition(" ")
             caller = tokens.verify(token, clock()) if kind.lower() == "bearer" else None
