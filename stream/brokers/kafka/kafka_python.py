@@ -123,9 +123,9 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._unsought: set[Any] = set()
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._pulse = BrokerProbe(self._ask, wiring.kafka.retries_s)
-        # Before joining: a member that does not know its topics joins twice.
         self.membership.topics = await_topics(self._names, self._consumer.topics)
         self._consumer.subscribe([self._names.wire(topic) for topic in self.membership.topics], listener=self)
+        self._consumer.topics()  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explaining("polling"):
