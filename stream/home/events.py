@@ -23,6 +23,7 @@ from stream.contract.records import (
     GUEST,
     OBSERVED_AT_MS_MIN,
     Confirm,
+    Consent,
     Correct,
     Enrol,
     Erase,
@@ -31,6 +32,7 @@ from stream.contract.records import (
     Join,
     Leave,
     Phone,
+    Proof,
     Recognition,
     Reject,
     Retract,
@@ -64,8 +66,8 @@ EVENTS_AT_FIRST: Final = 64
 _EVENT_BYTES: Final = EVENT.itemsize
 _NOT_TOLD: Final = math.nan
 
-Statement = Join | Leave | Phone | Retract | Erase
-STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase)
+Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof
+STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase, Consent, Proof)
 _KINDS: Final[dict[type, int]] = {Confirm: CONFIRM, Reject: REJECT, Correct: CORRECT}
 _SOURCES: Final = {source: number for number, source in enumerate(SOURCES)}
 
@@ -397,7 +399,7 @@ class Run(Generic[Told]):
         vectors.events.append(number)
         return vectors.number
 
-    def _feedback(self, owner: Told, home: int, value: Feedback) -> None:
+    def _feedback(self, owner: Told, home: int, value: Feedback | Consent | Proof) -> None:
         if isinstance(value, Enrol):
             events, place = list(dict.fromkeys(value.event_ids)), place_of(owner.household, value.person_id)
             for i, event_id in enumerate(events):
@@ -410,13 +412,15 @@ class Run(Generic[Told]):
 
     def _claim(self, owner: Told, home: int, said: tuple[int, str, int, bool, bool]) -> None:
         """`said`: kind, event, whom it names, whether it is the first and the last EVENT of its record."""
-        (kind, about, place, first, last), value, at = said, cast(Feedback, owner.event.value), self._place(owner)
+        (kind, about, place, first, last), at = said, self._place(owner)
+        value = cast("Feedback | Consent | Proof", owner.event.value)
         event = hashed("event", about) if about else 0
         if isinstance(value, Retract):
             event = hashed("feedback", value.retracts)
+        record, source = _identity(value)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, _arrival(owner), hashed("feedback", value.feedback_id), hashed_sender(value.sender),
-            event, home, 0, 0, 0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
+            self._buffer, at, value.given_at, _arrival(owner), record, hashed_sender(value.sender),
+            event, home, 0, 0, 0, 0, kind, source, place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
             isinstance(value, Erase), about.encode(),
         )  # fmt: skip
 
@@ -429,6 +433,15 @@ class Run(Generic[Told]):
         phones, rssi_dbm = np.array(self._phones, np.int16), np.array(self._rssi_dbm, np.float64)
         place(homes, events, phones, rssi_dbm)
         return events
+
+
+def _identity(value: Feedback | Consent | Proof) -> tuple[int, int]:
+    """By what a record is known again, and its source."""
+    if isinstance(value, Proof):
+        return hashed("proof", value.proof_id), 0
+    if isinstance(value, Consent):
+        return hashed("consent", f"{value.consent_id}/{value.kind}"), 0
+    return hashed("feedback", value.feedback_id), _SOURCES[value.source]
 
 
 def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:
