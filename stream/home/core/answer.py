@@ -1,8 +1,8 @@
 """Answers: what is published of an event, at first and again, with its tier and its label.
 
 Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier, but from 4 to
-5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 4
-needs two sensors that agree, tier 5 also a proof: of that event, or of that person a few minutes before.
+5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 3
+needs a voice or a face, tier 4 two sensors that agree, tier 5 also a proof: of that event, or of that person a few minutes before.
 
 What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own
 answers: an event that leaves the ledger has the last word on who it was.
@@ -16,6 +16,7 @@ from learners.recognition.fusion import log_odds
 from learners.recognition.gallery import is_enrolled
 from learners.recognition.presence import belongs
 from learners.recognition.thresholds import CAUTION_STEP, move_threshold
+from learners.recognition.visits import is_sensed
 from stream.home.core.guests import returns
 from stream.home.core.work import add_result
 from stream.home.messages import ANSWER, LABEL, REJECT
@@ -123,7 +124,7 @@ def _tier(home, index, policy, work):
     sure = log_odds(work.parts[best]) - nats_disputed(home, best)
     if sure < log_odds_asked(home, policy, 2):
         return (1 if log_odds(1.0 - work.parts[0]) >= log_odds_asked(home, policy, 1) else 0), 0
-    if sure < log_odds_asked(home, policy, 3):
+    if sure < log_odds_asked(home, policy, 3) or not is_sensed(row):
         return 2, best
     agreeing = 0
     for sensor in range(SENSORS):

@@ -244,6 +244,7 @@ HOME = record(
     ("next_row", "<i4"),
     ("next_rebuild", "<i4"),  # at that number everything is inferred anew (people who never enrolled)
     ("guest_presence", "<i4"),  # share steps
+    ("visits", "<f4", 2),  # pairs of events at a device within a visit: of the same person, of another
     ("alarm_since", "<i4"),
     ("alarm_noticed", "<i4"),
     ("thresholds", "<i4", (TIERS, 2)),  # 1/4096 nats, by tier: of guests answered as members, of members as others
