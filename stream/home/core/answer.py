@@ -1,8 +1,8 @@
 """Answers: what is published of an event, at first and again, with its tier and its label.
 
-Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier, but from 4 to
-5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 3
-needs a voice or a face, tier 4 two sensors that agree, tier 5 also a proof: of that event, or of that person a few minutes before.
+Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier, but from 4
+to 5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier
+3 needs a voice or a face, tier 4 two sensors that agree, tier 5 also a proof: of that event, or of that person minutes before.
 
 What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own
 answers: an event that leaves the ledger has the last word on who it was.

@@ -105,8 +105,8 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     if is_old(raw):
         return decode_home(encode_home(upgraded(raw, policy, new_slot())), policy, slot)
     body = memoryview(raw)[CHECKSUM_BYTES:]
-    if len(body) and body[0] == _WITHOUT_CONSENTS and zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") == raw[:CHECKSUM_BYTES]:
-        return decode_home(_with_consents(bytes(body)), policy, slot)
+    if len(body) and body[0] == _WITHOUT_VISITS and zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") == raw[:CHECKSUM_BYTES]:
+        return decode_home(_with_visits(bytes(body)), policy, slot)
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
     if body[0] != STATE_VERSION:
@@ -136,16 +136,20 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     return household
 
 
-_WITHOUT_CONSENTS: Final = 4  # the version before there were any
+_WITHOUT_VISITS: Final = 4  # the version before there were any, and any consents
+_VISITS: Final = HOME.fields["visits"][1] - NUMBERS[0]  # type: ignore[index]
+_VISITS_BYTES: Final = HOME["visits"].itemsize
 
 
-def _with_consents(body: bytes) -> bytes:
-    """A state of version 4 as one of version 5, which tells behind its numbers that there are no consents."""
+def _with_visits(body: bytes) -> bytes:
+    """A state of version 4 as one of version 5: among its numbers are those of visits, behind them that of consents; all 0."""
     if len(body) < _HEAD.size:
         raise UnknownState(INCONSISTENT)
     version, of_id, of_words, of_record = _HEAD.unpack_from(body)
-    place = _HEAD.size + of_id + of_words + int(TIMES[1]) + int(NUMBERS[1]) - 1
-    newer = _HEAD.pack(version + 1, of_id, of_words, of_record + 1) + body[_HEAD.size : place] + b"\0" + body[place:]
+    numbers = _HEAD.size + of_id + of_words + int(TIMES[1])
+    visits, end = numbers + _VISITS, numbers + int(NUMBERS[1]) - _VISITS_BYTES - 1
+    head = _HEAD.pack(version + 1, of_id, of_words, of_record + _VISITS_BYTES + 1)
+    newer = head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + b"\0" + body[end:]
     return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
 
 
