@@ -139,6 +139,12 @@ def encode_line(output: Encoded, offset: int) -> bytes:
     return b'%b%d,"timestamp":%d,%b,"value":%b}\n' % (head, offset, timestamp, _key(key), b"null" if value is None else value)
 
 
+def _listed(names: Iterable[str], word: str) -> str:
+    """Several names as people write them: "a, b and c"."""
+    *others, last = sorted(names)
+    return f"{', '.join(others)} {word} {last}" if others else last
+
+
 def encode_record(record: Record) -> bytes:
     r"""One line, with its newline, of any record: what is read back of it is that record, to the byte.
 
@@ -238,7 +244,7 @@ class _Log:
             except InvalidLog as error:
                 raise InvalidLog(f"{self.place}: {error}") from None
         if self._passed_over and not given:
-            has, wanted = ", ".join(self._passed_over), " or ".join(sorted(self._topics.wanted))
+            has, wanted = ", ".join(self._passed_over), _listed(self._topics.wanted, "or")
             raise InvalidLog(f"{self.name}: it has only {has}, where it should have {wanted}")
 
     def lines(self) -> Iterator[bytes]:
@@ -273,7 +279,7 @@ class _Log:
                 yield record
             elif record.topic not in self._passed_over:
                 if not self._passed_over:
-                    wanted = " and ".join(sorted(self._topics.wanted))
+                    wanted = _listed(self._topics.wanted, "and")
                     self._say(f"{self.name}: {wanted} are read, and other topics, such as {record.topic}, are passed over.")
                 self._passed_over[record.topic] = None
 

@@ -316,12 +316,16 @@ def test_topics_of_the_contract_that_are_no_inputs_are_passed_over_and_said_so_o
     said: list[str] = []
     with closing(LogReader([write_log(tmp_path / "log", tuple(lines))], say=said.append)) as log:
         assert tuple(map(line_of, log)) == recorded_lines()[: len(others)]
-    assert said == [f"{tmp_path}/log: feedback and recognitions are read, and other topics, such as journal, are passed over."]
+    assert said == [
+        f"{tmp_path}/log: consents, feedback, proofs and recognitions are read, and other topics, such as journal, "
+        "are passed over."
+    ]
 
 
 def test_a_log_of_other_topics_alone_is_refused(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log", (line_of(Record("identities", 0, 1, 5, b"h", b"{}")),))
-    with pytest.raises(InvalidLog, match=r"log: it has only identities, where it should have feedback or recognitions"):
+    wanted = "consents, feedback, proofs or recognitions"
+    with pytest.raises(InvalidLog, match=rf"log: it has only identities, where it should have {wanted}"):
         read(log)
 
 

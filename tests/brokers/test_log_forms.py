@@ -10,7 +10,7 @@ import pytest
 from stream.brokers.log_files import InvalidLog, LogReader
 from stream.brokers.log_forms.bare import partition_for
 from stream.contract.policy import Policy
-from stream.contract.records import INPUT_TOPICS, Record
+from stream.contract.records import REQUIRED_TOPICS, Record
 from stream.contract.settings import Wiring
 from stream.offline.replay.replay import Replay, replay
 from tests.support.log_forms import LINES, ROWS, cloudevents, debezium, in_file, own_time
@@ -182,4 +182,4 @@ def test_a_clock_that_was_never_set_is_no_other_unit(tmp_path: Path) -> None:
 
 
 def test_topics_are_those_of_the_inputs() -> None:
-    assert {record.topic for record in RECORDS} == set(INPUT_TOPICS)
+    assert {record.topic for record in RECORDS} == set(REQUIRED_TOPICS)

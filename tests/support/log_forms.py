@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from stream.brokers.log_forms.bare import PARTITIONS, fields_of
 from stream.brokers.partitioning import partition_of
-from stream.contract.records import INPUT_TOPICS, Record
+from stream.contract.records import REQUIRED_TOPICS, Record
 from tests.support.recorded import line_of
 
 __all__ = ["LINES", "ROWS", "in_file", "own_time"]
@@ -122,7 +122,7 @@ def in_file(form: str, records: Sequence[Record], path: Path) -> list[str]:
         path.write_bytes(b"".join(LINES[form](record) + b"\n" for record in records))
         return [str(path)]
     files = []
-    for topics in [[topic] for topic in INPUT_TOPICS] if form == "Parquet of fields" else [INPUT_TOPICS]:
+    for topics in [[topic] for topic in REQUIRED_TOPICS] if form == "Parquet of fields" else [REQUIRED_TOPICS]:
         rows = [ROWS[form](record) for record in records if record.topic in topics]
         files.append(str(path.with_name(f"{path.name}-{'-'.join(topics)}.parquet")))
         columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}

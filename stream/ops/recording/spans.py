@@ -10,7 +10,8 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from stream.brokers.kafka.journals import PartitionReader, Span
-from stream.contract.records import INPUT_TOPICS, OUTPUT_TOPICS, Journal, Record
+from stream.contract.errors import ConfigError
+from stream.contract.records import INPUT_TOPICS, OPTIONAL_TOPICS, OUTPUT_TOPICS, Journal, Record
 
 __all__ = ["Between", "History", "belongs_to", "find_spans"]
 
@@ -59,7 +60,7 @@ def find_spans(history: History, between: Between, outputs: bool) -> list[Span]:
     """Spans that are not empty, of inputs, the journal and, where asked, outputs. Raises ConfigError and BrokerError."""
     spans = []
     for topic in (*INPUT_TOPICS, _JOURNAL, *(OUTPUT_TOPICS if outputs else ())):
-        for partition in range(history.partitions(topic)):
+        for partition in range(_partitions(history, topic)):
             first, end = history.bounds(topic, partition)
             start = history.offset_at(topic, partition, between.from_ms)
             stop = history.offset_at(topic, partition, between.to_ms) if topic in INPUT_TOPICS else None
@@ -67,6 +68,16 @@ def find_spans(history: History, between: Between, outputs: bool) -> list[Span]:
             if begin < until:
                 spans.append(Span(topic, partition, begin, until))
     return spans
+
+
+def _partitions(history: History, topic: str) -> int:
+    """How many there are; of an optional topic that is missing, none. Raises ConfigError for another, and BrokerError."""
+    try:
+        return history.partitions(topic)
+    except ConfigError:
+        if topic in OPTIONAL_TOPICS:
+            return 0
+        raise
 
 
 def belongs_to(record: Record, spans: Mapping[_Place, Span], between: Between) -> bool:
