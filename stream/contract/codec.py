@@ -11,6 +11,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from .fields.embedding import looks_like_float32
 from .policy import Policy
 from .ports import Encoded
 from .reading import read_parts, read_recognitions
@@ -26,7 +27,6 @@ from .records import (
     Record,
     Unlisted,
     Voice,
-    looks_like_float32,
 )
 from .rights.signature import fault_of_signature
 from .units import DAY_MS, HOUR_MS

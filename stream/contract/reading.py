@@ -17,10 +17,11 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from .fields.embedding import EMBEDDING_NORM_MAX
 from .records import (
     CONTROLS,
     DEVICE_ATTRIBUTES_MAX,
-    EMBEDDING_NORM_MAX,
+    ID_PATTERN,
     OBSERVED_AT_MS_MAX,
     OBSERVED_AT_MS_MIN,
     PHONES_MAX,
@@ -30,11 +31,13 @@ from .records import (
 )
 
 __all__ = [
-    "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "read_parts", "read_recognitions",
+    "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "SensedSession", "read_parts",
+    "read_recognitions",
 ]  # fmt: skip
 
 LEFT_OUT: Final = (  # why a part was left out: the field in which the fault lies
-    "voice", "face", "encoder", "embedding", "quality", "phones", "phone_id", "rssi_dbm", "activity", "device",
+    "voice", "face", "encoder", "embedding", "quality", "phones", "phone_id", "rssi_dbm", "activity", "device", "input",
+    "session",
 )  # fmt: skip
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -67,6 +70,14 @@ class SensedPhone(msgspec.Struct, gc=False):
     rssi_dbm: _Signal | None = None
 
 
+class SensedSession(msgspec.Struct, gc=False):
+    """On whose behalf a device acts."""
+
+    session_id: str
+    device_class: Literal["personal", "communal"]
+    person_id: str | None = None
+
+
 class SensedRecognition(msgspec.Struct, gc=False):
     """As `records.Recognition`."""
 
@@ -80,6 +91,8 @@ class SensedRecognition(msgspec.Struct, gc=False):
     phones: Annotated[list[SensedPhone], msgspec.Meta(max_length=PHONES_MAX)] | None = None
     activity: str | None = None
     device: _Attributes | None = None
+    input: Literal["touch", "voice", "remote"] | None = None
+    session: SensedSession | None = None
 
     @property
     def at(self) -> int:
@@ -121,6 +134,8 @@ def _read(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedRecognition 
     voice, face = value.voice, value.face
     if _IDS(f"{value.event_id}\n{value.household_id}\n{value.device_id}") is None:
         return None
+    if value.session is not None and not _is_named(value.session):
+        return None
     names = [value.event_id, value.household_id, value.device_id]
     if value.activity is not None:
         names.append(value.activity)
@@ -135,6 +150,12 @@ def _read(raw: bytes, lengths: dict[str, tuple[str, int]]) -> SensedRecognition 
     if (voice is None or _fits(voice, "voice", lengths)) and (face is None or _fits(face, "face", lengths)):
         return value
     return None
+
+
+def _is_named(session: SensedSession) -> bool:
+    """Whether the ids of a session are ids."""
+    ids = (session.session_id, session.session_id if session.person_id is None else session.person_id)
+    return all(ID_PATTERN.fullmatch(one) for one in ids)
 
 
 def _is_text(raw: bytes, value: SensedRecognition, names: list[str]) -> bool:
@@ -223,7 +244,7 @@ def _part_of(place: _Place) -> _Place:
             return place[:3]
         case ("voice" | "face", "quality" | "encoder" | "embedding", *_) | ("phones", int(), *_) | ("device", str(), *_):
             return place[:2]
-        case ("voice" | "face" | "phones" | "activity" | "device", *_):
+        case ("voice" | "face" | "phones" | "activity" | "device" | "input" | "session", *_):
             return place[:1]
     return ()
 

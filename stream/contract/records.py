@@ -8,23 +8,21 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 """
 
 import base64
-import math
 import re
-from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, get_args
 
-import numpy as np
-import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter
+
+from .fields.embedding import Embedding
 
 __all__ = [
     "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
     "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decided",
     "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
     "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Proof", "Prototype", "SCOPES",
-    "Scope", "Recognition", "Record", "Reject", "Retract", "Signal", "Source", "Unlisted", "Vector", "Voice",
+    "Scope", "Recognition", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
     "dead_letter", "construct",
 ]  # fmt: skip
 
@@ -38,8 +36,6 @@ OPTIONAL_TOPICS: Final = ("consents", "proofs")  # inputs that a cluster may lac
 INPUT_TOPICS: Final = REQUIRED_TOPICS + OPTIONAL_TOPICS
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
 
-EMBEDDING_LENGTH_MAX = 1024
-EMBEDDING_TEXT_MAX: Final = 2732  # 1024 numbers of 2 bytes in base64
 PHONES_MAX = 64
 DEVICE_ATTRIBUTES_MAX = 8
 DEAD_LETTER_BYTES_MAX: Final = 65_536
@@ -47,14 +43,10 @@ QUALITIES_MAX = 16
 ENROL_EVENTS_MAX = 64
 OBSERVED_AT_MS_MIN = 946_684_800_000  # the year 2000: a clock that was never set says 1970
 OBSERVED_AT_MS_MAX = 4_102_444_800_000  # the year 2100
-ABSURD = "the embedding has NaN, infinite or absurd numbers"
-EMBEDDING_NORM_MAX = 1e4  # float16 itself ends at 65,504; encoders stay near 1
 QUALITY_MAX = 1e9  # either way: beyond it a number measures nothing, and sums of such lose all else
 # What a name may not hold: control characters ("\0" parts a home's words), ends of lines, and what turns writing round.
 CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-_FLOAT32_SQUARE_MIN, _FLOAT32_SQUARE_MAX = 1e-3, 1e6  # of vectors as encoders give them
 
-Vector = npt.NDArray[np.float32]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -117,40 +109,6 @@ class InvalidRecord(ValueError):
         self.position, self.reason, self.detail = position, reason, detail
 
 
-def _embedding(text: str) -> Vector:
-    """Base64 of little-endian float16 -> float32 array; refuses what no encoder can mean."""
-    if len(text) > EMBEDDING_TEXT_MAX:  # before anything is decoded
-        raise ValueError(f"the embedding is longer than {EMBEDDING_LENGTH_MAX} numbers of 2 bytes (float16)")
-    try:
-        raw = a2b_base64(text, strict_mode=True)
-    except ValueError as error:
-        alphabet = ": it is of the alphabet of URLs, with - and _" if "-" in text or "_" in text else ""
-        raise ValueError(f"the embedding is not base64 ({error}){alphabet}") from None
-    if not raw or len(raw) % 2:
-        raise ValueError(f"the embedding has {len(raw)} bytes, which is not a whole number of float16 values above 0")
-    vector = np.frombuffer(raw, "<f2").astype(np.float32)
-    square = float(vector.dot(vector)) if np.isfinite(vector).all() else math.nan
-    if not 0 < square < EMBEDDING_NORM_MAX**2:
-        hint = "; its bytes look like float32, where float16 is asked for" if looks_like_float32(raw) else ""
-        raise ValueError("the embedding is all zeros" if square == 0 else ABSURD + hint)
-    vector.flags.writeable = False
-    result: Vector = vector
-    return result
-
-
-def looks_like_float32(raw: bytes) -> bool:
-    """Whether the bytes of a vector are more likely little-endian float32: read so, its length is that of an encoder's vectors.
-
-    >>> looks_like_float32(np.full(4, 0.5, "<f4").tobytes()), looks_like_float32(np.full(8, 0.5, "<f2").tobytes())
-    (True, False)
-    """
-    if len(raw) % 4:
-        return False
-    with np.errstate(all="ignore"):
-        vector = np.frombuffer(raw, "<f4").astype(np.float64)
-        return bool(_FLOAT32_SQUARE_MIN < vector.dot(vector) < _FLOAT32_SQUARE_MAX)
-
-
 def _whole(value: Any) -> Any:
     """1763690000123.0 is a whole number too, as JSON Schema has it."""
     return int(value) if type(value) is float and value.is_integer() else value
@@ -163,11 +121,6 @@ def _one(value: Any) -> Any:
     return value
 
 
-_EMBEDDING_SCHEMA = {
-    "type": "string", "contentEncoding": "base64", "maxLength": EMBEDDING_TEXT_MAX,
-    "description": f"base64 of little-endian IEEE float16, 1 to {EMBEDDING_LENGTH_MAX} numbers, finite, not all zero",
-}  # fmt: skip
-Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING_SCHEMA)]
 ID_PATTERN: Final = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
 Id = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
 PersonId = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
@@ -211,6 +164,14 @@ class PhoneSighting(_Input):
     )
 
 
+class Session(_Input):
+    """On whose behalf a device acts at that moment: who unlocked it, or whose profile was chosen."""
+
+    session_id: Id = Field(description="names it")
+    person_id: PersonId | None = Field(None, description="who the device takes it to be; absent: nobody in particular")
+    device_class: Literal["personal", "communal"] = Field(description="personal: somebody's own; communal: the home's")
+
+
 class Recognition(_Input):
     """What the sensors of one device saw of one interaction."""
 
@@ -225,6 +186,8 @@ class Recognition(_Input):
         None, description="phones heard at that moment; absent: the device did not scan; []: it did, and heard none"
     )
     activity: Name | None = Field(None, description="what was asked or done, a dotted name such as music.play")
+    input: Literal["touch", "voice", "remote"] | None = Field(None, description="how it was asked for")
+    session: Session | None = Field(None, description="on whose behalf the device acts; identities then have `acts_for`")
     device: Annotated[dict[Name, Name], Field(max_length=DEVICE_ATTRIBUTES_MAX)] | None = Field(
         None, description="what the device is: model, firmware, room, …; drift is attributed to these"
     )
@@ -402,6 +365,12 @@ class Cause(_Output):
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+_ACTS_FOR: Final = (
+    "only where the recognition named a session: for whom the device acts; up to tier 2 on a personal device the "
+    "session's person, else who is named; null: nobody"
+)
+
+
 class Identity(_Output):
     """Who it was: one per recognition, and another `revision` when a later fact changes the answer."""
 
@@ -418,6 +387,7 @@ class Identity(_Output):
     modalities: list[str] = Field(description="sensors that were used: voice, face, phone")
     policy_id: str = Field(description="16 hex digits that name the policy it was made under")
     cause: Cause = Field(description="the input record that made it")
+    acts_for: str | None = Field(None, description=_ACTS_FOR)
 
     @property
     def likeliest(self) -> str:

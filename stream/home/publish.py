@@ -14,7 +14,8 @@ import numpy as np
 
 from learners.kernel import array, entry
 from stream.contract.policy import SOURCES, Policy
-from stream.contract.records import CLOCK, ENROL_ANEW, ENROLMENT, GUEST, Erase
+from stream.contract.reading import RECOGNITIONS, SensedSession
+from stream.contract.records import CLOCK, ENROL_ANEW, ENROLMENT, GUEST, Erase, Session
 from stream.home.events import Event, encoders_of, people_of, phones_of
 from stream.home.identities import BYTES_MAX, MILLIONTHS, SENSORS, write_answers
 from stream.home.messages import (
@@ -46,6 +47,7 @@ ERASED_HELD: Final = 2  # see core.signals
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 
 REFUSED, WRONG_CLOCK, BAD_ENROLMENT = (OUTCOMES.index(word) for word in ("refused", "wrong_clock", "bad_enrolment"))
+TIER_OF_SESSIONS: Final = 2  # at most: from tier 3 on only who is recognised counts
 UNREADABLE: Final = -1  # kind of a result that names what is not there
 _RESULT_BYTES: Final = RESULT.itemsize
 _SUPPORT: Final = [[s for bit, s in enumerate((*SENSORS, "returning")) if bits >> bit & 1] for bits in range(16)]
@@ -129,6 +131,8 @@ def round_off(results: Any) -> None:
 _OF_LABEL: Final = ("probability", "unnamed", "label_revision", "named", "modalities", "withdrawn", "event_id_length", "event_id")
 _LABEL: Final = reader(RESULT, _OF_LABEL)
 _OF_ENROLMENT: Final = reader(RESULT, ("event_at", "name", "held"))
+_ABOUT: Final = b'{"v":1,"event_id":"%b"'
+_OF_ANSWER: Final = reader(RESULT, ("tier", "named"))
 _OF_TIME: Final = reader(RESULT, ("observed_at", "event_at", "refusal", "held"))
 
 
@@ -183,7 +187,7 @@ class Publisher:
         for kind, response, outcome, end in zip(kinds, owners, outcomes, ends, strict=True):
             try:
                 if kind == ANSWER:
-                    response.outputs.append(self._answer(response, answers[begins:end]))
+                    response.outputs.append(self._answer(response, answers[begins:end], _OF_ANSWER.unpack_from(buffer, at)))
                     begins = end
                 elif kind == OUTCOME:
                     if outcome in (REFUSED, WRONG_CLOCK):
@@ -237,10 +241,19 @@ class Publisher:
         """Whose place it is."""
         return self._names_of(household)[place - 1] if place else GUEST
 
-    def _answer(self, response: Response, answer: bytes) -> Any:
-        record, household_id = response.event.record, response.household.household_id
-        cause = encode(CauseFields(record.topic, record.partition, record.offset))
+    def _answer(self, response: Response, answer: bytes, read: tuple[Any, ...]) -> Any:
+        record, household_id, value = response.event.record, response.household.household_id, response.event.value
+        cause: bytes = encode(CauseFields(record.topic, record.partition, record.offset))
+        if isinstance(value, RECOGNITIONS) and value.session and answer.startswith(_ABOUT % value.event_id.encode()):
+            cause += b',"acts_for":%b' % encode(self._acts_for(response.household, value.session, *read))
         return self.emit("identities", household_id, b"%b%b}" % (answer, cause), record)
+
+    def _acts_for(self, household: Household, session: SensedSession | Session, tier: int, named: int) -> str | None:
+        """For whom a device acts in a session: what asks for no more than tier 2 is the session's on a device of one's own."""
+        own = session.person_id if session.device_class == "personal" and tier <= TIER_OF_SESSIONS else None
+        if own is not None and own in self._names_of(household):
+            return own
+        return self._person(household, named) if named else None
 
     def _label(self, response: Response, read: tuple[Any, ...]) -> None:
         probability, unnamed, revision, named, support, withdrawn, length, event_id = read

@@ -22,6 +22,9 @@ NAN, SIXTEEN = float("nan"), dict.fromkeys("abcdefghijklmnop", 1)
 STREET = [{"phone_id": f"p{n}", "rssi_dbm": -90 + n / 8} for n in range(70)]
 
 LEAVES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {  # what -> (its parts, words, what is left of those)
+    "another way to ask": ({"input": "gesture"}, ("input",), {}),
+    "a session without an id": ({"session": {"device_class": "personal"}}, ("session",), {}),
+    "a session of another class": ({"session": {"session_id": "s", "device_class": "car"}}, ("session",), {}),
     "a signal not available": ({"phones": [{"phone_id": "p", "rssi_dbm": 127}]}, ("rssi_dbm",), {"phones": [("p", None)]}),
     "a signal of NaN": ({"phones": [{"phone_id": "p", "rssi_dbm": NAN}]}, ("rssi_dbm",), {"phones": [("p", None)]}),
     "a signal as text": ({"phones": [{"phone_id": "p", "rssi_dbm": "-60"}]}, ("rssi_dbm",), {"phones": [("p", None)]}),

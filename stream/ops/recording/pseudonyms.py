@@ -38,6 +38,7 @@ _RULES: Final[Mapping[str, Any]] = {
     "recognitions": {
         "v": _STAYS, "event_id": _HASHED, "household_id": _SORTED, "device_id": _SORTED, "observed_at": _STAYS, "voice": _VECTOR,
         "face": _VECTOR, "phones": [{"phone_id": _SORTED, "rssi_dbm": _STAYS}], "activity": _STAYS, "device": _STAYS,
+        "input": _STAYS, "session": {"session_id": _HASHED, "person_id": _SORTED, "device_class": _STAYS},
     },
     "feedback": {
         "v": _STAYS, "feedback_id": _HASHED, "household_id": _SORTED, "given_at": _STAYS, "source": _STAYS, "kind": _STAYS,
@@ -50,7 +51,7 @@ _RULES: Final[Mapping[str, Any]] = {
     "identities": {
         "v": _STAYS, "event_id": _HASHED, "household_id": _SORTED, "observed_at": _STAYS, "revision": _STAYS,
         "posterior": (_SORTED, _STAYS), "person_id": _SORTED, "tier": _STAYS, "modalities": _STAYS, "policy_id": _STAYS,
-        "cause": _CAUSE,
+        "cause": _CAUSE, "acts_for": _SORTED,
     },
     "labels": {
         "v": _STAYS, "event_id": _HASHED, "household_id": _SORTED, "person_id": _SORTED, "probability": _STAYS,

@@ -1,0 +1,3 @@
+"""What single fields of records may hold."""
+
+__all__: list[str] = []
