@@ -200,6 +200,7 @@ def kithkin(
     "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out again --expect run/identities.jsonl[/]   exit code 1: they differ\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out run --json | jq .outputs[/]\n\n"
+    "  [cyan]kithkin replay day.jsonl.gz --out run --parquet[/]   for a warehouse, or pandas\n\n"
     "  [cyan]kithkin replay year.jsonl --out blind --drop-modality face=.5 --inject microphone:kitchen@+14d[/]   what if",
 )
 def replay_command(
@@ -234,6 +235,7 @@ def replay_command(
         Path | None,
         typer.Option("--expect", metavar="IDENTITIES.jsonl", help="Compare identities with these, by home, event, revision."),
     ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write the outputs as Parquet too (docs/frames.md).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, for machines.")] = False,
 ) -> None:
     """Run recorded logs through the worker that runs live.
@@ -268,7 +270,8 @@ def replay_command(
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         wired = load_wiring(wiring, store=store)
-        _replay(Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if), processes, expect, as_json)
+        task = Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if)
+        _replay(task, processes, expect, as_json=as_json, parquet=parquet)
 
 
 @app.command(
@@ -314,10 +317,11 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, as_json: bool) -> None:
+def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
+    from stream.offline.runs.frames import refuse_without_arrow, write_parquet
     from stream.ops.encoders import explain_unlisted
 
     from .progress import showing
@@ -325,8 +329,12 @@ def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, as
 
     if expect is not None:
         _refuse_unexpectable(expect, task)
+    if parquet:
+        refuse_without_arrow()
     with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
         summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
+    if parquet and summary.finished:
+        write_parquet(task.out)
     if not as_json:
         Console(highlight=False).print(summary_table(summary))
     difference = _expected(expect, task, as_json) if expect and summary.finished else None
