@@ -34,6 +34,7 @@ from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
 from .offline.schema import schema
+from .offline.tune import tune
 from .offline.why import why
 from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
 
@@ -92,6 +93,12 @@ app.command(
     "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
     "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
 )(compare)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin tune space.toml try/log.jsonl --truth try/truth.jsonl --out tuned.toml[/]   of 'kithkin sample'\n\n"
+    "  [cyan]kithkin tune space.toml year.jsonl.gz --policy live.toml --trials 200[/]   can be stopped, and goes on\n\n"
+    "  [cyan]kithkin tune space.toml year.jsonl.gz --figure tier3_covered --json | jq .confirmed[/]",
+)(tune)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin diff before after[/]   of two replays of one log; exit code 0: the same, 1: different, 3: not comparable\n\n"
