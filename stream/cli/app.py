@@ -27,6 +27,7 @@ from .live.up import up
 from .live.worker import worker
 from .logs.record import record
 from .logs.sample import sample
+from .logs.sources import logs_of
 from .offline.check import check
 from .offline.compare import compare
 from .offline.diff import diff
@@ -36,7 +37,7 @@ from .offline.report import report
 from .offline.schema import schema
 from .offline.tune import tune
 from .offline.why import why
-from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
+from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
 
 if TYPE_CHECKING:
     from stream.offline.replay.jobs.processes import JobProcesses
@@ -207,17 +208,20 @@ def kithkin(
     "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out again --expect run/identities.jsonl[/]   exit code 1: they differ\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out run --json | jq .outputs[/]\n\n"
+    "  [cyan]kithkin replay --since 2h --out now[/]   what came to the cluster; --broker or --wiring says to which\n\n"
+    "  [cyan]kithkin replay s3://logs/monday.jsonl.gz --out run[/]   also https://, gs://, …\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out run --parquet[/]   for a warehouse, or pandas\n\n"
     "  [cyan]kithkin replay year.jsonl --out blind --drop-modality face=.5 --inject microphone:kitchen@+14d[/]   what if",
 )
 def replay_command(
-    logs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LOG...", help="Log files of any form that docs/logs.md tells, packed or not; -: standard input."
-        ),
-    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOG...]", help="Log files of any form (docs/logs.md), or their addresses; -: standard input."),
+    ] = None,
+    since: Since = None,
+    until: Until = "0s",
+    broker: BrokerUrl = None,
     policy: PolicyFile = None,
     store: Annotated[
         str | None,
@@ -248,9 +252,6 @@ def replay_command(
     """Run recorded logs through the worker that runs live.
 
     Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
-
-    What form a log has is known by its first line; what is guessed of it is said once.
-
     Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
 
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
@@ -258,6 +259,8 @@ def replay_command(
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
     Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
+
+    Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 
     With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
     them, the same every time.
@@ -277,7 +280,8 @@ def replay_command(
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         wired = load_wiring(wiring, store=store)
-        task = Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if)
+        found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
+        task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
         _replay(task, processes, expect, as_json=as_json, parquet=parquet)
 
 
