@@ -15,7 +15,7 @@ LOCKS  := requirements-uv.lock requirements-dev.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo compose digests test lint types layers simulate drill packs quality bench lock clean
+.PHONY: help setup demo compose digests test lint types layers site simulate drill packs quality bench lock clean
 
 help: ## what there is
 	@echo "kithkin learns, continuously and from real life, who is who in a household."
@@ -74,11 +74,16 @@ test: $(READY) ## all tests
 lint: $(READY) ## style of the code (ruff)
 	@$(BIN)/ruff check
 
-types: $(READY) ## types of stream and learners (mypy --strict)
+types: $(READY) ## types of stream, learners and the examples (mypy --strict)
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples/*.py
 
 layers: $(READY) ## who may import whom (import-linter)
 	@$(BIN)/lint-imports
+
+site: $(READY) ## the docs as a site, in build/site; whatever leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f docs/site/mkdocs.yml
+	@echo "Open build/site/index.html"
 
 simulate: $(READY) ## 1,000 histories full of faults; SEED=17 starts elsewhere, a failure prints its seed
 	@$(BIN)/python -m tests.support.simulator --histories 1000 --seed $(SEED)

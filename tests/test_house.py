@@ -22,7 +22,7 @@ CODE = sorted([*MODULES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py"
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 PARAMETERS_MAX = 5
-ROOMS_MAX = 9
+ROOMS_MAX = 10
 FOLDER_MODULES_MAX = 10
 PACKAGE_EXPORTS_MAX = 8
 FLOW_MODULES_MAX = 20
@@ -126,8 +126,8 @@ def test_of_the_contract_only_what_asks_the_environment_is_not_held_to_purity() 
     assert modules - pure == {"stream.contract.credentials", "stream.contract.settings"}
 
 
-def test_there_are_at_most_nine_rooms() -> None:
-    entries = {path.name for path in ROOT.glob("stream/*") if path.name not in ("__init__.py", "__pycache__")}
+def test_there_are_at_most_ten_rooms() -> None:
+    entries = {path.name for path in ROOT.glob("stream/*") if path.name not in ("__init__.py", "__pycache__", "py.typed")}
     assert len(entries) <= ROOMS_MAX, entries
 
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..recognition.projection import CENTRE_SPREAD, DIMENSIONS, Channels, Projection, Quality
+from ..recognition.projection import CENTRE_SPREAD, DIMENSIONS, NOBODY_MAX, Channels, Nobody, Projection, Quality
 from .recordings import Codes, Numbers, Recordings
 from .trials import Trials, best_temperature, presented, trials_of
 
@@ -64,7 +64,20 @@ def fit(recordings: Recordings) -> Projection:
     found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
     of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
     by_corpus = [Trials.joined([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
-    return replace(final, temperature=LIVES * best_temperature(by_corpus), centre_spread=_centre_spread(scaled))
+    spread, nobody = _centre_spread(scaled), _nobody(recordings)
+    return replace(final, temperature=LIVES * best_temperature(by_corpus), centre_spread=spread, nobody=nobody)
+
+
+def _nobody(recordings: Recordings) -> Nobody:
+    """What is no person, and half as far around each as the nearest recording of one; of many, those farthest from each other."""
+    found, chosen = recordings.nobody, list[int]()
+    apart = np.full(len(found), np.inf)
+    while len(chosen) < min(NOBODY_MAX, len(found)) and apart.max() > 0:
+        chosen.append(int(apart.argmax()))
+        apart = np.minimum(apart, np.linalg.norm(found - found[chosen[-1]], axis=1))
+    vectors = found[chosen]
+    radius = np.array([np.linalg.norm(recordings.vectors - vector, axis=1).min() / 2 for vector in vectors])
+    return Nobody(vectors.astype(np.float32), radius.astype(np.float32))
 
 
 def _centre_spread(held: list[Held]) -> float:

@@ -43,6 +43,8 @@ class Recordings:
         (n,): a number told with each recording, NaN where it was not, and what the number is called; "": none is.
     cohort
         (m, d): mean vectors of other people, of whom nothing more is known.
+    nobody
+        (m, d): vectors of no person: of silence, of noise, of pictures without a face.
     corpora
         (n,): which collection of people each is of. Collections differ in centre and level (language, rooms, microphones), and
         nobody stands in two.
@@ -58,6 +60,7 @@ class Recordings:
     quality: Numbers
     quality_name: str
     cohort: Numbers
+    nobody: Numbers
     corpora: Codes
 
     @classmethod
@@ -66,10 +69,10 @@ class Recordings:
         n, d = vectors.shape
         none = np.zeros(n, np.int64)
         unknown, nobody = np.full(n, np.nan), np.zeros((0, d))
-        return cls(metric, vectors, people, none, ("clean",), np.arange(n), none > 0, unknown, "", nobody, none)
+        return cls(metric, vectors, people, none, ("clean",), np.arange(n), none > 0, unknown, "", nobody, nobody, none)
 
     def only(self, chosen: Flags) -> Self:
-        """Those chosen (n,); names and cohort stay."""
+        """Those chosen (n,); names, cohort and nobody stay."""
         parts = {key: getattr(self, key)[chosen] for key in OF_EACH}
         return replace(self, **parts)
 

@@ -19,7 +19,10 @@ import numpy.typing as npt
 
 from ..precision import VECTOR_STEP, VECTOR_STEPS_MAX
 
-__all__ = ["DIMENSIONS", "NOISE_STEP", "STEP", "Channels", "Floats", "Metric", "Presented", "Projection", "Quality"]
+__all__ = [
+    "DIMENSIONS", "NOBODY_MAX", "NOISE_STEP", "STEP", "Channels", "Floats", "Metric", "Nobody", "Presented",
+    "Projection", "Quality",
+]  # fmt: skip
 
 Floats = npt.NDArray[np.float32]
 
@@ -123,6 +126,31 @@ class Quality:
 _OF_ANY_QUALITY: Final = Quality.unknown()
 
 
+@dataclass(frozen=True, eq=False)
+class Nobody:
+    """What an encoder makes of nobody: of silence, of noise, of pictures without a face.
+
+    Parameters
+    ----------
+    vectors
+        (n, d): of unit length for `cosine`; n is at most NOBODY_MAX.
+    radius
+        (n,): Euclidean distance from each within which a vector is taken for the same.
+    """
+
+    vectors: Floats
+    radius: Floats
+
+    @classmethod
+    def unknown(cls) -> "Nobody":
+        """Every vector is somebody's."""
+        return cls(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
+
+
+_UNMET: Final = Nobody.unknown()
+NOBODY_MAX: Final = 4
+
+
 class Presented(NamedTuple):
     """A recording as it is compared: its vector (k,), its channel, and how noisy it is (variance a dimension)."""
 
@@ -151,6 +179,8 @@ class Projection:
         What is known of kinds of recording; by default that there is one.
     quality
         What is known of good and bad recordings; by default that they are alike.
+    nobody
+        What the encoder makes of nobody; by default that is not known.
     centre_spread
         Variance per dimension of where the people of a home lie (their language, rooms and microphones); 0: all as the mean.
     fitted
@@ -164,6 +194,7 @@ class Projection:
     temperature: float
     channels: Channels = _UNTOLD
     quality: Quality = _OF_ANY_QUALITY
+    nobody: Nobody = _UNMET
     centre_spread: float = CENTRE_SPREAD
     fitted: bool = True
 

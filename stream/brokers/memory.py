@@ -11,7 +11,7 @@ from itertools import islice
 
 from stream.contract.errors import RecoveryError
 from stream.contract.ports import Batch, BrokerError, Encoded, Fenced, InputTopic, Offsets, Transaction
-from stream.contract.records import INPUT_TOPICS, Journal, Position, Record
+from stream.contract.records import INPUT_TOPICS, REQUIRED_TOPICS, Journal, Position, Record
 
 from .faults import Faults
 
@@ -164,7 +164,7 @@ class MemoryBroker:
             return self._reassign()
         streams = [self._log.arrivals(*stream, start, records_max) for stream, start in self._positions.items()]
         if self._faults.strike("hold_back"):
-            held_back = INPUT_TOPICS[self._faults.choose(len(INPUT_TOPICS))]
+            held_back = REQUIRED_TOPICS[self._faults.choose(len(REQUIRED_TOPICS))]
             streams = [stream for stream in streams if stream and stream[0][1].topic != held_back]
         records = [record for _, record in islice(merge(*streams), records_max)]
         for record in records:

@@ -38,6 +38,10 @@ from .offline.schema import schema
 from .offline.tune import tune
 from .offline.why import why
 from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
+from .rights.api import api
+from .rights.consent import consent
+from .rights.decide import decide
+from .rights.pin import pin
 
 if TYPE_CHECKING:
     from stream.offline.replay.jobs.processes import JobProcesses
@@ -173,6 +177,18 @@ app.command(
     "  [cyan]kithkin why e-000017 run --for person[/]   with nothing of other people in it\n\n"
     "  [cyan]kithkin why e-000017 run --for engineer --json | jq .explanation.terms[/]",
 )(why)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin decide h-042 e-000017 pharmacy.refill --policy policy.toml[/]   by the answer in the workers' Redis\n\n"
+    "  [cyan]kithkin decide h-042 e-000017 playlist.play --store run.db --at '2026-01-31 18:05'[/]   of a replay, as of then",
+)(decide)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin api --service service.toml --policy policy.toml[/]   beside `kithkin up`\n\n"
+    "  [cyan]kithkin api --listen 0.0.0.0:8095 --wiring wiring.toml --policy policy.toml[/]   behind TLS, in a cluster",
+)(api)
+app.add_typer(pin, name="pin")
+app.add_typer(consent, name="consent")
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 

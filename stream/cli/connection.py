@@ -1,11 +1,9 @@
 """Which cluster a command speaks to, and whether it is there.
 
-Law: a command that looks at a cluster or feeds it takes what its flags and KITHKIN_* say; when none of them says where the
-brokers or the states are, a running `kithkin up`; and when there is none, the defaults.
+Law: a command that looks at a cluster or feeds it takes the wiring that is in force (`ops.local_cluster.place`).
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,15 +18,9 @@ _ANSWER_S: Final = 3.0  # who looks at a terminal does not wait for longer
 
 def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
     """The wiring of a command that looks at a cluster or feeds it; `flags` as for `load_wiring`. Raises ConfigError."""
-    from stream.contract.settings import load_wiring
-    from stream.ops.local_cluster.place import Place, default_folder
+    from stream.ops.local_cluster import place  # nothing heavy is imported before a command needs it
 
-    told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
-    if wiring is None and not told:
-        place = Place(default_folder())
-        if place.running:
-            return place.wiring(**flags)
-    return load_wiring(wiring, **flags)
+    return place.wiring_in_force(wiring, **flags)
 
 
 def refuse_misspelt(wiring: "Wiring") -> None:

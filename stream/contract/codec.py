@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from .policy import Policy
 from .ports import Encoded
@@ -16,15 +17,18 @@ from .reading import read_parts, read_recognitions
 from .records import (
     FEEDBACK,
     OBSERVED_AT_MS_MIN,
+    Consent,
     Erase,
     Event,
     InvalidRecord,
     Output,
+    Proof,
     Record,
     Unlisted,
     Voice,
     looks_like_float32,
 )
+from .rights.signature import fault_of_signature
 from .units import DAY_MS, HOUR_MS
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
+_SAID: Final[dict[str, TypeAdapter[Any]]] = {"feedback": FEEDBACK, "consents": TypeAdapter(Consent), "proofs": TypeAdapter(Proof)}
 
 
 def decode(record: Record, policy: Policy) -> Event:
@@ -44,7 +49,7 @@ def decode(record: Record, policy: Policy) -> Event:
     InvalidRecord
         Something makes its identity or order unclear, or nothing that can be read is left to recognise by: with a reason of a
         closed set (`empty`, `too_large`, `json`, `version`, `field`, `key`, `encoder`, `embedding`,
-        `future`) and a sentence that says what is wrong.
+        `future`, `proof`) and a sentence that says what is wrong.
     """
     (event,) = decode_batch([record], policy)
     if isinstance(event, InvalidRecord):
@@ -53,7 +58,7 @@ def decode(record: Record, policy: Policy) -> Event:
 
 
 def decode_batch(records: Sequence[Record], policy: Policy) -> list[Event | InvalidRecord]:
-    """The events in records of `recognitions` or `feedback`, or why one has none.
+    """The events in records of the input topics, or why one has none.
 
     Parts of an event that cannot be read are left out, and named in it.
     """
@@ -86,6 +91,8 @@ def _event(record: Record, value: Any, policy: Policy) -> Event:
     timed = record.timestamp >= OBSERVED_AT_MS_MIN  # else it has no timestamp (-1), or none in milliseconds
     if timed and ahead > policy.limits.ahead_hours * HOUR_MS and not isinstance(value, Erase):
         raise InvalidRecord(record.position, "future", f"its time is {ahead / DAY_MS:.1f} days after the record's own timestamp")
+    if isinstance(value, Proof) and (fault := fault_of_signature(from_json(record.value or b""), value.at, policy.proofs.keys)):
+        raise InvalidRecord(record.position, "proof", fault)
     return Event(record, value, left_out, unlisted)
 
 
@@ -131,7 +138,7 @@ def _read_closely(record: Record, policy: Policy) -> tuple[Any, tuple[str, ...],
         raise InvalidRecord(record.position, "too_large", f"{len(raw)} bytes; at most {VALUE_BYTES_MAX} are read")
     try:
         if record.topic != "recognitions":
-            return FEEDBACK.validate_json(raw), (), ()
+            return _SAID[record.topic].validate_json(raw), (), ()
         value, left_out = read_parts(raw)
     except ValidationError as error:
         raise invalid_of(record, error) from None

@@ -18,7 +18,21 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-class ConfigError(ValueError):
+def _remake(kind: type[Exception], said: tuple[object, ...], fields: dict[str, object]) -> Exception:
+    error = kind.__new__(kind)
+    error.args = said
+    error.__dict__.update(fields)
+    return error
+
+
+class _Portable(Exception):
+    """Says the same in another process, though it was made of other arguments than its text."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remake, (type(self), self.args, self.__dict__)
+
+
+class ConfigError(_Portable, ValueError):
     """The operator's fault: a setting that cannot be. Raised before anything is touched.
 
     Parameters
@@ -47,7 +61,7 @@ class RecoveryError(RuntimeError):
     """The state of a partition cannot be brought to where its outputs stand; going on would answer from a wrong state."""
 
 
-class NewTopics(RecoveryError):
+class NewTopics(_Portable, RecoveryError):
     """An input topic is not the one that states were made of: it was deleted and made anew, or has other partitions."""
 
     def __init__(self, why: str) -> None:
@@ -66,7 +80,7 @@ class UnknownState(ValueError):
     """Bytes that are no state of this or an earlier version."""
 
 
-class NewerState(UnknownState):
+class NewerState(_Portable, UnknownState):
     """A state of a later version: nothing is wrong with it, but it takes that version to go on with it."""
 
     def __init__(self, version: int, known: int, whose: str = "a state") -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from learners.recognition.projection import Channels, Metric, Projection, Quality
+from learners.recognition.projection import Channels, Metric, Nobody, Projection, Quality
 
 __all__ = ["PACKS", "VERSION", "arrays_of", "is_path", "load_pack", "write_pack"]
 
@@ -76,13 +76,15 @@ def _projection(arrays: Mapping[str, Any], metric: Metric) -> Projection:
     channels = Channels(tuple(arrays["channels"].tolist()), *map(single, _CHANNELS))
     quality = Quality(str(arrays["quality_name"]), single("quality_knots"), single("quality_noise"))
     spread = float(arrays["centre_spread"]) if "centre_spread" in arrays else projection.centre_spread
-    return replace(projection, channels=channels, quality=quality, centre_spread=spread)
+    nobody = Nobody(single("nobody"), single("nobody_radius")) if "nobody" in arrays else projection.nobody
+    return replace(projection, channels=channels, quality=quality, nobody=nobody, centre_spread=spread)
 
 
 def arrays_of(projection: Projection) -> dict[str, Any]:
     """All that a projection is, as the arrays of a pack."""
     channels, quality = projection.channels, projection.quality
     of_channels = (channels.mean, channels.noise, channels.shift, channels.weights, channels.bias)
+    nobody = {"nobody": projection.nobody.vectors, "nobody_radius": projection.nobody.radius}
     return {
         "metric": np.array(projection.metric), "matrix": projection.matrix, "mean": projection.mean,
         "between": projection.between, "temperature": np.array(projection.temperature),
@@ -90,6 +92,7 @@ def arrays_of(projection: Projection) -> dict[str, Any]:
         **dict(zip(_CHANNELS, of_channels, strict=True)),
         "channel_prior": np.full(len(channels.names), 1 / len(channels.names), np.float32),
         "quality_name": np.array(quality.name), "quality_knots": quality.knots, "quality_noise": quality.noise,
+        **(nobody if len(projection.nobody.radius) else {}),
     }  # fmt: skip
 
 

@@ -6,20 +6,22 @@ Law: two runs with the same log and the same policy_id give the same bytes.
 import hashlib
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from learners.recognition.projection import Metric, Projection
 
 from .packs import arrays_of, load_pack
 from .records import Source
+from .rights.signature import public_key_of
 
-__all__ = ["SOURCES", "Alerting", "Drift", "Encoder", "Policy"]
+__all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
 class _Table(BaseModel):
@@ -173,7 +175,7 @@ class Tiers(_Table):
     higher_nats: Annotated[float, Field(ge=0, le=4)] = Field(
         1.5, description="log odds by which a home with errors may ask for more, at most"
     )
-    pin_minutes: Annotated[int, Field(ge=1, le=60)] = Field(5, description="tier 5: a PIN of that person at most so long ago")
+    pin_minutes: Annotated[int, Field(ge=1, le=60)] = Field(5, description="tier 5: a proof of that person at most so long ago")
 
     @property
     def least(self) -> tuple[float, float, float, float]:
@@ -237,6 +239,37 @@ class Alerting(_Table):
     members_listed: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="homes named in an alert; all are counted")
 
 
+class Action(_Table):
+    """What an application asks for: the least tier, and how old an answer may be."""
+
+    tier: Annotated[int, Field(ge=1, le=5)] = Field(description="the least tier of an answer that allows it")
+    max_age_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        300, description="an answer allows it for so long after its recognition"
+    )
+
+
+class ProofKey(_Table):
+    """A verifier's public key, by which its proofs are checked."""
+
+    in_order = (("not_before", "not_after"),)
+
+    public_key: str = Field(description="base64 of the 32 bytes of an Ed25519 public key")
+    not_before: Annotated[int, Field(ge=0)] = Field(0, description="ms since the Unix epoch: proofs given before are not its own")
+    not_after: Annotated[int, Field(ge=0)] = Field(4_102_444_800_000, description="nor those given from then on")
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_a_key(cls, text: str) -> str:
+        public_key_of(text)
+        return text
+
+
+class Proofs(_Table):
+    """Who may prove that a second factor was given."""
+
+    keys: dict[Word, ProofKey] = Field({}, description="verifiers' public keys by the `kid` of their proofs: a table each")
+
+
 _ENCODERS = {
     "resemblyzer-0.1.4": Encoder(modality="voice", length=256, metric="cosine", pack="resemblyzer-0.1.4"),
     "dlib-resnet-v1": Encoder(
@@ -258,11 +291,17 @@ class Policy(_Table):
     publishing: Publishing = Publishing()
     drift: Drift = Drift()
     alerting: Alerting = Alerting()
+    proofs: Proofs = Proofs()
+    actions: dict[Word, Action] = Field(
+        {}, description="what applications may ask for, by dotted name; of others every decision is no: a table each"
+    )
 
     @cached_property
     def policy_id(self) -> str:
-        """16 hex digits that name this policy, its packs included."""
-        told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}})  # a pack is its numbers, wherever it lies
+        """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
+        # A pack is its numbers, wherever it lies; without keys it is the policy that it was before there were any.
+        left_out: Any = {"encoders": {"__all__": {"pack"}}, "actions": True} | ({} if self.proofs.keys else {"proofs": True})
+        told = self.model_dump_json(exclude=left_out)
         digest = hashlib.blake2b(told.encode(), digest_size=8)
         for name in sorted(self.encoders):
             for array in arrays_of(self.projection(name)).values():

@@ -9,21 +9,23 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 
 import base64
 import math
+import re
 from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, TypeAdapter, WithJsonSchema
 
 __all__ = [
-    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "INPUT_TOPICS", "MODELS", "OUTPUT_TOPICS",
-    "Alert", "Cause", "Command", "Confirm", "Correct", "DeadLetter", "Enrol", "Erase", "Event", "Face", "Feedback",
-    "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone",
-    "PhoneSighting", "Position", "Profile", "Prototype", "Recognition", "Record", "Reject", "Retract", "Signal",
-    "Source", "Unlisted", "Vector", "Voice", "dead_letter", "construct",
+    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
+    "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decided",
+    "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
+    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Proof", "Prototype", "SCOPES",
+    "Scope", "Recognition", "Record", "Reject", "Retract", "Signal", "Source", "Unlisted", "Vector", "Voice",
+    "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -31,7 +33,9 @@ ENROLMENT: Final = "enrolment"  # the kind of a signal that tells of bad recordi
 ENROL_ANEW: Final = "enrol anew"  # stands in `adapted` of a signal where that helps
 CLOCK: Final = "clock"  # the kind of a signal that tells of a wrong clock; it is no evidence of change
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
-INPUT_TOPICS: Final = ("recognitions", "feedback")
+REQUIRED_TOPICS: Final = ("recognitions", "feedback")
+OPTIONAL_TOPICS: Final = ("consents", "proofs")  # inputs that a cluster may lack
+INPUT_TOPICS: Final = REQUIRED_TOPICS + OPTIONAL_TOPICS
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
 
 EMBEDDING_LENGTH_MAX = 1024
@@ -164,8 +168,9 @@ _EMBEDDING_SCHEMA = {
     "description": f"base64 of little-endian IEEE float16, 1 to {EMBEDDING_LENGTH_MAX} numbers, finite, not all zero",
 }  # fmt: skip
 Embedding = Annotated[str, AfterValidator(_embedding), WithJsonSchema(_EMBEDDING_SCHEMA)]
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+ID_PATTERN: Final = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
+Id = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
+PersonId = Annotated[str, Field(pattern=ID_PATTERN.pattern)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^[^{CONTROLS}]*$")]  # of the world: any text
 Time = Annotated[
     int,
@@ -175,6 +180,8 @@ Time = Annotated[
 Quality = Annotated[float, Field(strict=True, ge=-QUALITY_MAX, le=QUALITY_MAX, allow_inf_nan=False)]
 Version = Annotated[Literal[1], BeforeValidator(_one)]
 Source = Literal["app", "voice", "pin", "annotator"]
+Scope = Literal["person", "presence", "activity"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 
 class _Input(BaseModel):
@@ -185,9 +192,7 @@ class Voice(_Input):
     """What a voice encoder made of an utterance. After validation `embedding` is a float32 array."""
 
     encoder: Id = Field(description="name of the vector space; vectors of different encoders are never compared")
-    embedding: Embedding = Field(
-        description="base64 of little-endian IEEE float16; as many numbers as the encoder gives, at most 1024"
-    )
+    embedding: Embedding = Field(description="base64 of little-endian IEEE float16: as many as the encoder gives, at most 1024")
     quality: Annotated[dict[Name, Quality], Field(max_length=QUALITIES_MAX)] | None = Field(
         None, description="measures of the recording, such as duration_s (seconds) or detection_score; units as their names say"
     )
@@ -244,17 +249,20 @@ class Recognition(_Input):
             raise ValueError("none of voice, face, phones and activity is present: there is nothing to recognise")
 
 
-class _Feedback(_Input):
+class _Given(_Input):
     v: Version = Field(description="version of this form of record")
-    feedback_id: Id = Field(description="names this feedback, once in its household; the same id again is a duplicate")
     household_id: Id = Field(description="whose home it is; also the record's key")
     given_at: Time = Field(description="when it was said, ms since the Unix epoch, UTC")
-    source: Source = Field(description="how it was said; where two contradict, annotator comes before pin, app and voice")
 
     @property
     def at(self) -> int:
         """Event time, ms."""
         return self.given_at
+
+
+class _Feedback(_Given):
+    feedback_id: Id = Field(description="names this feedback, once in its household; the same id again is a duplicate")
+    source: Source = Field(description="how; annotator outranks pin, app and voice; pin without a proof of the person is app")
 
     @property
     def sender(self) -> str:
@@ -336,11 +344,45 @@ FeedbackKind = Literal["join", "leave", "phone", "enrol", "confirm", "reject", "
 FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Annotated[Feedback, Discriminator("kind")])
 
 
+class Consent(_Given):
+    """A person lets a client ask about them, or does so no longer."""
+
+    consent_id: Id = Field(description="names what is granted; the same is revoked, and another grant has another")
+    person_id: PersonId = Field(description="who grants it, a member")
+    client_id: Id = Field(description="to whom")
+    kind: Literal["grant", "revoke"] = Field(description="grant or revoke")
+    scopes: list[Scope] = Field(description="what may be known of the person")
+    actions: Annotated[list[Id], Field(max_length=8)] = Field(description="actions that may be asked for, at most 8")
+    expires_at: Time | None = Field(description="until when, ms since the Unix epoch, UTC; null: until it is revoked")
+
+    @property
+    def sender(self) -> str:
+        """Whose clock that is."""
+        return "consents"
+
+
+class Proof(_Given):
+    """A second factor of a person that a verifier saw, signed by it."""
+
+    proof_id: Id = Field(description="names this proof, once in its household; the same id again is a duplicate")
+    person_id: PersonId = Field(description="whose second factor it was")
+    factor: Literal["pin", "phone", "event"] = Field(description="what it was")
+    event_id: Id = Field(description="the recognition that is proven to be theirs")
+    nonce: Id = Field(description="of the challenge that was met; the same again proves nothing")
+    kid: Id = Field(description="which of the policy's keys signed it")
+    signature: str = Field(description="Ed25519 over the canonical JSON (RFC 8785) of all other fields, base64")
+
+    @property
+    def sender(self) -> str:
+        """Whose clock that is."""
+        return f"proofs/{self.kid}"
+
+
 class Event(NamedTuple):
     """A decoded record: where it stood, what it says, and which parts of that could not be read (words of `reading.LEFT_OUT`)."""
 
     record: Record
-    value: Recognition | Feedback
+    value: Recognition | Feedback | Consent | Proof
     left_out: Sequence[str] = ()
     unlisted: Sequence[Unlisted] = ()
 
@@ -376,6 +418,11 @@ class Identity(_Output):
     modalities: list[str] = Field(description="sensors that were used: voice, face, phone")
     policy_id: str = Field(description="16 hex digits that name the policy it was made under")
     cause: Cause = Field(description="the input record that made it")
+
+    @property
+    def likeliest(self) -> str:
+        """A member or guest, whether or not the evidence suffices to name them."""
+        return max(self.posterior, key=self.posterior.__getitem__)
 
 
 class Label(_Output):
@@ -506,6 +553,24 @@ class Command(_Input):
     by: Name = Field(description="who said it")
 
 
+class Decided(_Output):
+    """An answer of the decisions API, as it is kept for an audit."""
+
+    v: Version = Field(1, description="version of this form of record")
+    decision_id: str = Field(description="names it; one that is withdrawn comes again")
+    household_id: str = Field(description="in whose home; also the record's key")
+    client_id: str = Field(description="who asked")
+    action: str = Field(description="for what")
+    event_id: str | None = Field(description="by which recognition; null: there was none")
+    required: int | None = Field(description="the least tier of the action, 0 to 5; null: the policy has no such action")
+    had: int = Field(description="the tier of the answer, 0 to 5, as far as the client may know it")
+    outcome: Literal["allow", "step_up", "deny"] = Field(description="what was decided")
+    sub: str | None = Field(description="the person, by the client's own id for them; null: nobody whom it may know of")
+    at: int = Field(description="when, ms since the Unix epoch, UTC")
+    withdrawn_at: int | None = Field(None, description="when it was taken back, ms since the Unix epoch, UTC; null: it was not")
+    cause: Cause | None = Field(None, description="the input record that made the answer; null: not known")
+
+
 class DeadLetter(_Output):
     """A record that could not be read: its place, its bytes (the first 64 KiB of the value) and why."""
 
@@ -543,8 +608,10 @@ class Output(NamedTuple):
 
 
 MODELS: Final[dict[str, Any]] = {
-    "recognitions": Recognition, "feedback": FEEDBACK, "identities": Identity, "profiles": Profile, "labels": Label,
-    "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "journal": Journal, "dead-letters": DeadLetter,
+    "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof,
+    "identities": Identity, "profiles": Profile, "labels": Label,
+    "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "decisions": Decided,
+    "journal": Journal, "dead-letters": DeadLetter,
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from stream.contract.records import (
     GUEST,
     OBSERVED_AT_MS_MIN,
     Confirm,
+    Consent,
     Correct,
     Enrol,
     Erase,
@@ -31,6 +32,7 @@ from stream.contract.records import (
     Join,
     Leave,
     Phone,
+    Proof,
     Recognition,
     Reject,
     Retract,
@@ -64,8 +66,8 @@ EVENTS_AT_FIRST: Final = 64
 _EVENT_BYTES: Final = EVENT.itemsize
 _NOT_TOLD: Final = math.nan
 
-Statement = Join | Leave | Phone | Retract | Erase
-STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase)
+Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof
+STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase, Consent, Proof)
 _KINDS: Final[dict[type, int]] = {Confirm: CONFIRM, Reject: REJECT, Correct: CORRECT}
 _SOURCES: Final = {source: number for number, source in enumerate(SOURCES)}
 
@@ -139,18 +141,21 @@ def _noise_factor(space: Any, told: Any) -> Any:
 def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     """Fill in space.found: the vector, brought to length 1 where that is asked for, times the matrix, less its offset.
 
+    Returns the sum of its squares then.
+
     Numbers are added in the order they stand in; four at a time only fetch and store a sum once.
     """
     raw, found, columns, whole = space.raw, space.found, by_input.shape[1], len(halves) - len(halves) % 4
     for i in range(len(halves)):
         raw[i] = _real(halves[i])
+    square = 0.0
+    for i in range(len(halves)):
+        square += np.float64(raw[i] * raw[i])
     if space.unit:
-        square = 0.0
-        for i in range(len(halves)):
-            square += np.float64(raw[i] * raw[i])
         scale = np.float32(1 / np.sqrt(square))
         for i in range(len(halves)):
             raw[i] = raw[i] * scale
+        square = 1.0
     for k in range(columns):
         found[k] = -space.offset[k]
     for i in range(0, whole, 4):
@@ -160,19 +165,33 @@ def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     for i in range(whole, len(halves)):
         for k in range(columns):
             found[k] += raw[i] * by_input[i, k]
+    return square
+
+
+@kernel
+def _is_nobody(space: Any, square: Any) -> Any:
+    """Whether a vector, whose sum of squares that is, lies within the radius of what the encoder makes of nobody."""
+    near = False
+    for n in range(space.nobodies):
+        near |= space.found[space.dimensions + space.channels + n] > square  # 2 x·n - |n|² + r² > |x|²
+    return near
 
 
 @entry(array(_HALF, 2), array(_FLOAT, 2), array(SPACE), array(VECTOR), array(EVENT))
 def project(halves: Any, by_input: Any, spaces: Any, vectors: Any, events: Any) -> None:
     """Write vectors of one encoder, (n, d) float16, into their events: less the mean of their channel, with channel and noise.
 
+    Nobody's is left out.
     `spaces` (1,) is also room to calculate in.
     """
     space = spaces[0]
     found, dimensions = space.found, int(space.dimensions)
     for n in range(len(vectors)):
-        _multiply(halves[n], by_input, space)
+        square = _multiply(halves[n], by_input, space)
         event, modality, channel = events[vectors[n].event], vectors[n].modality, 0
+        if _is_nobody(space, square):
+            event.encoders[modality], event.encoder_names[modality] = 0, 0
+            continue
         for c in range(1, space.channels):
             if found[dimensions + c] > found[dimensions + channel]:
                 channel = c
@@ -380,7 +399,7 @@ class Run(Generic[Told]):
         vectors.events.append(number)
         return vectors.number
 
-    def _feedback(self, owner: Told, home: int, value: Feedback) -> None:
+    def _feedback(self, owner: Told, home: int, value: Feedback | Consent | Proof) -> None:
         if isinstance(value, Enrol):
             events, place = list(dict.fromkeys(value.event_ids)), place_of(owner.household, value.person_id)
             for i, event_id in enumerate(events):
@@ -393,13 +412,15 @@ class Run(Generic[Told]):
 
     def _claim(self, owner: Told, home: int, said: tuple[int, str, int, bool, bool]) -> None:
         """`said`: kind, event, whom it names, whether it is the first and the last EVENT of its record."""
-        (kind, about, place, first, last), value, at = said, cast(Feedback, owner.event.value), self._place(owner)
+        (kind, about, place, first, last), at = said, self._place(owner)
+        value = cast("Feedback | Consent | Proof", owner.event.value)
         event = hashed("event", about) if about else 0
         if isinstance(value, Retract):
             event = hashed("feedback", value.retracts)
+        record, source = _identity(value)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, _arrival(owner), hashed("feedback", value.feedback_id), hashed_sender(value.sender),
-            event, home, 0, 0, 0, 0, kind, _SOURCES[value.source], place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
+            self._buffer, at, value.given_at, _arrival(owner), record, hashed_sender(value.sender),
+            event, home, 0, 0, 0, 0, kind, source, place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
             isinstance(value, Erase), about.encode(),
         )  # fmt: skip
 
@@ -412,6 +433,15 @@ class Run(Generic[Told]):
         phones, rssi_dbm = np.array(self._phones, np.int16), np.array(self._rssi_dbm, np.float64)
         place(homes, events, phones, rssi_dbm)
         return events
+
+
+def _identity(value: Feedback | Consent | Proof) -> tuple[int, int]:
+    """By what a record is known again, and its source."""
+    if isinstance(value, Proof):
+        return hashed("proof", value.proof_id), 0
+    if isinstance(value, Consent):
+        return hashed("consent", f"{value.consent_id}/{value.kind}"), 0
+    return hashed("feedback", value.feedback_id), _SOURCES[value.source]
 
 
 def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:

@@ -67,7 +67,7 @@ EVENT = record(
 OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
-    "refused", "wrong_clock", "bad_enrolment",
+    "refused", "wrong_clock", "bad_enrolment", "stale", "nonce", "other_person",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from learners.kernel import record
-from learners.recognition.projection import Projection
+from learners.recognition.projection import NOBODY_MAX, Projection
 from stream.contract.policy import SOURCES, Policy
 from stream.home.messages import POLICY, POLICY_ENCODERS_MAX
 from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, HEADING, TIERS, USUAL
@@ -28,18 +28,22 @@ OVERSHOOT: Final = 0.75
 LENGTH_MAX: Final = 1024  # of an encoder's vector, by the contract
 KNOTS_MAX: Final = 16  # of the curve from a recording's quality to its noise; a fit has six
 
+COLUMNS_MAX: Final = DIMENSIONS + CHANNELS_MAX + NOBODY_MAX
+
 SPACE = record(  # how vectors of one encoder are projected
     ("noises", "<f8", CHANNELS_MAX),  # by channel, variance a dimension
     ("knots", "<f8", KNOTS_MAX),  # of the quality that is told, rising
     ("knot_noises", "<f8", KNOTS_MAX),  # what noise is multiplied by there
-    ("offset", "<f4", DIMENSIONS + CHANNELS_MAX),  # taken from what the matrix gives: the first are dimensions, then channels
+    ("offset", "<f4", COLUMNS_MAX),  # taken from what `by_input` gives: the first are dimensions, then channels, then nobody
     ("means", "<f4", (CHANNELS_MAX, DIMENSIONS)),  # of people in a channel, projected
     ("dimensions", "<i4"),
     ("channels", "<i4"),
+    ("nobodies", "<i4"),  # how many vectors of nobody are known
     ("knots_used", "<i4"),
     ("unit", "<i4"),  # a vector is brought to length 1 first
+    ("reserved", "<i4"),
     ("raw", "<f4", LENGTH_MAX),  # room to calculate in, as the next
-    ("found", "<f4", DIMENSIONS + CHANNELS_MAX),
+    ("found", "<f4", COLUMNS_MAX),
 )
 POLICIES_KEPT: Final = 16  # whose numbers are at hand: a process has one, tests have some
 
@@ -55,7 +59,7 @@ class Space(NamedTuple):
     quality: str  # the one that noise depends on; "": none
     length: int
     numbers: Any  # SPACE[1]
-    by_input: npt.NDArray[np.float32]  # (d, k + C): the matrix, and beside it the channels' classifier
+    by_input: npt.NDArray[np.float32]  # (d, k + C + n): the matrix, the channels' classifier, twice nobody's vectors
     back: npt.NDArray[np.float32]  # (k, d): the shortest vectors that the matrix brings to a point
     mean: npt.NDArray[np.float32]  # (d,) that `back` starts from
     temperature: float
@@ -178,18 +182,20 @@ def _modality(policy: Policy, name: str) -> int:
 
 def _space(policy: Policy, number: int, name: str) -> Space:
     projection, encoder = policy.projection(name), policy.encoders[name]
-    quality, channels = projection.quality, projection.channels
+    quality, channels, nobody = projection.quality, projection.channels, projection.nobody
     k, c, knots = projection.dimensions, len(channels.noise), len(quality.knots) if quality.name else 0
     assert knots <= KNOTS_MAX, f"{name}: a curve of {knots} knots is finer than {KNOTS_MAX}"
     numbers = np.zeros(1, SPACE)
     space = numbers[0]
-    space["dimensions"], space["channels"], space["knots_used"] = k, c, knots
+    space["dimensions"], space["channels"], space["knots_used"], space["nobodies"] = k, c, knots, len(nobody.radius)
     space["unit"] = projection.metric == "cosine"
     space["noises"][:c], space["means"][:c, :k] = channels.noise.astype(np.float64), channels.mean
     space["knots"][:knots] = quality.knots.astype(np.float64)[:knots]
     space["knot_noises"][:knots] = quality.noise.astype(np.float64).round(6)[:knots]
-    space["offset"][: k + c] = np.concatenate([projection.matrix @ projection.mean, -channels.bias])
-    by_input = np.ascontiguousarray(np.concatenate([projection.matrix, channels.weights]).T.astype(np.float32))
+    outside = np.square(nobody.vectors).sum(1) - np.square(nobody.radius)
+    space["offset"][: k + c + len(outside)] = np.concatenate([projection.matrix @ projection.mean, -channels.bias, outside])
+    columns = [projection.matrix, channels.weights, 2 * nobody.vectors.reshape(len(outside), projection.length)]
+    by_input = np.ascontiguousarray(np.concatenate(columns).T.astype(np.float32))
     return Space(
         name, number, _modality(policy, name), encoder.modality, tuple(encoder.quality_min.items()), quality.name,
         projection.length, numbers, by_input, _back(projection), projection.mean.astype(np.float32),

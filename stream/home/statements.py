@@ -14,10 +14,12 @@ import numpy as np
 from learners.kernel import array, entry
 from learners.precision import SHARE_ONE, SHARE_STEP
 from stream.contract.policy import Policy
-from stream.contract.records import GUEST, Erase, Join, Leave, Phone, Retract
+from stream.contract.records import GUEST, Consent, Erase, Join, Leave, Phone, Proof, Retract
 from stream.home.core.admission.seen import was_told
 from stream.home.core.learn import HABIT_SHARE_MIN, recalibrate
 from stream.home.messages import CAUSES, RETRACT
+from stream.home.rights.consents import consent
+from stream.home.rights.proofs import prove
 from stream.home.state.household import DAY_MS, Household, append, take_out
 from stream.home.state.layout import ACTIVITIES_MAX, HOME, HOURS, NOT_COUNTED, PEOPLE_MAX, PHONES_MAX, UNKNOWN, WAITING_MAX
 from stream.home.state.names import hashed
@@ -31,14 +33,13 @@ SHARE_MAX: Final = 0.05  # an event that may be the person's with more than this
 HABIT_NOTHING: Final = 1e-6  # of what was taken back: that little is rounding, not a count
 BY_ACTIVITY, HOURS_TOTAL = HOURS, HOURS + ACTIVITIES_MAX  # of habits
 ACTIVITIES_TOTAL: Final = HOURS_TOTAL + 1
-PIN: Final = 2  # source
 LEARNT: Final = 1  # which tails: all that was not enrolled by hand
 DEVICE: Final = CAUSES.index("device")
 KEPT_OF_ALL: Final = (  # of a home that is erased: only what tells that a record was seen
     "next_row", "floor_of_others", "seen_used", "floors_used", "floors", "seen",
 )  # fmt: skip
 
-Statement = Join | Leave | Phone | Retract | Erase
+Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof
 
 
 class Done(NamedTuple):
@@ -53,9 +54,17 @@ class Done(NamedTuple):
     erased: list[str | None]
 
 
-def state(household: Household, value: Statement, policy: Policy, at: int) -> Done:
-    """Do what a statement asks for as of a time (ms), or say in one outcome why not; it was admitted already."""
+def state(household: Household, value: Statement, policy: Policy, at: int, arrived: int = 0) -> Done:
+    """Do what a statement asks for as of a time (ms), or say in one outcome why not; it was admitted already.
+
+    `arrived`: the record's own time, ms; 0: it has none.
+    """
     done, home = Done([], [], []), household.record
+    match value:
+        case Proof():
+            return Done([prove(household, value, policy, arrived)], [], [])
+        case Consent():
+            return Done([consent(household, value)], [], [])
     waiting, own = home["waiting"], hashed("feedback", value.feedback_id)
     early = _is(waiting["claim"]["kind"], RETRACT) & _is(waiting["event"], own)
     if take_out(home, "waiting", early) and not isinstance(value, Erase):
@@ -236,19 +245,11 @@ def _retract_claims(home: Any, target: int) -> bool:
         own = _is(row["claims"]["feedback"], target) & (np.arange(len(row["claims"])) < row["claims_used"])
         for claim in row["claims"][own]:  # copies
             uncount_claim(home, claim)
-            _forget_pin(home, claim)
         if take_out(row, "claims", own):
             row["unsettled"], found = 1, True
     if found and _is_unanchored(home):
         home["next_rebuild"] = 0
     return found
-
-
-def _forget_pin(home: Any, claim: Any) -> None:
-    if claim["source"] == PIN and 0 < claim["person"] <= home["people_used"]:
-        person = home["people"][int(claim["person"]) - 1]
-        if person["last_pin_at"] == claim["given_at"]:
-            person["last_pin_at"] = 0
 
 
 def _retract_folded(home: Any, target: int) -> bool:
@@ -357,8 +358,9 @@ def forget_person(household: Household, column: int, policy: Policy) -> None:
         if not home["phones"][index]["registrations_used"]:
             forget_phone(home, index)
     take_out(home, "waiting", home["waiting"]["claim"]["person"] == place)
-    take_out(home, "doubts", home["doubts"]["person"] == place)
-    for persons in (home["waiting"]["claim"]["person"], home["doubts"]["person"]):
+    for name_of_list in ("doubts", "consents"):
+        take_out(home, name_of_list, home[name_of_list]["person"] == place)
+    for persons in (home["waiting"]["claim"]["person"], home["doubts"]["person"], home["consents"]["person"]):
         persons -= persons > place
     owners = home["folded"]["owners"]
     owners[:] = owners & ((1 << column) - 1) | owners >> column + 1 << column

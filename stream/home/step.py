@@ -34,7 +34,7 @@ from stream.home.state.layout import HOME
 
 __all__ = ["STEP_VERSION", "BatchAnswers", "Event", "Failure", "Response", "Step", "step", "step_batch", "warm"]
 
-STEP_VERSION: Final = 4  # raised whenever the same log gives other outputs or states
+STEP_VERSION: Final = 5  # raised whenever the same log gives other outputs or states
 apply: Final[Any] = _apply
 POLICIES_KEPT: Final = 16  # for which there are idle cores
 
@@ -213,7 +213,8 @@ class _Core:
         assert at is not None, "a statement that was admitted"
         try:
             statements.purge_departed(response.household, self._policy)  # who comes back afterwards starts from nothing
-            done = statements.state(response.household, cast(Statement, response.event.value), self._policy, at)
+            value, arrived = cast(Statement, response.event.value), response.event.record.timestamp
+            done = statements.state(response.household, value, self._policy, at, max(0, arrived))
         except Exception as error:
             response.failure = _of_household(error)
             return False

@@ -18,7 +18,7 @@ from rich.text import Text
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
 from stream.brokers.kafka.topics import PATIENCE_S, address, partitions_of, require_client
 from stream.contract.ports import BrokerError, StoreError
-from stream.contract.records import INPUT_TOPICS
+from stream.contract.records import INPUT_TOPICS, OPTIONAL_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores.redis.heartbeats import Heartbeats
 
@@ -96,7 +96,7 @@ def look(wiring: Wiring, observer: "Consumer", heartbeats: Heartbeats | None) ->
 
 def _lags(wiring: Wiring, observer: "Consumer") -> dict[int, int]:
     """Input records not yet committed, of both topics, by partition. Raises as `look`."""
-    places = partitions_of(observer, wiring, INPUT_TOPICS)
+    places = partitions_of(observer, wiring, INPUT_TOPICS, optional=OPTIONAL_TOPICS)
     stands_at = committed_offsets(observer, places, PATIENCE_S)
     lag = dict.fromkeys(sorted(place.partition for place in places), 0)
     for place in places:

@@ -62,12 +62,15 @@ class Topic:
 TOPICS: Final = (
     Topic("recognitions", "household_id", "delete", 7),
     Topic("feedback", "household_id", "delete", 7),
+    Topic("consents", "household_id", "delete", 7, for_worker=False),
+    Topic("proofs", "household_id", "delete", 7, for_worker=False),
     Topic("identities", "household_id", "delete", 30),
     Topic("profiles", "household_id/person_id", "compact", None),
     Topic("labels", "household_id", "delete", 30),
     Topic("drift-signals", "household_id", "delete", 7),
     Topic("drift-alerts", "alert_id", "compact,delete", 90),
     Topic("drift-commands", "alert_id", "delete", 7, for_worker=False),
+    Topic("decisions", "household_id", "delete", 30, for_worker=False),
     Topic("journal", "(by partition)", "delete", 7),
     Topic("dead-letters", "as it came", "delete", 30),
 )

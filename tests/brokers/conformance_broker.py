@@ -11,7 +11,7 @@ import pytest
 
 from stream.contract.errors import RecoveryError
 from stream.contract.ports import Batch, Broker, BrokerError, Encoded, Fenced, Transaction, on_both
-from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.contract.records import REQUIRED_TOPICS, Journal, Record
 
 __all__ = ["BrokerConformance", "Cluster", "at", "entry"]
 
@@ -60,7 +60,7 @@ class BrokerConformance:
     def test_each_record_comes_once_and_in_the_order_of_its_offset(self, cluster: Cluster) -> None:
         _fill(cluster, 20)
         records = _read(_joined(cluster), 80)
-        for topic in INPUT_TOPICS:
+        for topic in REQUIRED_TOPICS:
             for partition in (0, 1):
                 assert _offsets(records, topic, partition) == list(range(20))
 
@@ -83,7 +83,7 @@ class BrokerConformance:
         assert (list(batch.records), batch.assigned, batch.revoked, batch.ended) == ([], frozenset(), frozenset(), False)
 
     def test_without_a_commit_both_topics_stand_at_0(self, cluster: Cluster) -> None:
-        assert on_both(_joined(cluster).committed(1)) == {"recognitions": 0, "feedback": 0}
+        assert on_both(_joined(cluster).committed(1)) == on_both({})
 
     def test_seek_makes_the_next_poll_go_on_from_there(self, cluster: Cluster) -> None:
         _fill(cluster, 5)
@@ -176,7 +176,7 @@ class BrokerConformance:
         assert list(fetched) == [r for r in read if r.partition == 1 and r.topic == "recognitions" and 1 <= r.offset < 4]
         assert list(broker.fetch(0, at(2), at(2))) == []
         both = broker.fetch(0, at(2), at(4))
-        assert [_offsets(both, topic, 0) for topic in INPUT_TOPICS] == [[2, 3], [2, 3]]
+        assert [_offsets(both, topic, 0) for topic in REQUIRED_TOPICS] == [[2, 3], [2, 3]]
         assert list(broker.poll(10, 0.0).records) == []
 
     def test_a_new_member_goes_on_at_the_committed_offsets(self, cluster: Cluster) -> None:
@@ -266,7 +266,7 @@ class BrokerConformance:
 
 def _fill(cluster: Cluster, count: int) -> None:
     for number in range(count):
-        for topic in INPUT_TOPICS:
+        for topic in REQUIRED_TOPICS:
             for partition in (0, 1):
                 cluster.append(topic, partition, 1_763_690_000_000 + number, b"h-%d" % partition, b"%d" % number)
 
@@ -317,7 +317,7 @@ def _offsets(records: Sequence[Record], topic: str, partition: int) -> list[int]
 
 def at(offset: int) -> dict[str, int]:
     """The same next offset on both topics."""
-    return dict.fromkeys(INPUT_TOPICS, offset)
+    return on_both(dict.fromkeys(REQUIRED_TOPICS, offset))
 
 
 def entry(partition: int, start: int, stop: int) -> Journal:

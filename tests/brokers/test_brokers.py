@@ -7,7 +7,7 @@ from stream.brokers import Crash, Fault, Faults, MemoryBroker, MemoryLog
 from stream.brokers.kafka.cluster import Membership, within
 from stream.contract.errors import RecoveryError
 from stream.contract.ports import Batch, Broker, BrokerError, Encoded, Fenced, Transaction
-from stream.contract.records import INPUT_TOPICS
+from stream.contract.records import REQUIRED_TOPICS
 from tests.brokers.conformance_broker import BrokerConformance, Cluster, entry
 
 OUTPUT = Encoded("identities", 0, 1, b"h-1", b"answer")
@@ -43,7 +43,7 @@ def _at_work(*faults: Fault, records: int = 2) -> tuple[MemoryLog, MemoryBroker,
     """A member that has its assignment and has polled, and whom these faults surely strike."""
     log, certain = MemoryLog(1), Faults(0, {})
     for number in range(records):
-        for topic in INPUT_TOPICS:
+        for topic in REQUIRED_TOPICS:
             log.append(topic, 0, number, b"h-1", b"%d" % number)
     broker = MemoryBroker(log, certain)
     broker.poll(10, 0)

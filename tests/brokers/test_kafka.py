@@ -17,8 +17,8 @@ from kafka.future import Future
 from stream.brokers import open_broker
 from stream.brokers.kafka.topics import producer, reader
 from stream.contract.errors import RecoveryError
-from stream.contract.ports import Broker, BrokerError, Encoded, Fenced, Transaction
-from stream.contract.records import INPUT_TOPICS, Record
+from stream.contract.ports import Broker, BrokerError, Encoded, Fenced, Transaction, on_both
+from stream.contract.records import OPTIONAL_TOPICS, REQUIRED_TOPICS, Record
 from stream.contract.settings import KafkaWiring, Wiring
 from stream.ops.local_cluster.kafka import Kafka
 from stream.ops.local_cluster.processes import until
@@ -60,6 +60,33 @@ class TestKafkaPython(BrokerConformance):
         return clusters("kafka")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_cluster_without_the_optional_topics_works_as_before(clusters: Clusters, scheme: str) -> None:
+    lacking = clusters(scheme, without=OPTIONAL_TOPICS)
+    broker = at_work(lacking, 3)
+    broker.publish(batch(0, 3, output(b"answer")))
+    assert [one.value for one in lacking.outputs("identities", 0)] == [b"answer"]
+    broker.close()
+    successor = lacking.join()
+    assert until(lambda: bool(successor.poll(10, 0.1).assigned), ANSWER_S)
+    assert on_both(successor.committed(0)) == at(3)
+    assert [*successor.journal(0, at(0))] == [entry(0, 0, 3)]
+    successor.seek(0, at(2))
+    assert [record.offset for record in read(successor, 2)] == [2, 2]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_optional_topics_of_a_partition_come_to_who_has_it(clusters: Clusters, scheme: str) -> None:
+    there = clusters(scheme)
+    for topic in OPTIONAL_TOPICS:
+        there.append(topic, 1, 7, b"h", topic.encode())
+    broker = there.join()
+    assert sorted(record.topic for record in read(broker, 2)) == [*OPTIONAL_TOPICS]
+    offsets = on_both(dict.fromkeys(OPTIONAL_TOPICS, 1))
+    broker.publish(Transaction([], [entry(1, 0, 0)], {1: offsets}))
+    assert on_both(broker.committed(1)) == offsets
+
+
 def batch(start: int, stop: int, *outputs: Encoded) -> Transaction:
     """Of partition 0."""
     return Transaction(outputs, [entry(0, start, stop)], {0: at(stop)})
@@ -72,7 +99,7 @@ def output(value: bytes) -> Encoded:
 def at_work(cluster: KafkaCluster, records: int = 3, slot: str | None = None) -> Broker:
     """A member that has polled so many records of partition 0 of each topic."""
     for number in range(records):
-        for topic in INPUT_TOPICS:
+        for topic in REQUIRED_TOPICS:
             cluster.append(topic, 0, number, b"h", b"%d" % number)
     broker = cluster.join(slot)
     read(broker, 2 * records)
@@ -171,7 +198,7 @@ def open_transaction(cluster: KafkaCluster) -> Producer:
 
 
 def test_the_committed_offsets_wait_for_a_transaction_that_holds_others(cluster: KafkaCluster) -> None:
-    for topic in INPUT_TOPICS:
+    for topic in REQUIRED_TOPICS:
         cluster.append(topic, 0, 1, b"h", b"v")
     broker, other = cluster.join(), open_transaction(cluster)
     stranger = Consumer({"log_level": 0, "bootstrap.servers": cluster.bootstrap, "group.id": cluster.wiring.group})
@@ -180,7 +207,7 @@ def test_the_committed_offsets_wait_for_a_transaction_that_holds_others(cluster:
     with ThreadPoolExecutor(1) as pool:
         committed = waits(lambda: broker.committed(0), pool)
         other.commit_transaction(ANSWER_S)
-        assert committed.result(ANSWER_S) == {"recognitions": 0, "feedback": 1}
+        assert on_both(committed.result(ANSWER_S)) == on_both({"feedback": 1})
     stranger.close()
 
 

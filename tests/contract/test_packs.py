@@ -232,6 +232,7 @@ def test_only_who_is_chosen_is_read(tmp_path: Path) -> None:
         ({}, {"channels": {"other": ["o*"], "clean": ["*"]}}, "with recordings of the first"),
         ({}, {"quality": {"seconds": "duration"}}, "duration = 'missing'"),
         ({}, {"cohort": "gone.npz"}, "gone.npz"),
+        ({}, {"nobody": "gone.npy"}, "gone.npy"),
         ({}, {"recordings": "gone.npz"}, "a file that can be read"),
     ],
 )

@@ -1,5 +1,6 @@
 """Settings: read back as written, and every mistake named with its key, its place and what would be right."""
 
+import pickle
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from stream.contract.errors import ConfigError
+from stream.contract.errors import (
+    ConfigError,
+    Incomparable,
+    NewerState,
+    NewTopics,
+    RecoveryError,
+    TooManyDeadLetters,
+    UnknownState,
+)
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring, load_policy, load_wiring, toml_of
 
@@ -171,3 +180,12 @@ def test_nobody_listens_on_a_port_that_cannot_be(listen: str) -> None:
         load_wiring(None, listen=listen)
     for sound in ("127.0.0.1:0", "[::1]:9100", "host:65535"):
         assert load_wiring(None, listen=sound).listen == sound
+
+
+@pytest.mark.parametrize("error", [
+    ConfigError("store", "redis://", "wiring.toml", "a URL"), NewTopics("it was made anew"), NewerState(9, 4),
+    TooManyDeadLetters("many"), UnknownState("version 9"), RecoveryError("gone"), Incomparable("not the same"),
+])  # fmt: skip
+def test_an_error_says_the_same_in_another_process(error: Exception) -> None:
+    told = pickle.loads(pickle.dumps(error))
+    assert (type(told), str(told), vars(told)) == (type(error), str(error), vars(error))

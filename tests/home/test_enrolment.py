@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream.contract.policy import Policy
 from tests.support.worlds import FACE, POLICY, VOICE, Story, embedding
 
 RNG = np.random.default_rng(5)
@@ -54,6 +55,37 @@ def test_a_recording_of_a_room_among_three_is_left_out_and_told(at: int) -> None
     assert [(s["person_id"], "enrol anew" in s["adapted"]) for s in told] == [("anna", True)]
     assert heard(story, room())["person_id"] is None
     assert story.answers(story.see("anna", face=None))[-1]["person_id"] == "anna"
+
+
+SHIPPED = Policy()  # with packs that know what is nobody
+
+
+def silence(number: int, noise: float = 0.0) -> str:
+    """What the encoder makes of nobody (silence, white noise), and a little beside it: `noise`, distance."""
+    vector, beside = SHIPPED.projection(VOICE).nobody.vectors[number], np.random.default_rng(number).standard_normal(256)
+    return text(vector + noise * beside / np.linalg.norm(beside))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_enrols_by_what_the_pack_knows_for_nobody_is_told_and_is_nobody(number: int, noise: float) -> None:
+    story = Story(enrolled=False, policy=SHIPPED)
+    events = [story.see("anna", face=None, voice=said(silence(number, noise))) for _ in range(3)]
+    story.say("enrol", person_id="anna", event_ids=events)
+    assert faults(story) == ["of_nobody"]
+    assert story.run.outcomes["bad_enrolment"] == 1
+    answer = heard(story, silence(number))
+    assert (answer["person_id"], answer["tier"], answer["modalities"]) == (None, 0, [])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_silence_beside_a_face_says_no_more_than_no_voice(number: int) -> None:
+    answers = []
+    for voice in (None, said(silence(number))):
+        story = Story(policy=SHIPPED)
+        answers.append(story.answers(story.see("anna", voice=voice))[-1])
+    assert answers[0] == answers[1]
+    assert answers[0]["modalities"]
 
 
 def test_good_recordings_are_all_kept() -> None:

@@ -255,14 +255,6 @@ def test_a_retraction_cannot_be_had_of_an_erasure() -> None:
     assert story.say("retract", retracts="f-erase").outcomes == ["rejected"]
 
 
-def test_a_pin_that_was_taken_back_is_no_second_factor() -> None:
-    story = Story()
-    story.say("confirm", event_id=story.see("anna"), source="pin")
-    protected = story.answers(story.see("anna"))[0]["tier"]
-    story.say("retract", retracts=story.last)
-    assert (protected, story.answers(story.see("anna"))[0]["tier"]) == (5, 4)
-
-
 # ---- erasure
 
 
@@ -382,7 +374,7 @@ def test_of_two_claims_the_later_given_holds_whichever_came_first() -> None:
     assert max(shares[0], key=shares[0].__getitem__) == max(shares[1], key=shares[1].__getitem__) == "bert"
 
 
-@pytest.mark.parametrize(("stronger", "weaker"), [("annotator", "pin"), ("pin", "app"), ("app", "voice")])
+@pytest.mark.parametrize(("stronger", "weaker"), [("annotator", "pin"), ("annotator", "app"), ("app", "voice")])
 def test_the_more_reliable_source_holds_though_the_other_is_later(stronger: str, weaker: str) -> None:
     story = Story()
     event = story.see(activity="music.play")

@@ -37,7 +37,7 @@ def places() -> Iterator[str]:
 
 
 def test_every_field_stands_where_it_stood(golden: Callable[[Path, bytes], None]) -> None:
-    golden(ROOT / "tests" / "golden" / "layout-v4.txt", ("\n".join(places()) + "\n").encode())
+    golden(ROOT / "tests" / "golden" / "layout-v5.txt", ("\n".join(places()) + "\n").encode())
 
 
 def test_all_records_are_told() -> None:
@@ -88,7 +88,7 @@ def test_limits_are_those_of_the_lists() -> None:
         ("people", "PEOPLE_MAX"), ("rows", "ROWS_MAX"), ("phones", "PHONES_MAX"), ("galleries", "ENCODERS_MAX"),
         ("ears", "EARS_MAX"), ("devices", "DEVICES_MAX"),
         ("reported", "REPORTED_MAX"), ("doubts", "DOUBTS_MAX"), ("folded", "FOLDED_MAX"),
-        ("waiting", "WAITING_MAX"), ("floors", "SENDERS_MAX"), ("seen", "FILTERS_MAX"),
+        ("waiting", "WAITING_MAX"), ("consents", "CONSENTS_MAX"), ("floors", "SENDERS_MAX"), ("seen", "FILTERS_MAX"),
     ):  # fmt: skip
         assert home[name][0].shape[-1] == most[limit]
     assert most["PLACES"] == most["PEOPLE_MAX"] + 1

@@ -258,15 +258,6 @@ def test_a_return_that_is_taken_back_is_as_if_they_had_stayed_away() -> None:
     assert len(used(person_of(household, "bert:h-0"), "memberships")) == 1
 
 
-def test_a_pin_that_is_taken_back_is_no_second_factor() -> None:
-    household = home_of("enrolled")
-    target, _, claim = a_claim(household, enrolled=False)
-    claim["source"], claim["person"], claim["kind"] = 2, 2, CORRECT
-    person_of(household, "bert:h-0")["last_pin_at"] = claim["given_at"]
-    state(household, "retract", retracts=target)
-    assert person_of(household, "bert:h-0")["last_pin_at"] == 0
-
-
 def test_a_retraction_waits_for_what_it_takes_back() -> None:
     household = home_of()
     home = household.record

@@ -84,15 +84,6 @@ def test_purchases_need_two_sensors_that_agree() -> None:
     assert answer(story, "anna", face=None)["tier"] <= 3
 
 
-def test_a_pin_protects_for_five_minutes() -> None:
-    story = Story()
-    story.say("confirm", event_id=story.see("anna"), source="pin")
-    assert answer(story, "anna")["tier"] == 5
-    assert answer(story, "bert")["tier"] == 4
-    story.wait(5 * 60_000)
-    assert answer(story, "anna")["tier"] == 4
-
-
 def test_no_claim_of_any_source_raises_a_tier() -> None:
     story = Story()
     event = story.see("a guest", activity="music.play")

@@ -21,7 +21,7 @@ from learners.fit.trials import (
     presented,
     trials_of,
 )
-from learners.recognition.projection import Channels, Floats, Projection
+from learners.recognition.projection import NOBODY_MAX, Channels, Floats, Projection
 from stream.contract.packs import arrays_of
 from stream.offline.fit import judge
 from tests.support.encoders import LENGTH, Encoder, recordings_of
@@ -349,3 +349,15 @@ def test_an_encoder_without_a_pack_is_believed_where_people_are_plainly_apart() 
         guests.append(max(gallery.llr_one(projection.project(near(guest, 0.5)).vector).values()))
     assert np.median(margins) > 5  # nats
     assert np.median(guests) < -1
+
+
+def test_nobody_is_half_as_far_around_as_the_nearest_recording_of_a_person() -> None:
+    people = recordings_of(Encoder.drawn(0), 0, 20, 4)
+    centre = people.vectors.mean(0)
+    nobody = np.stack([centre + 50 + 0.1 * n for n in range(NOBODY_MAX)] + [centre - 80, centre - 80])
+    found = fit(replace(people, nobody=nobody)).nobody
+    assert len(found.radius) == NOBODY_MAX
+    assert {round(float(v[0] - centre[0])) for v in found.vectors} >= {50, -80}  # those farthest from each other
+    for vector, radius in zip(found.vectors, found.radius, strict=True):
+        assert np.linalg.norm(people.vectors - vector, axis=1).min() == pytest.approx(2 * radius, rel=1e-4)
+    assert len(fit(people).nobody.radius) == 0

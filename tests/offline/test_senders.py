@@ -50,7 +50,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
     assert list(TOPICS) == list(MODELS)
     assert set(TOPICS) == set(EXAMPLES)
     assert {topic for topic in TOPICS if TOPICS[topic].comes_in} == {*INPUT_TOPICS, "drift-commands"}
-    assert {topic for topic in TOPICS if not TOPICS[topic].comes_in} == {*OUTPUT_TOPICS, "journal"}
+    assert {topic for topic in TOPICS if not TOPICS[topic].comes_in} == {*OUTPUT_TOPICS, "journal", "decisions"}
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -70,7 +70,7 @@ def test_an_example_is_as_its_schema_says(topic: str, name: str) -> None:
     jsonschema.Draft202012Validator(schema_of(topic)).validate(EXAMPLES[topic][name])
 
 
-@pytest.mark.parametrize(("topic", "name"), [(topic, name) for topic, name in ALL if topic in INPUT_TOPICS])
+@pytest.mark.parametrize(("topic", "name"), [(topic, name) for topic, name in ALL if topic in INPUT_TOPICS and topic != "proofs"])
 def test_an_example_that_goes_in_is_read_whole(topic: str, name: str) -> None:
     value = EXAMPLES[topic][name] or {}
     event = decode(Record(topic, 0, 0, -1, value["household_id"].encode(), json.dumps(value).encode()), Policy())
@@ -101,7 +101,7 @@ def test_there_is_an_example_of_every_kind() -> None:
 
 
 def test_schemas_are_written_one_a_topic_with_the_asyncapi_document(tmp_path: Path) -> None:
-    assert "11 files in" in printed("schema", "--out", tmp_path / "schemas")
+    assert f"{len(TOPICS) + 1} files in" in printed("schema", "--out", tmp_path / "schemas")
     written = {path.name: json.loads(path.read_text("utf-8")) for path in (tmp_path / "schemas").iterdir()}
     assert written == {f"{topic}.schema.json": schema_of(topic) for topic in TOPICS} | {ASYNCAPI_FILE: asyncapi_of()}
 

@@ -17,10 +17,13 @@ from stream.contract.records import Record
 from stream.contract.units import DAY_MS, MINUTE_MS
 from tests.support.worlds import FACE, POLICY, START_MS, VOICE, Desk, feedback, recognition
 
-__all__ = ["CAUSES", "DEVICES", "EVENTS", "MICROPHONE", "ONSET", "TURNS", "Plan", "home_records"]
+__all__ = ["CAMERA", "CAMERAS", "CAUSES", "DEVICES", "EVENTS", "MICROPHONE", "ONSET", "TURNS", "UPDATE", "Plan", "home_records"]
 
 CAUSES: Final = ("person", "device", "phone", "feedback", "firmware")
 MICROPHONE, TURNS = "microphone", "turns"  # the kitchen is heard through a channel that the pack knows: from then on; by turns
+CAMERA, CAMERAS = "camera", "cameras"  # the kitchen is seen by another camera: as an unknown channel, as one that the pack knows
+KNOWN_FACES: Final = 1  # the channel of the latter
+UPDATE: Final = "update"  # the kitchen's encoder is another by the same name: its vectors have other axes
 KNOWN_CHANNEL: Final = 3  # which vectors that are drawn in the projected space are taken for
 DEVICES: Final = {"kitchen": ("2.1", True), "hall": ("2.1", True), "bedroom": ("1.7", False)}  # firmware; whether it sees
 EVENTS, ONSET = 840, 560  # of a home; the first that is different
@@ -75,6 +78,8 @@ def home_records(plan: Plan) -> Iterator[Record]:
     shift = {e: size * rng.standard_normal(POLICY.projection(e).dimensions) for e in (VOICE, FACE)}
     if plan.cause in (MICROPHONE, TURNS):
         shift[VOICE] = POLICY.projection(VOICE).channels.mean[KNOWN_CHANNEL]
+    if plan.cause == CAMERAS:
+        shift[FACE] = POLICY.projection(FACE).channels.mean[KNOWN_FACES]
     yield from _opening(house)
     number, at = 0, START_MS + DAY_MS
     while number < plan.events:
@@ -123,7 +128,7 @@ def _moved(house: _House, encoder: str, who: str, device: str) -> bool:
     """Whether a change of this home moves what an encoder makes of a person on a device."""
     cause = house.plan.cause
     if encoder != VOICE:
-        return False
+        return cause in (CAMERA, CAMERAS) and device == "kitchen"
     if cause == "firmware":
         return DEVICES[device][0] == "2.1"
     return (cause in ("device", MICROPHONE, TURNS) and device == "kitchen") or (cause == "person" and who == "anna")
@@ -150,7 +155,9 @@ def _record(house: _House, who: str, device: str, at: int, shift: dict[str, np.n
 def _presented(house: _House, encoder: str, who: str, device: str, shift: dict[str, np.ndarray]) -> dict[str, Any]:
     projection = POLICY.projection(encoder)
     vector = house.place(encoder, who) + house.rng.standard_normal(projection.dimensions)
-    if shift and _moved(house, encoder, who, device):
+    if shift and house.plan.cause == UPDATE and encoder == VOICE and device == "kitchen":
+        vector = np.roll(vector, 1)
+    elif shift and _moved(house, encoder, who, device):
         vector = vector + shift[encoder]
     raw = projection.restore(vector.astype("f4")).astype("<f2").tobytes()
     return {"encoder": encoder, "embedding": base64.b64encode(raw).decode()}

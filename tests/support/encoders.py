@@ -48,5 +48,5 @@ def recordings_of(encoder: Encoder, seed: int, people: int, takes: int) -> Recor
     return Recordings(
         "euclidean", vectors.reshape(-1, LENGTH), np.tile(np.repeat(np.arange(people), takes), channels),
         np.repeat(np.arange(channels), n), names, np.tile(np.arange(n), channels), np.zeros(n * channels, np.bool_),
-        np.full(n * channels, np.nan), "", np.zeros((0, LENGTH)), np.zeros(n * channels, np.int64),
+        np.full(n * channels, np.nan), "", np.zeros((0, LENGTH)), np.zeros((0, LENGTH)), np.zeros(n * channels, np.int64),
     )  # fmt: skip

@@ -30,17 +30,21 @@ class KafkaCluster:
         Of the Kafka.
     partitions
         By topic, where it is not 2.
+    without
+        Topics that there are not.
     kafka
         Further settings of the wiring.
     """
 
-    def __init__(self, scheme: str, bootstrap: str, partitions: Mapping[str, int] = {}, **kafka: Any) -> None:
+    def __init__(
+        self, scheme: str, bootstrap: str, partitions: Mapping[str, int] = {}, without: Sequence[str] = (), **kafka: Any
+    ) -> None:
         prefix = f"t{uuid.uuid4().hex[:12]}."
         self.bootstrap = bootstrap
         self.wiring = Wiring(broker=f"{scheme}://{bootstrap}", prefix=prefix, group=f"{prefix}g", kafka=KafkaWiring(**kafka))
         self.admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
         config = {"message.timestamp.type": "CreateTime"}
-        new = [NewTopic(prefix + topic, partitions.get(topic, 2), 1, config=config) for topic in MODELS]
+        new = [NewTopic(prefix + topic, partitions.get(topic, 2), 1, config=config) for topic in MODELS if topic not in without]
         for made in self.admin.create_topics(new).values():
             made.result(ANSWER_S)
         self.producer = self.sender(**{"linger.ms": 0})

@@ -9,11 +9,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Lock, Thread
 from typing import Any, Final, Protocol
 
 from stream.contract.ports import Batch, BrokerError, Fenced, InputTopic, Offsets, Transaction, on_both
-from stream.contract.records import INPUT_TOPICS, Journal, Record
+from stream.contract.records import OPTIONAL_TOPICS, REQUIRED_TOPICS, Journal, Record
 from stream.contract.settings import Wiring
 
 from .identity import TopicWatch
@@ -60,6 +61,7 @@ class Membership:
     """What a group has told one of its members."""
 
     def __init__(self) -> None:
+        self.topics: Sequence[str] = REQUIRED_TOPICS  # that are consumed, by the contract's names
         self.kept = Lock()  # held while something is published: what was told stays true meanwhile
         self.share: frozenset[int] = frozenset()
         self.joined = False  # has a share of the present generation, be it an empty one
@@ -72,9 +74,10 @@ class Membership:
 
     def note_assigned(self, places: Iterable[tuple[str, int]], metadata: Any) -> None:
         """The whole new share: partitions by the contract's topic names."""
-        by_topic = {topic: {partition for name, partition in places if name == topic} for topic in INPUT_TOPICS}
-        first, second = by_topic.values()
-        self._unpaired = "" if first == second else str({topic: sorted(partitions) for topic, partitions in by_topic.items()})
+        by_topic = {topic: {partition for name, partition in places if name == topic} for topic in self.topics}
+        first, *others = by_topic.values()
+        paired = all(other == first for other in others)
+        self._unpaired = "" if paired else str({topic: sorted(partitions) for topic, partitions in by_topic.items()})
         self.share, self.metadata = frozenset(first), metadata
         self.generation += 1
         self.joined = self._changed = True
@@ -101,13 +104,17 @@ class Membership:
         return Batch(assigned=self.share, revoked=revoked, generation=self.generation)
 
 
-def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> None:
-    """Wait until the brokers know both input topics, for those that were just made. Raises BrokerError when they do not."""
-    wanted, ends_at = {names.wire(topic) for topic in INPUT_TOPICS}, time.monotonic() + _NEWS_S
-    while missing := wanted.difference(known()):
+def await_topics(names: Names, known: Callable[[], Iterable[str]]) -> list[str]:
+    """Wait until the brokers know the input topics, for those that were just made; these, and the optional ones that are there.
+
+    Raises BrokerError when they do not.
+    """
+    wanted, ends_at = {names.wire(topic) for topic in REQUIRED_TOPICS}, time.monotonic() + _NEWS_S
+    while missing := wanted.difference(there := {*known()}):
         if time.monotonic() > ends_at:
             raise BrokerError(f"the brokers have no topic {' and no topic '.join(sorted(missing))}")
         time.sleep(_NEWS_S / 50)
+    return [*REQUIRED_TOPICS, *(topic for topic in OPTIONAL_TOPICS if names.wire(topic) in there)]
 
 
 def within(seconds: float, doing: Callable[[], object], late: str) -> None:
@@ -197,13 +204,14 @@ class ClusterBroker:
         return self._member.committed(partition)
 
     def journal(self, partition: int, offsets: Offsets) -> Iterable[Journal]:
-        return () if on_both(offsets) == self.committed(partition) else read_journal(self._reader, partition, offsets)
+        return () if on_both(offsets) == on_both(self.committed(partition)) else read_journal(self._reader, partition, offsets)
 
     def fetch(self, partition: int, offsets_from: Offsets, offsets_to: Offsets) -> Sequence[Record]:
         return read_batch(self._reader, partition, offsets_from, offsets_to)
 
     def seek(self, partition: int, offsets: Offsets) -> None:
-        for topic, offset in on_both(offsets).items():
+        for topic in self._member.membership.topics:
+            offset = offsets.get(topic, 0)
             first, _ = self._reader.bounds(topic, partition)
             if first > offset:  # nothing brings them back: to stop would only lose more
                 lost = f"{topic}[{partition}]@{offset}-{first - 1}"
@@ -224,7 +232,11 @@ class ClusterBroker:
                 raise Fenced("the group has a new generation: what was polled in an older one is not published")
             if not membership.share.issuperset(transaction.offsets):
                 raise BrokerError(f"partitions {sorted(transaction.offsets)} are not all assigned to this member")
-            self._publisher.publish(transaction, membership.metadata)
+            there = {
+                partition: {topic: offset for topic, offset in offsets.items() if topic in membership.topics}
+                for partition, offsets in transaction.offsets.items()
+            }
+            self._publisher.publish(replace(transaction, offsets=there), membership.metadata)
 
     def close(self) -> None:
         for part in (self._publisher, self._member, self._reader, self._watch):

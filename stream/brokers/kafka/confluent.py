@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from confluent_kafka.admin import AdminClient
 
 from stream.contract.ports import Batch, BrokerError, Fenced, Offsets, Transaction
-from stream.contract.records import INPUT_TOPICS, Record
+from stream.contract.records import Record
 from stream.contract.settings import Wiring
 
 from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
@@ -92,9 +92,10 @@ class _Member:
         self._patience_s = wiring.kafka.retries_s
         self._pulse = BrokerProbe(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
         with _explaining("asking for the topics"):
-            await_topics(self._names, lambda: self._consumer.list_topics(timeout=self._patience_s).topics)
+            known = await_topics(self._names, lambda: self._consumer.list_topics(timeout=self._patience_s).topics)
+        self.membership.topics = known
         self._consumer.subscribe(
-            [self._names.wire(topic) for topic in INPUT_TOPICS],
+            [self._names.wire(topic) for topic in self.membership.topics],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
@@ -117,14 +118,14 @@ class _Member:
 
     def committed(self, partition: int) -> Offsets:
         with _explaining(f"reading the committed offsets of partition {partition}"):
-            places = [TopicPartition(self._names.wire(topic), partition) for topic in INPUT_TOPICS]
+            places = [TopicPartition(self._names.wire(topic), partition) for topic in self.membership.topics]
             known = self._consumer.committed(places, self._patience_s)
         return {self._names.ours(place.topic): max(place.offset, 0) for place in known}
 
     def seek(self, partition: int, offsets: Offsets) -> None:
         if not self._moved:
             self._starts, self._moved = self._next_offsets(), True
-        for topic in INPUT_TOPICS:
+        for topic in self.membership.topics:
             self._starts[self._names.wire(topic), partition] = offsets.get(topic, 0)
 
     def lag(self) -> dict[int, int]:

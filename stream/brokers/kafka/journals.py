@@ -114,7 +114,8 @@ def _at_or_before(reader: PartitionReader, partition: int, wanted: Offsets) -> i
 
 
 def _begins_by(entry: Journal, wanted: Offsets) -> bool:
-    return all(entry.offsets_from[topic] <= wanted[topic] for topic in INPUT_TOPICS)
+    begins = on_both(entry.offsets_from)
+    return all(begins[topic] <= wanted[topic] for topic in INPUT_TOPICS)
 
 
 def _from(reader: PartitionReader, partition: int, place: int) -> Iterator[Journal]:

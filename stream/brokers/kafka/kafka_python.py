@@ -123,8 +123,9 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._unsought: set[Any] = set()
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._pulse = BrokerProbe(self._ask, wiring.kafka.retries_s)
-        self._consumer.subscribe([self._names.wire(topic) for topic in INPUT_TOPICS], listener=self)
-        await_topics(self._names, self._consumer.topics)  # before joining: a member that does not know its topics joins twice
+        self.membership.topics = await_topics(self._names, self._consumer.topics)
+        self._consumer.subscribe([self._names.wire(topic) for topic in self.membership.topics], listener=self)
+        self._consumer.topics()  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         with _explaining("polling"):
@@ -143,11 +144,11 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         with _explaining(f"reading the committed offsets of partition {partition}"):
             return {
                 topic: self._consumer.committed(self._place(topic, partition), timeout_ms=self._patience_ms) or 0
-                for topic in INPUT_TOPICS
+                for topic in self.membership.topics
             }
 
     def seek(self, partition: int, offsets: Offsets) -> None:
-        for topic in INPUT_TOPICS:
+        for topic in self.membership.topics:
             place = self._place(topic, partition)
             self._consumer.seek(place, offsets.get(topic, 0))
             self._unsought.discard(place)

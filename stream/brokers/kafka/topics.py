@@ -95,18 +95,23 @@ def librdkafka(wiring: Wiring) -> dict[str, Any]:
 
 
 def partitions_of(
-    client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str], timeout_s: float = PATIENCE_S
-) -> list["TopicPartition"]:
-    """All partitions of some topics, by their names on the wire. Raises ConfigError when one is missing, and KafkaException."""
+    client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str], timeout_s: float = PATIENCE_S,
+    optional: Sequence[str] = (),
+) -> list["TopicPartition"]:  # fmt: skip
+    """All partitions of some topics, by their names on the wire; of an `optional` one that is missing, none.
+
+    Raises ConfigError when another is missing, and KafkaException.
+    """
     from confluent_kafka import TopicPartition
 
     wires = [Names(wiring.prefix).wire(topic) for topic in topics]
     known = client.list_topics(timeout=timeout_s).topics
-    missing = [wire for wire in wires if wire not in known]
+    missing = [Names(wiring.prefix).wire(topic) for topic in topics if topic not in optional]
+    missing = [wire for wire in missing if wire not in known]
     if missing:
         right = "that of topics which exist; `kithkin topics create` makes them"
         raise ConfigError("prefix", wiring.prefix, f"{wiring.broker} has no {' and no '.join(missing)}", right)
-    return [TopicPartition(wire, partition) for wire in wires for partition in known[wire].partitions]
+    return [TopicPartition(wire, partition) for wire in wires if wire in known for partition in known[wire].partitions]
 
 
 def records_of(messages: Sequence["Message"], names: Names) -> list[Record]:

@@ -33,6 +33,8 @@ class Fields(msgspec.Struct):
     household_id: Any = None
     event_id: Any = None
     feedback_id: Any = None
+    consent_id: Any = None
+    proof_id: Any = None
     device_id: Any = None
     observed_at: Any = None
     given_at: Any = None
@@ -42,6 +44,8 @@ class Fields(msgspec.Struct):
         """Where a record with these fields belongs; None: they do not say."""
         if self.feedback_id is not None:
             return "feedback"
+        if self.consent_id is not None or self.proof_id is not None:
+            return "consents" if self.proof_id is None else "proofs"
         return "recognitions" if self.event_id is not None and self.device_id is not None else None
 
     @property

@@ -69,7 +69,7 @@ def feed(
 
         from stream.brokers.kafka.topics import producer
         from stream.contract.errors import ConfigError
-        from stream.contract.records import INPUT_TOPICS
+        from stream.contract.records import REQUIRED_TOPICS
 
         if bool(logs) == (simulate is not None):
             source_of_it = "with --simulate" if logs else "nothing to send"
@@ -79,7 +79,7 @@ def feed(
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         with ExitStack() as ends:
             source = _from_logs(logs, wired.prefix, ends) if logs else _from_simulation(simulate or 1, days, seed)
-            refuse_missing(wired, INPUT_TOPICS)
+            refuse_missing(wired, REQUIRED_TOPICS)
             sender, stop = ends.enter_context(producer(wired)), ends.enter_context(until_interrupted())
             console, began_s = Console(stderr=True, highlight=False), time.monotonic()
             sent = 0

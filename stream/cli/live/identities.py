@@ -99,9 +99,8 @@ def line_of(identity: "Identity") -> "Text":
     from rich.text import Text
 
     name, style = _TIERS[identity.tier]
-    likeliest = max(identity.posterior, key=identity.posterior.__getitem__)
-    who = identity.person_id or f"{likeliest}?"
-    sure = identity.posterior[identity.person_id or likeliest]
+    who = identity.person_id or f"{identity.likeliest}?"
+    sure = identity.posterior[identity.person_id or identity.likeliest]
     line = Text(f"{_clock(identity.observed_at)}  {identity.household_id:<12}  ")
     line.append(f"{who:<10}  {sure:>4.0%}  {identity.tier} {name:<9}", style)
     line.append(f"  {', '.join(identity.modalities)}{'  (revised)' if identity.revision else ''}", "dim")

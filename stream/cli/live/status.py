@@ -39,10 +39,10 @@ def status(
     Workers tell of themselves every few seconds; who is silent for ten seconds is gone from the table.
     """
     with faults_explained():
-        from stream.contract.records import INPUT_TOPICS
+        from stream.contract.records import REQUIRED_TOPICS
 
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
-        refuse_missing(wired, INPUT_TOPICS)
+        refuse_missing(wired, REQUIRED_TOPICS)
         with ExitStack() as ends:
             looking = _looking(wired, ends)
             show = _as_lines if as_json else _as_tables

@@ -1,8 +1,8 @@
 """Answers: what is published of an event, at first and again, with its tier and its label.
 
-Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier. A
-tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 4 needs two
-sensors that agree, tier 5 also a PIN of that person a few minutes before.
+Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier, but from 4 to
+5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier 3
+needs a voice or a face, tier 4 two sensors that agree, tier 5 also a proof: of that event, or of that person a few minutes before.
 
 What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own
 answers: an event that leaves the ledger has the last word on who it was.
@@ -16,6 +16,7 @@ from learners.recognition.fusion import log_odds
 from learners.recognition.gallery import is_enrolled
 from learners.recognition.presence import belongs
 from learners.recognition.thresholds import CAUTION_STEP, move_threshold
+from learners.recognition.visits import is_sensed
 from stream.home.core.guests import returns
 from stream.home.core.work import add_result
 from stream.home.messages import ANSWER, LABEL, REJECT
@@ -24,6 +25,8 @@ from stream.home.state.layout import NOT_COUNTED, PHONE, TIERS
 __all__ = ["answer", "label", "learn_tiers", "list_members", "log_odds_asked", "nats_disputed", "revise"]
 
 AGREEING_MIN: Final = 2  # sensors, for tier 4
+PURCHASE, PROTECTED = 4, 5  # tiers
+PROVEN: Final = 2  # of `unsettled`
 DISPUTED_MAX: Final = 3.0  # nats: a liar can make a home that strict about somebody, and no stricter
 SENSORS: Final = PHONE + 1
 RETURNED: Final = 8  # bit of what supports a label: the guest was here before
@@ -46,16 +49,20 @@ def answer(home, index, policy, work, out):
 
 @kernel
 def revise(home, index, policy, work, out):
-    """Publish an event's answer again when its shares moved enough from what they were (work.before); and its label."""
+    """Publish an event's answer again when its shares moved enough from what they were (work.before), or it was proven to be of
+    who was named; and its label.
+    """
     row, most = home.rows[index], 0
+    proven = row.unsettled == PROVEN and row.tier == PURCHASE
     for place in range(home.people_used + 1):
         most = max(most, abs(int(row.shares[place]) - int(work.before[index, place])))
-    if most * SHARE_STEP >= policy.revision_change_min:
+    if proven or most * SHARE_STEP >= policy.revision_change_min:
         row.revision += 1
         list_members(home, index, row.evidence, work)
         tier, named = _tier(home, index, policy, work)
         best = list_members(home, index, row.shares, work)
-        row.tier = min(row.tier, tier)
+        protected = proven or row.tier == PROTECTED  # what was proven stays proven, of that person
+        row.tier = PROTECTED if protected and tier >= PURCHASE and named == row.named else min(row.tier, tier, PURCHASE)
         row.named = named if row.tier >= 2 and named == best else 0
         if row.named == 0:
             row.tier = min(row.tier, 1)
@@ -117,7 +124,7 @@ def _tier(home, index, policy, work):
     sure = log_odds(work.parts[best]) - nats_disputed(home, best)
     if sure < log_odds_asked(home, policy, 2):
         return (1 if log_odds(1.0 - work.parts[0]) >= log_odds_asked(home, policy, 1) else 0), 0
-    if sure < log_odds_asked(home, policy, 3):
+    if sure < log_odds_asked(home, policy, 3) or not is_sensed(row):
         return 2, best
     agreeing = 0
     for sensor in range(SENSORS):

@@ -16,6 +16,7 @@ from learners.recognition.gallery import expect, fold_row, is_enrolled, set_prob
 from learners.recognition.habits import count_habit
 from learners.recognition.phones import learn_phone, learn_strangers
 from learners.recognition.presence import count_presence, fade_presence
+from learners.recognition.visits import count_visit
 from stream.home.core.feedback.claims import distrust, heeded, share_event
 from stream.home.core.posterior import blind_posterior
 from stream.home.state.layout import (
@@ -226,6 +227,7 @@ def fold(home, index, policy, work):
     If it is the oldest, everybody's live calibration stays as it is: its lesson was their first, and now stands in their base.
     """
     row = home.rows[index]
+    count_visit(home, index)
     if distrust(home, row):
         share_event(home, index, work)
         reassign(home, index, work.shares, policy)

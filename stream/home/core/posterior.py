@@ -27,6 +27,7 @@ from learners.recognition.gallery import compare, set_probe_of_row
 from learners.recognition.habits import habit_llr
 from learners.recognition.phones import hear_phones, phone_llr, stranger_llr
 from learners.recognition.presence import belongs, log_prior
+from learners.recognition.visits import take_over
 from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
@@ -77,6 +78,7 @@ def row_logits(home, index, terms, policy, work):
     row, people = home.rows[index], home.people_used
     if terms & PRIOR:
         log_prior(home, 0 if terms & NOW else row.observed_at, policy, work.prior)
+        take_over(home, index, work.prior)
     for place in range(people + 1):
         work.parts[place] = work.prior[place] if terms & PRIOR else 0.0
     work.terms, work.modalities, work.stranger_llr, work.returning_llr = terms, 0, 0.0, 0.0

@@ -15,6 +15,7 @@ from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.household import MEMORY
 from stream.home.state.layout import (
     CHANNELS_MAX,
+    CONSENTS_MAX,
     DEVICES_MAX,
     DOUBTS_MAX,
     EARS_MAX,
@@ -42,7 +43,7 @@ from stream.home.state.layout import (
     WAITING_MAX,
 )  # fmt: skip
 
-__all__ = ["RAW", "READING", "RENUMBERING", "WRITING", "carry"]
+__all__ = ["NUMBERS", "RAW", "READING", "RENUMBERING", "TIMES", "WRITING", "carry"]
 
 WRITING, READING, RENUMBERING = 0, 1, 2  # ways; the last gives words other numbers, and moves nothing
 
@@ -76,11 +77,11 @@ def _list(owner: np.dtype[Any], name: str) -> tuple[np.int64, np.int64, np.int64
     return np.int64(place), np.int64(field.subdtype[0].itemsize), np.int64(field.shape[-1])
 
 
-TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "anew")
+TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "consents_used")
 GUEST_HABITS, STREAMS = _span(HOME, "guest_habits"), _span(HOME, "unknown_voices", "sources")
 GALLERIES, PEOPLE, PHONES, ROWS = (_list(HOME, name) for name in ("galleries", "people", "phones", "rows"))
 DEVICES, EARS, REPORTED, DOUBTS = (_list(HOME, name) for name in ("devices", "ears", "reported", "doubts"))
-FOLDED, WAITING, FLOORS, SEEN = (_list(HOME, name) for name in ("folded", "waiting", "floors", "seen"))
+FOLDED, WAITING, FLOORS, SEEN, CONSENTS = (_list(HOME, name) for name in ("folded", "waiting", "floors", "seen", "consents"))
 FILTER_HEAD, SENDERS = _span(FILTER, "others_until", "bits"), _list(FILTER, "senders")
 GALLERY_HEAD, GALLERY_COUNT = _span(GALLERY, "fingerprint", "name"), _span(GALLERY, "offsets_used")
 OFFSETS: Final = _list(GALLERY, "offsets")
@@ -243,6 +244,7 @@ def _move_home(memory, home, raw):
             place = SEEN[0] + (kind * SEEN[2] + index) * SEEN[1]
             _move(memory, raw, place + FILTER_HEAD[0], FILTER_HEAD[1])
             _move_list(memory, raw, place, SENDERS, np.int64(home.seen[kind, index].senders_used))
+    _move_list(memory, raw, NOTHING, CONSENTS, np.int64(home.consents_used))
 
 
 # ---- bounds
@@ -257,6 +259,7 @@ def _counts_fit(home):
     fit = fit and 0 <= home.ears_used <= EARS_MAX and 0 <= home.reported_used <= REPORTED_MAX
     fit = fit and 0 <= home.doubts_used <= DOUBTS_MAX and 0 <= home.folded_used <= FOLDED_MAX
     fit = fit and 0 <= home.waiting_used <= WAITING_MAX and 0 <= home.floors_used <= SENDERS_MAX
+    fit = fit and 0 <= home.consents_used <= CONSENTS_MAX
     for kind in range(2):
         fit = fit and 0 <= home.seen_used[kind] <= FILTERS_MAX
     return fit
@@ -313,6 +316,8 @@ def _is_sound(home):
         sound = sound and (doubt.person == NOBODY) != (doubt.source == NOBODY)
     for i in range(home.waiting_used):
         sound = sound and _claim_fits(home, home.waiting[i].claim, OF_WAITING, np.int64(RETRACT))
+    for i in range(home.consents_used):
+        sound = sound and 0 < home.consents[i].person <= people
     return sound
 
 
@@ -358,6 +363,11 @@ def _number_words(home, raw, words):
         home.ears[i].device_name = _word(raw, words, home.ears[i].device_name)
     for i in range(home.reported_used):
         home.reported[i].name = _word(raw, words, home.reported[i].name)
+    for i in range(home.consents_used):
+        consent = home.consents[i]
+        consent.client = _word(raw, words, consent.client)
+        for k in range(len(consent.actions)):
+            consent.actions[k] = _word(raw, words, consent.actions[k])
 
 
 @entry(array(MEMORY), array(HOME), array(RAW), array(np.dtype(np.int16)))

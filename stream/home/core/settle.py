@@ -72,8 +72,8 @@ def settle(home, newest, policy, work, out):
     for index in range(home.rows_used):
         row = home.rows[index]
         if row.unsettled:
-            row.unsettled = 0
             revise(home, index, policy, work, out)
+            row.unsettled = 0
             for p in range(home.people_used):
                 moved = abs(int(row.shares[p + 1]) - int(work.before[index, p + 1]))
                 if moved * SHARE_STEP >= policy.revision_change_min:

@@ -15,7 +15,7 @@ import numpy as np
 
 from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
-from stream.home.core.rest import RAW, READING, RENUMBERING, WRITING, carry
+from stream.home.core.rest import NUMBERS, RAW, READING, RENUMBERING, TIMES, WRITING, carry
 from stream.home.state.household import Household, Slot, new_slot, take_out
 from stream.home.state.layout import GALLERY, HOME
 from stream.home.state.names import Words
@@ -23,7 +23,7 @@ from stream.home.state.upgrade import DAMAGED, UnknownState, is_old, upgraded
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
-STATE_VERSION: Final = 4
+STATE_VERSION: Final = 5
 CHECKSUM_BYTES: Final = 4
 BETWEEN: Final = "\0"  # words: no id has it
 _HEAD: Final = struct.Struct("<BBHI")  # version; bytes of the id, of words and of the record
@@ -105,6 +105,8 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     if is_old(raw):
         return decode_home(encode_home(upgraded(raw, policy, new_slot())), policy, slot)
     body = memoryview(raw)[CHECKSUM_BYTES:]
+    if len(body) and body[0] == _WITHOUT_CONSENTS and zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") == raw[:CHECKSUM_BYTES]:
+        return decode_home(_with_consents(bytes(body)), policy, slot)
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
     if body[0] != STATE_VERSION:
@@ -132,6 +134,19 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
         raise UnknownState(INCONSISTENT)
     _match_galleries(household, policy)
     return household
+
+
+_WITHOUT_CONSENTS: Final = 4  # the version before there were any
+
+
+def _with_consents(body: bytes) -> bytes:
+    """A state of version 4 as one of version 5, which tells behind its numbers that there are no consents."""
+    if len(body) < _HEAD.size:
+        raise UnknownState(INCONSISTENT)
+    version, of_id, of_words, of_record = _HEAD.unpack_from(body)
+    place = _HEAD.size + of_id + of_words + int(TIMES[1]) + int(NUMBERS[1]) - 1
+    newer = _HEAD.pack(version + 1, of_id, of_words, of_record + 1) + body[_HEAD.size : place] + b"\0" + body[place:]
+    return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
 
 
 # ---- galleries and the policy's encoders

@@ -16,12 +16,13 @@ from typing import Final
 from learners.kernel import record
 
 __all__ = [
-    "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX",
-    "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FILTERS_MAX", "FILTER_BYTES", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY",
-    "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS", "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY",
-    "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE", "PHONES_MAX", "PHONE_STATE", "PLACES",
-    "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER", "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX",
-    "SOURCES", "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE", "WAITING_MAX",
+    "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "CONSENT", "CONSENTS_MAX", "CONSENT_ACTIONS_MAX",
+    "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX", "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FILTERS_MAX",
+    "FILTER_BYTES", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS",
+    "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE",
+    "PHONES_MAX", "PHONE_STATE", "PLACES", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER",
+    "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES", "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE",
+    "WAITING_MAX",
 ]  # fmt: skip
 
 PEOPLE_MAX: Final = 16  # members of a home, and who left a short while ago
@@ -40,6 +41,8 @@ FOLDED_PER_PERSON: Final = 8  # claims on folded events that can still be taken 
 FOLDED_MAX: Final = 120
 TAILS_MAX: Final = 12  # folded pasts of one person, over encoders, channels, and enrolled or learnt
 OFFSETS_MAX: Final = 2  # devices whose offset is kept, by encoder
+CONSENTS_MAX: Final = 24  # that stand in a home, of all its people: more are refused
+CONSENT_ACTIONS_MAX: Final = 8  # of one consent
 WAITING_MAX: Final = 32  # claims that came before their event
 DOUBTS_MAX: Final = 20  # runs of claims that contradict the sensors: by source, or about one person
 FILTERS_MAX: Final = 8  # in which records are known again; a small home has fewer
@@ -51,7 +54,7 @@ EARS_MAX: Final = PEOPLE_MAX  # encoders of devices that are watched
 REPORTED_MAX: Final = 96  # subjects of change that something was reported of
 HOURS: Final = 8  # bins of three
 ACTIVITIES_MAX: Final = 17  # told apart in habits, and one that just came
-TIERS: Final = 4  # the fifth is the fourth and a PIN
+TIERS: Final = 4  # the fifth is the fourth and a proof
 SOURCES: Final = 4  # voice, app, pin, annotator: by rank
 ID_MAX: Final = 64  # bytes of an id
 HEADING: Final = 24  # dimensions that a mean shift is looked for in
@@ -95,7 +98,7 @@ ROW = record(
     ("first_tier", "i1"),  # of the first answer
     ("first_named", "i1"),
     ("label", "i1"),  # place + 1; 0: none
-    ("unsettled", "i1"),  # a statement changed its claims: cleared before the step ends
+    ("unsettled", "i1"),  # 1: a statement changed its claims; 2: it was proven. Cleared before the step ends
     ("hour", "i1"),
     ("claims_used", "i1"),
     ("sightings_used", "i1"),
@@ -210,6 +213,16 @@ REPORTED = record(("at", "<i8"), ("log_e", "<i2"), ("name", "<i2"), ("kind", "i1
 DOUBT = record(("reported_at", "<i8"), ("source", "i1"), ("person", "i1"), ("suspended", "i1"), ("reserved", "u1", 5))
 FOLDED = record(("feedback", "<u8"), ("owners", "<i4"), ("learnt", "i1"), ("reserved", "u1", 3))  # bits of columns
 WAITING = record(("event", "<u8"), ("claim", CLAIM))
+CONSENT = record(
+    ("consent", "<u8"),  # hash of its id, of which ids for the client are made
+    ("given_at", "<i8"),
+    ("expires_at", "<i8"),  # 0: when it is revoked
+    ("client", "<i2"),  # word
+    ("actions", "<i2", CONSENT_ACTIONS_MAX),  # words; 0: none
+    ("person", "i1"),  # place
+    ("scopes", "i1"),  # bits of SCOPES in rights.consents
+    ("reserved", "u1", 4),
+)
 SENDER = record(("sender", "<u8"), ("at", "<i8"))
 FILTER = record(  # ids of records that were seen, in their order; see core.admission
     ("others_until", "<i8"),  # ms: the latest of the senders beyond SENDERS_MAX
@@ -231,6 +244,7 @@ HOME = record(
     ("next_row", "<i4"),
     ("next_rebuild", "<i4"),  # at that number everything is inferred anew (people who never enrolled)
     ("guest_presence", "<i4"),  # share steps
+    ("visits", "<f4", 2),  # pairs of events at a device within a visit: of the same person, of another
     ("alarm_since", "<i4"),
     ("alarm_noticed", "<i4"),
     ("thresholds", "<i4", (TIERS, 2)),  # 1/4096 nats, by tier: of guests answered as members, of members as others
@@ -252,7 +266,8 @@ HOME = record(
     ("waiting_used", "i1"),
     ("floors_used", "i1"),
     ("anew", "i1"),  # a statement asks that all be inferred anew: cleared before the step ends
-    ("reserved", "u1", 13),
+    ("consents_used", "i1"),
+    ("reserved", "u1", 12),
     ("unknown_voices", RATE),  # shares of guests
     ("sources", SOURCE, SOURCES),
     ("galleries", GALLERY, ENCODERS_MAX),
@@ -266,5 +281,6 @@ HOME = record(
     ("folded", FOLDED, FOLDED_MAX),  # claims that have left the ledger, oldest first
     ("waiting", WAITING, WAITING_MAX),
     ("floors", SENDER, SENDERS_MAX),
+    ("consents", CONSENT, CONSENTS_MAX),  # that were not revoked, oldest first
     ("seen", FILTER, (2, FILTERS_MAX)),  # recognitions, then feedback; the youngest filter first
 )

@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 
 __all__ = ["HASH_BYTES", "WORDS_MAX", "Kind", "Words", "hashed", "hashed_sender"]
 
-Kind = Literal["event", "feedback", "sender"]
+Kind = Literal["event", "feedback", "sender", "proof", "nonce", "consent"]
 
 HASH_BYTES: Final = 6
 WORDS_MAX: Final = 32_767  # of one home between two writings: a number has two bytes
@@ -25,7 +25,7 @@ _BEGUN: Final = {
 
 
 def hashed(kind: Kind, record_id: str) -> int:
-    """48 bits of an id; events, feedback and senders do not meet."""
+    """48 bits of an id; those of one kind and of another do not meet."""
     digest = _BEGUN[kind].copy()
     digest.update(record_id.encode())
     return int.from_bytes(digest.digest(), "big")

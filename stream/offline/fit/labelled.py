@@ -15,6 +15,7 @@ import numpy as np
 
 from learners.fit.recordings import OF_EACH, Codes, Flags, Numbers, Recordings, unit
 from stream.contract.errors import ConfigError
+from stream.contract.packs import PACKS, load_pack
 
 from .recipe import Recipe
 
@@ -68,7 +69,8 @@ def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Label
     recordings = whole.recordings.only(kept)
     codes = np.unique(recordings.people, return_inverse=True)[1]
     cohort, cohort_people = _cohort(recipe, folder, recordings.vectors.shape[1])
-    recordings = replace(recordings, people=codes.astype(np.int64), cohort=cohort)
+    nobody = _nobody(recipe, folder, recordings.vectors.shape[1])
+    recordings = replace(recordings, people=codes.astype(np.int64), cohort=cohort, nobody=nobody)
     conditions = tuple(
         replaced for one in whole.conditions
         if (replaced := one._replace(recordings=int((kept & (whole.condition == one.name)).sum()))).recordings
@@ -106,7 +108,7 @@ def _read_corpus(recipe: Recipe, folder: Path) -> _Read:
     flat = _comparable(vectors.reshape(-1, vectors.shape[-1]), recipe)
     recordings = Recordings(
         recipe.metric, flat, codes.astype(np.int64), channels, names, takes, altered, quality, quality_name,
-        np.zeros((0, flat.shape[1])), np.zeros(len(flat), np.int64),
+        np.zeros((0, flat.shape[1])), np.zeros((0, flat.shape[1])), np.zeros(len(flat), np.int64),
     )  # fmt: skip
     return _Read(recordings, tuple(people.tolist()), conditions, counted)
 
@@ -203,8 +205,9 @@ class _Arrays(NamedTuple):
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            return {"emb": arrays} if isinstance(arrays, np.ndarray) else {name: arrays[name] for name in arrays.files}
     except OSError as error:
         raise ConfigError("RECORDINGS", str(path), error.strerror or "unreadable", "a file that can be read") from None
     except (AttributeError, EOFError, TypeError, ValueError, zipfile.BadZipFile):
@@ -269,6 +272,21 @@ def _cohort(recipe: Recipe, folder: Path, length: int) -> tuple[Numbers, int]:
     comparable = _comparable(vectors, recipe)
     people = np.unique(who)
     return np.array([comparable[who == person].mean(0) for person in people]), len(people)
+
+
+def _nobody(recipe: Recipe, folder: Path, length: int) -> Numbers:
+    """(n, d): what the encoder makes of nobody."""
+    if not recipe.nobody:
+        return np.zeros((0, length))
+    if (PACKS / f"{recipe.nobody}.npz").is_file():
+        known: Numbers = load_pack(recipe.nobody, recipe.metric).nobody.vectors.astype(np.float64)
+        return known
+    path = folder / recipe.nobody
+    arrays = _Arrays(path, _load(path))
+    vectors = arrays.vectors()
+    if vectors.ndim != _SEVERAL - 1 or vectors.shape[1] != length:
+        raise arrays.wrong("emb", f"vectors (n, {length})")
+    return _comparable(vectors, recipe)
 
 
 def _comparable(vectors: Numbers, recipe: Recipe) -> Numbers:

@@ -1,6 +1,7 @@
 """Recipes: which arrays of which files are the recordings of an encoder, and what their conditions are.
 
-Law: what a recipe does not name is not read; a pack of the package can be made again from its recipe and the recordings alone.
+Law: what a recipe does not name is not read; a pack of the package can be made again from its recipe and the recordings, but for
+what it knows of nobody, which may be taken from a pack as it is.
 """
 
 import tomllib
@@ -46,6 +47,9 @@ class Recipe(BaseModel):
     quality: dict[str, str] = Field({}, max_length=1, description="what records call a quality = the array that holds it")
     cohort: str = Field("", description="an .npz of other people, of whom only the mean is used")
     cohort_person: str = Field("person", description="its array of whose each vector is")
+    nobody: str = Field(
+        "", description="what the encoder makes of silence, noise, no face: an .npz with `emb` (n, d), a .npy, or a pack"
+    )
     sources: str = Field("", description="for the card: where the recordings are from, and under which licence")
     limits: str = Field("", description="for the card: what the recordings cannot tell")
 

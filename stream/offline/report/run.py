@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stream.contract.ports import Encoded
-from stream.contract.records import Position, Record
+from stream.contract.records import REQUIRED_TOPICS, Position, Record
 
 __all__ = ["Answer", "EventKey", "Reading", "Run", "Said", "answer_of", "in_words", "read"]
 
@@ -133,6 +133,8 @@ def _answer(out: Reading, answer: Answer) -> None:
 
 
 def _input(out: Reading, record: Record) -> None:
+    if record.topic not in REQUIRED_TOPICS:
+        return
     try:
         value = json.loads(record.value or b"")
     except ValueError:

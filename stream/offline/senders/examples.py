@@ -68,6 +68,15 @@ _ALERT: Final = {
     "attributes": {"model": "show-8"}, "acknowledged_by": None,
 }  # fmt: skip
 
+_CONSENT: Final[dict[str, Any]] = {
+    "v": 1, "consent_id": "c-000001", "household_id": _HOME, "person_id": "alice", "client_id": "pharmacy", "kind": "grant",
+    "scopes": ["person"], "actions": ["pharmacy.refill"], "given_at": _AT, "expires_at": None,
+}  # fmt: skip
+_DECIDED: Final[dict[str, Any]] = {
+    "v": 1, "decision_id": "d-000001", "household_id": _HOME, "client_id": "pharmacy", "action": "pharmacy.refill",
+    "event_id": "e-000017", "required": 5, "had": 5, "outcome": "allow", "sub": "0a4kTz", "at": _AT + 30_000,
+    "withdrawn_at": None, "cause": _cause("proofs", 2),
+}  # fmt: skip
 EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by topic and name; None: a tombstone
     "recognitions": {
         "everything": _recognition(17, voice=_VOICE, face=_FACE, phones=_PHONES, activity="music.play", device=_DEVICE),
@@ -89,6 +98,16 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
         "retract": _feedback(10, "retract", retracts="f-000008"),
         "erase a person": _feedback(11, "erase", person_id="bob"),
         "erase the household": _feedback(12, "erase", person_id=None),
+    },
+    "consents": {
+        "grant": _CONSENT,
+        "revoke": {**_CONSENT, "kind": "revoke", "given_at": _AT + 86_400_000},
+    },
+    "proofs": {
+        "a PIN": {
+            "v": 1, "proof_id": "p-000001", "household_id": _HOME, "person_id": "alice", "factor": "pin", "event_id": "e-000017",
+            "given_at": _AT + 20_000, "nonce": "1pYQ0mE6fX2t", "kid": "api-1", "signature": b64encode(bytes(64)).decode(),
+        },
     },
     "identities": {
         "named": _IDENTITY,
@@ -135,6 +154,10 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
     "drift-commands": {
         kind: {"v": 1, "command_id": f"c-{n}", "alert_id": "a-5d0c31", "kind": kind, "given_at": _AT, "by": "ops"}
         for n, kind in enumerate(("acknowledge", "resolve"))
+    },
+    "decisions": {
+        "allowed": _DECIDED,
+        "withdrawn": {**_DECIDED, "withdrawn_at": _AT + 60_000},
     },
     "journal": {
         "batch": {

@@ -32,12 +32,15 @@ class Topic(NamedTuple):
 TOPICS: Final = {
     "recognitions": Topic(True, "household_id", "what the sensors of one device saw of one interaction"),
     "feedback": Topic(True, "household_id", "what a person, an app or an annotator says of people, phones and recognitions"),
+    "consents": Topic(True, "household_id", "which client a person lets ask what about them"),
+    "proofs": Topic(True, "household_id", "second factors that a verifier saw and signed"),
     "identities": Topic(False, "household_id", "who it was: one a recognition, and more when a later fact revises it"),
     "profiles": Topic(False, "household_id/person_id", "the refreshed profile of one person; null when erased or gone"),
     "labels": Topic(False, "household_id", "ground truth: recognitions that were labelled without asking anyone"),
     "drift-signals": Topic(False, "household_id", "evidence of change in one household, for the fleet stage"),
     "drift-alerts": Topic(False, "alert_id", "an alert's state: opened, updated, resolved, expired"),
     "drift-commands": Topic(True, "alert_id", "what an operator says of an alert"),
+    "decisions": Topic(False, "household_id", "every answer of the decisions API, for an audit"),
     "journal": Topic(False, "(by partition)", "internal: the batches as they were really made"),
     "dead-letters": Topic(False, "as it came", "a record that could not be used, with its bytes and the reason"),
 }

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from stream.contract.errors import ConfigError
-from stream.contract.records import Record
+from stream.contract.records import OPTIONAL_TOPICS, Record
 
 from .changes import Change, Changer, duration_ms, parse_change
 
@@ -147,6 +147,8 @@ class Altering:
             yield from self._due(_time_of(record))
         if record.topic == "feedback":
             yield from self._feedback(record)
+        elif record.topic in OPTIONAL_TOPICS:
+            yield record
         elif (altered := self._recognition(record)) is not None:
             yield altered
 

@@ -35,6 +35,11 @@ class Why:
     without: list[Otherwise]
     under_wish: Otherwise | None = None
 
+    def __str__(self) -> str:
+        from .texts import lines_of  # which reads this class
+
+        return "\n".join(lines_of(self))
+
 
 def seen_by(why: Why, audience: Audience) -> Why:
     """The same without what this audience may not see, or has no use for."""

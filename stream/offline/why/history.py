@@ -21,7 +21,9 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import step
 
-__all__ = ["History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "play_all", "records_of"]
+__all__ = [
+    "History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "play_all", "records_of", "row_of",
+]  # fmt: skip
 
 _ANSWERED: Final = "answered"
 _LISTED_MAX: Final = 5  # homes in a sentence
@@ -133,7 +135,7 @@ def play_all(records: Iterable[Record], household_id: str, event_ids: Sequence[s
         answers = [o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id in histories]
         if ours is not None and _ANSWERED in done.outcomes:
             first = next(answer for answer in answers if answer.event_id == ours.event_id)
-            ours.moment = Moment(event.record, event, before, _row_of(home, ours.event_id), first)
+            ours.moment = Moment(event.record, event, before, row_of(home, ours.event_id), first)
             answers.remove(first)
         state = encode_home(home) if answers else b""
         for answer in answers:
@@ -164,7 +166,8 @@ def _event(record: Record, policy: Policy) -> Event | None:
         return None
 
 
-def _row_of(home: Household, event_id: str) -> Any:
+def row_of(home: Household, event_id: str) -> Any:
+    """What the ledger keeps of an event; None: nothing."""
     own = event_id.encode()
     rows = home.record["rows"][: int(home.record["rows_used"])]
     found = (row for row in rows if row["event_id"][: int(row["event_id_length"])].tobytes() == own)

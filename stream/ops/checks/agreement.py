@@ -13,7 +13,7 @@ from stream.brokers.kafka.identity import input_topics
 from stream.brokers.kafka.topics import partitions_of
 from stream.contract.errors import NewTopics
 from stream.contract.ports import InputTopic, Offsets, StateStore, StoreError, on_both
-from stream.contract.records import INPUT_TOPICS
+from stream.contract.records import INPUT_TOPICS, OPTIONAL_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores import open_store
 from stream.stores.redis.heartbeats import open_heartbeats
@@ -59,7 +59,7 @@ def _placement(wiring: Wiring, store: str) -> Iterator[Check]:
 
 
 def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
-    inputs = partitions_of(admin, wiring, INPUT_TOPICS, TIMEOUT_S)
+    inputs = partitions_of(admin, wiring, INPUT_TOPICS, TIMEOUT_S, OPTIONAL_TOPICS)
     partitions = max(place.partition for place in inputs) + 1
     once = wiring.model_copy(update={"redis": wiring.redis.model_copy(update={"retries_s": 0.0})})
     try:
@@ -106,7 +106,7 @@ def _places(
         retained = {(place.topic, place.partition): bounds(consumer, place, TIMEOUT_S)[0] for place in inputs}
 
     def of(offsets: Mapping[tuple[str, int], int], partition: int) -> dict[str, int]:
-        return {topic: offsets[wiring.prefix + topic, partition] for topic in INPUT_TOPICS}
+        return {topic: offsets.get((wiring.prefix + topic, partition), 0) for topic in INPUT_TOPICS}
 
     return {partition: _Place(stand, of(outputs, partition), of(retained, partition)) for partition, stand in states.items()}
 

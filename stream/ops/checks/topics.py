@@ -33,7 +33,8 @@ def topic_checks(wiring: Wiring) -> list[Check]:
 def _checks(wiring: Wiring, topics: Topics) -> Iterator[Check]:
     yield _there(wiring, topics)
     if topics:
-        used = {topic.name: topics[topic.name] for topic in TOPICS if topic.for_worker and topic.name in topics}
+        own = [topic.name for topic in TOPICS if topic.for_worker or topic.name in INPUT_TOPICS]
+        used = {name: topics[name] for name in own if name in topics}
         yield _partitions(topics)
         yield _permissions(used)
         yield _cleanup(topics)

@@ -20,7 +20,7 @@ from stream.contract.settings import Wiring, load_wiring
 
 from .processes import ClusterError, until
 
-__all__ = ["USERNAME", "Place", "default_folder"]
+__all__ = ["USERNAME", "Place", "default_folder", "wiring_in_force"]
 
 USERNAME: Final = "kithkin"  # of who enters its Kafka
 _PASSWORD_BYTES: Final = 24
@@ -34,6 +34,20 @@ def default_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "kithkin" / "up"
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kithkin" / "up"
+
+
+def wiring_in_force(wiring: Path | None, **flags: str | None) -> Wiring:
+    """The wiring of who looks at a cluster or feeds it; `flags` as for `load_wiring`. Raises ConfigError.
+
+    What flags and KITHKIN_* say; when none of them says where the brokers or the states are, a running `kithkin up`; and when
+    there is none, the defaults.
+    """
+    told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
+    if wiring is None and not told:
+        place = Place(default_folder())
+        if place.running:
+            return place.wiring(**flags)
+    return load_wiring(wiring, **flags)
 
 
 class Place:

@@ -18,7 +18,9 @@ import numpy as np
 from learners.kernel import array, entry, kernel
 from stream.home.state.layout import FILTER_BYTES, FILTERS_MAX, HOME, SEEN_PER_FILTER, SENDERS_MAX
 
-__all__ = ["FEEDBACK", "RECOGNISED", "add_seen", "begin_filter_of", "floor_of", "forgotten_until", "is_seen", "was_told"]
+__all__ = [
+    "FEEDBACK", "RECOGNISED", "add_seen", "add_told", "begin_filter_of", "floor_of", "forgotten_until", "is_seen", "was_told",
+]  # fmt: skip
 
 RECOGNISED, FEEDBACK = 0, 1  # of which records a filter is
 FILTERS_MIN: Final = 3  # of recognitions, in a home of two; one more for every further person
@@ -162,3 +164,9 @@ def begin_filter_of(homes, told):
 def was_told(homes, asked):
     """Whether a feedback was seen in a home, as far as is remembered: `asked` (2,) is its hash, and becomes 1 or 0 behind it."""
     asked[1] = 1 if is_seen(homes[0], FEEDBACK, asked[0], 0, 0) else 0
+
+
+@entry(array(HOME), array(np.dtype(np.int64)))
+def add_told(homes, told):
+    """Remember an id in a home among those of feedback: `told` (3,) is its hash, its sender's, and its time."""
+    add_seen(homes[0], FEEDBACK, told[0], np.uint64(told[1]), told[2])

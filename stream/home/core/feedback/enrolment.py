@@ -17,7 +17,7 @@ import numpy as np
 from learners.kernel import kernel
 from learners.recognition.gallery import compare, compare_row, is_enrolled, set_probe_of_row
 from stream.home.messages import ENROL
-from stream.home.state.layout import NOBODY
+from stream.home.state.layout import FACE, NOBODY, VOICE
 
 __all__ = ["ANOTHERS", "APART", "NOBODYS", "REPEATED", "is_repeated", "judge_enrolment"]
 
@@ -37,7 +37,17 @@ def judge_enrolment(home, place, policy, work):
         numbers = policy.encoders[home.galleries[gallery].number]
         if numbers.fitted:
             faults |= _judge_gallery(home, place, gallery, policy, work)
-    return faults
+    return faults | (0 if _has_vectors(home, place) else NOBODYS)
+
+
+@kernel
+def _has_vectors(home, place):
+    """Whether anybody was heard or seen in any event that a person enrolled."""
+    for i in range(home.rows_used):
+        row = home.rows[i]
+        if (row.encoders[VOICE] > 0 or row.encoders[FACE] > 0) and _enrolled_as(row) == place:
+            return True
+    return False
 
 
 @kernel

@@ -1,10 +1,9 @@
 """Feedback: what a claim about an event does, and the one outcome of every oddity.
 
 Law: a claim changes one event's shares and through them what was learnt from it; nothing said is believed outright but guided
-enrolment.
+enrolment. Who only says that a PIN was given is believed no more than the app.
 """
 
-from typing import Final
 
 from learners.kernel import kernel
 from learners.recognition.presence import belongs
@@ -26,7 +25,7 @@ __all__ = [
 # Of messages.OUTCOMES
 ANSWERED, USED, CONTRADICTORY, EARLY, DUPLICATE, EXPIRED, UNKNOWN_PERSON, UNKNOWN_EVENT, REJECTED, REFUSED = range(10)
 WRONG_CLOCK, BAD_ENROLMENT = 10, 11
-PIN: Final = 2  # source
+APP, PIN = 1, 2  # sources
 
 
 @kernel
@@ -106,6 +105,8 @@ def _claim_row(home, index, policy, work, out):
         if row.named == 0:
             return REJECTED
         claim.person = row.named
+    if claim.source == PIN and not _is_proven(home, claim, policy):
+        claim.source = APP
     outcome = CONTRADICTORY if contradicts(row, claim) else USED
     newest = index
     for i in range(index, home.rows_used):
@@ -118,10 +119,6 @@ def _claim_row(home, index, policy, work, out):
         _note_enrolment(home, claim)
     else:
         count_claim(home, row, at, policy, work)
-    if claim.source == PIN and claim.person > 0 and (claim.kind == CONFIRM or claim.kind == CORRECT):
-        person = home.people[claim.person - 1]
-        if belongs(person, 0):
-            person.last_pin_at = max(int(person.last_pin_at), int(claim.given_at))
     row.unsettled = 1
     settle(home, newest, policy, work, out)
     if claim.kind == ENROL:
@@ -135,6 +132,15 @@ def _claim_row(home, index, policy, work, out):
                 other.unsettled = 1
         settle(home, -1, policy, work, out)
     return outcome
+
+
+@kernel
+def _is_proven(home, claim, policy):
+    """Whether a second factor of the person whom a claim names was proven within so many minutes of it."""
+    if claim.person <= 0:
+        return False
+    pin_at = home.people[claim.person - 1].last_pin_at
+    return pin_at != 0 and abs(int(claim.given_at) - int(pin_at)) <= policy.pin_ms
 
 
 @kernel

@@ -1,0 +1,3 @@
+"""Commands about who may do what."""
+
+__all__: list[str] = []

@@ -1,0 +1,86 @@
+"""`kithkin api`: decisions for applications, over HTTP."""
+
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..connection import refuse_missing, wiring_in_force
+from ..faults import faults_explained
+from ..options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
+from .pin import SERVICE, ServiceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stream.contract.records import Record
+    from stream.contract.settings import Wiring
+
+__all__ = ["api"]
+
+
+def api(
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:8095",
+    service: ServiceFile = SERVICE,
+    policy: PolicyFile = None,
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    store: StoreUrl = None,
+    prefix: Prefix = None,
+    group: Group = None,
+) -> None:
+    """Answer applications that ask whether an action may be done, and take the PINs that raise an answer to tier 5.
+
+    It reads what workers saved, and sends proofs and an audit of every decision. /docs tells its routes.
+
+    It holds secrets: put TLS before it, and let nobody but clients reach it.
+    """
+    with faults_explained(), ExitStack() as ends:
+        import uvicorn
+
+        from stream.contract.settings import load_policy, store_of
+        from stream.runtime.service.access import Tokens
+        from stream.runtime.service.app import create_app
+        from stream.runtime.service.decisions import Decisions, Signer
+        from stream.runtime.service.handles import Handles
+        from stream.runtime.service.homes import Homes
+        from stream.runtime.service.settings import load_service, proof_key_of, refuse_other_key, secret_of
+        from stream.runtime.service.verifier import Verifier
+        from stream.stores import open_store
+
+        host, port = _place(listen)
+        settings, rules = load_service(service), load_policy(policy)
+        wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
+        secret, signer = secret_of(settings), Signer(settings.kid, proof_key_of(settings))
+        refuse_other_key(settings, signer.private, rules)
+        homes = Homes(ends.enter_context(closing(open_store(store_of(wired), wired))), rules)
+        verifier = ends.enter_context(closing(Verifier(settings.verifier)))
+        decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), _publisher(wired, ends))
+        app = create_app(decisions, Tokens(settings, secret))
+        typer.echo(f"http://{host}:{port}/docs", err=True)
+        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+
+
+def _place(listen: str) -> tuple[str, int]:
+    from stream.contract.errors import ConfigError
+    from stream.contract.settings import is_port
+
+    host, _, port = listen.rpartition(":")
+    if not host or not is_port(port):
+        raise ConfigError("listen", listen, "--listen", "HOST:PORT, such as 127.0.0.1:8095")
+    return host, int(port)
+
+
+def _publisher(wired: "Wiring", ends: ExitStack) -> "Callable[[Record], None]":
+    """Sends to Kafka; a proof is there when it returns. Raises ConfigError and BrokerError."""
+    from stream.brokers.kafka.topics import producer
+
+    refuse_missing(wired, ["proofs", "consents", "decisions"])
+    sender = ends.enter_context(producer(wired))
+
+    def publish(record: "Record") -> None:
+        sender.send(record)
+        if record.topic == "proofs":
+            sender.flush()
+
+    return publish

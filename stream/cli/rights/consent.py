@@ -1,0 +1,95 @@
+"""`kithkin consent`: what a person lets a client ask.
+
+Law: it only sends records, as the home's app would; what came of them the home says.
+"""
+
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..connection import refuse_missing, wiring_in_force
+from ..faults import faults_explained
+from ..options import BrokerUrl, Prefix, WiringFile
+from .pin import SERVICE, Household, Person, ServiceFile
+
+if TYPE_CHECKING:
+    from stream.contract.settings import Wiring
+
+__all__ = ["consent"]
+
+consent = typer.Typer(
+    help="Let a client ask about a person, or no longer.",
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin consent grant h-042 alice pharmacy --action pharmacy.refill[/]   prints what the client needs\n\n"
+    "  [cyan]kithkin consent revoke h-042 alice pharmacy c-8Jx2[/]",
+    no_args_is_help=True,
+)
+Client = Annotated[str, typer.Argument(metavar="CLIENT", help="A client of the service.")]
+_EXAMPLE = "Examples:\n\n  [cyan]kithkin consent "
+
+
+@consent.command(epilog=f"{_EXAMPLE}grant h-042 alice pharmacy --action pharmacy.refill --days 90[/]")
+def grant(
+    household: Household,
+    person: Person,
+    client: Client,
+    action: Annotated[list[str], typer.Option("--action", help="What it may ask for; several times for several.")],
+    days: Annotated[int | None, typer.Option("--days", min=1, help="How long; else until it is revoked.")] = None,
+    service: ServiceFile = SERVICE,
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    prefix: Prefix = None,
+) -> None:
+    """Let a client know a person and ask for actions; prints the consent's id and what the client calls the home."""
+    with faults_explained():
+        from stream.runtime.service.handles import Handles
+        from stream.runtime.service.settings import load_service, secret_of
+
+        handles = Handles(secret_of(load_service(service)))
+        consent_id, now_ms = f"c-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
+        expires_at = None if days is None else now_ms + days * 86_400_000
+        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
+            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
+            "kind": "grant", "scopes": ["person"], "actions": action, "given_at": now_ms, "expires_at": expires_at,
+        })  # fmt: skip
+        typer.echo(json.dumps({"consent_id": consent_id, "home": handles.home_of(client, household)}))
+
+
+@consent.command(epilog=f"{_EXAMPLE}revoke h-042 alice pharmacy c-8Jx2[/]")
+def revoke(
+    household: Household,
+    person: Person,
+    client: Client,
+    consent_id: Annotated[str, typer.Argument(metavar="CONSENT", help="The id that `grant` printed.")],
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    prefix: Prefix = None,
+) -> None:
+    """Take a consent back: from then on the client knows nothing more of the person, by whatever id."""
+    with faults_explained():
+        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
+            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
+            "kind": "revoke", "scopes": [], "actions": [], "given_at": int(time.time() * 1_000), "expires_at": None,
+        })  # fmt: skip
+        typer.echo(f"{consent_id} is revoked.")
+
+
+def _send(wired: "Wiring", value: dict[str, object]) -> None:
+    from pydantic import ValidationError
+
+    from stream.brokers.kafka.topics import producer
+    from stream.contract.codec import invalid_of
+    from stream.contract.errors import ConfigError
+    from stream.contract.records import Consent, Record
+
+    record = Record("consents", 0, 0, int(time.time() * 1_000), str(value["household_id"]).encode(), json.dumps(value).encode())
+    try:
+        Consent.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError("consent", "…", invalid_of(record, error).detail, "ids as docs/records.md has them") from None
+    refuse_missing(wired, ["consents"])
+    with producer(wired) as sender:
+        sender.send(record)

@@ -1,0 +1,97 @@
+"""Whether an answer allows an action.
+
+Law: a decision is a function of the answer, the action, the policy and the time it is asked for; who asks is told the same of an
+answer that names somebody else as of one that names nobody.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from stream.contract.policy import Policy
+from stream.home.state.household import Household
+
+__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "latest_at", "seen_by"]
+
+Outcome = Literal["allow", "step_up", "deny"]
+Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "unknown_event", "unknown_action"]
+PROTECTED: Final = 5  # the tier that a second factor gives
+NAMED: Final = 2  # the least tier at which somebody is named
+
+
+class Answered(NamedTuple):
+    """The latest answer to a recognition that a home still keeps; `person_id`: who was named, at tiers 2 to 5."""
+
+    event_id: str
+    device_id: str
+    observed_at: int  # ms
+    revision: int
+    tier: int
+    person_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether an action may be done now, and for how long. Times in ms; None where nothing was answered, or nothing is allowed.
+
+    `step_up`: not by this answer, but the same people may do something about it: say it again, or (`second_factor`) prove it.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    required: int | None  # None: the policy does not know the action
+    had: int
+    authenticated_at: int | None = None
+    expires_at: int | None = None
+
+
+def decide(answer: Answered | None, action: str, policy: Policy, now_ms: int) -> Decision:
+    """Whether an answer allows an action at a time.
+
+    >>> from stream.contract.policy import Action
+    >>> policy = Policy(actions={"pharmacy.refill": Action(tier=5)})
+    >>> answer = Answered("e-1", "kitchen", 1_763_690_000_000, 0, 4, "anna")
+    >>> decide(answer, "pharmacy.refill", policy, 1_763_690_010_000).reason
+    'second_factor'
+    >>> decide(answer._replace(tier=5), "pharmacy.refill", policy, 1_763_690_010_000).outcome
+    'allow'
+    >>> decide(answer, "pharmacy.rob", policy, 1_763_690_010_000).outcome
+    'deny'
+    """
+    asked = policy.actions.get(action)
+    if asked is None:
+        return Decision("deny", "unknown_action", None, 0)
+    if answer is None:
+        return Decision("deny", "unknown_event", asked.tier, 0)
+    at, ends_at = answer.observed_at, answer.observed_at + 1_000 * asked.max_age_s
+    if now_ms >= ends_at:
+        return Decision("step_up", "too_old", asked.tier, answer.tier, at)
+    if answer.tier >= asked.tier:
+        return Decision("allow", "sure", asked.tier, answer.tier, at, ends_at)
+    if asked.tier == PROTECTED and answer.tier == PROTECTED - 1:
+        return Decision("step_up", "second_factor", asked.tier, answer.tier, at)
+    return Decision("step_up", "not_sure" if answer.tier >= NAMED else "not_recognised", asked.tier, answer.tier, at)
+
+
+def seen_by(answer: Answered | None, person_id: str | None) -> Answered | None:
+    """An answer as whoever is about one person alone may see it: of somebody else, as if nobody had been named."""
+    if answer is None or answer.person_id is None or answer.person_id == person_id:
+        return answer
+    return answer._replace(tier=NAMED - 1, person_id=None)
+
+
+def answers_of(household: Household) -> dict[str, Answered]:
+    """The answers that a home still keeps, by event id, oldest first; what left the ledger cannot be revised, nor asked for."""
+    home, people = household.record, household.people
+    return {
+        event_id: Answered(
+            event_id, household.words[int(row["device_name"])], int(row["observed_at"]), int(row["revision"]), int(row["tier"]),
+            people[int(row["named"]) - 1] if row["named"] else None,
+        )
+        for row in home["rows"][: int(home["rows_used"])]
+        for event_id in [row["event_id"][: int(row["event_id_length"])].tobytes().decode()]
+    }  # fmt: skip
+
+
+def latest_at(household: Household, device_id: str) -> Answered | None:
+    """The latest answer of a device; None: none is kept."""
+    return next((a for a in reversed([*answers_of(household).values()]) if a.device_id == device_id), None)

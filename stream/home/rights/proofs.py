@@ -1,0 +1,60 @@
+"""Proofs: what a second factor that a verifier saw does for an answer.
+
+Law: a proof counts once, for the person who was named in the event that it names, and only while it is fresh: given within the
+policy's minutes after the event, and come within as many after it was given. That its signature is right was seen to before.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from stream.contract.policy import Policy
+from stream.contract.records import Proof
+from stream.contract.units import MINUTE_MS
+from stream.home.core.admission.seen import add_told, was_told
+from stream.home.core.answer import PROVEN
+from stream.home.state.household import Household
+from stream.home.state.names import hashed, hashed_sender
+
+__all__ = ["prove"]
+
+
+def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> str:
+    """Mark the event of a proof as proven; the outcome.
+
+    `used`, or why not: `nonce` (its challenge was met before), `stale`, `unknown_person` (no member), `unknown_event` (not
+    answered, or long past), `other_person` (somebody else was named in it, or nobody). `arrived`: ms, 0 where it is not known.
+    """
+    fresh_ms = policy.tiers.pin_minutes * MINUTE_MS
+    if not _is_first(household, value):
+        return "nonce"
+    if value.person_id not in household.members:
+        return "unknown_person"
+    row = _row_of(household.record, hashed("event", value.event_id))
+    if row is None:
+        return "unknown_event"
+    late_ms = arrived - value.given_at if arrived else 0
+    if not 0 <= value.given_at - int(row["observed_at"]) <= fresh_ms or late_ms > fresh_ms:
+        return "stale"
+    column = household.column(value.person_id)
+    if column is None or row["named"] != column + 1:
+        return "other_person"
+    person = household.record["people"][column]
+    person["last_pin_at"] = max(int(person["last_pin_at"]), value.given_at)
+    row["unsettled"] = PROVEN
+    return "used"
+
+
+def _is_first(household: Household, value: Proof) -> bool:
+    """Whether no proof of this nonce came before; from now on one did."""
+    nonce = hashed("nonce", value.nonce)
+    asked = np.array([nonce, 0], np.int64)
+    was_told(household.slot, asked)  # type: ignore[no-untyped-call]
+    add_told(household.slot, np.array([nonce, hashed_sender(value.sender), value.given_at], np.int64))  # type: ignore[no-untyped-call]
+    return not asked[1]
+
+
+def _row_of(home: Any, event: int) -> Any:
+    rows = home["rows"][: int(home["rows_used"])]
+    found = np.flatnonzero(rows["event"] == np.array(event, rows["event"].dtype))
+    return rows[int(found[0])] if len(found) else None

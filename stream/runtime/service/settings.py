@@ -1,0 +1,101 @@
+"""The service's settings: its clients, its secrets and where the PINs lie. They change no output of a worker.
+
+Law: a secret stands in a file of its own, or as a hash; what is wrong is told before anything is opened.
+"""
+
+import tomllib
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy
+from stream.contract.rights.signature import text_of_public_key
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = ["SCOPES", "Client", "Service", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
+
+SCOPES = Literal["decisions", "challenges", "people"]
+_SECRET_BYTES_MIN = 32
+_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+class Client(BaseModel):
+    """An application that may ask."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="SHA-256 of its secret, 64 hex digits")
+    scopes: frozenset[SCOPES] = Field(frozenset(("decisions", "challenges", "people")), description="what it may ask for")
+    per_minute: Annotated[int, Field(ge=1)] = Field(600, description="requests a minute, at most; so many may come at once")
+
+
+class Service(BaseModel):
+    """`service.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret_file: Path = Field(description="a secret that ids for clients and tokens are made of: `openssl rand -hex 32`")
+    proof_key_file: Path = Field(description="the private key that proofs are signed with: `kithkin pin key`")
+    kid: _Id = Field("api-1", description="its name in the policy's [proofs.keys]")
+    verifier: Path = Field(Path("verifier.db"), description="where hashes of PINs lie, a SQLite file")
+    token_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(15, description="how long a token holds")
+    clients: dict[_Id, Client] = Field({}, description="who may ask: a table each")
+
+
+def load_service(path: Path) -> Service:
+    """The settings of a TOML file; paths in it are from where it lies. Raises ConfigError."""
+    right = "a file as docs/decisions-api.md has"
+    try:
+        service = Service.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigError("service", str(path), f"which cannot be read ({error.strerror})", right) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("service", str(path), f"which is no TOML ({error})", right) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(key, "…", str(path), first["msg"]) from None
+    names = ("secret_file", "proof_key_file", "verifier")
+    return service.model_copy(update={name: path.parent / getattr(service, name) for name in names})
+
+
+def secret_of(service: Service) -> bytes:
+    """The service's own secret. Raises ConfigError."""
+    secret = _read("secret_file", service.secret_file, "a file that `openssl rand -hex 32` wrote")
+    if len(secret) < _SECRET_BYTES_MIN:
+        raise ConfigError("secret_file", str(service.secret_file), f"{len(secret)} bytes", f"{_SECRET_BYTES_MIN} bytes or more")
+    return secret
+
+
+def proof_key_of(service: Service) -> "Ed25519PrivateKey":
+    """The private key of proofs. Raises ConfigError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    right = "a file that `kithkin pin key` wrote"
+    text = _read("proof_key_file", service.proof_key_file, right)
+    try:
+        return Ed25519PrivateKey.from_private_bytes(b64decode(text, validate=True))
+    except ValueError:
+        raise ConfigError("proof_key_file", str(service.proof_key_file), "which holds no key", right) from None
+
+
+def refuse_other_key(service: Service, private: "Ed25519PrivateKey", policy: Policy) -> None:
+    """Raises ConfigError when workers with this policy would not take what is signed with a key."""
+    listed = policy.proofs.keys.get(service.kid)
+    own = text_of_public_key(private)
+    if listed is None or listed.public_key != own:
+        right = f'[proofs.keys."{service.kid}"] public_key = "{own}", in the workers\' policy too'
+        why = "the policy has no such key" if listed is None else "the policy has another key"
+        raise ConfigError("kid", service.kid, why, right)
+
+
+def _read(key: str, path: Path, right: str) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(key, str(path), f"which cannot be read ({error.strerror})", right) from None

@@ -1,0 +1,103 @@
+"""The verifier: what is kept of PINs, and whether one was right.
+
+Law: a PIN is nowhere but in the memory of a check; what is kept is its argon2id hash. Who guesses gets three tries at a device,
+then only the home's app opens it again; after a wrong one pass thirty seconds. A person without a PIN costs as long as a wrong
+one.
+"""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from stream.contract.errors import ConfigError
+
+__all__ = ["DELAY_MS", "TRIES_MAX", "Verdict", "Verifier"]
+
+TRIES_MAX: Final = 3
+DELAY_MS: Final = 30_000
+PIN_DIGITS: Final = range(4, 13)
+Verdict = Literal["right", "wrong", "wait", "locked"]
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS pins (household TEXT, person TEXT, hash TEXT, PRIMARY KEY (household, person));
+CREATE TABLE IF NOT EXISTS tries (household TEXT, person TEXT, device TEXT, wrong INTEGER, at_ms INTEGER,
+                                  PRIMARY KEY (household, person, device));
+"""
+
+
+class Verifier:
+    """PINs in a SQLite file, which several processes may use.
+
+    Parameters
+    ----------
+    path
+        Made if it is missing, for its user alone.
+    hasher
+        19 MiB and two passes, as OWASP has it; one check at a time, so that a flood of guesses is no flood of memory.
+    """
+
+    def __init__(self, path: Path, hasher: PasswordHasher | None = None) -> None:
+        if not path.exists():
+            path.touch(mode=0o600)
+        self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA secure_delete = ON").fetchall()
+        self._connection.executescript(_SCHEMA)
+        self._pool, self._lock = ThreadPoolExecutor(1, "argon2"), Lock()
+        self._nobody = self._hasher.hash("")
+
+    def set(self, household: str, person: str, pin: str) -> None:
+        """Let this be a person's PIN, and forget wrong tries. Raises ConfigError when it is none."""
+        if len(pin) not in PIN_DIGITS or not (pin.isascii() and pin.isdigit()) or len({*pin}) == 1:
+            raise ConfigError("PIN", "…", "which is not taken", f"{PIN_DIGITS[0]} to {PIN_DIGITS[-1]} digits, not all alike")
+        self._write("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", household, person, self._hasher.hash(pin))
+        self.unlock(household, person)
+
+    def reset(self, household: str, person: str) -> None:
+        """Forget a person's PIN and tries."""
+        self._write("DELETE FROM pins WHERE household = ? AND person = ?", household, person)
+        self.unlock(household, person)
+
+    def unlock(self, household: str, person: str) -> None:
+        """Forget wrong tries at all devices."""
+        self._write("DELETE FROM tries WHERE household = ? AND person = ?", household, person)
+
+    def check(self, place: tuple[str, str, str], pin: str, now_ms: int) -> Verdict:
+        """Whether a PIN is right, of a household's person at a device; `wait` and `locked`: it was not even tried."""
+        with self._lock:
+            of_place = "household = ? AND person = ? AND device = ?"
+            wrong, at_ms = self._one(f"SELECT wrong, at_ms FROM tries WHERE {of_place}", *place) or (0, 0)
+            if wrong >= TRIES_MAX:
+                return "locked"
+            if wrong and now_ms - at_ms < DELAY_MS:
+                return "wait"
+            # Counted before it is known, so that tries at the same time are not one.
+            self._write("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?)", *place, wrong + 1, now_ms)
+        (kept,) = self._one("SELECT hash FROM pins WHERE household = ? AND person = ?", *place[:2]) or ("",)
+        if not self._pool.submit(self._matches, kept or self._nobody, pin).result() or not kept:
+            return "wrong"
+        self._write(f"DELETE FROM tries WHERE {of_place}", *place)
+        return "right"
+
+    def close(self) -> None:
+        """Release the file."""
+        self._pool.shutdown()
+        self._connection.close()
+
+    def _matches(self, kept: str, pin: str) -> bool:
+        try:
+            return self._hasher.verify(kept, pin)
+        except (VerifyMismatchError, InvalidHashError):
+            return False
+
+    def _one(self, query: str, *values: str) -> Any:
+        with closing(self._connection.execute(query, values)) as cursor:
+            return cursor.fetchone()
+
+    def _write(self, statement: str, *values: str | int) -> None:
+        self._connection.execute(statement, values)

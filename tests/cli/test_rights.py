@@ -1,0 +1,47 @@
+"""Commands about who may do what: they say what was decided and why."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stream.stores import SqliteStore
+from tests.cli.test_cli import plain, run
+from tests.support.worlds import Story
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[Path, Path, str]:
+    """A store with a home `h` in which anna spoke, a policy of two actions, and the time of that."""
+    story = Story()
+    event = story.see("anna")
+    store, policy = tmp_path / "run.db", tmp_path / "policy.toml"
+    with closing(SqliteStore(str(store))) as opened:
+        opened.save(0, opened.claim(0).epoch, {}, {"recognitions": 1}, {"h": story.state})
+    policy.write_text('[actions."pharmacy.refill"]\ntier = 5\n[actions."playlist.play"]\ntier = 2\n')
+    at_s = story.answers(event)[0]["observed_at"] // 1_000
+    return store, policy, str(at_s)
+
+
+def decided(kept: tuple[Path, Path, str], action: str, *more: str, event: str = "e-13") -> str:
+    store, policy, at_s = kept
+    at = datetime.fromtimestamp(int(at_s) + 1, UTC).isoformat()
+    return run("decide", "h", event, action, "--store", store, "--policy", policy, "--at", at, *more)
+
+
+def test_decide_tells_what_is_allowed_and_until_when(kept: tuple[Path, Path, str]) -> None:
+    told = plain(decided(kept, "playlist.play"))
+    assert told.startswith("allow: playlist.play the answer is of tier 4, and 2 is asked for e-13")
+    found = json.loads(decided(kept, "pharmacy.refill", "--json"))
+    assert (found["outcome"], found["reason"], found["required"], found["had"]) == ("step_up", "second_factor", 5, 4)
+
+
+def test_decide_denies_what_is_unknown_and_says_so(kept: tuple[Path, Path, str]) -> None:
+    assert "deny: bank.rob the policy has no such action" in plain(decided(kept, "bank.rob"))
+    assert "deny: playlist.play the home keeps no such event" in plain(decided(kept, "playlist.play", event="e-99"))
+
+
+def test_decide_names_a_home_that_is_like_an_unknown_one(kept: tuple[Path, Path, str]) -> None:
+    assert "such as h" in plain(run("decide", "hh", "e-1", "x", "--store", kept[0], code=2))

@@ -1,0 +1,73 @@
+"""Decisions: an answer allows what its tier and its age allow, and says nothing to others of whom it names."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.contract.policy import Action, Policy
+from stream.home.rights.decision import Answered, answers_of, decide, latest_at, seen_by
+from tests.support.worlds import START_MS, Story
+
+TIERS = {name: Action(tier=tier, max_age_s=60) for tier, name in enumerate(("list", "play", "read", "buy", "refill"), 1)}
+POLICY = Policy(actions=TIERS)
+answered = st.builds(
+    lambda tier, name: Answered("e-1", "kitchen", START_MS, 0, tier, name if tier >= 2 else None),
+    st.integers(0, 5), st.sampled_from(["anna", "bert"]),
+)  # fmt: skip
+actions = st.sampled_from([*TIERS])
+ages = st.integers(0, 120_000)
+
+
+@given(answered, actions, ages)
+def test_an_answer_allows_exactly_what_its_tier_and_age_allow(answer: Answered, action: str, age_ms: int) -> None:
+    decision = decide(answer, action, POLICY, START_MS + age_ms)
+    asked = TIERS[action]
+    assert (decision.outcome == "allow") == (answer.tier >= asked.tier and age_ms < asked.max_age_s * 1_000)
+    assert (decision.expires_at is not None) == (decision.outcome == "allow")
+    assert (decision.required, decision.had, decision.authenticated_at) == (asked.tier, answer.tier, START_MS)
+
+
+@given(answered, actions, ages)
+def test_a_second_factor_is_asked_for_only_where_it_would_do(answer: Answered, action: str, age_ms: int) -> None:
+    decision = decide(answer, action, POLICY, START_MS + age_ms)
+    proven = decide(answer._replace(tier=5), action, POLICY, START_MS + age_ms)
+    if decision.reason == "second_factor":
+        assert (decision.outcome, proven.outcome, answer.tier) == ("step_up", "allow", 4)
+
+
+@given(answered, actions, ages, st.integers(1, 60_000))
+def test_what_was_allowed_ends_and_does_not_begin_again(answer: Answered, action: str, age_ms: int, more_ms: int) -> None:
+    earlier, later = (decide(answer, action, POLICY, START_MS + at).outcome for at in (age_ms, age_ms + more_ms))
+    assert not (earlier != "allow" and later == "allow")
+
+
+@given(answered, actions, ages)
+def test_of_another_member_nothing_is_told_that_is_not_told_of_nobody(answer: Answered, action: str, age_ms: int) -> None:
+    nobody = answer._replace(tier=1, person_id=None)
+    if answer.person_id is not None:
+        assert seen_by(answer, "zoe") == nobody
+        assert seen_by(answer, answer.person_id) == answer
+
+
+@pytest.mark.parametrize("answer", [None, Answered("e-1", "kitchen", START_MS, 0, 5, "anna")])
+def test_an_unknown_action_is_denied(answer: Answered | None) -> None:
+    assert decide(answer, "bank.rob", POLICY, START_MS).outcome == "deny"
+    assert decide(answer, "refill", Policy(), START_MS).outcome == "deny"
+
+
+def test_actions_change_no_output_and_so_not_the_name_of_a_policy() -> None:
+    assert POLICY.policy_id == Policy().policy_id
+
+
+def test_answers_are_those_that_were_published_last() -> None:
+    story = Story()
+    events = [story.see("anna"), story.see("bert"), story.see(phones=[])]
+    story.say("correct", event_id=events[1], person_id="anna", source="annotator")
+    kept = answers_of(story.home)
+    for event_id in events:
+        latest = story.answers(event_id)[-1]
+        assert kept[event_id] == Answered(
+            event_id, "kitchen", latest["observed_at"], latest["revision"], latest["tier"], latest["person_id"]
+        )
+    assert latest_at(story.home, "kitchen") == kept[events[-1]]
+    assert latest_at(story.home, "hall") is None

@@ -1,0 +1,86 @@
+"""A whole site without a network: a log in memory, a worker on it, a store, and the service in front."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi.testclient import TestClient
+
+from stream.contract.policy import Action, Policy, ProofKey, Proofs
+from stream.contract.records import Record
+from stream.contract.rights.signature import text_of_public_key
+from stream.home.state.at_rest import encode_home
+from stream.runtime.service.access import Tokens
+from stream.runtime.service.app import create_app
+from stream.runtime.service.decisions import Decisions, Signer
+from stream.runtime.service.handles import Handles
+from stream.runtime.service.homes import Homes
+from stream.runtime.service.settings import Client, Service
+from stream.runtime.service.verifier import Verifier
+from stream.stores import MemoryStore
+from tests.support.worlds import POLICY as WORLD
+from tests.support.worlds import Story
+
+__all__ = ["POLICY", "PRIVATE", "SECRETS", "Site"]
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+SECRETS = {"pharmacy": "p" * 32, "music": "m" * 32}
+POLICY = Policy(
+    encoders=WORLD.encoders,
+    proofs=Proofs(keys={"api-1": ProofKey(public_key=text_of_public_key(PRIVATE))}),
+    actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3), "list.show": Action(tier=1)},
+)  # fmt: skip
+
+
+class Site(Story):
+    """A home `h` of anna and bert, who enrolled; what the service sends comes to the home at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sent: list[Record] = []
+        super().__init__(policy=POLICY)
+        self.store, self.handles = MemoryStore(), Handles(b"s" * 32)
+        self._epoch, self._saved = self.store.claim(0).epoch, 0
+        self.verifier = Verifier(folder / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        clients = {name: Client(secret_sha256=sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()}
+        settings = Service(secret_file=folder / "s", proof_key_file=folder / "k", clients=clients)
+        decisions = Decisions(
+            Homes(self.store, POLICY), POLICY, self.handles, (self.verifier, Signer("api-1", PRIVATE)), self._publish
+        )
+        self.http = TestClient(create_app(decisions, Tokens(settings, b"s" * 32), lambda: self.desk.now))
+        self.tokens = {name: self.token(name, secret) for name, secret in SECRETS.items()}
+
+    def _publish(self, record: Record) -> None:
+        self.sent.append(record)
+
+    def work(self) -> None:
+        """What was sent to the home is applied, and its state saved: what the worker does."""
+        for record in [record for record in self.sent if record.topic == "proofs"]:
+            self.sent.remove(record)
+            self.run.play(self.desk.raw("proofs", record.key, record.value))
+        before, self._saved = self._saved, self._saved + 1
+        self.store.save(0, self._epoch, {"feedback": before}, {"feedback": self._saved}, {"h": encode_home(self.home)})
+
+    def token(self, client: str, secret: str, **fields: str) -> Any:
+        form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret} | fields
+        answer = self.http.post("/oauth/token", data=form)
+        return answer.json().get("access_token", answer)
+
+    def grant(self, consent_id: str, person: str = "anna", client: str = "pharmacy", kind: str = "grant") -> None:
+        self.play("consents", {
+            "v": 1, "consent_id": consent_id, "household_id": "h", "person_id": person, "client_id": client, "kind": kind,
+            "scopes": ["person"], "actions": [*POLICY.actions], "given_at": self.desk.now, "expires_at": None,
+        })  # fmt: skip
+        self.work()
+
+    def ask(self, action: str, client: str = "pharmacy", **about: str) -> Any:
+        """The answer to a request for a decision."""
+        body = {"home": self.handles.home_of(client, "h"), "action": action} | about
+        return self.post("/v1/decisions", body, client)
+
+    def post(self, path: str, body: object, client: str = "pharmacy") -> Any:
+        return self.http.post(path, json=body, headers=self.headers(client))
+
+    def headers(self, client: str = "pharmacy") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[client]}"}
