@@ -27,6 +27,7 @@ from .live.up import up
 from .live.worker import worker
 from .logs.record import record
 from .logs.sample import sample
+from .logs.sources import logs_of
 from .offline.check import check
 from .offline.compare import compare
 from .offline.diff import diff
@@ -34,8 +35,9 @@ from .offline.fit import fit
 from .offline.inspect import inspect
 from .offline.report import report
 from .offline.schema import schema
+from .offline.tune import tune
 from .offline.why import why
-from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
+from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
 from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
@@ -96,6 +98,12 @@ app.command(
     "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
     "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
 )(compare)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin tune space.toml try/log.jsonl --truth try/truth.jsonl --out tuned.toml[/]   of 'kithkin sample'\n\n"
+    "  [cyan]kithkin tune space.toml year.jsonl.gz --policy live.toml --trials 200[/]   can be stopped, and goes on\n\n"
+    "  [cyan]kithkin tune space.toml year.jsonl.gz --figure tier3_covered --json | jq .confirmed[/]",
+)(tune)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin diff before after[/]   of two replays of one log; exit code 0: the same, 1: different, 3: not comparable\n\n"
@@ -216,16 +224,20 @@ def kithkin(
     "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out again --expect run/identities.jsonl[/]   exit code 1: they differ\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out run --json | jq .outputs[/]\n\n"
+    "  [cyan]kithkin replay --since 2h --out now[/]   what came to the cluster; --broker or --wiring says to which\n\n"
+    "  [cyan]kithkin replay s3://logs/monday.jsonl.gz --out run[/]   also https://, gs://, …\n\n"
+    "  [cyan]kithkin replay day.jsonl.gz --out run --parquet[/]   for a warehouse, or pandas\n\n"
     "  [cyan]kithkin replay year.jsonl --out blind --drop-modality face=.5 --inject microphone:kitchen@+14d[/]   what if",
 )
 def replay_command(
-    logs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LOG...", help="Log files of any form that docs/logs.md tells, packed or not; -: standard input."
-        ),
-    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write one JSON Lines file per output topic.")],
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOG...]", help="Log files of any form (docs/logs.md), or their addresses; -: standard input."),
+    ] = None,
+    since: Since = None,
+    until: Until = "0s",
+    broker: BrokerUrl = None,
     policy: PolicyFile = None,
     store: Annotated[
         str | None,
@@ -250,14 +262,12 @@ def replay_command(
         Path | None,
         typer.Option("--expect", metavar="IDENTITIES.jsonl", help="Compare identities with these, by home, event, revision."),
     ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write the outputs as Parquet too (docs/frames.md).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, for machines.")] = False,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
     Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
-
-    What form a log has is known by its first line; what is guessed of it is said once.
-
     Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
 
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
@@ -265,6 +275,8 @@ def replay_command(
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
     Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
+
+    Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 
     With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
     them, the same every time.
@@ -284,7 +296,9 @@ def replay_command(
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         wired = load_wiring(wiring, store=store)
-        _replay(Replay(logs, out, load_policy(policy), wired, origin, fresh, what_if), processes, expect, as_json)
+        found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
+        task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
+        _replay(task, processes, expect, as_json=as_json, parquet=parquet)
 
 
 @app.command(
@@ -330,10 +344,11 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, as_json: bool) -> None:
+def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
+    from stream.offline.runs.frames import refuse_without_arrow, write_parquet
     from stream.ops.encoders import explain_unlisted
 
     from .progress import showing
@@ -341,8 +356,12 @@ def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, as
 
     if expect is not None:
         _refuse_unexpectable(expect, task)
+    if parquet:
+        refuse_without_arrow()
     with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
         summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
+    if parquet and summary.finished:
+        write_parquet(task.out)
     if not as_json:
         Console(highlight=False).print(summary_table(summary))
     difference = _expected(expect, task, as_json) if expect and summary.finished else None

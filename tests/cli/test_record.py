@@ -105,6 +105,28 @@ def test_what_a_transaction_holds_open_or_took_back_is_not_recorded(cluster: Kaf
     assert len(read(tmp_path / "log.jsonl")) == len(RECORDS)
 
 
+def test_a_replay_straight_from_the_cluster_is_that_of_its_recording(
+    cluster: KafkaCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording(cluster, tmp_path / "log.jsonl")
+    run("replay", tmp_path / "log.jsonl", "--out", tmp_path / "recorded")
+    monkeypatch.setenv("KITHKIN_PREFIX", cluster.wiring.prefix)
+    words = ("replay", "--since", "2020-01-01", "--broker", cluster.wiring.broker, "--out", tmp_path / "straight")
+    assert "records of the cluster" in run(*words)
+    for topic in ("identities", "profiles", "labels", "dead-letters"):
+        name = f"{topic}.jsonl"
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "recorded" / name).read_bytes(), name
+    [kept] = (tmp_path / "straight" / "logs").iterdir()
+    before = kept.stat().st_mtime_ns
+    cluster.append("feedback", 0, RECORDS[-1].timestamp + 1, b"h", b"{}")
+    cluster.producer.flush(ANSWER_S)
+    run(*words)  # the same command goes on, with what was recorded
+    assert kept.stat().st_mtime_ns == before
+    run(*words, "--fresh")
+    [again] = (tmp_path / "straight" / "logs").iterdir()
+    assert len(read(again)) == len(RECORDS) + 1
+
+
 def test_pseudonyms_leave_no_household_in_the_file(cluster: KafkaCluster, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"k" * 32)
     recording(cluster, tmp_path / "log.jsonl", "--pseudonymise", str(tmp_path / "key"))

@@ -84,11 +84,11 @@ def kept(street: Path) -> dict[str, tuple[Columns, Columns]]:
     from stream.offline.compare import comparison
 
     task = a_task(street, "live", "unfitted")
-    questions = comparison._questions(task)
+    questions = comparison.questions_of(task.ground, task.truth)
     policies = [load_policy(path) for path in task.policies]
     answered = [run([policy], task.ground, questions) for policy in policies]
     found = {}
-    for one in comparison._judges(questions, answered):
+    for one in comparison.judges(questions, answered):
         first, other = (one.columns(each) for each in answered)
         found[one.by] = first, other
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, ConsoleDimensions
 
+from stream.contract.errors import ConfigError
 from stream.contract.ports import Encoded
 from stream.contract.records import Cause, Correct, Identity, Record, Signal
 from stream.contract.units import DAY_MS
@@ -51,6 +52,14 @@ def corrected() -> Scoreboard:
     heard = Record("feedback", 0, 0, NOON_MS, b"h", said.model_dump_json().encode())
     board.saw(read(Run([heard], [answer("e-2", {"ada": 0.8, "bob": 0.2}, revision=1)])))
     return board
+
+
+def test_a_demo_says_before_it_simulates_that_its_report_would_be_a_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match="a directory"):
+        demo(Demo(homes=3, days=8, seed=5, out=tmp_path))
+    assert capsys.readouterr().out == ""
 
 
 def test_a_demo_without_a_terminal_ends_and_leaves_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from stream.home.state.household import Household
 from stream.home.step import step
 from stream.offline.report.change import change
 from stream.offline.report.drift import drift
-from stream.offline.report.measures import Judged, calibration, confusion, tiers
+from stream.offline.report.measures import calibration, confusion, home_order, judge_by_truth, right_by_home, share_right, tiers
 from stream.offline.report.page import Run, report
 from stream.offline.report.run import read
 from stream.offline.simulation.records import Neighbourhood, neighbourhood
@@ -99,7 +99,7 @@ def test_a_report_of_records_that_nobody_answered_does_not_fail_on_the_broken_on
     noise = [Record("feedback", 0, n, BEGIN_MS, b"h", raw) for n, raw in enumerate(broken)]
     told = payload(report(Run(inputs=[*simulated.inputs, *noise]), tmp_path / "r.html"))
     assert len(told["homes"]) == 12
-    assert told["judged"] is False
+    assert told["by"] == ""
 
 
 def test_the_page_loads_nothing_from_anywhere(simulated: Run, tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_feedback_shows_the_answer_before_and_after_it(tmp_path: Path) -> None:
 
 def test_without_the_truth_nothing_is_called_right_or_wrong(tmp_path: Path) -> None:
     told = payload(report(Run(CORRECTED.inputs, CORRECTED.outputs), tmp_path / "r.html"))
-    assert told["judged"] is False
-    assert (told["calibration"], told["tiers"], told["homes"][0]["right"]) == ([], [], None)
+    assert told["by"] == ""
+    assert (told["calibration"], told["worst"], told["homes"][0]["right"]) == ([], [], None)
     assert "right" not in told["headline"]
 
 
@@ -154,15 +154,24 @@ def test_measures_count_what_the_contract_counts() -> None:
     sure, torn = {"ada": 0.97, "bob": 0.02, "guest": 0.01}, {"ada": 0.4, "bob": 0.5, "guest": 0.1}
     outputs = [identity(f"e-{n}", sure, tier=2) for n in (1, 2, 3)] + [identity("e-4", torn, tier=1)]
     reading = read(Run(outputs=outputs))
-    truths = {"e-1": "ada", "e-2": "bob", "e-3": "guest", "e-4": "bob"}
-    answers = [Judged(revisions[0], truths[event_id]) for (_, event_id), revisions in reading.answers.items()]
-    present, personal, *_ = tiers(answers)
+    truths = {("h", "e-1"): "ada", ("h", "e-2"): "bob", ("h", "e-3"): "guest", ("h", "e-4"): "bob"}
+    judged = judge_by_truth(reading, truths)
+    present, personal, *_ = tiers(judged)
     assert (present["covered"], present["wrong"], present["fooled"], present["members"], present["guests"]) == (3, 1, 1, 3, 1)
     assert (personal["covered"], personal["wrong"], personal["fooled"]) == (1, 1, 1)
-    assert confusion(answers, ["ada", "bob", "guest"]) == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
-    highest = calibration(answers)[-1]
+    assert confusion(truths, reading, "h", ["ada", "bob", "guest"]) == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    highest = calibration(judged)[-1]
     assert (highest["n"], highest["said"], highest["true"]) == (3, pytest.approx(0.97), pytest.approx(1 / 3))
     assert highest["low"] < 1 / 3 < highest["high"]
+    assert right_by_home(judged) == {"h": (2, 4)}
+    assert share_right(judged).value == 50
+    assert np.isnan(share_right(judged).low)  # one home tells nothing of homes
+
+
+def test_the_worst_home_is_the_one_that_is_surely_bad() -> None:
+    assert home_order({"one of one": (0, 1), "half of many": (50, 100), "all": (9, 9), "half of few": (2, 4)}) == [
+        "half of many", "one of one", "half of few",
+    ]  # fmt: skip
 
 
 def profile(embeddings: list[list[float]], weights: list[float], moved: float) -> dict[str, Any]:
@@ -180,7 +189,7 @@ def test_drift_is_the_distance_of_weighted_prototypes_from_the_first_and_from_th
     assert [p["away"]["v"] for p in told["points"]] == [0, pytest.approx(1 - 0.5**0.5, abs=1e-3), 1]
     assert [p["moved"]["v"] for p in told["points"]] == [0, *[pytest.approx(1 - 0.5**0.5, abs=1e-3)] * 2]
     assert [p["drift"] for p in told["points"]] == [0, 0.5, 1]
-    assert (told["revisions"], told["gone"]) == (3, 4)
+    assert (told["revisions"], told["with_vectors"], told["gone"]) == (3, 3, 4)
 
 
 def test_a_profile_published_very_often_is_thinned_and_keeps_its_last() -> None:
@@ -250,7 +259,7 @@ def test_the_page_of_a_home_with_a_new_microphone_shows_alarm_cause_alert_and_wh
     assert all("the kitchen device" in mark["text"] for mark in marks)
     replaced = min(h["t"] for h in changed["happenings"] if h["kind"] == "device")
     assert replaced < marks[0]["t"] < replaced + 7 * DAY_MS
-    assert "kitchen device of linden-04" in page["lead"]
+    assert "kitchen device of linden-04" in page["alerts"][0]["text"]
 
 
 def test_a_home_in_which_nothing_was_notable_has_no_lines() -> None:

@@ -21,18 +21,24 @@ def report(
     ] = None,
     household: Annotated[
         list[str] | None,
-        typer.Option("--household", metavar="ID", help="Only this one, or several; without: the fifty with the most answers."),
+        typer.Option("--household", metavar="ID", help="Only this one, or several; without: worst, alerted, busiest."),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", metavar="FILE", help="Who it was, as `kithkin sample` writes truth.jsonl.")
     ] = None,
     open_report: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = False,
 ) -> None:
-    """Draw a replay: who was taken for whom and how surely, what people said, profiles, and what seemed to have changed.
+    """Draw a replay: how good its answers were and how surely, the worst homes, tiers against their budgets, what changed.
 
-    Nobody tells it the truth, so answers are not called right or wrong; feedback is shown beside them.
+    Answers are judged by what people said, each as it stood before; or with --truth by who it was. Figures are of all homes;
+    fifty at most have a card, with every answer drawn. What went wrong in the worst ten homes is taken apart, in nats.
+
+    Every picture has its table, and every table its CSV. The page loads nothing from anywhere.
     """
     with faults_explained():
         from stream.offline.replay.report import replay_report
 
-        page = replay_report(folder, out or folder / "report.html", household or ())
+        page = replay_report(folder, out or folder / "report.html", household or (), truth)
     typer.echo(f"One file to open in any browser: {page}")
     if open_report:
         webbrowser.open(page.resolve().as_uri())

@@ -28,7 +28,10 @@ from .questions import Questions, ask, read_truth
 from .runs import Answered, Ground, core_of
 from .shares import Plan, Player
 
-__all__ = ["LOST_POINTS", "Basis", "Comparison", "HomeChange", "Pair", "Sofar", "Task", "compare", "compare_sums"]
+__all__ = [
+    "LOST_POINTS", "Basis", "Comparison", "HomeChange", "Judge", "Pair", "Sofar", "Task", "compare", "compare_sums", "judges",
+    "questions_of",
+]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 LOST_POINTS: Final = 5.0  # of top-1, beyond which a home has lost, or gained
@@ -112,16 +115,16 @@ def compare(task: Task, watch: Sofar = lambda *_: None) -> Comparison:
     names, policies = _policies(task.policies)
     if STDIN in task.ground.logs:
         raise ConfigError("LOG", STDIN, "standard input, which can be read but once", "files, for each policy reads them anew")
-    questions = _questions(task)
+    questions = questions_of(task.ground, task.truth)
     plans = [Plan(policies[0], other) for other in policies[1:]] if task.shares else []
     answers = _run_all(task, [*policies, *(plan.policy(some) for plan in plans for some in plan.sets)], questions, watch)
     answered = [answers[core_of(policy)] for policy in policies]
-    judges = _judges(questions, answered)
-    if not judges:
+    found = judges(questions, answered)
+    if not found:
         right = "one in which people said something of answers (confirm or correct); or give --truth"
         raise ConfigError("LOG", " ".join(task.ground.logs), "without any claim to judge by", right)
-    bases = [_basis(one, task, names, policies, answered) for one in judges]
-    for one, basis in zip(judges, bases, strict=True):
+    bases = [_basis(one, task, names, policies, answered) for one in found]
+    for one, basis in zip(found, bases, strict=True):
         for pair, plan in zip(basis.pairs, plans, strict=False):
             _share_out(pair, plan, {some: one.sums(p, answers[core_of(p)]) for some in plan.sets if (p := plan.policy(some))})
     same = _same(names, policies)
@@ -143,16 +146,17 @@ def _same(names: Sequence[str], policies: Sequence[Policy]) -> dict[str, str]:
     return {name: names[cores.index(core)] for name, core in zip(names, cores, strict=True) if names[cores.index(core)] != name}
 
 
-def _questions(task: Task) -> Questions:
-    truths = read_truth(task.truth) if task.truth else {}
-    with closing(LogReader(task.ground.logs, prefix=task.ground.wiring.prefix, say=_LOG.warning)) as log:
-        questions = ask(log, task.ground.what_if, truths)
+def questions_of(ground: Ground, truth: Path | None) -> Questions:
+    """What is judged on a ground. Raises ConfigError: nothing is to be answered there, or the truth is of other logs."""
+    truths = read_truth(truth) if truth else {}
+    with closing(LogReader(ground.logs, prefix=ground.wiring.prefix, say=_LOG.warning)) as log:
+        questions = ask(log, ground.what_if, truths)
     if not questions.home:
-        raise ConfigError("LOG", " ".join(task.ground.logs), "without any recognition to be answered", "a log of recognitions")
+        raise ConfigError("LOG", " ".join(ground.logs), "without any recognition to be answered", "a log of recognitions")
     if truths and not questions.counts["truths"]:
         household, event_id = next(iter(truths))
         why = f"whose events are not in the log; its first is {event_id} of {household}"
-        raise ConfigError("truth", str(task.truth), why, "the truth of this very log")
+        raise ConfigError("truth", str(truth), why, "the truth of this very log")
     return questions
 
 
@@ -170,7 +174,7 @@ def _run_all(task: Task, policies: Sequence[Policy], questions: Questions, watch
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class Judge:
     """Who it was, by one way of knowing: by row; members of claimed events are those that A had."""
 
     by: str
@@ -178,6 +182,11 @@ class _Judge:
     truths: dict[int, str]
     members: dict[int, list[str]]
     propensity: Propensity | None = None
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of the questions, in the order of the columns."""
+        return list(self.truths)
 
     def columns(self, answered: Answered) -> Columns:
         """A policy's answers beside who it was."""
@@ -210,16 +219,16 @@ class _Judge:
         return {"labels": all_labels, "labels_judged": count(judged), "labels_right": count(right), "asked": asked}
 
 
-def _judges(questions: Questions, answered: Sequence[Answered]) -> list[_Judge]:
-    """By truth, where there is any, and by feedback, where people said anything that can be judged by."""
+def judges(questions: Questions, answered: Sequence[Answered]) -> list[Judge]:
+    """By truth, where there is any, and by feedback, where people said anything that can be judged by; the live policy first."""
     found, live = [], answered[0]
     anybody: Array = ~np.isnan(np.stack([one.confidence for one in answered])).all(axis=0)  # else it is no question of theirs
     known = {row: questions.truths[row] or GUEST for row in questions.known if anybody[row]}
     if known:
-        found.append(_Judge("truth", questions, known, {}))
+        found.append(Judge("truth", questions, known, {}))
     if claimed := _claimed(questions, live):
         members = {row: [person for person in live.told[row].posterior if person != GUEST] for row in claimed}
-        found.append(_Judge("feedback", questions, claimed, members, weigh(live.confidence, live.guest, claimed)))
+        found.append(Judge("feedback", questions, claimed, members, weigh(live.confidence, live.guest, claimed)))
     return found
 
 
@@ -253,7 +262,7 @@ def _unusable(questions: Questions, live: Answered) -> dict[str, int]:
 
 
 def _basis(
-    judge: _Judge, task: Task, names: Sequence[str], policies: Sequence[Policy], answered: Sequence[Answered]
+    judge: Judge, task: Task, names: Sequence[str], policies: Sequence[Policy], answered: Sequence[Answered]
 ) -> Basis:
     sums = [judge.sums(policy, one) for policy, one in zip(policies, answered, strict=True)]
     pairs = []

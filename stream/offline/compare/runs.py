@@ -23,7 +23,7 @@ from ..what_if.what_if import WhatIf
 from .columns import Answer, Array, Case, Columns, judge
 from .questions import Questions
 
-__all__ = ["Answered", "Ground", "Stopped", "core_of", "run"]
+__all__ = ["Answered", "Ground", "Stopped", "core_of", "read_answers", "run"]
 
 Watch = Callable[[int], None]  # bytes read
 
@@ -60,6 +60,7 @@ class Answered:
     labels: dict[int, str] = field(default_factory=dict)
     alerts: dict[str, dict[str | None, int]] = field(default_factory=dict)
     records: int = 0
+    observed_at: Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def alerts_by_home(self, policy: Policy, homes: Sequence[str]) -> Array:
         """Alerts opened for each home alone."""
@@ -77,6 +78,7 @@ class _Identity(Answer, frozen=True):
     event_id: str
     revision: int
     cause: _Cause
+    observed_at: int
 
 
 class _Label(msgspec.Struct):
@@ -122,9 +124,8 @@ def run(
         summary = replay(task, stop, tell)
         if not summary.finished:
             raise Stopped
-        answered = _read_identities(out, questions)
+        answered = read_answers(out, questions)
         answered.records = summary.counts.records
-        _read_labels(out, questions, answered)
         for policy in policies:
             write_alerts(out, policy)
             answered.alerts[policy.policy_id] = _read_alerts(out)
@@ -140,8 +141,16 @@ def _values(path: Path, kind: type[Any]) -> Iterator[Any]:
             yield decode(text).value
 
 
+def read_answers(out: Path, questions: Questions) -> Answered:
+    """What a replay into a directory answered, and its labels; its alerts are not read."""
+    answered = _read_identities(out, questions)
+    _read_labels(out, questions, answered)
+    return answered
+
+
 def _read_identities(out: Path, questions: Questions) -> Answered:
     first: list[Answer | None] = [None] * len(questions.home)
+    observed_at = np.zeros(len(questions.home), np.int64)
     told: dict[int, Answer] = {}
     confirmed: dict[int, str | None] = {}
     for one in _values(out / "identities.jsonl", _Identity):
@@ -149,6 +158,7 @@ def _read_identities(out: Path, questions: Questions) -> Answered:
         if row is None:
             continue
         answer = Answer(one.posterior, one.person_id, one.tier)
+        observed_at[row] = one.observed_at
         if one.revision == 0:
             first[row] = answer
         if (verdict := questions.verdicts.get(row)) is not None:
@@ -160,7 +170,7 @@ def _read_identities(out: Path, questions: Questions) -> Answered:
     guest = np.array([answer is not None and answer.best == GUEST for answer in first], bool)
     home, truths, members = questions.home, questions.truths, questions.members
     cases = [Case(home[row], truths[row] or GUEST, members[row], 1.0, first[row]) for row in questions.known]
-    return Answered(confidence, guest, judge(cases), told, confirmed)
+    return Answered(confidence, guest, judge(cases), told, confirmed, observed_at=observed_at)
 
 
 def _read_labels(out: Path, questions: Questions, answered: Answered) -> None:

@@ -18,7 +18,7 @@ from stream.contract.policy import Policy
 
 from .columns import Array
 
-__all__ = ["Plan", "Player", "players_of", "shapley"]
+__all__ = ["Plan", "Player", "leaves", "players_of", "shapley"]
 
 Player = tuple[str, ...]  # settings that are set together, by dotted names
 _EXACT_MAX: Final = 5  # players: 30 policies between the two
@@ -33,7 +33,7 @@ def players_of(first: Policy, other: Policy) -> list[Player]:
     >>> players_of(Policy(), Policy(tiers=Tiers(personal=0.94, private=0.996, pin_minutes=6)))
     [('tiers.personal', 'tiers.private'), ('tiers.pin_minutes',)]
     """
-    here, there = _leaves(first), _leaves(other)
+    here, there = leaves(first), leaves(other)
     differ = [name for name in dict.fromkeys([*here, *there]) if here.get(name, _ABSENT) != there.get(name, _ABSENT)]
     players: dict[str, list[str]] = {}
     for name in differ:
@@ -41,7 +41,7 @@ def players_of(first: Policy, other: Policy) -> list[Player]:
     return [tuple(names) for names in players.values()]
 
 
-def _leaves(policy: Policy) -> dict[str, Any]:
+def leaves(policy: Policy) -> dict[str, Any]:
     """Dotted name and value of each setting; an encoder, which is one thing, and so is its pack's numbers."""
     found: dict[str, Any] = {}
 

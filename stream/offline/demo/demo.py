@@ -26,7 +26,7 @@ from stream.runtime.fleet.processor import SIGNALS, encode_alert
 from stream.runtime.worker.worker import Worker
 from stream.stores import MemoryStore
 
-from ..report.page import Run, report
+from ..report.page import Run, refuse_directory, report
 from ..report.run import read
 from ..simulation.behaviour import BEGIN_MS
 from ..simulation.records import PARTITIONS, Neighbourhood, neighbourhood
@@ -63,7 +63,10 @@ def demo(task: Demo) -> Path:
     ------
     ValueError
         `homes` or `days` is out of range.
+    ConfigError
+        `out` is a directory; nothing was simulated.
     """
+    refuse_directory(task.out)
     console = Console()
     begun_s = time.perf_counter()
     street = neighbourhood(homes=task.homes, days=task.days, seed=task.seed)

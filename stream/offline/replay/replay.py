@@ -27,7 +27,7 @@ from stream.contract.errors import ConfigError, NewerState, UnknownState
 from stream.contract.packs import is_path
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
-from stream.contract.records import Signal
+from stream.contract.records import OUTPUT_TOPICS, Signal
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
 from stream.home.state.at_rest import decode_home
@@ -44,7 +44,7 @@ from .jobs.pool import JobPool
 from .jobs.processes import JobProcesses
 from .manifest import MANIFEST, Inputs, logs_of, manifest_of, write_manifest
 
-__all__ = ["PACK_FILES", "Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
+__all__ = ["PACK_FILES", "PARQUET_FILES", "Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
 _LOG = logging.getLogger(__name__)
 _NAMED: Final = 5  # homes in a sentence
@@ -52,6 +52,7 @@ _IN_MEMORY: Final = "memory:"
 _LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
 _FIRST_STATES: Final = "first states"  # this and the next, of a progress, are not compared when a run goes on
 PACK_FILES: Final = "pack files"
+PARQUET_FILES: Final = tuple(f"{topic}.parquet" for topic in OUTPUT_TOPICS)  # that `runs.frames` writes when it is asked to
 _NEVER: Final = WorkerLimits().dead_letters_window + 1  # dead letters: more than are ever counted at once
 
 
@@ -156,7 +157,8 @@ def replay(
         log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning, digested=True)))
         progress = _begin_or_go_on(task)
         broker = ends.enter_context(closing(LogBroker(task.what_if.applied(log), task.out, progress)))
-        (task.out / MANIFEST).unlink(missing_ok=True)  # of what stood here before
+        for name in (MANIFEST, *PARQUET_FILES):  # of what stood here before
+            (task.out / name).unlink(missing_ok=True)
         store = ends.enter_context(closing(_open_states(task, progress)))
         worker = _worker(task, broker, store, jobs)
         began_s = time.perf_counter()
@@ -225,7 +227,7 @@ def _begin_or_go_on(task: Replay) -> LogProgress:
 
 def _refuse_strange(task: Replay, found: LogProgress | None) -> None:
     """Stop where something else stands, also with --fresh: only a replay's own mark says that what is there may be emptied."""
-    names = [file for file in (*FILES, MANIFEST) if os.path.lexists(task.out / file)]
+    names = [file for file in (*FILES, MANIFEST, *PARQUET_FILES) if os.path.lexists(task.out / file)]
     linked = [name for name in names if (task.out / name).is_symlink()]
     right = "another directory"
     if found is None and names:

@@ -1,54 +1,112 @@
 """The report of a replay: its directory and the logs that it read, as one page.
 
-Law: it reads what the replay wrote and changes nothing of it; the same directory and logs give the same page.
+Law: it reads what the replay wrote and changes nothing of it; the same directory, logs and truth give the same page. Figures are
+of all homes, pictures of those on the page.
 """
 
+import json
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import msgspec
+import numpy as np
+
 from stream.brokers.files import LogProgress
 from stream.brokers.log_files import STDIN, LogReader
 from stream.contract.codec import household_of_key
 from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy
 from stream.contract.records import OUTPUT_TOPICS, Record
+from stream.contract.settings import Wiring
 
-from ..report.page import Run, report
+from ..compare.comparison import Judge, judges, questions_of
+from ..compare.questions import Questions
+from ..compare.runs import Answered, Ground, read_answers
+from ..report.measures import Judged, home_order, judge_by_truth, right_by_home
+from ..report.page import WORST, Run, Wider, refuse_directory, report
+from ..report.run import Reading, answer_of
+from ..report.tally import Tally
 from ..what_if.what_if import WhatIf
+from .explained import explained
+from .made import made_of
 
 __all__ = ["HOMES_MAX", "replay_report"]
 
 HOMES_MAX: Final = 50  # on one page, unless they are named: more load slowly, and nobody reads them
+_ALERTS: Final = "drift-alerts"
 
 
-def replay_report(folder: Path, out: Path, households: Sequence[str] = ()) -> Path:
+def replay_report(folder: Path, out: Path, households: Sequence[str] = (), truth: Path | None = None) -> Path:
     """Write the report of the replay in a directory to `out`, and return that.
 
     Parameters
     ----------
     households
-        Whom it is about; nobody named: those with the most answers, HOMES_MAX of them.
+        Whom it is about; nobody named: the worst ten, those of which there is an alert, and those with the most answers,
+        HOMES_MAX of them.
+    truth
+        A file that says who it was, as `kithkin sample` writes it; None: answers are judged by what people said.
 
     Raises
     ------
     ConfigError
-        There is no replay, its logs came from standard input, or it answered nothing of a household that was named.
+        There is no replay, its logs came from standard input, it answered nothing of a household that was named, or the truth is
+        that of other logs; or `out` is a directory.
     InvalidLog
         A log that it read is no longer there.
     """
+    refuse_directory(out)
     run = _run_of(folder)
-    logs, what_if = run["logs"].split(os.pathsep), WhatIf.read(run.get("what if", ""))
-    answers = Counter(household_of_key(record.key) for record in _read_written(folder, ["identities"]))
-    for strange in (name for name in households if name not in answers):
+    ground = Ground(run["logs"].split(os.pathsep), Wiring(), None, WhatIf.read(run.get("what if", "")))
+    tally = Tally()
+    for record in _read_written(folder, ["identities"]):
+        tally.note(answer_of(msgspec.json.decode(record.value or b"")))
+    for strange in (name for name in households if name not in tally.homes):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
-    shown = set(households) or {name for name, _ in answers.most_common(HOMES_MAX)}
-    with closing(LogReader(logs, prefix=None)) as log:
-        inputs = [record for record in what_if.applied(log) if household_of_key(record.key) in shown]
+    judged, claimed, truths = _judged(folder, ground, truth) if tally.answers else (_unjudged(), None, {})
+    shown = set(households) or _chosen(folder, tally, judged)
+    with closing(LogReader(ground.logs, prefix=None)) as log:
+        inputs = [record for record in ground.what_if.applied(log) if household_of_key(record.key) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
-    return report(Run(inputs, [record for record in _read_written(folder, topics) if _concerns(record, shown)]), out)
+    outputs = [record for record in _read_written(folder, topics) if _concerns(record, shown)]
+    worst = [home for home in home_order(right_by_home(judged)) if home in shown][:WORST]
+    made, policy = made_of(folder)
+    wider = Wider(
+        tally, judged, claimed, (policy or Policy()).tiers.least, made,
+        explained(inputs, outputs, policy, (worst or sorted(shown)[:WORST], truths)) if policy and not run["from"] else {},
+        str(folder),
+    )  # fmt: skip
+    return report(Run(inputs, outputs, {key: who for key, who in truths.items() if key[0] in shown}), out, wider)
+
+
+def _judged(folder: Path, ground: Ground, truth: Path | None) -> tuple[Judged, Judged | None, dict[tuple[str, str], str]]:
+    """All answers by truth, else by what people said; by what people said; and the truth."""
+    questions = questions_of(ground, truth)
+    answered = read_answers(folder, questions)
+    found = {one.by: _as_judged(one, questions, answered) for one in judges(questions, [answered])}
+    claimed = found.get("feedback")
+    truths = {key: who for key, row in questions.rows.items() if (who := questions.truths[row]) is not None}
+    return found.get("truth") or claimed or _unjudged(), claimed, truths
+
+
+def _as_judged(judge: Judge, questions: Questions, answered: Answered) -> Judged:
+    return Judged(judge.by, questions.homes, judge.columns(answered), answered.observed_at[np.array(judge.rows, np.int64)])
+
+
+def _unjudged() -> Judged:
+    return judge_by_truth(Reading(), {})
+
+
+def _chosen(folder: Path, tally: Tally, judged: Judged) -> set[str]:
+    """The homes that are worth a page's room: the worst, the alerted, those with the most answers."""
+    alerts = [json.loads(record.value) for record in _read_written(folder, [_ALERTS]) if record.value]
+    alerted = [home for alert in alerts for home in alert["members"]]
+    by_answers = sorted(tally.homes, key=lambda home: (-tally.homes[home].n, home))
+    wanted = dict.fromkeys([*home_order(right_by_home(judged))[:WORST], *alerted, *by_answers])
+    return set([home for home in wanted if home in tally.homes][:HOMES_MAX])
 
 
 def _run_of(folder: Path) -> dict[str, str]:
@@ -61,12 +119,14 @@ def _run_of(folder: Path) -> dict[str, str]:
 
 
 def _read_written(folder: Path, topics: Sequence[str]) -> Iterator[Record]:
-    """What was published, topic by topic."""
+    """What was published, topic by topic; nothing of a topic that has no file."""
     for topic in topics:
-        with closing(LogReader([str(folder / f"{topic}.jsonl")], [topic])) as file:
-            yield from file
+        path = folder / f"{topic}.jsonl"
+        if path.exists():
+            with closing(LogReader([str(path)], [topic])) as file:
+                yield from file
 
 
 def _concerns(record: Record, households: Collection[str]) -> bool:
     """Whether a published record has a place on the page; alerts, which may be of many homes, all have."""
-    return record.topic == "drift-alerts" or household_of_key(record.key) in households
+    return record.topic == _ALERTS or household_of_key(record.key) in households

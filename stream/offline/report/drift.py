@@ -30,7 +30,8 @@ def drift(person: str, published: Sequence[tuple[int, dict[str, Any] | None]]) -
     -------
     dict
         `points`: per publication the time `t`, its `drift`, `trust` and `events`, and per encoder `moved` and `away`: 1 − cosine
-        to the publication before and to the first. `revisions`: how many there were. `gone`: when a tombstone ended it, or None.
+        to the publication before and to the first. `revisions`: how many publications there were, of which `with_vectors` had any
+        vectors. `gone`: when a tombstone ended it, or None.
     """
     alive = [(at_ms, value) for at_ms, value in published if value is not None and value["encoders"]]
     step = max(1, -(-len(alive) // POINTS_MAX))
@@ -47,7 +48,8 @@ def drift(person: str, published: Sequence[tuple[int, dict[str, Any] | None]]) -
         health = {name: value["health"][name] for name in ("drift", "events", "trust")}
         points.append({"t": at_ms, "moved": moved, "away": away, **health})
     gone = published[-1][0] if published and published[-1][1] is None else None
-    return {"person": person, "points": points, "revisions": sum(value is not None for _, value in published), "gone": gone}
+    revisions = sum(value is not None for _, value in published)
+    return {"person": person, "points": points, "revisions": revisions, "with_vectors": len(alive), "gone": gone}
 
 
 def _centre(prototypes: Sequence[dict[str, Any]]) -> Vector:

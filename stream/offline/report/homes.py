@@ -3,7 +3,7 @@
 Law: everything here is read from records; sentences are made here so that the page only draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ from stream.contract.records import GUEST
 
 from .change import change
 from .drift import drift
-from .measures import Judged, confusion, share_right
+from .measures import confusion
 from .run import Answer, EventKey, Reading, Run, Said, in_words
+from .stories import story_of
 
 __all__ = ["home"]
 
+_PARTS: Final = 100_000  # of a probability: more is not published
 DETAIL_MAX: Final = 220  # characters of a dead letter's reason: some quote what they could not read
 
 
@@ -29,25 +31,28 @@ class _Cut:
     truths: Mapping[EventKey, str]
 
 
-def home(household_id: str, reading: Reading, run: Run, answers: Sequence[Judged]) -> dict[str, Any]:
-    """The page's entry of a home; `answers` are the judged ones of this home."""
+def home(household_id: str, reading: Reading, run: Run, right: tuple[int, int] | None, doubt: float) -> dict[str, Any]:
+    """The page's entry of a home; `right` are its judged answers that were right, and how many there are."""
     people = _people(household_id, reading)
     cut = _Cut(household_id, reading, people, run.truths)
     feedback = [_change(cut, said) for said in reading.said.values() if said.household_id == household_id]
-    changed = change(reading.signals.get(household_id, []), [a for a in reading.alerts if household_id in a["members"]])
+    alerts = [alert for alert in reading.alerts if household_id in alert["members"]]
+    changed = change(reading.signals.get(household_id, []), alerts)
     noticed = [_happening(mark["t"], mark["kind"], mark["text"]) for mark in changed["marks"]]
-    return {
-        "id": household_id, "story": run.stories.get(household_id, ""), "people": people,
-        "right": None if not answers else share_right(answers), "judged": len(answers),
+    entry: dict[str, Any] = {
+        "id": household_id, "people": people, "doubt": round(doubt, 4),
+        "right": None if right is None else right[0] / right[1], "judged": 0 if right is None else right[1],
+        "alerts": len({alert["alert_id"] for alert in alerts}),
         "events": _events(cut), "feedback": [f for f in feedback if f["event"]],
         "happenings": sorted(
             [f for f in feedback if not f["event"]] + _dead(cut) + _devices(cut) + noticed, key=lambda h: h["t"]
         ),
-        "confusion": confusion(answers, people) if answers else [],
+        "confusion": confusion(run.truths, reading, household_id, people),
         "profiles": [drift(person, reading.profiles[household_id, person]) for person in people
                      if (household_id, person) in reading.profiles],
         "labels": _labels(cut), "change": changed,
     }  # fmt: skip
+    return entry | {"story": run.stories.get(household_id) or story_of(entry)}
 
 
 def _people(household_id: str, reading: Reading) -> list[str]:
@@ -61,7 +66,7 @@ def _people(household_id: str, reading: Reading) -> list[str]:
 
 
 def _events(cut: _Cut) -> list[list[Any]]:
-    """Per event: ms, lane, best, probability of best and of the lane (in 1/1000), tier, named, revisions, modalities, id.
+    """Per event: ms, lane, best, probability of best and of the lane (in 1/100,000), tier, named, revisions, modalities, id.
 
     The lane is who it truly was, else the best answer. It is -1 when that is none of the people.
     """
@@ -72,8 +77,8 @@ def _events(cut: _Cut) -> list[list[Any]]:
             continue
         first, best = revisions[0], revisions[0].best
         lane = cut.truths.get(key, best)
-        rows.append([first.at_ms, place.get(lane, -1), place[best], round(1000 * first.posterior[best]),
-                     round(1000 * first.posterior.get(lane, 0)), first.tier, first.person_id is not None,
+        rows.append([first.at_ms, place.get(lane, -1), place[best], round(_PARTS * first.posterior[best]),
+                     round(_PARTS * first.posterior.get(lane, 0)), first.tier, first.person_id is not None,
                      len(revisions) - 1, "+".join(first.modalities), key[1]])  # fmt: skip
     return sorted(rows, key=lambda row: row[0])
 
@@ -88,6 +93,7 @@ def _change(cut: _Cut, said: Said) -> dict[str, Any]:
     lane = None if first is None else cut.truths.get(key, first.best)
     return {
         "t": said.at_ms, "kind": said.value.get("kind"), "source": said.value.get("source"), "text": in_words(said.value),
+        "person": said.value.get("person_id"),
         "event": about, "eventAt": None if first is None else first.at_ms, "honest": _honest(cut, said, about),
         "lane": cut.people.index(lane) if lane in cut.people else None,
         "lift": None if own is None or lane is None else [round(a.posterior.get(lane, 0.0), 3) for a in (_before(cut, own), own)],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from stream.contract.ports import Encoded
 from stream.contract.records import REQUIRED_TOPICS, Position, Record
 
-__all__ = ["Answer", "EventKey", "Reading", "Run", "Said", "in_words", "read"]
+__all__ = ["Answer", "EventKey", "Reading", "Run", "Said", "answer_of", "in_words", "read"]
 
 EventKey = tuple[str, str]  # household_id, event_id
 
@@ -98,7 +98,7 @@ def read(run: Run) -> Reading:
         value = None if encoded.value is None else json.loads(encoded.value)
         key = (encoded.key or b"").decode(errors="replace")
         if encoded.topic == "identities" and value is not None:
-            _answer(out, value)
+            _answer(out, answer_of(value))
         elif encoded.topic == "profiles":
             household_id, _, person_id = key.partition("/")
             out.profiles[household_id, person_id].append((encoded.timestamp, value))
@@ -117,14 +117,19 @@ def read(run: Run) -> Reading:
     return out
 
 
-def _answer(out: Reading, value: dict[str, Any]) -> None:
+def answer_of(value: Mapping[str, Any]) -> Answer:
+    """The value of a record of `identities`."""
     cause = Position(value["cause"]["topic"], value["cause"]["partition"], value["cause"]["offset"])
-    key = (value["household_id"], value["event_id"])
-    answer = Answer(key, value["observed_at"], value["revision"], value["posterior"], value["person_id"], value["tier"],
-                    tuple(value["modalities"]), cause)  # fmt: skip
-    out.answers.setdefault(key, []).append(answer)
+    return Answer(
+        (value["household_id"], value["event_id"]), value["observed_at"], value["revision"], value["posterior"],
+        value["person_id"], value["tier"], tuple(value["modalities"]), cause,
+    )  # fmt: skip
+
+
+def _answer(out: Reading, answer: Answer) -> None:
+    out.answers.setdefault(answer.key, []).append(answer)
     if answer.revision > 0:
-        out.changed_by[cause].append(answer)
+        out.changed_by[answer.cause].append(answer)
 
 
 def _input(out: Reading, record: Record) -> None:

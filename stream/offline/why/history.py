@@ -21,7 +21,9 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import step
 
-__all__ = ["History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "records_of", "row_of"]
+__all__ = [
+    "History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "play_all", "records_of", "row_of",
+]  # fmt: skip
 
 _ANSWERED: Final = "answered"
 _LISTED_MAX: Final = 5  # homes in a sentence
@@ -118,16 +120,27 @@ def records_of(logs: Sequence[str], household_id: str) -> list[Record]:
 
 def play(records: Iterable[Record], household_id: str, event_id: str, policy: Policy) -> History:
     """Step a household through its records, and keep what became of one event."""
-    home, history, began = Household.new(household_id), History(household_id, event_id), False
+    return play_all(records, household_id, [event_id], policy)[0]
+
+
+def play_all(records: Iterable[Record], household_id: str, event_ids: Sequence[str], policy: Policy) -> list[History]:
+    """The same of several events, in their order, at the cost of one."""
+    home, began = Household.new(household_id), False
+    histories = {event_id: History(household_id, event_id) for event_id in event_ids}
     for event in _events(records, policy):
-        ours = history.moment is None and isinstance(event.value, RECOGNITIONS) and event.value.event_id == event_id
-        before = encode_home(home) if ours and began else None
+        told = histories.get(getattr(event.value, "event_id", "")) if isinstance(event.value, RECOGNITIONS) else None
+        ours = told if told is not None and told.moment is None else None
+        before = encode_home(home) if ours is not None and began else None
         began, done = True, step(home, event, policy)
-        own = [o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id == event_id]
-        if ours and _ANSWERED in done.outcomes:
-            history.moment = Moment(event.record, event, before, row_of(home, event_id), own.pop(0))
-        history.revisions += [Revision(answer, event.record, encode_home(home)) for answer in own]
-    return history
+        answers = [o.value for o in done.outputs if isinstance(o.value, Identity) and o.value.event_id in histories]
+        if ours is not None and _ANSWERED in done.outcomes:
+            first = next(answer for answer in answers if answer.event_id == ours.event_id)
+            ours.moment = Moment(event.record, event, before, row_of(home, ours.event_id), first)
+            answers.remove(first)
+        state = encode_home(home) if answers else b""
+        for answer in answers:
+            histories[answer.event_id].revisions.append(Revision(answer, event.record, state))
+    return list(histories.values())
 
 
 def answer_again(moment: Moment, record: Record, policy: Policy) -> Identity | None:

@@ -13,10 +13,10 @@ from .audience import Why
 from .explanation import Explanation, Held, Revised, Term
 from .otherwise import Otherwise
 
-__all__ = ["lines_of"]
+__all__ = ["TERMS", "held_in_words", "lines_of"]
 
 _TIERS: Final = ("unknown", "present", "personal", "private", "purchase", "protected")
-_TERMS: Final = {
+TERMS: Final = {  # names of terms, for people
     "prior": "how often they are met", "voice": "voice", "face": "face", "calibration": "calibration, from feedback",
     "unenrolled": "who never enrolled", "phone": "phones", "habit": "habits", "stranger": "phones of strangers",
     "returning": "guests who return", "again": "inferred again since", "claim": "the claim that holds",
@@ -64,18 +64,19 @@ def _waterfall(terms: Sequence[Term], log_odds: float | None, probability: float
         if abs(term.nats) >= _SHOWN or term is terms[0]:
             first, last = sorted(round((one - low) * scale) for one in (before, after))
             bar = " " * first + ("█" if term.nats > 0 else "░") * max(1, last - first)
-            yield f"  {_TERMS[term.name]:<{_NAME}}{term.nats:+7.2f}  {bar}"
+            yield f"  {TERMS[term.name]:<{_NAME}}{term.nats:+7.2f}  {bar}"
     yield f"  {'together':<{_NAME}}{log_odds:+7.2f}  = {_share(probability)}"
 
 
 def _tier(told: Explanation) -> Iterator[str]:
     if told.held is not None:
-        yield _held(told.held)
+        yield held_in_words(told.held)
     if told.runner_up is not None and told.lead is not None:
         yield f"Next likeliest: {told.runner_up}, {told.lead:.2f} nats behind; so much against would have made it likelier."
 
 
-def _held(held: Held) -> str:
+def held_in_words(held: Held) -> str:
+    """What kept an answer from the next tier."""
     name = f"Tier {held.tier} ({_TIERS[held.tier]})"
     if held.reason == "sure" and held.asked is not None and held.had is not None:
         less = f" (less {held.disputed:.2f}, for claims that the sensors contradict)" if held.disputed >= _SHOWN else ""
@@ -111,7 +112,7 @@ def _later(one: Revised, subject: str) -> Iterator[str]:
     yield f"  Revision {one.revision}, by a {cause}: {who}, tier {one.tier}, {subject} {_share(one.probability)}"
     for term in one.terms:
         if abs(term.nats) >= _SHOWN:
-            yield f"    {_TERMS[term.name]:<{_NAME - 2}}{term.nats:+7.2f}"
+            yield f"    {TERMS[term.name]:<{_NAME - 2}}{term.nats:+7.2f}"
     if one.log_odds is not None:
         yield f"    {'together':<{_NAME - 2}}{one.log_odds:+7.2f}"
     for said in one.said:
