@@ -35,6 +35,7 @@ from .offline.inspect import inspect
 from .offline.report import report
 from .offline.schema import schema
 from .offline.why import why
+from .operate.render import ops
 from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ app.command(
 )(why)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(ops, name="ops")
 
 
 def main() -> None:
