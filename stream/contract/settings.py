@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
-_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",))
+_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",), ("webhook_secret",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
 _PORT_MAX: Final = 65_535
@@ -186,6 +186,13 @@ class Wiring(BaseSettings):
         Field(
             description="What who asks the fleet stage for its alerts must send (Authorization: Bearer …); off loopback none are "
             "told without it. Better in KITHKIN_LISTEN_TOKEN."
+        ),
+    ] = None
+    webhook_secret: Annotated[
+        SecretStr | None,
+        Field(
+            description="Signs what `kithkin alerts --webhook` posts (HMAC-SHA256, as Standard Webhooks does). Better in "
+            "KITHKIN_WEBHOOK_SECRET."
         ),
     ] = None
     kafka: KafkaWiring = KafkaWiring()

@@ -94,7 +94,9 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
         sender.send(Record("drift-commands", 0, 0, 0, opened["alert_id"].encode(), value))
         sender.flush()
         assert until(lambda: len(alerts(wiring)) == 2, PATIENCE_S), server.last_words
-        assert alerts(wiring)[1] == opened | {"state": "updated", "revision": 1, "acknowledged_by": "ops"}
+        assert alerts(wiring)[1] == opened | {
+            "state": "updated", "revision": 1, "acknowledged_by": "ops", "change": "ops has it in hand.",
+        }  # fmt: skip
         server.stop(10)
         assert server.exit_code == 0, server.last_words
 

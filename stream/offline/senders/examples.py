@@ -134,7 +134,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
     },
     "drift-commands": {
         kind: {"v": 1, "command_id": f"c-{n}", "alert_id": "a-5d0c31", "kind": kind, "given_at": _AT, "by": "ops"}
-        for n, kind in enumerate(("acknowledge", "resolve"))
+        for n, kind in enumerate(("acknowledge", "resolve", "silence"))
     },
     "journal": {
         "batch": {

@@ -26,7 +26,7 @@ from stream.brokers.kafka.groups import committed_offsets, onlooker
 from stream.brokers.kafka.producer import Announcer
 from stream.brokers.kafka.security import kafka_python_security
 from stream.brokers.kafka.topics import Names, address, partitions_of, records_of
-from stream.contract.errors import ConfigError, RecoveryError
+from stream.contract.errors import ConfigError, RecoveryError, how_to_install
 from stream.contract.policy import Policy
 from stream.contract.ports import BrokerError
 from stream.contract.records import Record
@@ -230,7 +230,7 @@ def _app(wiring: Wiring, folder: Path) -> Any:
         import cramjam  # noqa: F401  # without it Faust reads nothing that was compressed with lz4
         import faust
     except ImportError as error:
-        raise ConfigError("fleet", error.name, "not installed", "installed: pip install kithkin[fleet]") from error
+        raise ConfigError("fleet", error.name, "not installed", f"installed: {how_to_install('fleet')}") from error
     security = kafka_python_security(wiring.kafka)
     credentials: Any = None
     if "sasl_mechanism" in security:
