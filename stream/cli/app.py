@@ -37,6 +37,7 @@ from .offline.schema import schema
 from .offline.why import why
 from .operate.answer import ack, resolve, show, silence
 from .operate.render import ops
+from .operate.slo import slo
 from .options import DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, WiringFile
 
 if TYPE_CHECKING:
@@ -161,6 +162,11 @@ app.command(
     "  [cyan]kithkin why e-000017 run --for person[/]   with nothing of other people in it\n\n"
     "  [cyan]kithkin why e-000017 run --for engineer --json | jq .explanation.terms[/]",
 )(why)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin slo[/]   exit code 1: a budget is overspent\n\n"
+    "  [cyan]kithkin slo --since 6h --slo slo.toml --json[/]",
+)(slo)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(ops, name="ops")

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import isclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,7 +24,9 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .policy import Policy
 
-__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_policy", "load_wiring", "store_of", "toml_of"]
+Model = TypeVar("Model", bound=BaseModel)
+
+__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
 _MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",), ("webhook_secret",))
@@ -215,6 +217,14 @@ def load_policy(path: Path | None) -> "Policy":
         return Policy.model_validate(_anchor(_read_toml("policy", path), path.parent))
     except ValidationError as error:
         raise _explain(error, Policy, str(path)) from None
+
+
+def load_model(name: str, path: Path | None, model: type[Model]) -> Model:
+    """Settings of another kind from a TOML file; None: the defaults. Raises ConfigError as `load_policy`."""
+    try:
+        return model() if path is None else model.model_validate(_read_toml(name, path))
+    except ValidationError as error:
+        raise _explain(error, model, str(path)) from None
 
 
 def load_wiring(path: Path | None, **flags: Any) -> Wiring:

@@ -82,8 +82,9 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
         (opened,) = alerts(wiring)
         assert opened["suggested_action"] == "Re-enrol alice."
 
-        assert json.loads(ask(wiring, "/alerts")[1]) == [opened]
-        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == opened
+        shown = opened | {"runbook": "drift-person.md"}
+        assert json.loads(ask(wiring, "/alerts")[1]) == [shown]
+        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == shown
         assert ask(wiring, "/alerts/a-unknown")[0] == 404
         assert ask(wiring, "/healthz") == (200, "ok\n")
         assert 'kithkin_fleet_signals_total{outcome="unreadable"} 1.0' in ask(wiring, "/metrics")[1]

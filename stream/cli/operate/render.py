@@ -34,6 +34,9 @@ def render(
     runbooks: Annotated[
         str, typer.Option("--runbooks", metavar="URL", help="Stands before the name of each alert's page.")
     ] = "docs/runbooks/",
+    slo_file: Annotated[
+        Path | None, typer.Option("--slo", metavar="FILE", help="Objectives (TOML) to alert on; else the defaults.")
+    ] = None,
 ) -> None:
     """Write Grafana dashboards, Prometheus rules, an example of Alertmanager, Kubernetes manifests and systemd units.
 
@@ -41,10 +44,13 @@ def render(
     """
     with faults_explained():
         from stream.contract.errors import ConfigError
+        from stream.contract.settings import load_model
         from stream.ops.deployment.rendering import render as write
+        from stream.ops.objectives.settings import Objectives
 
+        objectives = load_model("slo", slo_file, Objectives)
         try:
-            written = write(out, runbooks)
+            written = write(out, runbooks, objectives)
         except OSError as error:
             raise ConfigError("out", str(out), error.strerror or str(error), "a folder that can be written to") from None
         typer.echo(f"{len(written)} files in {out}; {out / 'README.md'} tells what each is for.")

@@ -8,7 +8,11 @@ import re
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["ALERTS", "FLEET", "RECORDED", "WORKER", "AlertingRule", "RecordingRule", "rules_of", "runbook_of"]
+from ..objectives.settings import Objectives
+
+__all__ = [
+    "ALERTS", "FLEET", "RECORDED", "WORKER", "AlertingRule", "RecordingRule", "burn_rules", "rules_of", "runbook_of",
+]  # fmt: skip
 
 WORKER: Final = "kithkin-worker"  # names of jobs, as prometheus.yml gives them
 FLEET: Final = "kithkin-fleet"
@@ -143,6 +147,41 @@ ALERTS: Final = (
         "A home changes again and again, or something is wrong with how it is watched.",
     ),
 )  # fmt: skip
+
+
+_LATE: Final = (
+    'sum(rate(kithkin_latency_seconds_count[{w}])) - sum(rate(kithkin_latency_seconds_bucket{{le="{seconds}"}}[{w}]))'
+)
+_BAD: Final = {  # share of bad events over a window
+    "Freshness": f"({_LATE}) / sum(rate(kithkin_latency_seconds_count[{{w}}]))",
+    "Losslessness": '(sum(rate(kithkin_dead_letters_total{{reason="quarantined"}}[{w}])) or vector(0)) / '
+    "sum(rate(kithkin_records_total[{w}]))",
+}
+# The four of the SRE workbook: the long window that matters, the short one that lets it end soon, and the burn.
+_BURNS: Final = (("1h", "5m", 14.4, "page"), ("6h", "30m", 6.0, "page"), ("1d", "2h", 3.0, "ticket"), ("3d", "6h", 1.0, "ticket"))
+
+
+def burn_rules(objectives: Objectives) -> list[AlertingRule]:
+    """Alerts on error budgets that burn too fast: of what Prometheus can count; `kithkin slo` tells the others."""
+    rules = []
+    for name, aim in (("Freshness", objectives.freshness), ("Losslessness", objectives.losslessness)):
+        for severity in ("page", "ticket"):
+            parts = []
+            for long, short, burn, urgent in _BURNS:
+                if urgent == severity:
+                    seconds = objectives.freshness.seconds
+                    bads = [_BAD[name].format(w=window, seconds=seconds) for window in (long, short)]
+                    parts.append(" and ".join(f"{bad} > {burn * (1 - aim.objective):.6g}" for bad in bads))
+            rules.append(_burning(name, severity, " or ".join(parts)))
+    return rules
+
+
+def _burning(name: str, severity: Literal["page", "ticket"], expr: str) -> AlertingRule:
+    told = {"Freshness": "Answers come too late", "Losslessness": "Records of homes in quarantine get no answers"}[name]
+    pace = "within days" if severity == "page" else "before the window ends"
+    alert = f"Kithkin{name}Burns{'Fast' if severity == 'page' else 'Slowly'}"
+    summary = f"{told}: the error budget is spent {pace}."
+    return AlertingRule(alert, expr, "0m", severity, summary, "`kithkin slo` tells what is left.")
 
 
 def runbook_of(alert: str) -> str:

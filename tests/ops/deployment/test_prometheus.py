@@ -39,7 +39,7 @@ def prometheus(folder: Path, listen: str, targets: dict[str, str]) -> list[str]:
     """The command of a Prometheus with the rules of `deploy`, which looks every second at these."""
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["rule_files"] = [str(ROOT / "deploy/prometheus/rules.yml")]
+    config["rule_files"] = [str(ROOT / "deploy/prometheus" / name) for name in config["rule_files"]]
     for job in config["scrape_configs"]:
         del job["dns_sd_configs"]
         job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]

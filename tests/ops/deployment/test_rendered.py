@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from stream.cli import app
 from stream.ops.deployment.dashboards import DASHBOARDS
 from stream.ops.deployment.rendering import rendered
-from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER
+from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER, burn_rules
+from stream.ops.objectives.settings import Objectives
 from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS
 from tests.ops.deployment.tools import tool
 
@@ -50,7 +51,7 @@ def test_a_folder_that_cannot_be_is_told_in_a_sentence(tmp_path: Path) -> None:
 def expressions() -> Iterator[tuple[str, str]]:
     """What every rule and every panel asks, with its name."""
     yield from ((rule.record, rule.expr) for rule in RECORDED)
-    yield from ((alert.alert, alert.expr) for alert in ALERTS)
+    yield from ((alert.alert, alert.expr) for alert in (*ALERTS, *burn_rules(Objectives())))
     for panel in (panel for dashboard in DASHBOARDS for panel in dashboard.panels):
         yield from ((panel.title, expr.replace("$__rate_interval", "1m")) for expr, _ in panel.queries)
 
@@ -87,7 +88,7 @@ def test_every_metric_of_ours_is_looked_at() -> None:
 
 
 def test_prometheus_finds_nothing_wrong_with_its_files() -> None:
-    tool("promtool", "check", "rules", str(DEPLOY / "prometheus/rules.yml"))
+    tool("promtool", "check", "rules", *(str(DEPLOY / "prometheus" / name) for name in ("rules.yml", "slo.yml")))
     tool("promtool", "check", "config", str(DEPLOY / "prometheus/prometheus.yml"))
     jobs = {job["job_name"] for job in yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]}
     assert jobs == {WORKER, FLEET}

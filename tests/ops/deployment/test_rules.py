@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from stream.ops.deployment.rules import ALERTS, runbook_of
+from stream.ops.deployment.rules import ALERTS, burn_rules, runbook_of
+from stream.ops.objectives.settings import Objectives
 from tests.ops.deployment.tools import tool
 
 ROOT = Path(__file__).parents[3]
-RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+RULES = [ROOT / "deploy" / "prometheus" / name for name in ("rules.yml", "slo.yml")]
+EVERY = (*ALERTS, *burn_rules(Objectives()))
 WELL = {  # one worker and the fleet stage, in promtool's words: a value, what is added each minute, and how often
     'up{job="kithkin-worker",instance="w"}': "1+0x180",
     'up{job="kithkin-fleet",instance="f"}': "1+0x180",
@@ -23,6 +25,8 @@ WELL = {  # one worker and the fleet stage, in promtool's words: a value, what i
     'kithkin_parts_left_out_total{instance="w",reason="encoder"}': "7+0x180",
     'kithkin_parts_left_out_total{instance="w",reason="quality"}': "0+9x180",
     'kithkin_assigned_partitions{instance="w"}': "12+0x180",
+    'kithkin_latency_seconds_count{instance="w"}': "0+6000x180",
+    'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5999x180",
     'kithkin_rebalances_total{instance="w"}': "3+0x180",
     'kithkin_quarantined_households{instance="w"}': "0+0x180",
     'kithkin_misplaced_homes{instance="w"}': "0+0x180",
@@ -41,6 +45,7 @@ class Fault(NamedTuple):
 
     alert: str
     becomes: dict[str, str]
+    also: tuple[str, ...] = ()
     step: int = 1
 
 
@@ -66,12 +71,18 @@ FAULTS = [
     Fault("KithkinFleetUnreadable", {'kithkin_fleet_signals_total{instance="f",outcome="unreadable"}': "2+0x149 3+0x60"}),
     Fault("KithkinGraveAlert", {'kithkin_fleet_alerts_standing{instance="f",severity="high"}': "0+0x119 1+0x60"}),
     Fault("KithkinAlertsWithheld", {'kithkin_fleet_withheld_total{instance="f"}': "4+0x119 5+0x60"}),
+    Fault("KithkinFreshnessBurnsFast", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5999x119 719880+3000x60"},
+          also=("KithkinFreshnessBurnsSlowly",)),
+    Fault("KithkinFreshnessBurnsSlowly", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5780x180"}),
+    Fault("KithkinLosslessnessBurnsFast", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+0x119 0+60x60"},
+          also=("KithkinLosslessnessBurnsSlowly",)),
+    Fault("KithkinLosslessnessBurnsSlowly", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+2x180"}),
 ]  # fmt: skip
 
 
 def test_every_alert_has_a_fault_and_a_runbook() -> None:
-    assert [fault.alert for fault in FAULTS] == [alert.alert for alert in ALERTS]
-    assert [a.alert for a in ALERTS if not (ROOT / "docs" / "runbooks" / runbook_of(a.alert)).is_file()] == []
+    assert [fault.alert for fault in FAULTS] == [alert.alert for alert in EVERY]
+    assert [a.alert for a in EVERY if not (ROOT / "docs" / "runbooks" / runbook_of(a.alert)).is_file()] == []
 
 
 def played(fault: Fault) -> dict[str, Any]:
@@ -83,16 +94,16 @@ def played(fault: Fault) -> dict[str, Any]:
             {
                 "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',
                 "eval_time": f"{177 * fault.step}m",
-                "exp_samples": [{"labels": "{}", "value": int(name == fault.alert)}],
+                "exp_samples": [{"labels": "{}", "value": int(name in (fault.alert, *fault.also))}],
             }
-            for name in (alert.alert for alert in ALERTS)
+            for name in (alert.alert for alert in EVERY)
         ],
     }
 
 
 @pytest.mark.parametrize("fault", [Fault("", {}), *FAULTS], ids=lambda fault: fault.alert or "all is well")
 def test_a_fault_fires_its_alert_and_no_other(fault: Fault, tmp_path: Path) -> None:
-    told = {"rule_files": [str(RULES)], "evaluation_interval": f"{fault.step}m", "tests": [played(fault)]}
+    told = {"rule_files": [str(path) for path in RULES], "evaluation_interval": f"{fault.step}m", "tests": [played(fault)]}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(told))
     tool("promtool", "test", "rules", str(tmp_path / "test.yml"))
 
