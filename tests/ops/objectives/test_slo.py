@@ -116,7 +116,8 @@ def test_the_command_tells_what_is_left_and_ends_with_1_where_nothing_is(
     kafka: Running, topics: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "slo.toml").write_text("[personal]\nobjective = 0.99\nwindow_days = 1")
-    flags = ["--broker", f"confluent://{kafka.bootstrap}", "--prefix", topics(1), "--since", "1h", "--slo", str(tmp_path / "slo.toml")]
+    flags = ["--broker", f"confluent://{kafka.bootstrap}", "--prefix", topics(1), "--since", "1h"]
+    flags += ["--slo", str(tmp_path / "slo.toml")]
     with producer(Wiring(broker=flags[1], prefix=flags[3])) as sender:
         for one in (asked(1), said(1), claim(1, "reject", "ana")):
             sender.send(one)
