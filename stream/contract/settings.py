@@ -49,6 +49,8 @@ def is_port(text: str) -> bool:
 
 
 def _place_to_listen(text: str | None) -> str | None:
+    if text is not None and (text == "0" or is_port(text)):
+        return f"127.0.0.1:{text}"  # who names no host does not open it to others
     host, _, port = (text or "here:0").rpartition(":")
     if not host or set(host) & set(" \t\n/") or not (port == "0" or is_port(port)):
         raise ValueError("HOST:PORT with a port from 1 to 65535, or 0 for a free one")
@@ -179,8 +181,8 @@ class Wiring(BaseSettings):
         str | None,
         AfterValidator(_place_to_listen),
         Field(
-            description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
-            "n ports higher. Unset: nowhere.",
+            description="HOST:PORT of /metrics, /healthz and /readyz; a PORT alone: on loopback; port 0: a free one; the n-th of "
+            "several workers listens n ports higher. Unset: nowhere.",
         ),
     ] = None
     listen_token: Annotated[
