@@ -29,7 +29,8 @@ from stream.ops.local_cluster.redis import redis_program
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
-LASTING = ("kafka", "redis", "worker", "fleet")
+WATCH = ("prometheus", "grafana")
+LASTING = ("kafka", "redis", "worker", "fleet", *WATCH)
 IDENTITIES = 20
 VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?(?P<sentence>[^}]+)\}")
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -100,7 +101,16 @@ def test_data_lie_in_named_volumes_where_the_images_keep_them(compose: dict[str,
     kafka = compose["services"]["kafka"]
     assert kafka["volumes"] == [f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}"]
     assert compose["services"]["redis"]["volumes"] == ["redis:/data"]
-    assert set(compose["volumes"]) == {"kafka", "redis"}
+    assert "prometheus:/prometheus" in compose["services"]["prometheus"]["volumes"]
+    assert set(compose["volumes"]) == {"kafka", "redis", "prometheus"}
+
+
+def test_who_watches_reads_what_was_rendered_and_finds_the_jobs_of_the_rules(compose: dict[str, Any]) -> None:
+    folders = [mount.split(":")[0] for name in WATCH for mount in compose["services"][name]["volumes"] if mount.startswith("./")]
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+    scraped = re.findall(r"names: \[(\w+)\].*port: (\d+)", (ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    assert scraped == [("worker", "8080"), ("fleet", "8080")]
+    assert all({port["target"] for port in compose["services"][name]["ports"]} == {8080} for name, _ in scraped)
 
 
 def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, Any]) -> None:
@@ -113,7 +123,8 @@ def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, 
     assert waits["topics"] == {"kafka": "service_healthy"}
     assert waits["worker"] == waits["fleet"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
     assert waits["load"] == {"topics": "service_completed_successfully"}
-    assert [name for name, service in services.items() if "profiles" in service] == ["load"]
+    profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
+    assert profiles == {"load": ["load"], "prometheus": ["watch"], "grafana": ["watch"]}
 
 
 def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
@@ -174,7 +185,8 @@ def test_whether_tags_have_moved_on_is_asked_of_docker(tmp_path: Path, digest: s
     told = make("digests", tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert told.returncode == code, told.stderr
     assert re.findall(r"^\S+ is", told.stdout, re.MULTILINE) == [
-        "apache/kafka:4.1.0 is", "redis:7.4-alpine is", "python:3.13-slim is"
+        "apache/kafka:4.1.0 is", "redis:7.4-alpine is", "prom/prometheus:v3.5.0 is", "grafana/grafana:12.1.1 is",
+        "python:3.13-slim is",
     ]  # fmt: skip
 
 

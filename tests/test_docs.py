@@ -43,7 +43,8 @@ def what_is_wrong(words: list[str]) -> str | None:
     name = words[0]
     while len(words) > len(name.split()) and f"{name} {words[len(name.split())]}" in known_commands:
         name = f"{name} {words[len(name.split())]}"
-    if getattr(known_commands[name], "commands", None) and words[-1] != "--help":
+    group = known_commands[name]
+    if getattr(group, "commands", None) and not group.invoke_without_command and words[-1] != "--help":
         return f"{' '.join(words)} names no command"
     flags = {o for p in known_commands[name].params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
     unknown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - flags

@@ -37,6 +37,9 @@ from .offline.report import report
 from .offline.schema import schema
 from .offline.tune import tune
 from .offline.why import why
+from .operate.answer import ack, resolve, show, silence
+from .operate.render import ops
+from .operate.slo import slo
 from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
 from .rights.api import api
 from .rights.consent import consent
@@ -141,12 +144,6 @@ app.command(
 )(identities)
 app.command(
     epilog="Examples:\n\n"
-    "  [cyan]kithkin alerts --follow[/]   a live table\n\n"
-    "  [cyan]kithkin alerts --severity high --json | jq .summary[/]\n\n"
-    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted",
-)(alerts)
-app.command(
-    epilog="Examples:\n\n"
     "  [cyan]kithkin doctor[/]   a table; exit code 1 when something is wrong\n\n"
     "  [cyan]kithkin doctor --wiring wiring.toml --json[/]",
 )(doctor)
@@ -189,8 +186,19 @@ app.command(
 )(api)
 app.add_typer(pin, name="pin")
 app.add_typer(consent, name="consent")
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin slo[/]   exit code 1: a budget is overspent\n\n"
+    "  [cyan]kithkin slo --since 6h --slo slo.toml --json[/]",
+)(slo)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(ops, name="ops")
+app.add_typer(alerts, name="alerts")
+alerts.command(epilog="Example:\n\n  [cyan]kithkin alerts show a-5d34[/]   the beginning of an id is enough")(show)
+alerts.command(epilog="Example:\n\n  [cyan]kithkin alerts ack a-5d34 --by maria[/]")(ack)
+alerts.command(epilog="Example:\n\n  [cyan]kithkin alerts resolve a-5d34[/]")(resolve)
+alerts.command(epilog="Example:\n\n  [cyan]kithkin alerts silence a-5d34 --for 3d[/]")(silence)
 
 
 def main() -> None:

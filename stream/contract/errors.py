@@ -8,6 +8,7 @@ from typing import Final
 
 __all__ = [
     "ConfigError", "Incomparable", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line",
+    "how_to_install",
 ]  # fmt: skip
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
@@ -16,6 +17,15 @@ _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a
 def first_line(error: Exception) -> str:
     """What an error says first, for a line of a log."""
     return str(error).partition("\n")[0]
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings an extra; in quotes, for zsh takes brackets for a pattern.
+
+    >>> how_to_install("fleet")
+    "pip install '.[fleet]' in the folder of kithkin, or its wheel: pip install 'kithkin-….whl[fleet]'"
+    """
+    return f"pip install '.[{extra}]' in the folder of kithkin, or its wheel: pip install 'kithkin-….whl[{extra}]'"
 
 
 def _remake(kind: type[Exception], said: tuple[object, ...], fields: dict[str, object]) -> Exception:

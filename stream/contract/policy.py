@@ -67,7 +67,7 @@ class Encoder(_Table):
 class Limits(_Table):
     """Everything that grows has a limit."""
 
-    in_order = (("late_days", "gap_days"),)
+    in_order = (("late_days", "gap_days"), ("departed_days", "ledger_days"))
 
     rows_per_person: Annotated[int, Field(ge=4, le=8)] = Field(
         7, description="kept events per member; 2 to 4 members' worth a home"
@@ -217,7 +217,7 @@ class Drift(_Table):
 class Alerting(_Table):
     """When evidence of drift in homes becomes an alert, and how often at most."""
 
-    in_order = (("group_members_min", "group_homes_min"),)
+    in_order = (("group_members_min", "group_homes_min"), ("dependent_homes", "group_homes_min"))
 
     false_discovery_rate: Share = Field(0.1, description="expected share of false alerts among those of one decision")
     decision_hours: Annotated[int, Field(ge=1, le=24)] = Field(6, description="event time between two decisions")

@@ -510,17 +510,22 @@ class Alert(_Output):
     device_id: str | None = Field(None, description="which device it is about; null: none")
     attributes: dict[str, str] = Field({}, description="what its homes have in common")
     acknowledged_by: str | None = Field(None, description="who has seen it; null: nobody yet")
+    change: str | None = Field(None, description="what this state changed or why it ended, a sentence; null: it opened")
+    silenced_until: int | None = Field(
+        None, description="event time until which it says no more and does not open again, ms since the Unix epoch; null: never"
+    )
 
 
 class Command(_Input):
-    """What an operator says of an alert: `acknowledge` (seen: no more updates) or `resolve` (dealt with)."""
+    """What an operator says of an alert: `acknowledge` (no updates any more), `resolve` or `silence` (not now)."""
 
     v: Version = Field(description="version of this form of record")
     command_id: Id = Field(description="names this command; the same id again is a duplicate")
     alert_id: Id = Field(description="which alert")
-    kind: Literal["acknowledge", "resolve"] = Field(description="acknowledge or resolve")
+    kind: Literal["acknowledge", "resolve", "silence"] = Field(description="acknowledge, resolve or silence")
     given_at: Time = Field(description="when it was said, ms since the Unix epoch, UTC")
     by: Name = Field(description="who said it")
+    until: Time | None = Field(None, description="of silence: until when, ms since the Unix epoch, UTC; null: for a day")
 
 
 class Decided(_Output):

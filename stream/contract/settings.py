@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import isclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,10 +24,12 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .policy import Policy
 
-__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_policy", "load_wiring", "store_of", "toml_of"]
+Model = TypeVar("Model", bound=BaseModel)
+
+__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "store_of", "toml_of"]
 
 _PREFIX: Final = "KITHKIN_"
-_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",))
+_MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",), ("webhook_secret",))
 _COMMENT_WIDTH: Final = 118
 _STORE: Final = "redis://127.0.0.1:6379/0"
 _PORT_MAX: Final = 65_535
@@ -47,6 +49,8 @@ def is_port(text: str) -> bool:
 
 
 def _place_to_listen(text: str | None) -> str | None:
+    if text is not None and (text == "0" or is_port(text)):
+        return f"127.0.0.1:{text}"  # who names no host does not open it to others
     host, _, port = (text or "here:0").rpartition(":")
     if not host or set(host) & set(" \t\n/") or not (port == "0" or is_port(port)):
         raise ValueError("HOST:PORT with a port from 1 to 65535, or 0 for a free one")
@@ -177,8 +181,8 @@ class Wiring(BaseSettings):
         str | None,
         AfterValidator(_place_to_listen),
         Field(
-            description="HOST:PORT of /metrics, /healthz and /readyz; port 0: a free one; the n-th of several workers listens "
-            "n ports higher. Unset: nowhere.",
+            description="HOST:PORT of /metrics, /healthz and /readyz; a PORT alone: on loopback; port 0: a free one; the n-th of "
+            "several workers listens n ports higher. Unset: nowhere.",
         ),
     ] = None
     listen_token: Annotated[
@@ -186,6 +190,13 @@ class Wiring(BaseSettings):
         Field(
             description="What who asks the fleet stage for its alerts must send (Authorization: Bearer …); off loopback none are "
             "told without it. Better in KITHKIN_LISTEN_TOKEN."
+        ),
+    ] = None
+    webhook_secret: Annotated[
+        SecretStr | None,
+        Field(
+            description="Signs what `kithkin alerts --webhook` posts (HMAC-SHA256, as Standard Webhooks does). Better in "
+            "KITHKIN_WEBHOOK_SECRET."
         ),
     ] = None
     kafka: KafkaWiring = KafkaWiring()
@@ -208,6 +219,14 @@ def load_policy(path: Path | None) -> "Policy":
         return Policy.model_validate(_anchor(_read_toml("policy", path), path.parent))
     except ValidationError as error:
         raise _explain(error, Policy, str(path)) from None
+
+
+def load_model(name: str, path: Path | None, model: type[Model]) -> Model:
+    """Settings of another kind from a TOML file; None: the defaults. Raises ConfigError as `load_policy`."""
+    try:
+        return model() if path is None else model.model_validate(_read_toml(name, path))
+    except ValidationError as error:
+        raise _explain(error, model, str(path)) from None
 
 
 def load_wiring(path: Path | None, **flags: Any) -> Wiring:

@@ -2,8 +2,8 @@
 
 Law: every change of an alert is a new revision of it, and nothing else is. An alert opens on strong evidence and resolves
 only when there is less than none (an e-value below 1), so that it does not flicker in between; then it rests for a while.
-An acknowledged alert says no more until it ends. After its end it is revised only to forget somebody: its state and its time
-stay as they were.
+An acknowledged alert says no more until it ends, nor does a silenced one until its time. After its end it is revised only to
+forget somebody: its state and its time stay as they were. Each state says what it changed, the last one why it ended.
 """
 
 from typing import Any, Final, Literal
@@ -14,13 +14,14 @@ from stream.contract.units import DAY_MS, HOUR_MS
 
 from .evidence import Groups, Shared, alike
 from .state import Case, Fleet, Subject, case_key, new_alert_id, shared_key
-from .texts import SEVERITIES, of_home, of_shared
+from .texts import SEVERITIES, of_end, of_home, of_shared, of_shared_change
 
 __all__ = [
     "MONTH_MS", "close", "follow_home", "follow_shared", "leave_out", "obey_case", "open_home", "open_shared", "scrub",
 ]  # fmt: skip
 
 MONTH_MS: Final = 30 * DAY_MS
+SILENCE_MS: Final = DAY_MS  # where it is not told for how long
 GROWN: Final = 1.5  # so many times as many members as last told are news
 
 
@@ -75,9 +76,10 @@ def follow_home(fleet: Fleet, case: Case) -> Alert | None:
         return close(case, "expired", fleet.decided_at)
     if subject.log_e_value < 0:
         return close(case, "resolved", fleet.decided_at, log_e_value=round(subject.log_e_value, 2))
-    if subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted") and not case.alert.acknowledged_by:
-        words = of_home(household, subject)._asdict()
-        return _revise(case, fleet.decided_at, state="updated", **words, evidence=_evidence_of_home(subject))
+    news = subject.adapted is not None and subject.adapted != case.alert.evidence.get("adapted")
+    if news and not _is_quiet(case, fleet.decided_at):
+        words, change = of_home(household, subject)._asdict(), f"The home did something about it: {subject.adapted}."
+        return _revise(case, fleet.decided_at, state="updated", **words, evidence=_evidence_of_home(subject), change=change)
     return None
 
 
@@ -92,17 +94,24 @@ def follow_shared(fleet: Fleet, case: Case, shared: Shared, policy: Alerting) ->
     graver = SEVERITIES.index(words.severity) > SEVERITIES.index(alert.severity)
     grown = len(shared.members) >= GROWN * case.members
     rested = at - alert.updated_at >= policy.update_hours * HOUR_MS
-    if alert.acknowledged_by is not None or not (graver or grown) or not rested:
+    if _is_quiet(case, at) or not (graver or grown) or not rested:
         return None
+    change = of_shared_change((alert.severity, words.severity), (case.members, len(shared.members)))
     case.members = len(shared.members)
     evidence = {**alert.evidence, **_evidence_of_group(shared)}
     members = shared.members[: policy.members_listed]
-    return _revise(case, at, state="updated", **words._asdict(), members=members, evidence=evidence)
+    return _revise(case, at, state="updated", **words._asdict(), members=members, evidence=evidence, change=change)
+
+
+def _is_quiet(case: Case, at: int) -> bool:
+    """Whether an operator wants to hear no more of it."""
+    return case.alert.acknowledged_by is not None or case.silent(at)
 
 
 def close(case: Case, state: Literal["resolved", "expired"], at: int, **evidence: Any) -> Alert:
     """The last revision of an alert, with what is now known."""
-    return _revise(case, at, state=state, evidence={**case.alert.evidence, **evidence})
+    change = of_end(state, evidence)
+    return _revise(case, at, state=state, evidence={**case.alert.evidence, **evidence}, change=change)
 
 
 def obey_case(case: Case, command: Command, at: int) -> Alert | None:
@@ -111,16 +120,22 @@ def obey_case(case: Case, command: Command, at: int) -> Alert | None:
         return None
     if command.kind == "resolve":
         return close(case, "resolved", at, resolved_by=command.by)
+    if command.kind == "silence":
+        until = at + (SILENCE_MS if command.until is None else max(0, command.until - command.given_at))
+        if case.alert.silenced_until == until:
+            return None
+        told = f"Silenced by {command.by} for {(until - at) / HOUR_MS:,.0f} hours."
+        return _revise(case, at, state="updated", silenced_until=until, change=told)
     if case.alert.acknowledged_by is not None:
         return None
-    return _revise(case, at, state="updated", acknowledged_by=command.by)
+    return _revise(case, at, state="updated", acknowledged_by=command.by, change=f"{command.by} has it in hand.")
 
 
 def scrub(case: Case, at: int) -> Alert:
     """The last revision of an alert about somebody who is to be forgotten: nothing in it says who that was."""
     return _forget(
         case, at, "resolved", household_id=None, person_id=None, device_id=None, members=[], attributes={}, evidence={},
-        summary="Erased as asked for.", suggested_action="Nothing to do.",
+        summary="Erased as asked for.", suggested_action="Nothing to do.", change="Erased as asked for.",
     )  # fmt: skip
 
 
@@ -128,7 +143,8 @@ def leave_out(case: Case, household_id: str, at: int) -> Alert | None:
     """A shared cause without the name of a home that is to be forgotten; None: it does not name it."""
     if household_id not in case.alert.members:
         return None
-    return _forget(case, at, "updated", members=[member for member in case.alert.members if member != household_id])
+    members = [member for member in case.alert.members if member != household_id]
+    return _forget(case, at, "updated", members=members, change="A home was erased.")
 
 
 def _forget(case: Case, at: int, state: Literal["updated", "resolved"], **changed: Any) -> Alert:

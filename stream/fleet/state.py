@@ -78,6 +78,10 @@ class Case:
     def standing(self) -> bool:
         return self.alert.state in ("opened", "updated")
 
+    def silent(self, at: int) -> bool:
+        """Whether an operator wants to hear nothing of its cause then (event time, ms), be it open or not."""
+        return at < (self.alert.silenced_until or 0)
+
     @property
     def attribute(self) -> tuple[str, str] | None:
         """What the homes of a shared cause share; None: the case is one home's."""

@@ -192,7 +192,7 @@ def _forget(fleet: Fleet, policy: Alerting) -> None:
         if not home:
             del fleet.homes[household]
     kept = max(memory, policy.cooldown_days * DAY_MS)
-    fleet.cases = {k: c for k, c in fleet.cases.items() if c.standing or c.alert.updated_at >= at - kept}
+    fleet.cases = {k: c for k, c in fleet.cases.items() if c.standing or c.silent(at) or c.alert.updated_at >= at - kept}
     opened = {household: [time for time in times if time > at - MONTH_MS] for household, times in fleet.opened.items()}
     fleet.opened = {household: times for household, times in opened.items() if times}
     fleet.floor = max(fleet.floor, at - DUPLICATE_MS)
@@ -212,9 +212,10 @@ def _follow(fleet: Fleet, groups: Groups, policy: Alerting) -> list[Alert]:
 
 
 def _speaking(fleet: Fleet, policy: Alerting) -> list[Case]:
-    """Alerts that stand, or closed so lately that their cause is not alerted again."""
+    """Alerts that stand, or closed so lately that their cause is not alerted again, or are silenced."""
     since = fleet.decided_at - policy.cooldown_days * DAY_MS
-    return [case for case in fleet.cases.values() if case.standing or case.alert.updated_at > since]
+    at = fleet.decided_at
+    return [case for case in fleet.cases.values() if case.standing or case.silent(at) or case.alert.updated_at > since]
 
 
 def _explain(fleet: Fleet, groups: Groups, policy: Alerting) -> dict[str, str]:

@@ -3,13 +3,16 @@
 Law: words are a function of what is known of the cause, and of nothing else; a kind that nobody foresaw has words too.
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from stream.contract.records import ENROL_ANEW
 
 from .state import Subject
 
-__all__ = ["SEVERITIES", "Severity", "Words", "of_home", "of_shared"]
+__all__ = [
+    "KNOWN_CAUSES", "SEVERITIES", "Severity", "Words", "of_end", "of_home", "of_shared", "of_shared_change", "runbook_of",
+]  # fmt: skip
 
 Severity = Literal["low", "medium", "high"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("low", "medium", "high")
@@ -49,6 +52,38 @@ _SHARED_ACTIONS: Final = {
     "encoder": "Roll back encoder {value}, or enrol anew.",
     "model": "Check what changed for devices of model {value}.",
 }
+
+
+KNOWN_CAUSES: Final = (*sorted({*_OF_HOME, *_SHARED_ACTIONS}), "room")  # other attributes of devices have no words of their own
+
+
+def runbook_of(cause_kind: str) -> str:
+    """The page about a cause: its name among the runbooks.
+
+    >>> runbook_of("unknown_voices"), runbook_of("hardware")
+    ('drift-unknown-voices.md', 'drift-attribute.md')
+    """
+    known = cause_kind in KNOWN_CAUSES
+    return f"drift-{cause_kind.replace('_', '-')}.md" if known else "drift-attribute.md"
+
+
+def of_end(state: Literal["resolved", "expired"], evidence: Mapping[str, object]) -> str:
+    """Why an alert ended."""
+    if state == "expired":
+        return "Ended: no home has spoken of it for as long as evidence counts."
+    if by := evidence.get("resolved_by"):
+        return f"Ended: {by} resolved it."
+    if other := evidence.get("merged_into"):
+        return f"Ended: {other}, of a cause that many homes share, speaks for it."
+    return "Ended: what was seen since speaks against a change."
+
+
+def of_shared_change(severity: tuple[str, str], members: tuple[int, int]) -> str:
+    """What a shared cause's update is about: its severity and its members, before and now."""
+    told = [f"severity is {severity[1]} now, was {severity[0]}"] if severity[0] != severity[1] else []
+    told += [f"{members[1]:,} homes changed, {members[0]:,} when it was last told"] if members[0] != members[1] else []
+    sentence = "; ".join(told) or "the evidence grew"
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def of_home(household_id: str, subject: Subject) -> Words:

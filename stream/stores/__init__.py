@@ -3,7 +3,7 @@
 Law: every store passes `tests/stores/conformance_store.py`; which one is behind a worker changes nothing but where bytes lie.
 """
 
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.ports import StateStore
 from stream.contract.settings import Wiring
 
@@ -51,6 +51,6 @@ def _redis_store(url: str, wiring: Wiring) -> StateStore:
     try:
         from .redis.store import RedisStore
     except ModuleNotFoundError:
-        right = 'a file, or Redis with its client installed: "kithkin[cluster]"'
+        right = f"a file, or Redis with its client installed: {how_to_install('cluster')}"
         raise ConfigError("store", without_secrets(url), "the store to open", right) from None
     return RedisStore(url, wiring)

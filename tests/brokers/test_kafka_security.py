@@ -214,5 +214,5 @@ def test_a_client_that_is_not_installed_is_told_how_to_get(
     for module in [name for name in sys.modules if name.partition(".")[0] == library or name.startswith("stream.brokers.")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(ConfigError, match=r"pip install kithkin\[cluster\]"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[cluster\]'"):
         open_broker(Wiring(broker=f"{scheme}://127.0.0.1:1"))

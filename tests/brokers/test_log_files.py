@@ -303,7 +303,7 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
     (tmp_path / "log").write_bytes(pack(b"{}"))
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InvalidLog, match=rf'read by {package}.* not installed: pip install "kithkin\[{extra}\]"$'):
+    with pytest.raises(InvalidLog, match=rf"read by {package}.* not installed: pip install '\.\[{extra}\]'"):
         LogReader([str(tmp_path / "log")])
 
 

@@ -104,6 +104,7 @@ def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder
     lines = map(json.loads, (tmp_path / "replayed" / "identities.jsonl").read_text().splitlines())
     expected = sorted(f"{line['key']} {line['value']['event_id']}" for line in lines if line["value"]["revision"] == 0)
     with up(folder) as cluster:
+        assert until(lambda: "Ready" in cluster.said.read_text(), ANSWER_S)
         run("feed", log)
         assert until(lambda: answers() == expected, ANSWER_S)
         assert cluster.end(signal.SIGINT) == 0

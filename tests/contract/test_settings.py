@@ -180,6 +180,7 @@ def test_nobody_listens_on_a_port_that_cannot_be(listen: str) -> None:
         load_wiring(None, listen=listen)
     for sound in ("127.0.0.1:0", "[::1]:9100", "host:65535"):
         assert load_wiring(None, listen=sound).listen == sound
+    assert load_wiring(None, listen="8080").listen == "127.0.0.1:8080"
 
 
 @pytest.mark.parametrize("error", [

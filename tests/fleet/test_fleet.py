@@ -1,6 +1,7 @@
 """The fleet stage: laws of its alerts, their life, and how rarely they are false."""
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -477,3 +478,45 @@ def test_a_home_speaks_when_it_alarms_while_it_is_notable_when_that_ends_and_onc
 ) -> None:
     again = speaks_again(np.zeros(1, HOME), math.exp(log_e_value), round(before / LOG_E_STEP), hours * HOUR_MS)
     assert (again, is_due(log_e_value, before, hours * HOUR_MS, THRESHOLD)) == (speaks, speaks), "of a home, and of the bench's"
+
+
+# ---- what changed, and why it ended
+
+
+def test_each_state_says_what_changed_or_why_it_ended() -> None:
+    fleet, (opened,) = heard([*quiet(), *firmware(0.3, 6.0)], until_hours=6)
+    assert opened.change is None
+    _, (grown,) = heard(firmware(0.9, 9.0, hours=40), until_hours=48, fleet=fleet)
+    assert re.fullmatch(r"(Severity is high now, was medium; )?\d+ homes changed, \d+ when it was last told\.", str(grown.change))
+    (seen,) = obey(fleet, command(opened, "acknowledge"))
+    (over,) = obey(fleet, command(opened, "resolve"))
+    assert [seen.change, over.change] == ["ops has it in hand.", "Ended: ops resolved it."]
+
+
+def test_an_alert_of_a_home_ends_with_the_reason() -> None:
+    ends = {}
+    for name, told, hours in (("against", [signal("h", -1.0, 8)], 24), ("silent", [signal("other", -30.0, 24 * 16)], 24 * 17)):
+        fleet, (_,) = heard([*quiet(), signal("h", 12.0)], until_hours=6)
+        (ended,) = (alert for alert in heard(told, until_hours=hours, fleet=fleet)[1] if alert.household_id == "h")
+        ends[name] = (ended.state, ended.change)
+    assert ends["against"] == ("resolved", "Ended: what was seen since speaks against a change.")
+    assert ends["silent"] == ("expired", "Ended: no home has spoken of it for as long as evidence counts.")
+
+
+def test_a_silenced_cause_says_no_more_and_does_not_open_again_until_its_time() -> None:
+    policy = POLICY.model_copy(update={"cooldown_days": 0})
+    ids = {}
+    for days in (0, 10):
+        fleet, alerts = Fleet(), list[Alert]()
+        for one in [*quiet(), signal("h", 12.0)]:
+            take(fleet, one)
+        (opened,) = advance(fleet, opened_by := fleet.stream_time + 7 * HOUR_MS, policy)
+        obey(fleet, command(opened, "silence", until=opened.updated_at + 1 + days * DAY_MS))
+        obey(fleet, command(opened, "resolve"))
+        for day in (1, 5, 9):
+            take(fleet, signal("h", 12.0, hours=24.0 * day))
+            alerts += advance(fleet, opened_by + day * DAY_MS, policy)
+            fleet = decode_fleet(encode_fleet(fleet))
+        ids[days] = [alert.state for alert in alerts]
+    assert ids[0][:1] == ["opened"]
+    assert ids[10] == []

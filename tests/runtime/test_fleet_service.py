@@ -82,8 +82,9 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
         (opened,) = alerts(wiring)
         assert opened["suggested_action"] == "Re-enrol alice."
 
-        assert json.loads(ask(wiring, "/alerts")[1]) == [opened]
-        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == opened
+        shown = opened | {"runbook": "drift-person.md"}
+        assert json.loads(ask(wiring, "/alerts")[1]) == [shown]
+        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == shown
         assert ask(wiring, "/alerts/a-unknown")[0] == 404
         assert ask(wiring, "/healthz") == (200, "ok\n")
         assert 'kithkin_fleet_signals_total{outcome="unreadable"} 1.0' in ask(wiring, "/metrics")[1]
@@ -94,7 +95,9 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
         sender.send(Record("drift-commands", 0, 0, 0, opened["alert_id"].encode(), value))
         sender.flush()
         assert until(lambda: len(alerts(wiring)) == 2, PATIENCE_S), server.last_words
-        assert alerts(wiring)[1] == opened | {"state": "updated", "revision": 1, "acknowledged_by": "ops"}
+        assert alerts(wiring)[1] == opened | {
+            "state": "updated", "revision": 1, "acknowledged_by": "ops", "change": "ops has it in hand.",
+        }  # fmt: skip
         server.stop(10)
         assert server.exit_code == 0, server.last_words
 

@@ -29,6 +29,7 @@ from stream.runtime.telemetry.endpoints import Endpoints
 from stream.runtime.telemetry.logging import JsonLines, ReadableLines
 from stream.runtime.telemetry.metering import MeteredBroker, MeteredStore
 from stream.runtime.telemetry.registry import METRICS, Histogram, exposition
+from stream.runtime.worker import live
 from stream.runtime.worker.live import work
 from stream.runtime.worker.metrics import WorkerMetrics
 from stream.runtime.worker.worker import Worker, WorkerLimits
@@ -227,6 +228,19 @@ def test_a_whole_life_with_failures_and_rubbish_names_nobody(logged: io.StringIO
     }
     assert ids
     assert [name for name in ids if f'"{name}"' in told or f" {name}" in told] == []
+
+
+def test_a_worker_says_a_line_a_minute(logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_LINE_EVERY_S", 0.0)
+    log = MemoryLog(1)
+    for sent in history(5, 1, RECORDS):
+        log.append(*sent)
+    log.sealed = True
+    metrics, broker = WorkerMetrics(WIRING, "p-1", {}), MemoryBroker(log)
+    work(Worker(broker, MemoryStore(), Policy(), CALM), broker, metrics)
+    lines = [line for line in map(json.loads, logged.getvalue().splitlines()) if line["message"] == "at work"]
+    assert sum(line["events"] for line in lines) == metrics.counts.events
+    assert "lag" in lines[0]
 
 
 def test_of_an_error_only_our_own_words_are_told() -> None:

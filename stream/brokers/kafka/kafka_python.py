@@ -31,7 +31,7 @@ from kafka.errors import (
     UnsupportedCodecError,
 )
 
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.ports import Batch, BrokerError, Fenced, InputTopic, Offsets, Transaction
 from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
@@ -373,7 +373,7 @@ def _explaining(doing: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedCodecError as error:
-        right = 'installed: pip install "kithkin[cluster]"; or confluent://, which reads all that Kafka has'
+        right = f"installed: {how_to_install('cluster')}; or confluent://, which reads all that Kafka has"
         raise ConfigError("broker", "kafka://", f"{doing}: what records were compressed with: {error}", right) from error
     except KafkaError as error:
         fenced = any(isinstance(cause, _FENCED) for cause in (error, *error.args))  # an error may come wrapped in another

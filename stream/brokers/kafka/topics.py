@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.ports import BrokerError
 from stream.contract.records import Record
 from stream.contract.settings import Wiring, is_port
@@ -65,7 +65,7 @@ def require_client(wiring: Wiring) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigError("broker", error.name, "not installed", "installed: pip install kithkin[cluster]") from error
+        raise ConfigError("broker", error.name, "not installed", f"installed: {how_to_install('cluster')}") from error
 
 
 class Names:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
+from stream.contract.errors import how_to_install
+
 from ..log_lines import InvalidLog
 from .parquet import ParquetLines
 
@@ -118,7 +120,7 @@ def unpacked(name: str, raw: Any) -> Any:
         try:
             file = unpack(file)
         except ImportError as error:
-            how = f'pip install "kithkin[{_EXTRAS[what]}]"'
+            how = how_to_install(_EXTRAS[what])
             raise InvalidLog(f"{name}: it is {what}, which is read by {error.name}, and that is not installed: {how}") from None
     for begins, what, how in _FOREIGN:
         if start.startswith(begins):

@@ -22,16 +22,29 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from stream.contract.records import Alert
+    from stream.contract.settings import Wiring
+    from stream.runtime.fleet.notify import Receiver
     from stream.runtime.fleet.webhook import Webhook
 
-__all__ = ["alerts", "line_of", "show"]
+__all__ = ["alerts", "clock", "line_of", "show", "state_of"]
+
+alerts = typer.Typer(
+    invoke_without_command=True,
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin alerts --follow[/]   a live table\n\n"
+    "  [cyan]kithkin alerts show a-5d34[/]   all of one; then ack, silence or resolve it\n\n"
+    "  [cyan]kithkin alerts --severity high --json | jq .summary[/]\n\n"
+    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted",
+)
 
 _STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 _RANKS: Final = {"high": 0, "medium": 1, "low": 2}
 _CLOSED: Final = ("resolved", "expired")
 
 
-def alerts(
+@alerts.callback()
+def listed(
+    context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     since: Annotated[
         str | None, typer.Option("--since", metavar="WHEN", help='Changed since then: "10m", "3d" ago, or a date in UTC.')
@@ -46,8 +59,13 @@ def alerts(
     webhook: Annotated[
         str | None, typer.Option("--webhook", metavar="URL", help="Post every state there too, as a CloudEvent.")
     ] = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option("--notify", metavar="URL", help="Tell people by Apprise: ntfy://TOPIC, slack://…; may be repeated."),
+    ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", metavar="NAME", help="Go on where the one of this name stopped; for --webhook.")
+        str | None,
+        typer.Option("--group", metavar="NAME", help="Go on where the one of this name stopped; for --webhook and --notify."),
     ] = None,
     wiring: WiringFile = None,
     broker: BrokerUrl = None,
@@ -59,20 +77,21 @@ def alerts(
 
     Without --wiring, --broker or KITHKIN_BROKER: of the cluster of a running "kithkin up", else of 127.0.0.1:9092.
     """
+    if context.invoked_subcommand is not None:
+        return
     with faults_explained():
         from rich.console import Console
 
         from stream.runtime.fleet.subscribe import Only, subscribe
-        from stream.runtime.fleet.webhook import Webhook
 
         begin_ms = 0 if since is None else moment_ms(since, time.time())
-        only = Only(frozenset(cause or ()), _severities(severity or []), household, _pairs(attribute or []), begin_ms)
+        only = Only(_causes(cause or []), _severities(severity or []), household, _pairs(attribute or []), begin_ms)
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
-        hook = Webhook(webhook, f"kithkin/{wired.prefix}".rstrip("/")) if webhook else None
+        hooks = _hooks(wired, webhook, notify or [])
         refuse_missing(wired, ["drift-alerts"])
         console = Console(highlight=False)
         with until_interrupted() if follow else nullcontext() as stop, closing(subscribe(wired, only, group, stop=stop)) as told:
-            found = _post_each(told, hook)
+            found = _post_each(told, hooks)
             if console.is_terminal and not as_json:
                 show(found, console, live=follow)
             else:
@@ -89,6 +108,17 @@ def _severities(told: list[str]) -> frozenset[str]:
     return frozenset(told)
 
 
+def _causes(told: list[str]) -> frozenset[str]:
+    from stream.contract.errors import ConfigError
+    from stream.fleet.texts import KNOWN_CAUSES
+
+    for cause in told:
+        if cause not in KNOWN_CAUSES:
+            right = f"one of {', '.join(KNOWN_CAUSES)}; of other attributes of devices: --attribute NAME=VALUE"
+            raise ConfigError("cause", cause, "--cause", right)
+    return frozenset(told)
+
+
 def _pairs(told: list[str]) -> dict[str, str]:
     from stream.contract.errors import ConfigError
 
@@ -101,9 +131,21 @@ def _pairs(told: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _post_each(told: "Iterator[Alert]", hook: "Webhook | None") -> "Iterator[Alert]":
+def _hooks(wiring: "Wiring", webhook: str | None, notify: list[str]) -> "list[Webhook | Receiver]":
+    """Everybody whom each state is to reach."""
+    from stream.runtime.fleet.notify import Receiver
+    from stream.runtime.fleet.webhook import Webhook
+
+    hooks: list[Webhook | Receiver] = [Receiver(url) for url in notify]
+    if webhook:
+        secret = wiring.webhook_secret.get_secret_value() if wiring.webhook_secret else None
+        hooks.append(Webhook(webhook, f"kithkin/{wiring.prefix}".rstrip("/"), secret=secret))
+    return hooks
+
+
+def _post_each(told: "Iterator[Alert]", hooks: "list[Webhook | Receiver]") -> "Iterator[Alert]":
     for alert in told:
-        if hook is not None:
+        for hook in hooks:
             hook.post(alert)
         yield alert
 
@@ -130,21 +172,23 @@ def _table(newest: "dict[str, Alert]") -> "Table":
     ordered = sorted(newest.values(), key=lambda a: (a.state in _CLOSED, _RANKS.get(a.severity, 3), -a.updated_at, a.alert_id))
     for alert in ordered:
         style = "dim" if alert.state in _CLOSED else _STYLES.get(alert.severity, "")
-        cells = (_clock(alert.updated_at), _state(alert), alert.severity, alert.summary, alert.suggested_action)
+        cells = (clock(alert.updated_at), state_of(alert), alert.severity, alert.summary, alert.suggested_action)
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
 
 
 def line_of(alert: "Alert") -> str:
-    """One change in one line."""
-    told = f"{_clock(alert.updated_at)}  {alert.alert_id}  {_state(alert):<12}  {alert.severity:<6}  {alert.summary}"
-    return f"{told}  {alert.suggested_action}"
+    """One change in one line: what happened and what to do; later what changed, or why it ended."""
+    told = f"{clock(alert.updated_at)}  {alert.alert_id}  {state_of(alert):<12}  {alert.severity:<6}  {alert.summary}"
+    return f"{told}  {alert.change or alert.suggested_action}"
 
 
-def _state(alert: "Alert") -> str:
+def state_of(alert: "Alert") -> str:
+    """Its state in a word; one that somebody has in hand is acknowledged."""
     seen = alert.acknowledged_by is not None and alert.state not in _CLOSED
     return "acknowledged" if seen else alert.state
 
 
-def _clock(at_ms: int) -> str:
+def clock(at_ms: int) -> str:
+    """Event time in UTC, to the minute."""
     return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%Y-%m-%d %H:%M}"

@@ -23,7 +23,7 @@ def fleet(
     prefix: Prefix = None,
     group: Group = None,
     listen: Annotated[
-        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Of /alerts, /alerts/ID, /healthz and /metrics.")
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Of a page of alerts, /alerts/ID, /healthz and /metrics.")
     ] = None,
     restart: Annotated[
         bool,

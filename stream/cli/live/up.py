@@ -83,17 +83,15 @@ def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console"
     console.print(_how_to_use(cluster), soft_wrap=True)
     with Live("", console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext() as view:
         over = Event()
-        looking = Thread(target=_look, args=(cluster, view, over), daemon=True)  # so that brokers that hang delay no Ctrl-C
-        if view:
-            looking.start()
+        Thread(target=_look, args=(cluster, view, over, console.print), daemon=True).start()  # brokers that hang delay no Ctrl-C
         until(lambda: stop() or cluster.lost is not None, math.inf)
         over.set()
     if not stop():
         raise ClusterError(str(cluster.lost))
 
 
-def _look(cluster: "LocalCluster", view: "Live", over: Event) -> None:
-    """Show how it goes, every second."""
+def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Callable[[str], None]) -> None:
+    """Say when the workers have all partitions; then, on a terminal, show how it goes, every second."""
     from confluent_kafka import KafkaException
 
     from stream.contract.settings import store_of
@@ -104,12 +102,17 @@ def _look(cluster: "LocalCluster", view: "Live", over: Event) -> None:
     heartbeats = open_heartbeats(store_of(cluster.wiring), cluster.wiring)
     assert heartbeats is not None, "a store in Redis has heartbeats"
     with closing(heartbeats), observing(cluster.wiring) as observer:
-        while not over.wait(_EVERY_S):
+        ready = False
+        while not over.wait(_EVERY_S) and (view is not None or not ready):
             try:
-                told = _in_a_line(look(cluster.wiring, observer, heartbeats))
+                status = look(cluster.wiring, observer, heartbeats)
+                if not ready and len(status.owners) == cluster.partitions:
+                    ready = True
+                    tell("[green]Ready[/]: what comes is answered now.")
+                told = _in_a_line(status)
             except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
                 told = "[yellow]Kafka does not answer just now…[/]"
-            if not over.is_set():
+            if view is not None and not over.is_set():
                 view.update(told, refresh=True)
 
 

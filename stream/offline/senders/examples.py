@@ -65,7 +65,7 @@ _ALERT: Final = {
     "summary": "Everybody comes across differently on the kitchen device of h-042.",
     "suggested_action": "Check the kitchen device: its microphone and camera.", "members": [_HOME],
     "evidence": {"log_e_value": 14.2}, "revision": 0, "person_id": None, "device_id": "kitchen",
-    "attributes": {"model": "show-8"}, "acknowledged_by": None,
+    "attributes": {"model": "show-8"}, "acknowledged_by": None, "change": None, "silenced_until": None,
 }  # fmt: skip
 
 _CONSENT: Final[dict[str, Any]] = {
@@ -149,11 +149,14 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
     },
     "drift-alerts": {
         "opened": _ALERT,
-        "resolved": {**_ALERT, "state": "resolved", "updated_at": _AT + 86_400_000, "revision": 1, "acknowledged_by": "ops"},
+        "resolved": {
+            **_ALERT, "state": "resolved", "updated_at": _AT + 86_400_000, "revision": 1, "acknowledged_by": "ops",
+            "change": "Ended: ops resolved it.",
+        },
     },
     "drift-commands": {
         kind: {"v": 1, "command_id": f"c-{n}", "alert_id": "a-5d0c31", "kind": kind, "given_at": _AT, "by": "ops"}
-        for n, kind in enumerate(("acknowledge", "resolve"))
+        for n, kind in enumerate(("acknowledge", "resolve", "silence"))
     },
     "decisions": {
         "allowed": _DECIDED,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from stream.brokers.kafka.topics import address
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.settings import Wiring, load_policy
 from stream.stores.redis.url import is_redis
 
@@ -43,10 +43,10 @@ def _libraries(wiring: Wiring, store: str) -> Iterator[Check]:
     if address(wiring)[0] == "kafka":
         yield _library(*_KAFKA_PYTHON)
         crc32c = _version_of("crc32c")
-        right = 'the package crc32c, without which consuming is seven times slower: pip install "kithkin[cluster]"'
+        right = f"the package crc32c, without which consuming is seven times slower: {how_to_install('cluster')}"
         yield judge("crc32c", _version_text(crc32c), warning="" if crc32c else right)
         lacking = [codec for codec, package in _CODECS.items() if not _version_of(package)]
-        right = f'{", ".join(lacking)} too, or what senders compress so cannot be read: pip install "kithkin[cluster]"'
+        right = f'{", ".join(lacking)} too, or what senders compress so cannot be read: {how_to_install("cluster")}'
         read = ["gzip", *(codec for codec in _CODECS if codec not in lacking)]
         yield judge("codecs", ", ".join(read), warning=right if lacking else "")
     if is_redis(store):
@@ -57,7 +57,7 @@ def _library(name: str, least: Version, below: Version | None) -> Check:
     found = _version_of(name)
     fits = found is not None and found >= least and (below is None or found < below)
     right = f"{_dot(least)} or newer" + (f", older than {_dot(below)}" if below else "")
-    return judge(name, _version_text(found), failed="" if fits else f'{right}: pip install "kithkin[cluster]"')
+    return judge(name, _version_text(found), failed="" if fits else f"{right}: {how_to_install('cluster')}")
 
 
 def _version_of(name: str) -> Version | None:

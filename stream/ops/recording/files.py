@@ -16,7 +16,7 @@ import msgspec
 
 from stream.brokers.kafka.journals import Span
 from stream.contract.credentials import private
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, how_to_install
 
 __all__ = ["Progress", "RecordingFile"]
 
@@ -134,7 +134,7 @@ def _packing(path: Path) -> Callable[[bytes], bytes]:
             try:
                 pack: Callable[[bytes], bytes] = import_module("zstandard").ZstdCompressor().compress
             except ImportError:
-                right = 'a name that ends in .jsonl.gz; or: pip install "kithkin[cluster]"'
+                right = f"a name that ends in .jsonl.gz; or: {how_to_install('cluster')}"
                 raise ConfigError("out", str(path), "written by zstandard, which is not installed", right) from None
             return pack
     raise ConfigError("out", str(path), "the file to record into", "a name that ends in .jsonl, .jsonl.gz or .jsonl.zst")

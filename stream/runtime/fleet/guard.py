@@ -12,7 +12,7 @@ from typing import Any, Final
 
 __all__ = ["guarded", "refusal"]
 
-_OPEN: Final = ("/healthz", "/metrics")  # they name nobody
+_OPEN: Final = ("/", "/healthz", "/metrics")  # they name nobody
 
 
 def refusal(path: str, host: str, authorization: str, token: str | None, loopback: bool) -> str | None:

@@ -62,6 +62,7 @@ class FleetProcessor:
         self._epoch, stands_at = store.claim(_PLACE)
         self._saved, self._offsets = dict(stands_at), dict(stands_at)
         self.fleet, self._unsaid, self._changed = Fleet(), list[Encoded](), False
+        self._passing: list[Encoded] = []  # apart, for `settle` is run in another thread than whoever asks
         kept = store.load(_PLACE, [_NAME]).get(_NAME)
         if kept is not None:
             raw, unsaid = msgspec.msgpack.decode(kept, type=tuple[bytes, list[Encoded]])
@@ -91,6 +92,8 @@ class FleetProcessor:
 
     def decide(self, reached: int) -> None:
         """Make the decisions that are due when all is known that happened before `reached` (event time, ms)."""
+        self._unsaid += self._passing
+        self._passing = []
         before = self.fleet.decided_at
         self._say(advance(self.fleet, reached - grace_ms(self._policy), self._policy))
         self._changed = self._changed or self.fleet.decided_at != before
@@ -104,6 +107,10 @@ class FleetProcessor:
             self._saved, self._changed = to, False
         self._announce(self._unsaid)
         self._unsaid = []
+
+    def pass_on(self, command: Command) -> None:
+        """Publish, with the next turn, what somebody said here of an alert; it is obeyed when it comes from the topic."""
+        self._passing.append(encode_output(Output(COMMANDS, command.alert_id, command), 0, command.given_at))
 
     @property
     def alerts(self) -> Mapping[str, Alert]:

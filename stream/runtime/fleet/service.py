@@ -26,7 +26,7 @@ from stream.brokers.kafka.groups import committed_offsets, onlooker
 from stream.brokers.kafka.producer import Announcer
 from stream.brokers.kafka.security import kafka_python_security
 from stream.brokers.kafka.topics import Names, address, partitions_of, records_of
-from stream.contract.errors import ConfigError, RecoveryError
+from stream.contract.errors import ConfigError, RecoveryError, how_to_install
 from stream.contract.policy import Policy
 from stream.contract.ports import BrokerError
 from stream.contract.records import Record
@@ -40,6 +40,7 @@ from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
 from .guard import guarded
 from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
+from .web import show
 
 __all__ = ["FleetService", "fleet", "read_again"]
 
@@ -185,30 +186,11 @@ class FleetService:
 
     def _show(self) -> None:
         """The web views."""
-        processor, registry = self._processor, exposition(self._samples, FLEET_METRICS)
+        show(self.app, self._processor, exposition(self._samples, FLEET_METRICS), self._sick)
 
-        @self.app.page("/alerts")  # type: ignore[untyped-decorator]
-        async def alerts(view: Any, request: Any) -> Any:
-            return view.json([alert.model_dump() for alert in processor.alerts.values()])
-
-        @self.app.page("/alerts/{alert_id}")  # type: ignore[untyped-decorator]
-        async def alert(view: Any, request: Any, alert_id: str) -> Any:
-            found = processor.alerts.get(alert_id)
-            if found is None:
-                return view.json({"error": f"no alert {alert_id} stands, or stood not long ago"}, status=404)
-            return view.json(found.model_dump())
-
-        @self.app.page("/healthz")  # type: ignore[untyped-decorator]
-        async def healthz(view: Any, request: Any) -> Any:
-            still_s = time.monotonic() - self._turned_s
-            sick = still_s > _SICK_S
-            return view.text(f"no turn for {still_s:.0f} s\n" if sick else "ok\n", status=503 if sick else 200)
-
-        @self.app.page("/metrics")  # type: ignore[untyped-decorator]
-        async def metrics(view: Any, request: Any) -> Any:
-            from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-            return view.bytes(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    def _sick(self) -> str | None:
+        still_s = time.monotonic() - self._turned_s
+        return f"no turn for {still_s:.0f} s" if still_s > _SICK_S else None
 
     def _samples(self) -> Iterator[Sample]:
         fleet = self._processor.fleet
@@ -230,7 +212,7 @@ def _app(wiring: Wiring, folder: Path) -> Any:
         import cramjam  # noqa: F401  # without it Faust reads nothing that was compressed with lz4
         import faust
     except ImportError as error:
-        raise ConfigError("fleet", error.name, "not installed", "installed: pip install kithkin[fleet]") from error
+        raise ConfigError("fleet", error.name, "not installed", f"installed: {how_to_install('fleet')}") from error
     security = kafka_python_security(wiring.kafka)
     credentials: Any = None
     if "sasl_mechanism" in security:

@@ -6,7 +6,12 @@ is refused) is not tried again; what can, is, at growing intervals. The id is th
 had.
 """
 
+import base64
+import binascii
+import hashlib
+import hmac
 import json
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -24,8 +29,10 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 
-__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event"]
+__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "signature"]
 
+_LOG = logging.getLogger(__name__)
+_SECRET: Final = "whsec_"  # begins a secret of Standard Webhooks, which is base64
 _PASSING: Final = frozenset({408, 425, 429})  # and everything from 500 on
 
 
@@ -64,6 +71,47 @@ def cloud_event(alert: Alert, source: str) -> dict[str, Any]:
     }
 
 
+Attempt = Callable[[], tuple[str | None, bool]]
+
+
+def deliver(attempt: Attempt, told: str, policy: RetryPolicy, sleep: Callable[[float], None]) -> None:
+    """Attempt until it is taken; each further attempt is logged.
+
+    Parameters
+    ----------
+    attempt
+        Why it was not taken (None: it was), and whether that may pass.
+    told
+        Whom it is for, and what.
+
+    Raises
+    ------
+    DeliveryError
+        It was not taken, after all attempts or for a reason that does not pass.
+    """
+    for number in range(1, policy.attempts + 1):
+        why, passes = attempt()
+        if why is None:
+            return
+        if not passes or number == policy.attempts:
+            tried = f"after {number} attempts" if number > 1 else "at once"
+            raise DeliveryError(f"{told} was not taken ({tried}): {why}")
+        pause_s = policy.pause_after(number)
+        _LOG.warning("%s was not taken: %s; attempt %d of %d in %.1f s", told, why, number + 1, policy.attempts, pause_s)
+        sleep(pause_s)
+
+
+def signature(secret: str, event_id: str, at_s: int, body: bytes) -> str:
+    """What Standard Webhooks sends as `webhook-signature`: HMAC-SHA256 of id, time (seconds) and body, in base64.
+
+    >>> signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
+    """
+    key = base64.b64decode(secret.removeprefix(_SECRET), validate=True) if secret.startswith(_SECRET) else secret.encode()
+    digest = hmac.new(key, f"{event_id}.{at_s}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
 class Webhook:
     """Where alerts are posted to.
 
@@ -77,39 +125,54 @@ class Webhook:
         How often, and how long to wait in between.
     sleep
         Waits, in seconds.
+    secret
+        Signs every exchange as Standard Webhooks does (`signature`); None: unsigned.
 
     Raises
     ------
     ConfigError
-        The URL is none to post to.
+        The URL is none to post to, or the secret is none.
     """
 
     def __init__(
-        self, url: str, source: str, policy: RetryPolicy = RetryPolicy(), sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        source: str,
+        policy: RetryPolicy = RetryPolicy(),
+        sleep: Callable[[float], None] = time.sleep,
+        secret: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port_that_can_be(parts):
             raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts; ports are 1 to 65535")
-        self._url, self._name = url, f"{parts.scheme}://{parts.hostname}{parts.path}"
-        self._source, self._policy, self._sleep = source, policy, sleep
+        self._url, self._name = url, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._source, self._policy, self._sleep, self._secret = source, policy, sleep, secret
+        try:
+            signature(secret or "", "", 0, b"")
+        except binascii.Error:
+            right = f"any text, or {_SECRET} and base64, as Standard Webhooks has it"
+            raise ConfigError("webhook_secret", "…", "the wiring", right) from None
 
     def post(self, alert: Alert) -> None:
         """Have the receiver take a state of an alert. Raises DeliveryError when it does not, after all attempts."""
-        body = json.dumps(cloud_event(alert, self._source)).encode()
-        for attempt in range(1, self._policy.attempts + 1):
-            why, passes = self._attempt(body)
-            if why is None:
-                return
-            if not passes or attempt == self._policy.attempts:
-                tried = f"after {attempt} attempts" if attempt > 1 else "at once"
-                raise DeliveryError(f"{self._name} did not take {alert.alert_id}/{alert.revision} ({tried}): {why}")
-            self._sleep(self._policy.pause_after(attempt))
+        event = cloud_event(alert, self._source)
+        body = json.dumps(event).encode()
+        deliver(lambda: self._attempt(body, event["id"]), f"{event['id']} for {self._name}", self._policy, self._sleep)
 
-    def _attempt(self, body: bytes) -> tuple[str | None, bool]:
+    def _signed(self, body: bytes, event_id: str) -> dict[str, str]:
+        """Headers that say who speaks, and when; none without a secret."""
+        if self._secret is None:
+            return {}
+        at_s = int(time.time())
+        told = signature(self._secret, event_id, at_s, body)
+        return {"webhook-id": event_id, "webhook-timestamp": str(at_s), "webhook-signature": told}
+
+    def _attempt(self, body: bytes, event_id: str) -> tuple[str | None, bool]:
         """Why it was not taken (None: it was), and whether that may pass."""
         connections: list[HTTPConnection] = []
         answer: list[tuple[str | None, bool]] = []
-        asking = Thread(target=lambda: answer.append(self._exchange(body, connections)), daemon=True)
+        headers = self._signed(body, event_id)
+        asking = Thread(target=lambda: answer.append(self._exchange(body, headers, connections)), daemon=True)
         asking.start()
         asking.join(self._policy.timeout_s)
         if answer:
@@ -120,9 +183,9 @@ class Webhook:
                     connection.sock.shutdown(SHUT_RDWR)
         return f"no whole answer within {self._policy.timeout_s:g} s", True
 
-    def _exchange(self, body: bytes, connections: list[HTTPConnection]) -> tuple[str | None, bool]:
+    def _exchange(self, body: bytes, signed: dict[str, str], connections: list[HTTPConnection]) -> tuple[str | None, bool]:
         """As `_attempt`, for as long as it takes; connections are noted."""
-        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": "kithkin"}
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": "kithkin", **signed}
         opener = build_opener(_NoRedirects(), _Http(connections), _Https(connections))
         try:
             with opener.open(Request(self._url, body, headers, method="POST"), timeout=self._policy.timeout_s):

@@ -43,6 +43,7 @@ __all__ = ["live", "work"]
 _LOG = logging.getLogger(__name__)
 _LAG_EVERY_S: Final = 1.0
 _HEARTBEAT_EVERY_S: Final = 2.0
+_LINE_EVERY_S: Final = 60.0
 _QUIET_RECORDS: Final = 500  # of one poll when nothing waits
 _HEARTBEAT_TTL_S: Final = 10.0  # so that one or two may be lost before the worker is missed
 
@@ -78,7 +79,7 @@ def _tell_unlisted(metrics: WorkerMetrics | None, policy: Policy) -> None:
 
 def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
     """Turn after turn until asked to stop, noting how it goes. Raises as `Worker.run_once`."""
-    looked_s = -_LAG_EVERY_S
+    looked_s, line_s, events = -_LAG_EVERY_S, time.perf_counter(), worker.counts.events
     told: set[Unlisted] = set()
     while not metrics.liveness.stopping:
         began_s = time.perf_counter()
@@ -91,6 +92,9 @@ def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
         if now_s - looked_s >= _LAG_EVERY_S:
             looked_s = now_s
             metrics.note_lag(broker.lag())
+        if now_s - line_s >= _LINE_EVERY_S:
+            done, line_s, events = worker.counts.events - events, now_s, worker.counts.events
+            _LOG.info("at work", extra={"events": done, "lag": metrics.liveness.lag})
         if progress.ended:
             return
     worker.finish()

@@ -1,0 +1,144 @@
+"""What is counted against each objective, and what is left of its budget."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from stream.brokers.kafka.topics import producer
+from stream.cli import app
+from stream.contract.errors import ConfigError
+from stream.contract.records import Record
+from stream.contract.settings import Wiring, load_model
+from stream.ops.objectives.budgets import budgets
+from stream.ops.objectives.counting import Count, count
+from stream.ops.objectives.settings import BOUNDS_S, Objectives
+from stream.runtime.telemetry.registry import Histogram
+from tests.conftest import ROOT, Running
+
+AIMS = Objectives()
+NOW_MS = 10_000_000
+
+
+def record(topic: str, at: int, offset: int = 0, **value: Any) -> Record:
+    return Record(topic, 0, offset, at, b"h", json.dumps({"household_id": "h"} | value).encode())
+
+
+def asked(number: int, at: int = 0) -> Record:
+    return record("recognitions", at, number, event_id=f"e-{number}")
+
+
+def said(number: int, person: str | None = "ana", tier: int = 2, at: int = 0, **more: Any) -> Record:
+    value = {"event_id": f"e-{number}", "revision": 0, "person_id": person, "tier": tier, "posterior": {"ana": 0.9, "guest": 0.1}}
+    return record("identities", at, number, cause={"topic": "recognitions", "partition": 0, "offset": number}, **value | more)
+
+
+def claim(number: int, kind: str, person: str | None = None, source: str = "app") -> Record:
+    named = {"person_id": person} if person else {}
+    return record("feedback", 0, event_id=f"e-{number}", kind=kind, source=source, **named)
+
+
+def label(number: int, person: str) -> Record:
+    return record("labels", 0, event_id=f"e-{number}", person_id=person)
+
+
+def of(name: str, *records: Record) -> Count:
+    return count(records, AIMS, NOW_MS)[name]
+
+
+def test_an_answer_is_fresh_by_the_brokers_times_of_both() -> None:
+    assert of("freshness", asked(1), said(1, at=4_000), asked(2), said(2, at=6_000), asked(3)) == (2, 1)
+
+
+def test_what_has_neither_answer_nor_dead_letter_after_a_minute_is_lost() -> None:
+    dead = Record("dead-letters", 0, 0, 0, b"h", b'{"topic": "recognitions", "partition": 0, "offset": 3}')
+    again = record("recognitions", 0, 9, event_id="e-1")
+    assert of("losslessness", asked(1), said(1), again, asked(2), asked(3), dead, asked(4, NOW_MS - 1_000)) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([], (0, 0)),
+        ([claim(1, "confirm")], (1, 0)),
+        ([claim(1, "reject", "ana")], (1, 1)),
+        ([claim(1, "reject", "bo")], (0, 0)),
+        ([claim(1, "correct", "bo")], (1, 1)),
+        ([claim(1, "correct", "ana")], (1, 0)),
+        ([label(1, "guest")], (1, 1)),
+        ([label(1, "guest"), claim(1, "confirm")], (1, 0)),
+        ([claim(1, "confirm"), label(1, "guest")], (1, 0)),
+        ([claim(1, "correct", "bo", "annotator"), claim(1, "confirm", source="voice")], (1, 1)),
+        ([claim(1, "enrol")], (0, 0)),
+    ],
+)
+def test_an_answer_is_judged_by_the_surest_word_about_it(told: list[Record], expected: tuple[int, int]) -> None:
+    assert of("personal", said(1), *told) == expected
+    assert of("private", said(1), *told) == (0, 0)
+    assert of("purchase", said(1, tier=4), *told) == expected
+
+
+def test_what_was_said_is_held_against_what_came_true_in_tenths() -> None:
+    told = [asked for n in range(10) for asked in (said(n), claim(n, "confirm") if n < 9 else claim(n, "reject", "ana"))]
+    assert of("calibration", *told) == (10, 0)
+    assert of("calibration", *told[:18]) == (9, pytest.approx(0.9))
+
+
+def test_homes_of_which_an_alert_opened_are_counted_once() -> None:
+    opened = [record("drift-alerts", 0, state=state, members=["h"]) for state in ("opened", "updated", "opened")]
+    assert of("quiet", asked(1), Record("recognitions", 0, 1, 0, b"i", b'{"household_id": "i"}'), *opened) == (2, 1)
+
+
+def test_what_cannot_be_read_is_passed_over() -> None:
+    assert of("freshness", Record("identities", 0, 0, 0, b"h", b"rubbish"), Record("labels", 0, 0, 0, b"h", None)) == (0, 0)
+
+
+@given(bad=st.integers(0, 1000), days=st.floats(0.1, 28))
+def test_a_budget_is_spent_by_its_burn_and_no_sooner(bad: int, days: float) -> None:
+    (one,) = (b for b in budgets({"freshness": Count(1000, bad)}, AIMS, days) if b.events)
+    assert one.burn is not None
+    assert one.left == pytest.approx(1 - one.burn * days / 28)
+    assert one.broken == (bad / 1000 / 0.01 * days > 28 * (1 + 1e-12)) or one.left == pytest.approx(0, abs=1e-9)
+    if one.spent_in_days is not None:
+        assert one.burn * (days + one.spent_in_days) == pytest.approx(28)
+
+
+def test_of_what_nothing_is_known_no_budget_is_kept_or_broken() -> None:
+    assert {(b.left, b.broken) for b in budgets({}, AIMS, 7)} == {(None, False)}
+
+
+def test_the_command_tells_what_is_left_and_ends_with_1_where_nothing_is(
+    kafka: Running, topics: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "slo.toml").write_text("[personal]\nobjective = 0.99\nwindow_days = 1")
+    flags = ["--broker", f"confluent://{kafka.bootstrap}", "--prefix", topics(1), "--since", "1h"]
+    flags += ["--slo", str(tmp_path / "slo.toml")]
+    with producer(Wiring(broker=flags[1], prefix=flags[3])) as sender:
+        for one in (asked(1), said(1), claim(1, "reject", "ana")):
+            sender.send(one)
+    ended = CliRunner().invoke(app, ["slo", *flags])
+    assert (ended.exit_code, "overspent" in ended.output) == (1, True), ended.output
+    assert max(map(len, ended.output.splitlines())) <= 80
+    told = {budget["name"]: budget for budget in json.loads(CliRunner().invoke(app, ["slo", "--json", *flags]).output)}
+    assert (told["personal"]["events"], told["personal"]["good"], told["private"]["events"]) == (1, 0.0, 0)
+
+
+def test_the_example_says_what_holds() -> None:
+    assert load_model("slo", ROOT / "configs/slo.toml", Objectives) == AIMS
+
+
+def test_what_cannot_be_promised_is_refused(tmp_path: Path) -> None:
+    told = {"objective = 1.0": "less than 1", "objectiv = 0.9": "objective", "seconds = 7.0": "one of"}
+    for text, why in ((f"[freshness]\n{line}", why) for line, why in told.items()):
+        (tmp_path / "slo.toml").write_text(text)
+        with pytest.raises(ConfigError, match=why):
+            load_model("slo", tmp_path / "slo.toml", Objectives)
+
+
+def test_a_time_that_may_be_promised_is_one_that_a_worker_counts() -> None:
+    assert {str(bound) for bound in BOUNDS_S} <= {bound for bound, _ in Histogram().buckets()}
