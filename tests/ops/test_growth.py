@@ -1,0 +1,248 @@
+"""A live system moves to more partitions on a real Kafka and Redis, killed again and again: nothing lost, nothing twice."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from stream.brokers import open_broker
+from stream.brokers.kafka.topics import reader
+from stream.contract.codec import decode
+from stream.contract.errors import Moved
+from stream.contract.policy import Policy
+from stream.contract.ports import Encoded
+from stream.contract.reading import RECOGNITIONS
+from stream.contract.records import INPUT_TOPICS, OUTPUT_TOPICS, InvalidRecord, Journal, Record
+from stream.contract.settings import Wiring
+from stream.home.step import step
+from stream.offline.simulation.records import neighbourhood
+from stream.ops.growth import Growth
+from stream.ops.local_cluster.processes import until
+from stream.ops.topics import create
+from stream.runtime.worker.worker import Worker, WorkerLimits
+from stream.stores import open_store
+from tests.conftest import Running
+from tests.support.growing import move
+from tests.support.serial import Serial
+from tests.support.struck import Point, run_until
+
+POLICY = Policy()
+LIMITS = WorkerLimits(records_max=64, records_min=16, poll_timeout_s=0.05)
+KITHKIN = [sys.executable, "-m", "stream.cli"]
+HEADERS = [("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
+ANSWER_S = 60.0
+BEFORE, AFTER = 2, 5
+POINTS = (
+    Point("return", "RedisStore.save", 2),  # some of the new partitions are reserved
+    Point("return", "create"),
+    Point("return", "RedisStore.save", 1),  # the first of the old partitions is closed
+    Point("return", "RedisStore.save", 3),  # some homes are copied
+    Point("return", "Copier.begin"),  # the cut is put down, and not yet noted
+    Point("call", "Producer.commit_transaction", 2),  # copies that nobody may see
+    Point("return", "Producer.commit_transaction", 2),  # copies that all see
+    Point("return", "Producer.send_offsets_to_transaction", 3),
+    Point("return", "_keep_times", 2),  # all is copied
+    Point("return", "RedisStore.save", 2),  # some of the new partitions are open
+    Point("return", "NewPartitions.open"),  # all are, and nobody was told
+)  # in this order: each begins where the one before it was killed
+
+
+class System:
+    """A system under the old prefix that is to move to the new one."""
+
+    def __init__(self, bootstrap: str, redis_url: str) -> None:
+        name = f"t{uuid.uuid4().hex[:12]}"
+        broker = f"confluent://{bootstrap}"
+        self.old = Wiring(broker=broker, store=redis_url, prefix=f"{name}a.", group=name, batch_records_max=40)
+        self.new = self.old.model_copy(update={"prefix": f"{name}b."})
+        self.growth = Growth(self.old.prefix, BEFORE, self.new.prefix, AFTER)
+        self.sent: list[Record] = []
+        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 0})
+        create(self.old, BEFORE)
+
+    @property
+    def command(self) -> list[str]:
+        where = ["--broker", self.old.broker, "--store", self.old.store or "", "--group", self.old.group]
+        moved = ["--prefix", self.old.prefix, "--to-prefix", self.new.prefix, "--partitions", str(AFTER)]
+        return ["topics", "grow", *where, *moved]
+
+    def send(self, records: Sequence[Record], *, to: Wiring, pause_s: float = 0.0) -> None:
+        for record in records:
+            self._producer.produce(to.prefix + record.topic, record.value, record.key, headers=HEADERS)
+            self._producer.poll(pause_s)
+            self.sent.append(record)
+        assert not self._producer.flush(ANSWER_S)
+
+    @contextmanager
+    def worker(self, wiring: Wiring) -> Iterator[None]:
+        """A worker beside, until the block ends."""
+        over, failed = threading.Event(), list[BaseException]()
+
+        def work() -> None:
+            try:
+                self.work(wiring, over.is_set)
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(ANSWER_S)
+        assert not failed, failed
+
+    def work(self, wiring: Wiring, stop: Callable[[], bool]) -> None:
+        """Be a worker."""
+        with ExitStack() as ends:
+            store = ends.enter_context(closing(open_store(wiring.store or "", wiring)))
+            broker = ends.enter_context(closing(open_broker(wiring)))
+            Worker(broker, store, POLICY, LIMITS).run(stop)
+
+    def records(self, wiring: Wiring, *topics: str) -> list[Record]:
+        """All of some topics, by topic, partition and offset."""
+        return sorted(reader(wiring, topics), key=lambda record: (record.topic, record.partition, record.offset))
+
+    def journal(self, wiring: Wiring) -> list[Journal]:
+        return [Journal.model_validate_json(record.value or b"") for record in self.records(wiring, "journal")]
+
+    def answered(self, wiring: Wiring) -> int:
+        """How many records workers have taken."""
+        return sum(entry.count for entry in self.journal(wiring))
+
+
+@pytest.fixture
+def system(kafka: Running, redis_url: str) -> System:
+    return System(kafka.bootstrap, redis_url)
+
+
+def test_a_system_under_load_grows_with_kills_and_every_event_is_answered_once(system: System) -> None:
+    records = neighbourhood(homes=12, days=7, seed=3).records[:520]
+    first, under_load, last = records[:220], records[220:420], records[420:]
+    assert len(last) == 100
+    system.send(first, to=system.old)
+    with system.worker(system.old):
+        assert until(lambda: system.answered(system.old) == len(first), ANSWER_S)
+    until_then = system.records(system.old, "profiles")
+
+    load = threading.Thread(target=system.send, args=(under_load,), kwargs={"to": system.old, "pause_s": 0.01})
+    load.start()
+    killed = {point: run_until(point, move, system.old, system.growth) for point in POINTS}
+    assert killed == dict.fromkeys(POINTS, -signal.SIGKILL)
+    load.join()
+
+    with subprocess.Popen([*KITHKIN, *system.command, "--follow"], stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        try:
+            assert any("Ctrl-C ends it" in line for line in following.stdout)
+            with system.worker(system.new):
+                for record in last:  # some senders have moved, some have not yet
+                    system.send([record], to=system.old if _stays(record) else system.new)
+                assert until(lambda: system.answered(system.new) == len(under_load + last), ANSWER_S)
+        finally:
+            following.send_signal(signal.SIGINT)
+            said = following.stdout.read()
+    assert following.returncode == 0
+    assert "copied since it was done" in said
+
+    assert answers(system) == asked(system.sent)
+    assert taken(system) == in_order(system.sent)
+    serial = serially(system)
+    for wiring, copied in ((system.old, []), (system.new, until_then)):
+        published = [record for topic in OUTPUT_TOPICS for record in system.records(wiring, topic)]
+        assert content(published) == content(serial[wiring.prefix]) + content(copied)
+    assert {tuple(headers or ()) for headers in headers_of(system, system.new)} == {tuple(HEADERS)}
+    with pytest.raises(Moved, match="--prefix"):
+        system.work(system.old, lambda: False)
+
+
+def _stays(record: Record) -> bool:
+    return (record.key or b"")[-1:] in b"13579"
+
+
+def answers(system: System) -> Counter[tuple[str, str]]:
+    """How often each event was answered, under both prefixes together."""
+    published = system.records(system.old, "identities") + system.records(system.new, "identities")
+    read = [json.loads(record.value or b"") for record in published]
+    return Counter((one["household_id"], one["event_id"]) for one in read if one["revision"] == 0)
+
+
+def asked(sent: Sequence[Record]) -> Counter[tuple[str, str]]:
+    """Each event once, that can be read."""
+    found = set()
+    for record in sent:
+        with suppress(InvalidRecord):
+            value = decode(record, POLICY).value
+            if isinstance(value, RECOGNITIONS):
+                found.add((value.household_id, value.event_id))
+    return Counter(found)
+
+
+def batches(system: System, wiring: Wiring) -> list[tuple[Journal, list[Record]]]:
+    """What workers took, batch by batch, by partition."""
+    inputs = system.records(wiring, *INPUT_TOPICS)
+
+    def of(entry: Journal) -> list[Record]:
+        spans = {topic: range(entry.offsets_from[topic], entry.offsets_to[topic]) for topic in INPUT_TOPICS}
+        return [one for one in inputs if one.partition == entry.partition and one.offset in spans[one.topic]]
+
+    return [(entry, of(entry)) for entry in system.journal(wiring)]
+
+
+def in_order(records: Sequence[Record]) -> dict[tuple[str, bytes | None], list[bytes | None]]:
+    """By topic and key, what came one after the other."""
+    found: dict[tuple[str, bytes | None], list[bytes | None]] = {}
+    for record in records:
+        found.setdefault((record.topic, record.key), []).append(record.value)
+    return found
+
+
+def taken(system: System) -> dict[tuple[str, bytes | None], list[bytes | None]]:
+    """The same of what workers took, first under the old prefix and then under the new one."""
+    both = [*batches(system, system.old), *batches(system, system.new)]
+    return in_order([record for _, records in both for record in records])
+
+
+def serially(system: System) -> dict[str, list[Encoded]]:
+    """What one serial run over all that was taken publishes, home by home in the same order: by prefix."""
+    serial, published = Serial(POLICY, step), {}
+    for wiring in (system.old, system.new):
+        before = len(serial.outputs)
+        for entry, records in batches(system, wiring):
+            assert entry.count == len(records)
+            serial.batch(entry, records)
+        published[wiring.prefix] = serial.outputs[before:]
+    return published
+
+
+def content(published: Sequence[Record | Encoded]) -> Counter[tuple[str, bytes | None, bytes | None]]:
+    """Without place and time of arrival."""
+    return Counter((one.topic, one.key, one.value) for one in published)
+
+
+def headers_of(system: System, wiring: Wiring) -> list[object]:
+    """Headers of all input records."""
+    consumer = Consumer({"bootstrap.servers": wiring.broker.partition("://")[2], "group.id": "a-test's", "log_level": 0})
+    wanted = len(system.records(wiring, *INPUT_TOPICS))
+    places = [TopicPartition(wiring.prefix + topic, partition, 0) for topic in INPUT_TOPICS for partition in range(AFTER)]
+    consumer.assign(places)
+    found: list[object] = []
+    try:
+        assert until(lambda: len(more(consumer, found)) == wanted, ANSWER_S)
+    finally:
+        consumer.close()
+    return found
+
+
+def more(consumer: Consumer, found: list[object]) -> list[object]:
+    found += [message.headers() for message in consumer.consume(500, 0.1) if not message.error()]
+    return found
