@@ -11,7 +11,7 @@ import msgspec
 from stream.contract.errors import Moved
 from stream.contract.ports import Offsets, StateStore, StoreError
 
-__all__ = ["CUT", "GROWING", "GROWTH", "MOVED", "Growth", "refuse_moving"]
+__all__ = ["CUT", "GROWING", "GROWTH", "MOVED", "Growth", "has_cut", "refuse_moving"]
 
 GROWING: Final = "growing"  # among the offsets of a new partition: 1 and the homes that were copied into it
 CUT: Final = "cut"  # among the offsets of new partition 0: from where on inputs are copied is with the brokers
@@ -36,6 +36,12 @@ class Growth(msgspec.Struct, frozen=True):
         """The one that stands beside a partition's states; it may be over."""
         raw = store.load(partition, [GROWTH]).get(GROWTH)
         return msgspec.json.decode(raw, type=cls) if raw else None
+
+
+def has_cut(store: StateStore, growth: Growth) -> bool:
+    """Whether a move has come so far that it is with the brokers from where on inputs are copied."""
+    stands_at = store.offsets(0)
+    return Growth.beside(store, 0) == growth and (CUT in stands_at or GROWING not in stands_at)
 
 
 def refuse_moving(store: StateStore, partition: int, stands_at: Offsets) -> None:

@@ -42,16 +42,12 @@ ANSWER_S = 60.0
 BEFORE, AFTER = 2, 5
 POINTS = (
     Point("return", "RedisStore.save", 2),  # some of the new partitions are reserved
-    Point("return", "create"),
     Point("return", "RedisStore.save", 1),  # the first of the old partitions is closed
     Point("return", "RedisStore.save", 3),  # some homes are copied
     Point("return", "Copier.begin"),  # the cut is put down, and not yet noted
     Point("call", "Producer.commit_transaction", 2),  # copies that nobody may see
     Point("return", "Producer.commit_transaction", 2),  # copies that all see
-    Point("return", "Producer.send_offsets_to_transaction", 3),
-    Point("return", "_keep_times", 2),  # all is copied
     Point("return", "RedisStore.save", 2),  # some of the new partitions are open
-    Point("return", "NewPartitions.open"),  # all are, and nobody was told
 )  # in this order: each begins where the one before it was killed
 
 

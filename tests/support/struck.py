@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["Point", "run_until"]
 
 _NURSERY = multiprocessing.get_context("forkserver")  # has no threads of the test's own, which a fork would lose
+_NURSERY.set_forkserver_preload(["tests.drill.worker"])  # the drill's own: all clients are imported, by whoever comes first
 _PATIENCE_S = 120.0
 
 

@@ -22,18 +22,30 @@ from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores.moves import Growth
 
+from ..topics import TIMEOUT_S, TOPICS
+
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaException, Message
+    from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+    from confluent_kafka.admin import AdminClient
 
-__all__ = ["COPIED", "Copier", "explaining", "group_of"]
+__all__ = ["COPIED", "Copier", "explaining", "group_of", "places_of"]
 
-COPIED: Final = (*INPUT_TOPICS, "profiles")  # the last: who reads it, reads the newest of each person from the beginning
+_COMPACTED: Final = tuple(topic.name for topic in TOPICS if topic.cleanup == "compact")  # is read from the beginning, by whoever
+COPIED: Final = (*INPUT_TOPICS, *_COMPACTED)
+_NEEDED: Final = ("recognitions", "feedback")
 _LOG = logging.getLogger(__name__)
 _WAIT_S: Final = 0.1
 _KEPT_ALIVE_S: Final = 3_600.0  # brokers forget the offsets of a group without members after days in which none was committed
 _BYTES_MAX: Final = 100_000_000  # the brokers have their own limit, which a record has passed once
 
 Place = tuple[str, int]  # topic as on the wire, partition
+
+
+def places_of(client: "Consumer | AdminClient", wiring: Wiring, topics: Sequence[str] = COPIED) -> list["TopicPartition"]:
+    """All partitions of those of the topics that are there. Raises ConfigError without the two of all workers; KafkaException."""
+    there = client.list_topics(timeout=TIMEOUT_S).topics
+    wanted = [topic for topic in topics if topic in _NEEDED or wiring.prefix + topic in there]
+    return partitions_of(client, wiring, wanted, TIMEOUT_S)
 
 
 def group_of(wiring: Wiring, growth: Growth) -> str:
@@ -90,7 +102,7 @@ class Copier:
         )
         with explaining():
             self._producer.init_transactions(self._patience_s)  # ends what a predecessor left open, and it can go on no more
-            self._places = {(p.topic, p.partition): p.partition for p in partitions_of(self._consumer, wiring, COPIED)}
+            self._places = {(p.topic, p.partition): p.partition for p in places_of(self._consumer, wiring)}
         self._offsets: dict[Place, int] = {}
 
     def begin(self, offsets: Mapping[Place, int]) -> None:
@@ -176,7 +188,7 @@ class Copier:
         if key is None:
             partition = (record.partition() or 0) % self._growth.partitions
         else:
-            of_home = household_of_key(key).encode() if topic == "profiles" else key
+            of_home = household_of_key(key).encode() if topic in _COMPACTED else key
             partition = partition_of(of_home, self._growth.partitions)
         more: dict[str, Any] = {"timestamp": max(0, record.timestamp()[1]), "headers": record.headers() or []}
         self._producer.produce(self._to.wire(topic), record.value(), key, partition, **more)

@@ -14,7 +14,7 @@ From then on what still comes to the old topics is copied, whenever and as long 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,11 +22,11 @@ from stream.contract.errors import RecoveryError
 from stream.contract.ports import BrokerError, StateStore
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.stores.moves import Growth
+from stream.stores.moves import Growth, has_cut
 
 from ..topics import TIMEOUT_S, administration, create, find_topics
 from .copier import Copier
-from .plan import Plan, look, positions
+from .plan import hindrances, positions
 from .states import NewPartitions, close_old, reopen_old
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def grow(wiring: Wiring, stores: tuple[StateStore, StateStore], growth: Growth, 
     """
     old, new = stores
     target = wiring.model_copy(update={"prefix": growth.to_prefix})
-    _refuse(look(wiring, stores, growth.to_prefix, growth.partitions))
+    if not has_cut(new, growth):
+        _refuse(hindrances(wiring, old, growth))
     partitions = NewPartitions(new, growth)
     if not partitions.are_open:
         create(target, growth.partitions, replication)
@@ -79,7 +80,7 @@ def grow(wiring: Wiring, stores: tuple[StateStore, StateStore], growth: Growth, 
         close_old(old, growth)
         yield Step(f'"{growth.from_prefix}" is closed: no worker goes on there')
         if not partitions.is_cut:
-            _refuse_late(look(wiring, stores, growth.to_prefix, growth.partitions), old)
+            _refuse_late(hindrances(wiring, old, growth), old, growth)
         for done, total in partitions.fill(old):
             yield Step("homes copied", done, total)
         _keep_times(target, _SENDERS_TIME)
@@ -104,16 +105,16 @@ def follow(wiring: Wiring, growth: Growth, stop: Callable[[], bool]) -> Iterator
         yield from copier.copy(stop)
 
 
-def _refuse(plan: Plan) -> None:
-    if plan.hindrances:
-        raise RecoveryError(" ".join(plan.hindrances))
+def _refuse(found: Sequence[str]) -> None:
+    if found:
+        raise RecoveryError(" ".join(f"{one}." for one in found))
 
 
-def _refuse_late(plan: Plan, old: StateStore) -> None:
+def _refuse_late(found: Sequence[str], old: StateStore, growth: Growth) -> None:
     """A worker may have begun between the look and the closing: then the old prefix is opened again, for it to go on."""
-    if plan.hindrances:
-        reopen_old(old, range(plan.growth.partitions_before))
-    _refuse(plan)
+    if found:
+        reopen_old(old, range(growth.partitions_before))
+    _refuse(found)
 
 
 def _keep_times(wiring: Wiring, kind: str) -> None:

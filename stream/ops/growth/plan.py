@@ -3,25 +3,26 @@
 Law: looking changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
-from stream.brokers.kafka.topics import Names, partitions_of
+from stream.brokers.kafka.topics import Names
 from stream.contract.errors import ConfigError
 from stream.contract.ports import StateStore, on_both
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.stores.moves import CUT, GROWING, Growth
+from stream.stores.moves import GROWING, Growth, has_cut
 
 from ..topics import TIMEOUT_S, administration
-from .copier import COPIED, explaining, group_of
+from .copier import explaining, group_of, places_of
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-__all__ = ["Plan", "look", "positions"]
+__all__ = ["Plan", "hindrances", "look", "positions"]
 
 Place = tuple[str, int]  # topic as on the wire, partition
 
@@ -49,46 +50,48 @@ def look(wiring: Wiring, stores: tuple[StateStore, StateStore], to_prefix: str, 
     """
     old, new = stores
     growth = Growth(wiring.prefix, _partitions(wiring), to_prefix, partitions)
-    stands_at = new.offsets(0)
-    begun = Growth.beside(new, 0) == growth
-    is_cut = begun and (CUT in stands_at or GROWING not in stands_at)
-    outputs = positions(wiring)
-    copied = positions(wiring.model_copy(update={"group": group_of(wiring, growth)}), COPIED) if is_cut else outputs
-    with administration(wiring) as admin:
-        working = {} if is_cut else _members(wiring, admin)
+    begun, cut = Growth.beside(new, 0) == growth, has_cut(new, growth)
     return Plan(
         growth,
-        "new" if not begun else "begun" if GROWING in stands_at else "done",
+        "new" if not begun else "begun" if GROWING in new.offsets(0) else "done",
         sum(1 for partition in range(growth.partitions_before) for _ in old.households(partition)),
-        _waiting(wiring, copied),
-        [] if is_cut else [*_still_working(wiring, working), *_behind(wiring, old, growth, outputs)],
+        _waiting(wiring, group_of(wiring, growth) if cut else wiring.group),
+        [] if cut else hindrances(wiring, old, growth),
     )
 
 
-def positions(wiring: Wiring, topics: Sequence[str] = INPUT_TOPICS) -> dict[Place, int]:
-    """The next offsets that the wiring's group has committed, once no transaction is open. Raises BrokerError."""
+def hindrances(wiring: Wiring, old: StateStore, growth: Growth) -> list[str]:
+    """What must be done before the old prefix can be moved, before the cut. Raises as `look`."""
+    with administration(wiring) as admin:
+        working = _members(wiring, admin)
+    return [*_still_working(wiring, working), *_behind(wiring, old, growth)]
+
+
+def positions(wiring: Wiring) -> dict[Place, int]:
+    """The next offsets of inputs that the wiring's group has committed, once no transaction is open. Raises BrokerError."""
     with explaining(), onlooker(wiring, "read_committed") as client:
         patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
-        return committed_offsets(client, partitions_of(client, wiring, topics, TIMEOUT_S), patience_s)
+        return committed_offsets(client, places_of(client, wiring, INPUT_TOPICS), patience_s)
 
 
 def _partitions(wiring: Wiring) -> int:
     """Of each input topic."""
     with administration(wiring) as admin:
-        places = partitions_of(admin, wiring, COPIED, TIMEOUT_S)
-    numbers = {topic: sum(place.topic == wiring.prefix + topic for place in places) for topic in INPUT_TOPICS}
+        numbers = Counter(place.topic for place in places_of(admin, wiring, INPUT_TOPICS))
     if len({*numbers.values()}) > 1:
-        raise ConfigError("prefix", wiring.prefix, f"the input topics have {numbers} partitions", "one with equally many of both")
-    return numbers[INPUT_TOPICS[0]]
+        raise ConfigError("prefix", wiring.prefix, f"partitions: {dict(numbers)}", "one whose input topics have equally many")
+    return numbers[wiring.prefix + INPUT_TOPICS[0]]
 
 
-def _waiting(wiring: Wiring, copied: Mapping[Place, int]) -> dict[str, int]:
-    """By topic, how many records there are after those offsets (markers of transactions are counted with them)."""
-    waiting = dict.fromkeys(COPIED, 0)
-    with explaining(), onlooker(wiring, "read_uncommitted") as client:
-        for place in partitions_of(client, wiring, COPIED, TIMEOUT_S):
+def _waiting(wiring: Wiring, group: str) -> Counter[str]:
+    """By topic, how many records come after what a group has committed (markers of transactions are counted with them)."""
+    waiting = Counter[str]()
+    with explaining(), onlooker(wiring.model_copy(update={"group": group}), "read_uncommitted") as client:
+        places = places_of(client, wiring)
+        committed = committed_offsets(client, places, TIMEOUT_S)
+        for place in places:
             first, end = bounds(client, place, TIMEOUT_S)
-            waiting[Names(wiring.prefix).ours(place.topic)] += end - max(first, copied.get((place.topic, place.partition), 0))
+            waiting[Names(wiring.prefix).ours(place.topic)] += end - max(first, committed[place.topic, place.partition])
     return waiting
 
 
@@ -120,11 +123,12 @@ def _still_working(wiring: Wiring, working: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-def _behind(wiring: Wiring, store: StateStore, growth: Growth, committed: Mapping[Place, int]) -> Iterator[str]:
+def _behind(wiring: Wiring, store: StateStore, growth: Growth) -> Iterator[str]:
     """States that are not where outputs are."""
+    committed = positions(wiring)
     for partition in range(growth.partitions_before):
         stands_at = store.offsets(partition)
-        outputs = {topic: committed[wiring.prefix + topic, partition] for topic in INPUT_TOPICS}
+        outputs = {topic: committed.get((wiring.prefix + topic, partition), 0) for topic in INPUT_TOPICS}
         if on_both(stands_at) != outputs:
             yield (
                 f"Partition {partition}: the states stand at {on_both(stands_at)}, the outputs at {outputs}. Start a worker "
