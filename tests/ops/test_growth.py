@@ -9,12 +9,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stream.brokers import open_broker
 from stream.brokers.kafka.topics import reader
+from stream.brokers.partitioning import partition_of
 from stream.contract.codec import decode
 from stream.contract.errors import Moved
 from stream.contract.policy import Policy
@@ -24,13 +26,16 @@ from stream.contract.records import INPUT_TOPICS, OUTPUT_TOPICS, InvalidRecord, 
 from stream.contract.settings import Wiring
 from stream.home.step import step
 from stream.offline.simulation.records import neighbourhood
+from stream.ops.checks import run_checks
 from stream.ops.growth import Growth
 from stream.ops.local_cluster.processes import until
-from stream.ops.topics import create
+from stream.ops.topics import administration, create, find_topics
 from stream.runtime.worker.worker import Worker, WorkerLimits
-from stream.stores import open_store
+from stream.stores import SqliteStore, open_store
+from tests.cli.test_cli import run
 from tests.conftest import Running
 from tests.support.growing import move
+from tests.support.recorded import recorded
 from tests.support.serial import Serial
 from tests.support.struck import Point, run_until
 
@@ -156,9 +161,78 @@ def test_a_system_under_load_grows_with_kills_and_every_event_is_answered_once(s
     for wiring, copied in ((system.old, []), (system.new, until_then)):
         published = [record for topic in OUTPUT_TOPICS for record in system.records(wiring, topic)]
         assert content(published) == content(serial[wiring.prefix]) + content(copied)
-    assert {tuple(headers or ()) for headers in headers_of(system, system.new)} == {tuple(HEADERS)}
     with pytest.raises(Moved, match="--prefix"):
         system.work(system.old, lambda: False)
+
+
+def test_what_waits_is_copied_as_it_is_with_its_time_and_headers_and_only_once(system: System) -> None:
+    system.send([*recorded()[:30], Record("feedback", 0, 0, 0, None, b"no key")], to=system.old)
+    before = as_it_is(system, system.old)
+    assert len(before) == 31
+    for _ in range(2):
+        told = run(*system.command)
+        assert as_it_is(system, system.new) == before
+    assert "Done. Now" in told
+    assert "copied" not in told, "there was nothing more"
+    for record in system.records(system.new, *INPUT_TOPICS):
+        assert record.partition == (record.partition if record.key is None else partition_of(record.key, AFTER))
+    system.send(recorded()[30:32], to=system.old)
+    assert "2 records copied" in run(*system.command)
+
+
+def test_what_is_in_the_way_is_told_and_nothing_is_changed_by_it(system: System) -> None:
+    system.send(recorded()[:20], to=system.old)
+    with system.worker(system.old):
+        assert until(lambda: system.answered(system.old) == 20, ANSWER_S)
+        for arguments in ([*system.command, "--dry-run"], system.command):
+            assert "Workers still read" in " ".join(run(*arguments, code=1).split())
+    with administration(system.old) as admin:
+        assert not find_topics(system.new, admin)
+    assert "Nothing was done yet" in run(*system.command, "--dry-run")
+
+    with closing(open_store(system.old.store or "", system.old)) as store:
+        owned = next(partition for partition in range(BEFORE) if store.offsets(partition))
+        epoch, offsets = store.claim(owned)
+        store.save(owned, epoch, offsets, {**offsets, "recognitions": offsets["recognitions"] - 1}, {})
+        assert "brings the states up" in " ".join(run(*system.command, "--dry-run", code=1).split())
+        store.save(owned, epoch, {**offsets, "recognitions": offsets["recognitions"] - 1}, offsets, {})
+
+    assert "Done" in run(*system.command)
+    assert "It is done" in run(*system.command, "--dry-run")
+    (moved,) = (check for check in run_checks(system.old) if check.name == "states and offsets")
+    assert (moved.state, system.new.prefix in moved.found) == ("failed", True)
+    assert "another move" in run(*system.command[:-1], str(AFTER + 1), code=2)
+
+
+def test_wrong_use_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    same = run("topics", "grow", "--prefix", "a.", "--to-prefix", "a.", "--partitions", "5", code=2)
+    assert "another prefix" in same
+    file = str(tmp_path / "states.db")
+    SqliteStore(file).close()
+    assert "another file" in run("topics", "grow", "--store", file, "--to-prefix", "b.", "--partitions", "5", code=2)
+
+
+def as_it_is(system: System, wiring: Wiring) -> Counter[tuple[object, ...]]:
+    """All input records with everything but their places."""
+    prefix, count = wiring.prefix, len(system.records(wiring, *INPUT_TOPICS))
+    partitions = BEFORE if wiring is system.old else AFTER
+    consumer = Consumer({"bootstrap.servers": wiring.broker.partition("://")[2], "group.id": "a-test's", "log_level": 0})
+    consumer.assign([TopicPartition(prefix + topic, one, 0) for topic in INPUT_TOPICS for one in range(partitions)])
+    found: list[tuple[object, ...]] = []
+
+    def come() -> bool:
+        found.extend(
+            (str(one.topic()).removeprefix(prefix), one.timestamp()[1], one.key(), one.value(), tuple(one.headers() or ()))
+            for one in consumer.consume(500, 0.1)
+            if not one.error()
+        )
+        return len(found) >= count
+
+    try:
+        assert until(come, ANSWER_S)
+    finally:
+        consumer.close()
+    return Counter(found)
 
 
 def _stays(record: Record) -> bool:
@@ -223,22 +297,3 @@ def serially(system: System) -> dict[str, list[Encoded]]:
 def content(published: Sequence[Record | Encoded]) -> Counter[tuple[str, bytes | None, bytes | None]]:
     """Without place and time of arrival."""
     return Counter((one.topic, one.key, one.value) for one in published)
-
-
-def headers_of(system: System, wiring: Wiring) -> list[object]:
-    """Headers of all input records."""
-    consumer = Consumer({"bootstrap.servers": wiring.broker.partition("://")[2], "group.id": "a-test's", "log_level": 0})
-    wanted = len(system.records(wiring, *INPUT_TOPICS))
-    places = [TopicPartition(wiring.prefix + topic, partition, 0) for topic in INPUT_TOPICS for partition in range(AFTER)]
-    consumer.assign(places)
-    found: list[object] = []
-    try:
-        assert until(lambda: len(more(consumer, found)) == wanted, ANSWER_S)
-    finally:
-        consumer.close()
-    return found
-
-
-def more(consumer: Consumer, found: list[object]) -> list[object]:
-    found += [message.headers() for message in consumer.consume(500, 0.1) if not message.error()]
-    return found
