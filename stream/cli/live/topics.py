@@ -184,6 +184,7 @@ def _show(plan: "Plan") -> None:
     typer.echo(f"  records  {', '.join(f'{count:,} of {topic}' for topic, count in plan.waiting.items())} wait to be copied")
     for hindrance in plan.hindrances:
         typer.echo(f"First: {hindrance}.")
+    typer.echo("Nothing was changed.")
 
 
 def _tell(steps: "Iterable[Step]") -> None:
