@@ -14,7 +14,7 @@ from stream.contract.ports import Offsets, StateStore, StoreError
 __all__ = ["CUT", "GROWING", "GROWTH", "MOVED", "Growth", "has_cut", "refuse_moving"]
 
 GROWING: Final = "growing"  # among the offsets of a new partition: 1 and the homes that were copied into it
-CUT: Final = "cut"  # among the offsets of new partition 0: from where on inputs are copied is with the brokers
+CUT: Final = "cut"  # among the offsets of new partition 0: 1 while the brokers are told from where on is copied, then 2
 MOVED: Final = "moved"  # among the offsets of an old partition: 1
 GROWTH: Final = "!growth"  # which move it is; its name in the store, for no household id has a "!"
 
@@ -41,7 +41,7 @@ class Growth(msgspec.Struct, frozen=True):
 def has_cut(store: StateStore, growth: Growth) -> bool:
     """Whether a move has come so far that it is with the brokers from where on inputs are copied."""
     stands_at = store.offsets(0)
-    return Growth.beside(store, 0) == growth and (CUT in stands_at or GROWING not in stands_at)
+    return Growth.beside(store, 0) == growth and (stands_at.get(CUT) == 2 or GROWING not in stands_at)
 
 
 def refuse_moving(store: StateStore, partition: int, stands_at: Offsets) -> None:

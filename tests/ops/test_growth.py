@@ -28,10 +28,12 @@ from stream.home.step import step
 from stream.offline.simulation.records import neighbourhood
 from stream.ops.checks import run_checks
 from stream.ops.growth import Growth
+from stream.ops.growth.states import NewPartitions, close_old
 from stream.ops.local_cluster.processes import until
 from stream.ops.topics import administration, create, find_topics
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import SqliteStore, open_store
+from stream.stores.moves import MOVED
 from tests.cli.test_cli import run
 from tests.conftest import Running
 from tests.support.growing import move
@@ -195,6 +197,13 @@ def test_what_is_in_the_way_is_told_and_nothing_is_changed_by_it(system: System)
         epoch, offsets = store.claim(owned)
         store.save(owned, epoch, offsets, {**offsets, "recognitions": offsets["recognitions"] - 1}, {})
         assert "brings the states up" in " ".join(run(*system.command, "--dry-run", code=1).split())
+        with closing(open_store(system.new.store or "", system.new)) as new:
+            NewPartitions(new, system.growth)
+        close_old(store, system.growth)  # one was killed here, and a worker had begun before
+        assert MOVED in store.offsets(owned)
+        assert "brings the states up" in " ".join(run(*system.command, code=1).split())
+        assert not any(MOVED in store.offsets(partition) for partition in range(BEFORE)), "the worker must be let in"
+        epoch, _ = store.claim(owned)
         store.save(owned, epoch, {**offsets, "recognitions": offsets["recognitions"] - 1}, offsets, {})
 
     assert "Done" in run(*system.command)

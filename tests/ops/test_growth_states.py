@@ -47,7 +47,9 @@ def move(old: StateStore, new: StateStore, growth: Growth, at_once: int = 3) -> 
         close_old(old, growth)
         for _ in partitions.fill(old, at_once):
             pass
-        partitions.note_cut()
+        if not partitions.is_cut:
+            with partitions.cutting():
+                pass
         partitions.open()
 
 
@@ -120,9 +122,15 @@ def test_of_two_who_move_the_same_the_later_one_goes_on(another_store: OpenStore
     states = filled(old, growth, 10)
     earlier = NewPartitions(new, growth)
     later = NewPartitions(new, growth)
+    cut = []
     with pytest.raises(Fenced):
         list(earlier.fill(old))
+    with pytest.raises(Fenced), earlier.cutting():
+        cut.append("earlier")
     list(later.fill(old))
+    with later.cutting():
+        cut.append("later")
+    assert (cut, later.is_cut) == (["later"], True)
     later.open()
     assert placed(new, growth) == states
 
@@ -158,9 +166,12 @@ def test_a_worker_that_has_them_when_they_are_closed_saves_no_more_and_the_next_
     worker = Worker(MemoryBroker(log), old, POLICY)
     worker.run_once()
     see(log, "e-1")
-    close_old(old, growth)
+    earlier = close_old(old, growth)
     with pytest.raises(Fenced):
         worker.run_once()
     log.evict(1)
-    reopen_old(old, [0])
+    later = close_old(old, growth)
+    with pytest.raises(Fenced):
+        reopen_old(old, earlier)
+    reopen_old(old, later)
     assert at_work(log, old).counts.recoveries == 1

@@ -106,14 +106,12 @@ class Copier:
         self._offsets: dict[Place, int] = {}
 
     def begin(self, offsets: Mapping[Place, int]) -> None:
-        """Put down from where on inputs are to be copied (topics as on the wire), and profiles from their beginning."""
-        from confluent_kafka import TopicPartition
+        """Put down from where on inputs are to be copied (topics as on the wire), and profiles from their beginning.
 
+        In a transaction, so that one who was stopped here and wakes up when somebody else copies changes nothing.
+        """
         with explaining():
-            places = [TopicPartition(*place, offsets.get(place, 0)) for place in self._places]
-            for committed in self._consumer.commit(offsets=places, asynchronous=False) or ():
-                if committed.error:
-                    raise BrokerError(f"putting down from where on is copied: {committed.error.str()}")
+            self._transact([], {place: offsets.get(place, 0) for place in self._places})
 
     def copy(self, stop: Callable[[], bool] | None = None) -> Iterator[Counter[str]]:
         """Copy from where it stands to the end of all topics, or, asked about ten times a second, until `stop`.
@@ -164,24 +162,28 @@ class Copier:
         return known
 
     def _publish(self, records: Sequence["Message"]) -> None:
-        """One transaction: copies, and where the topics stand after them."""
+        """Copies; without any, the offsets are only put down anew."""
+        moved = {_place(record): (record.offset() or 0) + 1 for record in records}
+        self._transact(records, moved or self._offsets)
+        self._offsets, self._kept_s = self._offsets | moved, time.monotonic()
+
+    def _transact(self, records: Sequence["Message"], offsets: Mapping[Place, int]) -> None:
+        """One transaction: copies, and from where on the next ones are made."""
         from confluent_kafka import KafkaException, TopicPartition
 
-        after = self._offsets | {_place(record): (record.offset() or 0) + 1 for record in records}
-        moved = [TopicPartition(*place, at) for place, at in after.items() if not records or at != self._offsets[place]]
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         self._producer.begin_transaction()
         try:
             for record in records:
                 self._produce(record)
             group, late = self._consumer.consumer_group_metadata(), "copying: the group's coordinator did not take the offsets"
             send = self._producer.send_offsets_to_transaction
-            within(self._patience_s, lambda: send(moved, group, self._patience_s), late)
+            within(self._patience_s, lambda: send(places, group, self._patience_s), late)
             self._producer.commit_transaction(self._patience_s)
         except (KafkaException, BufferError):
             with suppress(KafkaException):
                 self._producer.abort_transaction(self._patience_s)
             raise
-        self._offsets, self._kept_s = after, time.monotonic()
 
     def _produce(self, record: "Message") -> None:
         topic, key = self._from.ours(record.topic() or ""), record.key()

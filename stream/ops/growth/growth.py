@@ -14,20 +14,20 @@ From then on what still comes to the old topics is copied, whenever and as long 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stream.contract.errors import RecoveryError
-from stream.contract.ports import BrokerError, StateStore
+from stream.contract.ports import BrokerError, Claimed, StateStore
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.stores.moves import Growth, has_cut
+from stream.stores.moves import Growth
 
 from ..topics import TIMEOUT_S, administration, create, find_topics
 from .copier import Copier
 from .plan import hindrances, positions
-from .states import NewPartitions, close_old, reopen_old
+from .states import NewPartitions, claim_closed, close_old, reopen_old
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -71,23 +71,28 @@ def grow(wiring: Wiring, stores: tuple[StateStore, StateStore], growth: Growth, 
     """
     old, new = stores
     target = wiring.model_copy(update={"prefix": growth.to_prefix})
-    if not has_cut(new, growth):
+    begun = Growth.beside(new, 0) is not None
+    if not begun:
         _refuse(hindrances(wiring, old, growth))
     partitions = NewPartitions(new, growth)
+    if begun and not partitions.is_cut and (found := hindrances(wiring, old, growth)):
+        claims = claim_closed(old, growth)  # by one who was killed before the second look
+        partitions.confirm()  # whoever takes over from now on claims after us
+        _reopen_and_refuse(found, old, claims)
     if not partitions.are_open:
         create(target, growth.partitions, replication)
         yield Step(f'the topics of "{growth.to_prefix}" are there, with {growth.partitions} partitions')
-        close_old(old, growth)
+        claims = close_old(old, growth)
         yield Step(f'"{growth.from_prefix}" is closed: no worker goes on there')
-        if not partitions.is_cut:
-            _refuse_late(hindrances(wiring, old, growth), old, growth)
+        if not partitions.is_cut and (found := hindrances(wiring, old, growth)):
+            _reopen_and_refuse(found, old, claims)
         for done, total in partitions.fill(old):
             yield Step("homes copied", done, total)
         _keep_times(target, _SENDERS_TIME)
     with closing(Copier(wiring, growth)) as copier:
         if not partitions.is_cut:
-            copier.begin(positions(wiring))
-            partitions.note_cut()
+            with partitions.cutting():
+                copier.begin(positions(wiring))
             yield Step("the cut is put down: inputs are copied from where the workers had come to")
         copied: Counter[str] = Counter()
         for more in copier.copy():
@@ -110,10 +115,9 @@ def _refuse(found: Sequence[str]) -> None:
         raise RecoveryError(" ".join(f"{one}." for one in found))
 
 
-def _refuse_late(found: Sequence[str], old: StateStore, growth: Growth) -> None:
-    """A worker may have begun between the look and the closing: then the old prefix is opened again, for it to go on."""
-    if found:
-        reopen_old(old, range(growth.partitions_before))
+def _reopen_and_refuse(found: Sequence[str], old: StateStore, claims: Mapping[int, Claimed]) -> None:
+    """A worker may have begun between the look and the closing: then the old partitions are opened again, for it to go on."""
+    reopen_old(old, claims)
     _refuse(found)
 
 

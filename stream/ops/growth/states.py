@@ -6,15 +6,16 @@ on from there, and whoever copies beside us is refused by the store.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from stream.brokers.partitioning import partition_of
 from stream.contract.errors import ConfigError
-from stream.contract.ports import Offsets, StateStore
+from stream.contract.ports import Claimed, Offsets, StateStore
 from stream.stores.moves import CUT, GROWING, GROWTH, MOVED, Growth
 
-__all__ = ["NewPartitions", "close_old", "reopen_old"]
+__all__ = ["NewPartitions", "claim_closed", "close_old", "reopen_old"]
 
 _AT_ONCE: Final = 500  # homes: some MiB, as a worker loads them
 
@@ -52,7 +53,7 @@ class NewPartitions:
     @property
     def is_cut(self) -> bool:
         """Whether it is with the brokers from where on inputs are copied."""
-        return 0 not in self._claims or CUT in self._claims[0][1]
+        return 0 not in self._claims or self._claims[0][1].get(CUT) == 2
 
     def fill(self, old: StateStore, at_once: int = _AT_ONCE) -> Iterator[tuple[int, int]]:
         """Copy all homes of an old store whose partitions are closed; how many there are of how many, after each step."""
@@ -76,10 +77,16 @@ class NewPartitions:
                     done += len(some)
                     yield done, total
 
-    def note_cut(self) -> None:
-        """From now on `is_cut`."""
-        if not self.is_cut:
-            self._save(0, self._claims[0][1] | {CUT: 1}, {})
+    def confirm(self) -> None:
+        """Raises Fenced where somebody else has begun to move the same."""
+        self._save(0, self._claims[0][1], {})
+
+    @contextmanager
+    def cutting(self) -> Iterator[None]:
+        """Around putting the cut down: raises Fenced before it where it is no longer ours to do, and after it `is_cut`."""
+        self._save(0, self._claims[0][1] | {CUT: 1}, {})
+        yield
+        self._save(0, self._claims[0][1] | {CUT: 2}, {})
 
     def open(self) -> None:
         """Let workers have them: they begin at the beginning of the new topics. Partition 0 is the last: it knows of the cut."""
@@ -126,8 +133,8 @@ class NewPartitions:
         self._claims[partition] = epoch, dict(to)
 
 
-def close_old(store: StateStore, growth: Growth) -> None:
-    """Let no worker go on with the states under the old prefix. Who has them by now can save no more.
+def close_old(store: StateStore, growth: Growth) -> dict[int, Claimed]:
+    """Let no worker go on with the states under the old prefix; our claims. Who has them by now can save no more.
 
     Raises
     ------
@@ -136,17 +143,24 @@ def close_old(store: StateStore, growth: Growth) -> None:
     StoreError, Fenced
         From the store; the latter when a worker starts at this moment.
     """
-    for partition in range(growth.partitions_before):
-        epoch, offsets = store.claim(partition)
+    claims = {partition: store.claim(partition) for partition in range(growth.partitions_before)}
+    for partition, (epoch, offsets) in claims.items():
         if MOVED not in offsets:
             store.save(partition, epoch, offsets, {**offsets, MOVED: 1}, {GROWTH: growth.encode()})
         elif (standing := Growth.beside(store, partition)) != growth:
             to = f'"{standing.to_prefix}" with {standing.partitions} partitions' if standing else "another prefix"
             raise ConfigError("prefix", growth.from_prefix, f"its homes have moved to {to}", "the one that homes are under now")
+    return claims
 
 
-def reopen_old(store: StateStore, partitions: Sequence[int]) -> None:
-    """Take `close_old` back."""
-    for partition in partitions:
-        epoch, offsets = store.claim(partition)
-        store.save(partition, epoch, offsets, {topic: at for topic, at in offsets.items() if topic != MOVED}, {})
+def claim_closed(store: StateStore, growth: Growth) -> dict[int, Claimed]:
+    """Our claims of the partitions that `close_old` has closed, which may be some. Raises StoreError."""
+    closed = [partition for partition in range(growth.partitions_before) if MOVED in store.offsets(partition)]
+    return {partition: store.claim(partition) for partition in closed}
+
+
+def reopen_old(store: StateStore, claims: Mapping[int, Claimed]) -> None:
+    """Take `close_old` back, unless somebody else has closed them since. Raises Fenced then, or StoreError."""
+    for partition, (epoch, offsets) in claims.items():
+        before = {topic: at for topic, at in offsets.items() if topic != MOVED}
+        store.save(partition, epoch, before | {MOVED: 1}, before, {})
