@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stream.brokers import open_broker
@@ -211,6 +212,19 @@ def test_what_is_in_the_way_is_told_and_nothing_is_changed_by_it(system: System)
     (moved,) = (check for check in run_checks(system.old) if check.name == "states and offsets")
     assert (moved.state, system.new.prefix in moved.found) == ("failed", True)
     assert "another move" in run(*system.command[:-1], str(AFTER + 1), code=2)
+    where = ["--broker", system.old.broker, "--store", system.old.store or "", "--group", system.old.group]
+    worker = [*KITHKIN, "worker", "--no-restart", "--prefix", system.old.prefix, *where]
+    ended = subprocess.run(worker, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+    assert (ended.returncode, f"--prefix {system.new.prefix}" in ended.stderr) == (2, True), ended.stderr
+
+    with closing(redis.Redis.from_url(system.old.store or "")) as server:  # as docs/cluster.md says to delete the old
+        keys = list(server.scan_iter(f"{{kithkin:{system.old.prefix}:{system.old.group}:*"))
+        server.unlink(*keys)
+    left = [open_store(wiring.store or "", wiring) for wiring in (system.old, system.new)]
+    homes = [sum(len(list(store.households(one))) for one in range(AFTER)) for store in left]
+    assert homes == [0, 3]
+    for store in left:
+        store.close()
 
 
 def test_wrong_use_is_said_before_anything_is_asked(tmp_path: Path) -> None:
