@@ -7,8 +7,8 @@ import re
 from typing import Final
 
 __all__ = [
-    "ConfigError", "Incomparable", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState", "first_line",
-    "how_to_install",
+    "ConfigError", "Incomparable", "Moved", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState",
+    "first_line", "how_to_install",
 ]  # fmt: skip
 
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
@@ -79,6 +79,16 @@ class NewTopics(_Portable, RecoveryError):
             f"{why}. Offsets counted there mean other records now. If that was meant, go on with KITHKIN_ACCEPT_NEW_TOPICS=true "
             "kithkin worker (or kithkin up; or accept_new_topics = true in the wiring): it begins such topics at their beginning "
             "and knows by its id what it had before. Else restore the topic, or name the right brokers and prefix"
+        )
+
+
+class Moved(RecoveryError):
+    """The states of a prefix were moved to other partitions under another one: nobody may go on with them here."""
+
+    def __init__(self, from_prefix: str, to_prefix: str, partitions: int) -> None:
+        super().__init__(
+            f'The homes of the prefix "{from_prefix}" were moved to {partitions} partitions under "{to_prefix}" (kithkin topics '
+            f'grow). Start workers there: prefix = "{to_prefix}" in the wiring, or --prefix {to_prefix}'
         )
 
 

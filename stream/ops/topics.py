@@ -254,6 +254,5 @@ def _refuse_other_partitions(wiring: Wiring, partitions: int, there: Mapping[str
             partitions,
             "there are " + ", ".join(f"{name} with {count}" for name, count in counts.items()),
             f"{right} as they have. It does not change in a live system: households would move to other partitions, away from "
-            "their states and out of their order. To have another number: make topics under a new prefix, feed them what is "
-            "retained or was recorded (the states are kept apart by prefix), then move the senders over",
+            "their states and out of their order. To have another number, move to topics of another prefix: kithkin topics grow",
         )

@@ -78,7 +78,7 @@ def test_the_number_of_partitions_does_not_change_and_nothing_is_made(wiring: Wi
     create(wiring, partitions=2)
     delete(wiring, "labels")
     before = there(wiring)
-    with pytest.raises(ConfigError, match=r"should be 2 as they have.*households would move.*under a new prefix"):
+    with pytest.raises(ConfigError, match=r"should be 2 as they have.*households would move.*kithkin topics grow"):
         create(wiring, partitions=other)
     assert there(wiring) == before
 

@@ -28,7 +28,7 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import Step
 
-__all__ = ["check"]
+__all__ = ["Serial", "check"]
 
 StepFunction = Callable[[Household, Event, Policy], Step]
 
@@ -89,7 +89,7 @@ def _answer_faults(log: MemoryLog, partition: int, policy: Policy) -> Iterator[s
 
 def _serial_faults(log: MemoryLog, store: StateStore, partition: int, policy: Policy, stepping: StepFunction) -> Iterator[str]:
     """The outputs and states are those of a serial run."""
-    serial = _Serial(policy, stepping)
+    serial = Serial(policy, stepping)
     for entry in log.journal(partition):
         serial.batch(entry, log.inputs(partition, entry.offsets_from, entry.offsets_to))
     for topic in OUTPUT_TOPICS:
@@ -112,7 +112,7 @@ def _differences(topic: str, expected: Sequence[Encoded], actual: Sequence[Encod
             return
 
 
-class _Serial:
+class Serial:
     """One partition's homes as bytes, and all that was said; an event's home is decoded before it and encoded after it."""
 
     def __init__(self, policy: Policy, stepping: StepFunction) -> None:

@@ -47,10 +47,12 @@ def onlooker(wiring: Wiring, isolation: Literal["read_uncommitted", "read_commit
         consumer.close()
 
 
-def committed_offsets(consumer: "Consumer", places: Sequence["TopicPartition"], patience_s: float) -> dict[tuple[str, int], int]:
-    """Next offsets by topic (as on the wire) and partition; 0 where nothing is committed. Raises KafkaException."""
+def committed_offsets(
+    consumer: "Consumer", places: Sequence["TopicPartition"], patience_s: float, missing: int = 0
+) -> dict[tuple[str, int], int]:
+    """Next offsets by topic (as on the wire) and partition; `missing` where nothing is committed. Raises KafkaException."""
     answer = _ask_patiently(consumer, lambda: consumer.committed([*places], _ATTEMPT_S), patience_s)
-    return {(place.topic, place.partition): max(0, place.offset) for place in answer}
+    return {(place.topic, place.partition): place.offset if place.offset >= 0 else missing for place in answer}
 
 
 def bounds(consumer: "Consumer", place: "TopicPartition", patience_s: float) -> tuple[int, int]:

@@ -11,11 +11,12 @@ from stream.brokers.inputs import TOPICS, made_anew
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
 from stream.brokers.kafka.identity import input_topics
 from stream.brokers.kafka.topics import partitions_of
-from stream.contract.errors import NewTopics
+from stream.contract.errors import Moved, NewTopics
 from stream.contract.ports import InputTopic, Offsets, StateStore, StoreError, on_both
 from stream.contract.records import INPUT_TOPICS, OPTIONAL_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores import open_store
+from stream.stores.moves import refuse_moving
 from stream.stores.redis.heartbeats import open_heartbeats
 
 from ..topics import TIMEOUT_S
@@ -67,6 +68,10 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
             beyond = [partition for partition in opened.partitions() if partition >= partitions]
             states = {partition: on_both(opened.offsets(partition)) for partition in range(partitions)}
             changed = _changed(opened, range(partitions), input_topics(wiring, admin))
+            for partition in range(partitions):
+                refuse_moving(opened, partition, opened.offsets(partition))
+    except Moved as error:
+        return judge(_NAME, str(error), failed="read under the prefix to which they were moved")
     except StoreError as error:
         return Check(_NAME, "failed", str(error), "a store that answers", passes=True)
     if beyond:

@@ -18,6 +18,7 @@ from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_bot
 from stream.contract.records import INPUT_TOPICS, Journal, Record
 from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION, step_batch
+from stream.stores.moves import refuse_moving
 
 from .applying import Applier, LocalApplier, Results
 from .batch import BatchResult, BatchStep, PartitionState, StepFunction
@@ -189,7 +190,9 @@ class Worker:
 
     def _claim(self, partition: int) -> PartitionState:
         """Take a partition over and bring its states to where its outputs stand."""
+        refuse_moving(self._store, partition, self._store.offsets(partition))  # before: a claim would stop who moves them
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
+        refuse_moving(self._store, partition, stands_at)
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
         self._read_beside(owned)
         committed = on_both(self._broker.committed(partition))
