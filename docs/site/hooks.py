@@ -1,4 +1,4 @@
-"""Pages of the site that are made of other files: the examples, the packs' cards, the list of decisions, the changelog.
+"""Pages of the site that are made of other files: the examples, cards of packs, lists of decisions and of changes, deploy/.
 
 Law: nothing is written twice. A link that leads out of `docs` in the project leads to such a page here.
 """
@@ -14,6 +14,12 @@ _OUT = (  # how a link out of `docs` reads, and where it leads on the site, from
     (re.compile(r"\]\((?:\.\./)*learners/packs/([\w.-]+\.md)\)"), "cards/{0}"),
     (re.compile(r"\]\((?:\.\./)*examples/(\w+)\.py\)"), "examples.md#{0}py"),
     (re.compile(r"\]\(decisions/\)"), "decisions/index.md"),
+    (re.compile(r"\]\((?:\.\./)*deploy/README\.md\)"), "deploy.md"),
+    (re.compile(r"\]\((?:\.\./)+CHANGELOG\.md\)"), "changelog.md"),
+)
+# What else is in the project and not on the site is named, and leads nowhere.
+_ONLY_IN_THE_PROJECT = re.compile(
+    r"\[([^\]]+)\]\((?:(?:\.\./)+(?:configs|examples|deploy)/[\w./-]*|(?:\.\./)*(?:SECURITY|CONTRIBUTING)\.md)\)"
 )
 _ELSEWHERE = re.compile(r"^\(Names after `:::`.*\n", re.MULTILINE)
 
@@ -23,6 +29,7 @@ def on_files(files: Files, config: Any) -> Files:
     made = {
         "examples.md": _examples(),
         "decisions/index.md": _decisions(),
+        "deploy.md": (ROOT / "deploy" / "README.md").read_text("utf-8"),
         "changelog.md": re.sub(r"\]\(docs/", "](", (ROOT / "CHANGELOG.md").read_text("utf-8")),
     }
     made |= {f"cards/{card.name}": card.read_text("utf-8") for card in sorted(ROOT.glob("learners/packs/*.md"))}
@@ -37,7 +44,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     up = "../" * page.file.src_uri.count("/")
     for pattern, target in _OUT:
         markdown = pattern.sub(lambda found, target=target: f"]({up}{target.format(*found.groups())})", markdown)
-    return markdown
+    return _ONLY_IN_THE_PROJECT.sub(r"\1", markdown)
 
 
 def _examples() -> str:

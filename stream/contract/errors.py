@@ -82,7 +82,7 @@ class NewTopics(_Portable, RecoveryError):
         )
 
 
-class Moved(RecoveryError):
+class Moved(_Portable, RecoveryError):
     """The states of a prefix were moved to other partitions under another one: nobody may go on with them here."""
 
     def __init__(self, from_prefix: str, to_prefix: str, partitions: int) -> None:

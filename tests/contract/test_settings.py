@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from stream.contract.errors import (
     ConfigError,
     Incomparable,
+    Moved,
     NewerState,
     NewTopics,
     RecoveryError,
@@ -185,6 +186,7 @@ def test_nobody_listens_on_a_port_that_cannot_be(listen: str) -> None:
 
 @pytest.mark.parametrize("error", [
     ConfigError("store", "redis://", "wiring.toml", "a URL"), NewTopics("it was made anew"), NewerState(9, 4),
+    Moved("a.", "b.", 5),
     TooManyDeadLetters("many"), UnknownState("version 9"), RecoveryError("gone"), Incomparable("not the same"),
 ])  # fmt: skip
 def test_an_error_says_the_same_in_another_process(error: Exception) -> None:
