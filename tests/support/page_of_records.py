@@ -67,7 +67,8 @@ _PROMISE: Final = (
     "The error budget of a tier is the share of guests' events that may be answered with any member at this tier or above, and",
     "likewise the share of members' events that may be answered with another member; [quality](quality.md) measures both. A tier",
     "is reached from the probability that it asks for; a home's own errors and successes move that. Feedback alone raises",
-    "no tier.",
+    "no tier. An event without voice and face, such as a tap, is at most of tier 2; who it was is then mostly told by who was",
+    "just heard or seen at the device ([decision 0023](decisions/0023-touch-is-who-was-just-there.md)).",
 )
 _SORTS: Final = {
     "late": "Late", "early": "Early", "double": "Double", "contradictory": "Contradictory", "impossible": "What cannot be",
@@ -111,7 +112,7 @@ def page_of_records() -> str:
 def _tiers() -> Iterator[str]:
     least = (*(f"{p:g}" for p in Policy().tiers.least), "tier 4")
     budgets = (*(f"{100 * budget:g} %" for budget in BUDGETS), f"{100 * BUDGETS[-1]:g} %")
-    pin = f" and a PIN of that person in the last {Policy().tiers.pin_minutes} minutes"
+    pin = f" and a signed [proof](decisions-api.md) of that person in the last {Policy().tiers.pin_minutes} minutes"
     also = {"purchase": ", two sensors agree", "protected": pin}
     yield from ("", "## What tiers promise", "", *_PROMISE, "")
     yield from ("| tier | name | asks for | error budget | good for |", "|---|---|---|---|---|")

@@ -84,7 +84,7 @@ def held_in_words(held: Held) -> str:
     if held.reason == "sensors":
         return f"{name} asks for two sensors that agree; {held.had or 0:.0f} did."
     if held.reason == "pin":
-        return f"{name} asks for a PIN of that person in the minutes before; there was none."
+        return f"{name} asks for a proof of that person in the minutes before, such as a PIN; there was none."
     return f"{name} was out of reach: a guest was likelier than any member."
 
 
