@@ -178,8 +178,8 @@ class MemoryBroker:
 
     def journal(self, partition: int, offsets: Offsets) -> Iterable[Journal]:
         entries = self._log.journal(partition)
-        for index, entry in enumerate(entries):
-            if entry.offsets_from == offsets:
+        for index in reversed(range(len(entries))):  # an earlier one was of a topic that was made anew since
+            if entries[index].offsets_from == offsets:
                 return entries[index:]
         if offsets == self._log.committed(partition):
             return ()

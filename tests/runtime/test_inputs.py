@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -89,16 +90,29 @@ def test_the_other_topic_goes_on_where_it_stood() -> None:
     assert sorted(answered(log)) == sorted([f"e-{number}" for number in range(25)])
 
 
-def test_a_crash_between_the_groups_offsets_and_the_states_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("saves", range(3))
+def test_a_crash_before_a_save_that_begins_a_topic_anew_is_tried_again(saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
     log, store = _made_anew()
-    with monkeypatch.context() as dies:
-        dies.setattr(store, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    save, done = store.save, list[int]()
+
+    def dies(*args: Any) -> None:
+        if len(done) == saves:
+            raise KeyboardInterrupt
+        done.append(1)
+        save(*args)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(store, "save", dies)
         with pytest.raises(KeyboardInterrupt):
             _work_off(log, store, ACCEPTING)
-    with pytest.raises(NewTopics):
-        _work_off(log, store)
-    _work_off(log, store, ACCEPTING)
+    if saves == 0:  # nothing is known of the new topic
+        with pytest.raises(NewTopics):
+            _work_off(log, store)
+    _work_off(log, store, STOPPING if saves else ACCEPTING)
     assert len(answered(log)) == 25
+    see(log, "e-25", minute=25)
+    _work_off(log, store)
+    assert answered(log)[-1] == "e-25"
 
 
 def test_partitions_that_were_added_stop_the_worker() -> None:

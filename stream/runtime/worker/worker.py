@@ -33,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 _USUAL: Final = WorkerLimits()
 _QUIET: Final = 0.25  # of the records that a poll may bring: with fewer, the next poll asks for half as many
 _UNLISTED_MAX: Final = 64  # encoders that are counted: a sender may name another in every record
+_ANEW: Final = "anew"  # stands among a partition's offsets while topics are begun anew
 _WRITTEN_BY: Final = "!state-version"  # in the store: the latest version of which a partition has states
 
 
@@ -193,6 +194,8 @@ class Worker:
         refuse_moving(self._store, partition, self._store.offsets(partition))  # before: a claim would stop who moves them
         epoch, stands_at = self._store.claim(partition)  # first: from here on no older worker can save
         refuse_moving(self._store, partition, stands_at)
+        if _ANEW in stands_at:  # who began its topics anew died in between
+            self._store.save(partition, epoch, stands_at, on_both(stands_at), {})
         owned = PartitionState(partition, epoch, on_both(stands_at), Quarantine(epoch))
         self._read_beside(owned)
         committed = on_both(self._broker.committed(partition))
@@ -222,7 +225,7 @@ class Worker:
         partition, to = owned.partition, {**owned.offsets, **dict.fromkeys(topics, 0)}
         if to != owned.offsets:
             self._broker.publish(Transaction((), (), {partition: to}, self._generation))
-        between = {**to, "anew": 1}  # a save must move the offsets
+        between = {**to, _ANEW: 1}  # a save must move the offsets
         self._store.save(partition, owned.epoch, owned.offsets, between, self._to_mark.pop(partition))
         self._store.save(partition, owned.epoch, between, to, {})
         _LOG.warning("topics are not those of the states, and are begun anew", extra={"partition": partition, "topics": topics})
