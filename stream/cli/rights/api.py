@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["api"]
 
-_LEAVE_S = 3  # for requests that are under way when the service ends; a poll may wait for longer
+_LEAVE_S = 8  # for requests that are under way when the service ends; a poll takes five seconds
 
 
 def api(

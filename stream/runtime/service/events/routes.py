@@ -18,7 +18,7 @@ from .outbox import Outbox
 __all__ = ["events_router"]
 
 _LOG = logging.getLogger(__name__)
-_WAIT_S: Final = 10.0  # of a long poll, at most
+_WAIT_S: Final = 5.0  # of a long poll, at most: so long an end of the service waits for it
 _LOOK_S: Final = 0.1
 _EVENTS_MAX: Final = 100  # of one answer
 _Jti = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
@@ -39,7 +39,7 @@ class Poll(BaseModel):
     ack: Annotated[list[_Jti], Field(max_length=1_000)] = Field([], description="events that the client has, by jti")
     setErrs: Annotated[dict[_Jti, Fault], Field(max_length=1_000)] = Field({}, description="events that it cannot use, and why")
     maxEvents: Annotated[int, Field(ge=0)] = Field(_EVENTS_MAX, description=f"how many it wants, at most {_EVENTS_MAX}")
-    returnImmediately: bool = Field(False, description="false: with nothing to tell, the answer comes within ten seconds")
+    returnImmediately: bool = Field(False, description="false: with nothing to tell, the answer comes within five seconds")
 
 
 class Polled(BaseModel):
