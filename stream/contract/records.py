@@ -537,13 +537,14 @@ class Decided(_Output):
     client_id: str = Field(description="who asked")
     action: str = Field(description="for what")
     event_id: str | None = Field(description="by which recognition; null: there was none")
+    revision: int | None = Field(None, description="and by which revision of its answer; null: there was none")
     required: int | None = Field(description="the least tier of the action, 0 to 5; null: the policy has no such action")
     had: int = Field(description="the tier of the answer, 0 to 5, as far as the client may know it")
     outcome: Literal["allow", "step_up", "deny"] = Field(description="what was decided")
     sub: str | None = Field(description="the person, by the client's own id for them; null: nobody whom it may know of")
     at: int = Field(description="when, ms since the Unix epoch, UTC")
     withdrawn_at: int | None = Field(None, description="when it was taken back, ms since the Unix epoch, UTC; null: it was not")
-    cause: Cause | None = Field(None, description="the input record that made the answer; null: not known")
+    cause: Cause | None = Field(None, description="the input record that took it back; null: it was not")
 
 
 class DeadLetter(_Output):

@@ -9,12 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 
 from stream.contract.policy import Action, Policy, ProofKey, Proofs
-from stream.contract.records import Record
+from stream.contract.ports import Encoded
+from stream.contract.records import Cause, Identity, Record
 from stream.contract.rights.signature import text_of_public_key
 from stream.home.state.at_rest import encode_home
 from stream.runtime.service.access import Tokens
 from stream.runtime.service.app import create_app
 from stream.runtime.service.decisions import Decisions, Signer
+from stream.runtime.service.events.follow import Follower
+from stream.runtime.service.events.outbox import Outbox
 from stream.runtime.service.handles import Handles
 from stream.runtime.service.homes import Homes
 from stream.runtime.service.settings import Client, Service
@@ -45,10 +48,11 @@ class Site(Story):
         self.verifier = Verifier(folder / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         clients = {name: Client(secret_sha256=sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()}
         settings = Service(secret_file=folder / "s", proof_key_file=folder / "k", clients=clients)
-        decisions = Decisions(
-            Homes(self.store, POLICY), POLICY, self.handles, (self.verifier, Signer("api-1", PRIVATE)), self._publish
-        )
-        self.http = TestClient(create_app(decisions, Tokens(settings, b"s" * 32), lambda: self.desk.now))
+        signer, self.folder = Signer("api-1", PRIVATE), folder
+        decisions = Decisions(Homes(self.store, POLICY), POLICY, self.handles, (self.verifier, signer), self._publish)
+        self.outbox = Outbox(folder / "events.db", settings.issuer, signer)
+        self.http = TestClient(create_app(decisions, Tokens(settings, b"s" * 32), self.outbox, lambda: self.desk.now))
+        self.follower, self._answers_read, self._decisions_read = Follower(self.outbox, self._publish), 0, 0
         self.tokens = {name: self.token(name, secret) for name, secret in SECRETS.items()}
 
     def _publish(self, record: Record) -> None:
@@ -61,6 +65,38 @@ class Site(Story):
             self.run.play(self.desk.raw("proofs", record.key, record.value))
         before, self._saved = self._saved, self._saved + 1
         self.store.save(0, self._epoch, {"feedback": before}, {"feedback": self._saved}, {"h": encode_home(self.home)})
+
+    def revise(self, event_id: str, person_id: str | None, tier: int) -> None:
+        """A worker's next answer to an event, as if a later fact had brought that."""
+        last = Identity(**self.answers(event_id)[-1])
+        cause = Cause(topic="feedback", partition=0, offset=self.said)
+        later = {"revision": last.revision + 1, "person_id": person_id, "tier": tier, "cause": cause}
+        value = last.model_copy(update=later).model_dump_json().encode()
+        self.run.outputs.append(Encoded("identities", 0, self.desk.now, b"h", value))
+
+    def follow(self) -> None:
+        """The service reads what the worker and itself published, to the end: answers first, decisions after them."""
+        answers = [one for one in self.run.outputs if one.topic == "identities"]
+        for one in answers[self._answers_read :]:
+            self.follower.take(Record(one.topic, 0, 0, self.desk.now, one.key, one.value), self.desk.now)
+        self._answers_read = len(answers)
+        while len(decisions := self.decisions) > self._decisions_read:
+            self._decisions_read += 1
+            self.follower.take(decisions[self._decisions_read - 1], self.desk.now)
+
+    @property
+    def decisions(self) -> list[Record]:
+        """The audit."""
+        return [record for record in self.sent if record.topic == "decisions"]
+
+    def restart(self) -> None:
+        """The service ends and begins again: it reads the audit, and then all."""
+        self.outbox.close()
+        self.outbox = Outbox(self.folder / "events.db", "urn:kithkin:api", Signer("api-1", PRIVATE))
+        self.follower, self._answers_read, self._decisions_read = Follower(self.outbox, self._publish), 0, 0
+        for record in self.decisions:
+            self.follower.take(record, self.desk.now)
+        self.follow()
 
     def token(self, client: str, secret: str, **fields: str) -> Any:
         form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret} | fields

@@ -179,7 +179,8 @@ def test_no_answer_and_no_record_holds_a_name_a_vector_or_a_pin(site: Site, capf
 def test_the_description_is_openapi_and_names_every_route(site: Site) -> None:
     told = site.http.get("/openapi.json").json()
     assert told["openapi"].startswith("3.")
-    assert {*told["paths"]} == {"/oauth/token", "/v1/decisions", "/v1/challenges/{challenge_id}", "/v1/people/{sub}"}
+    routes = {"/oauth/token", "/v1/decisions", "/v1/challenges/{challenge_id}", "/v1/people/{sub}"}
+    assert {*told["paths"]} == routes | {"/v1/events/poll", "/.well-known/jwks.json"}
     assert "clientCredentials" in json.dumps(told["components"]["securitySchemes"])
 
 

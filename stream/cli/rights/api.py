@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from stream.contract.records import Record
     from stream.contract.settings import Wiring
+    from stream.runtime.service.events.outbox import Outbox
+    from stream.runtime.service.settings import Service
 
 __all__ = ["api"]
+
+_LEAVE_S = 8  # for requests that are under way when the service ends; a poll takes five seconds
 
 
 def api(
@@ -33,6 +37,8 @@ def api(
 
     It reads what workers saved, and sends proofs and an audit of every decision. /docs tells its routes.
 
+    It follows revised answers, and tells clients which of their decisions no longer hold.
+
     It holds secrets: put TLS before it, and let nobody but clients reach it.
     """
     with faults_explained(), ExitStack() as ends:
@@ -42,6 +48,7 @@ def api(
         from stream.runtime.service.access import Tokens
         from stream.runtime.service.app import create_app
         from stream.runtime.service.decisions import Decisions, Signer
+        from stream.runtime.service.events.outbox import Outbox
         from stream.runtime.service.handles import Handles
         from stream.runtime.service.homes import Homes
         from stream.runtime.service.settings import load_service, proof_key_of, refuse_other_key, secret_of
@@ -55,10 +62,13 @@ def api(
         refuse_other_key(settings, signer.private, rules)
         homes = Homes(ends.enter_context(closing(open_store(store_of(wired), wired))), rules)
         verifier = ends.enter_context(closing(Verifier(settings.verifier)))
-        decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), _publisher(wired, ends))
-        app = create_app(decisions, Tokens(settings, secret))
+        outbox = ends.enter_context(closing(Outbox(settings.events, settings.issuer, signer)))
+        publish = _publisher(wired, ends)
+        decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), publish)
+        app = create_app(decisions, Tokens(settings, secret), outbox)
+        _tell_clients(settings, wired, outbox, ends)
         typer.echo(f"http://{host}:{port}/docs", err=True)
-        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=_LEAVE_S)
 
 
 def _place(listen: str) -> tuple[str, int]:
@@ -75,7 +85,7 @@ def _publisher(wired: "Wiring", ends: ExitStack) -> "Callable[[Record], None]":
     """Sends to Kafka; a proof is there when it returns. Raises ConfigError and BrokerError."""
     from stream.brokers.kafka.topics import producer
 
-    refuse_missing(wired, ["proofs", "consents", "decisions"])
+    refuse_missing(wired, ["proofs", "consents", "decisions", "identities"])
     sender = ends.enter_context(producer(wired))
 
     def publish(record: "Record") -> None:
@@ -84,3 +94,22 @@ def _publisher(wired: "Wiring", ends: ExitStack) -> "Callable[[Record], None]":
             sender.flush()
 
     return publish
+
+
+def _tell_clients(settings: "Service", wired: "Wiring", outbox: "Outbox", ends: ExitStack) -> None:
+    """Follow what is withdrawn, and push it to clients that have an address for it, each in a thread."""
+    from threading import Event, Thread
+
+    from stream.runtime.service.events.follow import follow
+    from stream.runtime.service.events.push import Push
+
+    stop = Event()
+    works = [Thread(target=follow, args=(wired, outbox, settings.withdraw_days, stop), name="follow", daemon=True)]
+    for client_id, client in settings.clients.items():
+        if client.push_url is not None:
+            push = Push(outbox, client_id, client.push_url, stop)
+            works.append(Thread(target=push.run, name=f"push {client_id}", daemon=True))
+    for work in works:
+        work.start()
+        ends.callback(work.join, _LEAVE_S)
+    ends.callback(stop.set)

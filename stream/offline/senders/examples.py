@@ -74,8 +74,8 @@ _CONSENT: Final[dict[str, Any]] = {
 }  # fmt: skip
 _DECIDED: Final[dict[str, Any]] = {
     "v": 1, "decision_id": "d-000001", "household_id": _HOME, "client_id": "pharmacy", "action": "pharmacy.refill",
-    "event_id": "e-000017", "required": 5, "had": 5, "outcome": "allow", "sub": "0a4kTz", "at": _AT + 30_000,
-    "withdrawn_at": None, "cause": _cause("proofs", 2),
+    "event_id": "e-000017", "revision": 1, "required": 5, "had": 5, "outcome": "allow", "sub": "0a4kTz", "at": _AT + 30_000,
+    "withdrawn_at": None, "cause": None,
 }  # fmt: skip
 EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by topic and name; None: a tombstone
     "recognitions": {
@@ -160,7 +160,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
     },
     "decisions": {
         "allowed": _DECIDED,
-        "withdrawn": {**_DECIDED, "withdrawn_at": _AT + 60_000},
+        "withdrawn": {**_DECIDED, "withdrawn_at": _AT + 60_000, "cause": _cause("feedback", 43)},
     },
     "journal": {
         "batch": {

@@ -14,7 +14,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 
-__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "signature"]
+__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "post", "signature"]
 
 _LOG = logging.getLogger(__name__)
 _SECRET: Final = "whsec_"  # begins a secret of Standard Webhooks, which is base64
@@ -169,35 +169,41 @@ class Webhook:
 
     def _attempt(self, body: bytes, event_id: str) -> tuple[str | None, bool]:
         """Why it was not taken (None: it was), and whether that may pass."""
-        connections: list[HTTPConnection] = []
-        answer: list[tuple[str | None, bool]] = []
-        headers = self._signed(body, event_id)
-        asking = Thread(target=lambda: answer.append(self._exchange(body, headers, connections)), daemon=True)
-        asking.start()
-        asking.join(self._policy.timeout_s)
-        if answer:
-            return answer[0]
-        for connection in connections:  # one who answers byte by byte would be waited for without end
-            if connection.sock is not None:
-                with suppress(OSError):
-                    connection.sock.shutdown(SHUT_RDWR)
-        return f"no whole answer within {self._policy.timeout_s:g} s", True
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(body, event_id)}
+        return post(self._url, body, headers, self._policy.timeout_s)
 
-    def _exchange(self, body: bytes, signed: dict[str, str], connections: list[HTTPConnection]) -> tuple[str | None, bool]:
-        """As `_attempt`, for as long as it takes; connections are noted."""
-        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": "kithkin", **signed}
-        opener = build_opener(_NoRedirects(), _Http(connections), _Https(connections))
-        try:
-            with opener.open(Request(self._url, body, headers, method="POST"), timeout=self._policy.timeout_s):
-                return None, False
-        except HTTPError as error:
-            with error:
-                if 300 <= error.code < 400:
-                    place = urlsplit(error.headers.get("Location") or "").netloc or "elsewhere"
-                    return f"HTTP {error.code}, a redirect to {place}: name the address itself", False
-                return f"HTTP {error.code} {error.reason}", error.code >= 500 or error.code in _PASSING
-        except (OSError, HTTPException, ValueError) as error:  # the last: of an answer that is no HTTP
-            return str(error) or type(error).__name__, True
+
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> tuple[str | None, bool]:
+    """POST once; why it was not taken (None: it was, with 2xx), and whether that may pass."""
+    connections: list[HTTPConnection] = []
+    answer: list[tuple[str | None, bool]] = []
+    request = Request(url, body, {"User-Agent": "kithkin", **headers}, method="POST")
+    asking = Thread(target=lambda: answer.append(_exchange(request, timeout_s, connections)), daemon=True)
+    asking.start()
+    asking.join(timeout_s)
+    if answer:
+        return answer[0]
+    for connection in connections:  # one who answers byte by byte would be waited for without end
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(SHUT_RDWR)
+    return f"no whole answer within {timeout_s:g} s", True
+
+
+def _exchange(request: Request, timeout_s: float, connections: list[HTTPConnection]) -> tuple[str | None, bool]:
+    """As `post`, for as long as it takes; connections are noted."""
+    opener = build_opener(_NoRedirects(), _Http(connections), _Https(connections))
+    try:
+        with opener.open(request, timeout=timeout_s):
+            return None, False
+    except HTTPError as error:
+        with error:
+            if 300 <= error.code < 400:
+                place = urlsplit(error.headers.get("Location") or "").netloc or "elsewhere"
+                return f"HTTP {error.code}, a redirect to {place}: name the address itself", False
+            return f"HTTP {error.code} {error.reason}", error.code >= 500 or error.code in _PASSING
+    except (OSError, HTTPException, ValueError) as error:  # the last: of an answer that is no HTTP
+        return str(error) or type(error).__name__, True
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -21,6 +21,8 @@ from stream.contract.ports import BrokerError, StoreError
 
 from .access import Caller, Tokens, TooMany
 from .decisions import Decisions
+from .events.outbox import Outbox
+from .events.routes import events_router
 
 __all__ = ["create_app"]
 
@@ -28,6 +30,7 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 _Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 _SCOPES: Final = {
     "decisions": "ask for decisions", "challenges": "meet challenges", "people": "ask what may be known of people",
+    "events": "be told what was withdrawn",
 }  # fmt: skip
 _TITLES: Final = {
     400: "The request is not understood", 401: "No token that holds", 403: "Not allowed", 404: "Unknown",
@@ -124,7 +127,11 @@ def _s(at_ms: int | None) -> int | None:
     return None if at_ms is None else at_ms // 1_000
 
 
-def create_app(decisions: Decisions, tokens: Tokens, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> FastAPI:
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def create_app(decisions: Decisions, tokens: Tokens, outbox: Outbox, clock: Callable[[], int] = _now_ms) -> FastAPI:
     """The service; `clock`: ms since the Unix epoch."""
     problems: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": _TITLES[status]} for status in (401, 403, 404, 422, 429, 503)
@@ -191,6 +198,7 @@ def create_app(decisions: Decisions, tokens: Tokens, clock: Callable[[], int] = 
         times = {name: _s(getattr(known, name)) for name in ("since", "expires_at", "as_of")}
         return PersonTold(**known._asdict() | times)
 
+    app.include_router(events_router(outbox, caller_with("events"), clock))
     return app
 
 

@@ -136,8 +136,8 @@ class Decisions:
         if household_id is not None and granted:
             self._audit(Decided(
                 decision_id=decision_id, household_id=household_id, client_id=client_id, action=action,
-                event_id=None if seen is None else seen.event_id, required=decision.required, had=decision.had,
-                outcome=decision.outcome, sub=sub, at=now_ms,
+                event_id=None if seen is None else seen.event_id, revision=None if seen is None else seen.revision,
+                required=decision.required, had=decision.had, outcome=decision.outcome, sub=sub, at=now_ms,
             ))  # fmt: skip
         known = self._policy.actions.get(action) if decision.required is not None else None
         return Answer(

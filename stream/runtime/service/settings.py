@@ -5,10 +5,12 @@ Law: a secret stands in a file of its own, or as a hash; what is wrong is told b
 
 import tomllib
 from base64 import b64decode
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
@@ -19,9 +21,31 @@ if TYPE_CHECKING:
 
 __all__ = ["SCOPES", "Client", "Service", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
 
-SCOPES = Literal["decisions", "challenges", "people"]
+SCOPES = Literal["decisions", "challenges", "people", "events"]
 _SECRET_BYTES_MIN = 32
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+def _encrypted_or_here(url: str) -> str:
+    """A URL whose way nobody reads: https, or on this machine."""
+    right = "https://… with a host, or http:// to this machine"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(right) from None
+    if not host or port == 0 or parts.scheme not in ("http", "https") or parts.username is not None:
+        raise ValueError(right)
+    if parts.scheme == "http" and host != "localhost" and not _is_loopback(host):
+        raise ValueError(right)
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Client(BaseModel):
@@ -30,8 +54,11 @@ class Client(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="SHA-256 of its secret, 64 hex digits")
-    scopes: frozenset[SCOPES] = Field(frozenset(("decisions", "challenges", "people")), description="what it may ask for")
+    scopes: frozenset[SCOPES] = Field(frozenset(get_args(SCOPES)), description="what it may ask for")
     per_minute: Annotated[int, Field(ge=1)] = Field(600, description="requests a minute, at most; so many may come at once")
+    push_url: Annotated[str, AfterValidator(_encrypted_or_here)] | None = Field(
+        None, description="where events are posted to, https or on this machine; without it the client polls"
+    )
 
 
 class Service(BaseModel):
@@ -43,6 +70,11 @@ class Service(BaseModel):
     proof_key_file: Path = Field(description="the private key that proofs are signed with: `kithkin pin key`")
     kid: _Id = Field("api-1", description="its name in the policy's [proofs.keys]")
     verifier: Path = Field(Path("verifier.db"), description="where hashes of PINs lie, a SQLite file")
+    events: Path = Field(Path("events.db"), description="which events clients have taken, a SQLite file")
+    issuer: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        "urn:kithkin:api", description="who signs events: a URL, better"
+    )
+    withdraw_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long a decision can be taken back")
     token_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(15, description="how long a token holds")
     clients: dict[_Id, Client] = Field({}, description="who may ask: a table each")
 
@@ -60,7 +92,7 @@ def load_service(path: Path) -> Service:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(key, "…", str(path), first["msg"]) from None
-    names = ("secret_file", "proof_key_file", "verifier")
+    names = ("secret_file", "proof_key_file", "verifier", "events")
     return service.model_copy(update={name: path.parent / getattr(service, name) for name in names})
 
 
