@@ -18,7 +18,7 @@ from zlib import crc32
 
 from stream.contract.records import Record
 from stream.runtime.worker.applying import Part, Residency, Results
-from stream.runtime.worker.batch import BatchResult, PartitionState, recognitions_among
+from stream.runtime.worker.batch import BatchResult, PartitionState, offsets_after, recognitions_among
 from stream.runtime.worker.home_cache import Origin, states_at
 
 from .messages import (
@@ -246,7 +246,7 @@ class _Job:
 def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
     """One partition's result: what each job made of its records, in the order of all of them."""
     owned = part.owned
-    result = BatchResult({record.topic: record.offset + 1 for record in part.records})
+    result = BatchResult(offsets_after(part.records))
     result.recognitions = recognitions_among(part.records)
     applied = {number: begun.applied[number, owned.partition] for number in sorted(set(part.jobs))}
     following = {number: iter(own.settled).__next__ for number, own in applied.items()}
