@@ -34,12 +34,14 @@ from stream.fleet.step import alerts_of
 from stream.home.state.at_rest import decode_home
 from stream.home.step import STEP_VERSION
 from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
+from stream.runtime.worker.applying import Applier
 from stream.runtime.worker.batch import as_arrived, by_content
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
 from stream.stores import open_store
 
 from ..what_if.what_if import NOTHING, WhatIf
+from .jobs.cluster import Cluster
 from .jobs.messages import Setup
 from .jobs.pool import JobPool
 from .jobs.processes import JobProcesses
@@ -130,7 +132,7 @@ def replay(
     task: Replay,
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[Sofar], None] = lambda _: None,
-    jobs: JobProcesses | None = None,
+    jobs: JobProcesses | Cluster | None = None,
 ) -> Summary:
     """Run the worker over the logs until they end or `stop()` says so, which is asked between batches.
 
@@ -141,7 +143,7 @@ def replay(
     stop, watch
         Asked and told between batches.
     jobs
-        Processes that the households are spread over; None: this one does all.
+        Processes that the households are spread over, or a cluster; None: this one does all.
 
     Raises
     ------
@@ -206,12 +208,15 @@ def _inputs(task: Replay, log: LogReader, order: JournalOrder | None, broker: Lo
     return Inputs(files, read.records, read.order, by_topic, states, task.what_if.written)
 
 
-def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | None) -> Worker:
+def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | Cluster | None) -> Worker:
     """The worker, which applies batches here or by jobs; those share the memory there is for homes."""
     limits = _limits(task.wiring)
     if jobs is None:
         return Worker(broker, store, task.policy, limits)
-    pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
+    if isinstance(jobs, Cluster):
+        pool: Applier = jobs.pool(store, Setup(task.policy, limits.resident_bytes_max // len(jobs.workers)))
+    else:
+        pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
     return Worker.applying_by(pool, broker, store, task.policy, limits)
 
 
