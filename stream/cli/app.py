@@ -40,7 +40,19 @@ from .offline.why import why
 from .operate.answer import ack, resolve, show, silence
 from .operate.render import ops
 from .operate.slo import slo
-from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
+from .options import (
+    BrokerUrl,
+    DropModality,
+    FeedbackDelay,
+    FeedbackLoss,
+    Inject,
+    OnCluster,
+    PolicyFile,
+    Seed,
+    Since,
+    Until,
+    WiringFile,
+)
 from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
@@ -265,10 +277,7 @@ def replay_command(
         int,
         typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one for each core."),
     ] = 1,
-    on: Annotated[
-        str | None,
-        typer.Option("--on", metavar="TCP://HOST:PORT", help="Apply partitions on the workers of this Dask scheduler instead."),
-    ] = None,
+    on: OnCluster = None,
     feedback_delay: FeedbackDelay = None,
     feedback_loss: FeedbackLoss = 0.0,
     drop_modality: DropModality = None,
@@ -283,16 +292,15 @@ def replay_command(
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
-    Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
-    Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
+    Lines of one file apply in the order they stand in, or that a recording's journal tells; several files, such as parts of one
+    log, are merged by their timestamps. Topics may stand there with the prefix that the wiring says. Of a log that is cut, all
+    that is whole before is answered.
 
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
 
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
     Whatever --jobs and --on are, the files are the same; they may be others when a replay goes on.
-
-    A log that holds a journal, as "kithkin record" writes it, is applied in the order that the journal tells.
 
     Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 

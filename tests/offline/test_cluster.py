@@ -30,10 +30,9 @@ BATCH = 20
 def dask() -> Iterator[Any]:
     """Two workers, each a process."""
     if find_spec("distributed") is None:
-        told = "This test needs Dask: pip install '.[dask]'"
         if os.environ.get("CI"):
-            pytest.fail(told, pytrace=False)
-        pytest.skip(told)
+            pytest.fail("This test needs Dask: pip install '.[dask]'", pytrace=False)
+        pytest.skip("This test needs Dask: pip install '.[dask]'")
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as made:
