@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,8 @@ class LogBroker:
         The directory; it is made if it is missing.
     progress
         Where to go on. One without records begins anew and empties the output files.
+    missing
+        Given the records of a batch so far, how many more belong to it, whatever was asked for at most.
 
     Raises
     ------
@@ -93,8 +95,14 @@ class LogBroker:
         progress was made of.
     """
 
-    def __init__(self, records: Iterable[Record], out: Path, progress: LogProgress) -> None:
-        self._out, self._progress = out, progress
+    def __init__(
+        self,
+        records: Iterable[Record],
+        out: Path,
+        progress: LogProgress,
+        missing: Callable[[Sequence[Record]], int] = lambda _: 0,
+    ) -> None:
+        self._out, self._progress, self._missing = out, progress, missing
         self._records: Iterator[Record] = iter(records)
         self._timestamp = 0
         self.digests = RecordDigests()  # of all records that were read
@@ -136,6 +144,7 @@ class LogBroker:
         found: list[Record] = []
         try:
             found.extend(islice(self._records, records_max))
+            found.extend(islice(self._records, self._missing(found)))
         except InvalidLog as fault:
             if not found:
                 raise

@@ -40,13 +40,28 @@ from .offline.why import why
 from .operate.answer import ack, resolve, show, silence
 from .operate.render import ops
 from .operate.slo import slo
-from .options import BrokerUrl, DropModality, FeedbackDelay, FeedbackLoss, Inject, PolicyFile, Seed, Since, Until, WiringFile
+from .options import (
+    BrokerUrl,
+    DropModality,
+    FeedbackDelay,
+    FeedbackLoss,
+    Inject,
+    OnCluster,
+    PolicyFile,
+    Seed,
+    Since,
+    Until,
+    WiringFile,
+)
 from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
 from .rights.pin import pin
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from stream.offline.replay.jobs.cluster import Cluster
     from stream.offline.replay.jobs.processes import JobProcesses
     from stream.offline.replay.replay import Replay, Summary
     from stream.offline.runs.difference import Difference
@@ -229,6 +244,7 @@ def kithkin(
     "  [cyan]kithkin replay year.jsonl --out run --store run.db[/]   can be interrupted, and goes on\n\n"
     "  [cyan]kithkin replay today.jsonl --out today --from run.db[/]   starts from what was learnt\n\n"
     "  [cyan]kithkin replay year.jsonl --out run --jobs 0[/]   on all cores\n\n"
+    "  [cyan]kithkin replay year.jsonl --out run --on tcp://scheduler:8786[/]   on a Dask cluster\n\n"
     "  [cyan]zcat *.gz | kithkin replay - --out stricter --policy stricter.toml[/]\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out again --expect run/identities.jsonl[/]   exit code 1: they differ\n\n"
     "  [cyan]kithkin replay day.jsonl.gz --out run --json | jq .outputs[/]\n\n"
@@ -261,6 +277,7 @@ def replay_command(
         int,
         typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one for each core."),
     ] = 1,
+    on: OnCluster = None,
     feedback_delay: FeedbackDelay = None,
     feedback_loss: FeedbackLoss = 0.0,
     drop_modality: DropModality = None,
@@ -275,14 +292,15 @@ def replay_command(
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
-    Lines of one file apply in the order they stand in; several files, such as parts of one log, are merged by their timestamps.
-    Topics may stand there with the prefix that the wiring says. Of a log that is cut, all that is whole before is answered.
+    Lines of one file apply in the order they stand in, or that a recording's journal tells; several files, such as parts of one
+    log, are merged by their timestamps. Topics may stand there with the prefix that the wiring says. Of a log that is cut, all
+    that is whole before is answered.
 
     The same logs and policy give the same outputs, so a change of the policy shows its own effect.
 
     With --store, a replay that was interrupted, or even killed, goes on when the command is given again.
 
-    Whatever --jobs is, the files are the same; it may be another one when a replay goes on.
+    Whatever --jobs and --on are, the files are the same; they may be others when a replay goes on.
 
     Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 
@@ -295,9 +313,7 @@ def replay_command(
 
     With --expect, exit code 1: it answers otherwise than was expected; 3: what was expected is of another log.
     """
-    from stream.offline.replay.jobs.processes import spread_over
-
-    with faults_explained(), spread_over(jobs) as processes:  # which load the core while this process does
+    with faults_explained(), _spread(jobs, on) as processes:  # which load the core while this process does
         from stream.contract.settings import load_policy, load_wiring
         from stream.offline.replay.replay import Replay
         from stream.offline.what_if.what_if import parse_what_if
@@ -307,6 +323,20 @@ def replay_command(
         found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
         task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
         _replay(task, processes, expect, as_json=as_json, parquet=parquet)
+
+
+def _spread(jobs: int, on: str | None) -> "AbstractContextManager[JobProcesses | Cluster | None]":
+    """What applies batches: a cluster, processes, or this one."""
+    if on is None:
+        from stream.offline.replay.jobs.processes import spread_over
+
+        return spread_over(jobs)
+    from stream.contract.errors import ConfigError
+    from stream.offline.replay.jobs.cluster import connected
+
+    if jobs != 1:
+        raise ConfigError("jobs", jobs, "processes here, while --on names a cluster", "one of the two")
+    return connected(on)
 
 
 @app.command(
@@ -352,7 +382,7 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
+def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay

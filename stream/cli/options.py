@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "PolicyFile", "Prefix", "Seed", "Since",
-    "StoreUrl", "Until", "WiringFile",
+    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "OnCluster", "PolicyFile", "Prefix", "Seed",
+    "Since", "StoreUrl", "Until", "WiringFile",
 ]  # fmt: skip
 
 PolicyFile = Annotated[
@@ -31,6 +31,10 @@ Since = Annotated[
     typer.Option("--since", metavar="TIME", help='What came to a cluster since then: "2h" ago, "3d", or a date in UTC.'),
 ]
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="With --since: what came before then; without: before now.")]
+OnCluster = Annotated[
+    str | None,
+    typer.Option("--on", metavar="TCP://HOST:PORT", help="Apply partitions on the workers of this Dask scheduler instead."),
+]
 Prefix = Annotated[str | None, typer.Option("--prefix", help='Stands before every topic\'s name, such as "prod.".')]
 Group = Annotated[str | None, typer.Option("--group", help="The workers of one group share partitions and states.")]
 

@@ -31,7 +31,7 @@ from tests.support.histories import POISON, history
 from tests.support.publishing import Publishing
 from tests.support.serial import check
 
-__all__ = ["FRAGILE", "Outcome", "Ports", "simulate"]
+__all__ = ["FRAGILE", "Outcome", "Ports", "simulate", "what_became"]
 
 POLICY = Policy()
 TURNS_MAX = 3_000  # of faults; what has not come to rest then is left in peace
@@ -86,6 +86,14 @@ def simulate(seed: int, ports: Ports = lambda broker, store: (broker, store)) ->
     if not complaints:
         complaints = check(world.log, world.store, POLICY, FRAGILE.step)
     return Outcome(seed, complaints, world.struck, sum(len(world.log.journal(p)) for p in range(world.log.partitions)))
+
+
+def what_became(seed: int) -> tuple[MemoryLog, Counter[Fault]]:
+    """One history as it lies in its log at the end, and what struck it."""
+    world = _World(seed, lambda broker, store: (broker, store))
+    complaints = world.run()
+    assert not complaints, complaints
+    return world.log, world.struck
 
 
 class _World:

@@ -29,11 +29,13 @@ from stream.home.state.at_rest import STATE_VERSION
 from stream.home.step import STEP_VERSION
 
 __all__ = [
-    "MANIFEST", "Batches", "File", "Inputs", "Made", "Manifest", "Pack", "Processor", "digest_of_pack", "logs_of", "made_here",
-    "manifest_of", "read_manifest", "write_manifest",
+    "AS_THEY_STAND", "BY_JOURNAL", "MANIFEST", "Batches", "File", "Inputs", "Made", "Manifest", "Pack", "Processor", "batches_of",
+    "digest_of_pack", "logs_of", "made_here", "manifest_of", "read_manifest", "write_manifest",
 ]  # fmt: skip
 
 MANIFEST: Final = "manifest.json"
+AS_THEY_STAND: Final = "as they stand in the log"
+BY_JOURNAL: Final = "as the journal in the log has them"
 _ROOT: Final = Path(stream.__file__).parent.parent
 _ROOMS: Final = ("learners", "stream/home", "stream/fleet", "stream/contract", "stream/runtime", "stream/brokers")
 
@@ -106,9 +108,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: list[File]
 
 
-def manifest_of(folder: Path, inputs: Inputs, policy: Policy, records_max: int) -> Manifest:
-    """The manifest of a run that ended, of batches of at most so many records."""
-    batches, outputs = _batches_of(folder, records_max), _outputs_of(folder)
+def manifest_of(folder: Path, inputs: Inputs, policy: Policy, batches: Batches) -> Manifest:
+    """The manifest of a run that ended."""
+    outputs = _outputs_of(folder)
     return Manifest(1, inputs, policy.policy_id, _settings_of(policy), _packs_of(policy), batches, made_here(), outputs)
 
 
@@ -147,8 +149,11 @@ def made_here() -> Made:
     return Made(versions, {room: _code_of(room) for room in _ROOMS}, _processor())
 
 
-def _batches_of(folder: Path, records_max: int) -> Batches:
-    """The batches that the journal in a directory tells. Its epochs, which count how often a worker began, are left out."""
+def batches_of(folder: Path, records_max: int, ordering: str) -> Batches:
+    """The batches that the journal in a directory tells.
+
+    Its epochs, which count how often a worker began, are left out.
+    """
     count, borders = 0, hashlib.sha256()
     decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder(order="sorted").encode
     with open(folder / "journal.jsonl", "rb") as file:
@@ -156,7 +161,7 @@ def _batches_of(folder: Path, records_max: int) -> Batches:
             entry = decode(line)["value"]
             borders.update(encode([entry["partition"], entry["offsets_from"], entry["offsets_to"]]))
             count += 1
-    return Batches(records_max, "as they stand in the log", count, borders.hexdigest())
+    return Batches(records_max, ordering, count, borders.hexdigest())
 
 
 def _outputs_of(folder: Path) -> list[File]:

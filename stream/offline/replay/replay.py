@@ -21,28 +21,31 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stream.brokers.files import FILES, LogBroker, LogProgress
+from stream.brokers.journal_order import JOURNALLED, JournalOrder, read_order
 from stream.brokers.log_files import STDIN, LogReader, encode_line
 from stream.contract.credentials import private
 from stream.contract.errors import ConfigError, NewerState, UnknownState
 from stream.contract.packs import is_path
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
-from stream.contract.records import OUTPUT_TOPICS, Signal
+from stream.contract.records import INPUT_TOPICS, OUTPUT_TOPICS, Signal
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
 from stream.home.state.at_rest import decode_home
 from stream.home.step import STEP_VERSION
 from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
-from stream.runtime.worker.batch import as_arrived
+from stream.runtime.worker.applying import Applier
+from stream.runtime.worker.batch import as_arrived, by_content
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
 from stream.stores import open_store
 
 from ..what_if.what_if import NOTHING, WhatIf
+from .jobs.cluster import Cluster
 from .jobs.messages import Setup
 from .jobs.pool import JobPool
 from .jobs.processes import JobProcesses
-from .manifest import MANIFEST, Inputs, logs_of, manifest_of, write_manifest
+from .manifest import AS_THEY_STAND, BY_JOURNAL, MANIFEST, Inputs, batches_of, logs_of, manifest_of, write_manifest
 
 __all__ = ["PACK_FILES", "PARQUET_FILES", "Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
@@ -129,7 +132,7 @@ def replay(
     task: Replay,
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[Sofar], None] = lambda _: None,
-    jobs: JobProcesses | None = None,
+    jobs: JobProcesses | Cluster | None = None,
 ) -> Summary:
     """Run the worker over the logs until they end or `stop()` says so, which is asked between batches.
 
@@ -140,7 +143,7 @@ def replay(
     stop, watch
         Asked and told between batches.
     jobs
-        Processes that the households are spread over; None: this one does all.
+        Processes that the households are spread over, or a cluster; None: this one does all.
 
     Raises
     ------
@@ -154,9 +157,11 @@ def replay(
         From the ports and the worker.
     """
     with ExitStack() as ends:
-        log = ends.enter_context(closing(LogReader(task.logs, prefix=task.wiring.prefix, say=_LOG.warning, digested=True)))
+        order = _order(task)
+        topics = INPUT_TOPICS if order is None else JOURNALLED
+        log = ends.enter_context(closing(LogReader(task.logs, topics, task.wiring.prefix, say=_LOG.warning, digested=True)))
         progress = _begin_or_go_on(task)
-        broker = ends.enter_context(closing(LogBroker(task.what_if.applied(log), task.out, progress)))
+        broker = ends.enter_context(closing(_broker(task, log, order, progress)))
         for name in (MANIFEST, *PARQUET_FILES):  # of what stood here before
             (task.out / name).unlink(missing_ok=True)
         store = ends.enter_context(closing(_open_states(task, progress)))
@@ -169,28 +174,49 @@ def replay(
                 watch(Sofar(worker.counts.records, log.bytes_read, log.bytes_total))
         seconds = time.perf_counter() - began_s
         summary = Summary(worker.counts, progress.records, seconds, finished, _weigh(store, task.policy))
-        inputs = _inputs(task, log, broker, progress) if finished else None
+        inputs = _inputs(task, log, order, broker, progress) if finished else None
     if inputs is not None:
         if alerts := write_alerts(task.out, task.policy):  # the fleet stage, once all signals are there
             summary.counts.outputs["drift-alerts"] = alerts
-        write_manifest(task.out, manifest_of(task.out, inputs, task.policy, task.wiring.batch_records_max))
+        batches = batches_of(task.out, task.wiring.batch_records_max, AS_THEY_STAND if order is None else BY_JOURNAL)
+        write_manifest(task.out, manifest_of(task.out, inputs, task.policy, batches))
     return summary
 
 
-def _inputs(task: Replay, log: LogReader, broker: LogBroker, progress: LogProgress) -> Inputs:
+def _order(task: Replay) -> JournalOrder | None:
+    """The batches that the logs tell; None: their records apply as they stand."""
+    order = read_order(task.logs, task.wiring.prefix)
+    if order is not None and not task.what_if.is_nothing:
+        _LOG.warning("The journal of these logs is not applied: its batches were of other records than those of a what-if.")
+        return None
+    if order is not None and order.left_over:
+        _LOG.warning("%s records are in no batch of the journal: they apply before or after its batches.", f"{order.left_over:,}")
+    return order
+
+
+def _broker(task: Replay, log: LogReader, order: JournalOrder | None, progress: LogProgress) -> LogBroker:
+    if order is None:
+        return LogBroker(task.what_if.applied(log), task.out, progress)
+    return LogBroker(order.applied(log, by_content), task.out, progress, order.missing)
+
+
+def _inputs(task: Replay, log: LogReader, order: JournalOrder | None, broker: LogBroker, progress: LogProgress) -> Inputs:
     """What a run that ended has read, all of it: also what an earlier command did was read again by this one."""
-    read = broker.digests
-    by_topic = {topic: {str(p): span for p, span in spans.items()} for topic, spans in read.partitions().items()}
+    read, arrived = broker.digests, broker.digests if order is None else order.arrived
+    by_topic = {topic: {str(p): span for p, span in spans.items()} for topic, spans in arrived.partitions().items()}
     files, states = logs_of(task.logs, log.digests()), progress.run.get(_FIRST_STATES, "")
     return Inputs(files, read.records, read.order, by_topic, states, task.what_if.written)
 
 
-def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | None) -> Worker:
+def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses | Cluster | None) -> Worker:
     """The worker, which applies batches here or by jobs; those share the memory there is for homes."""
     limits = _limits(task.wiring)
     if jobs is None:
         return Worker(broker, store, task.policy, limits)
-    pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
+    if isinstance(jobs, Cluster):
+        pool: Applier = jobs.pool(store, Setup(task.policy, limits.resident_bytes_max // len(jobs.workers)))
+    else:
+        pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
     return Worker.applying_by(pool, broker, store, task.policy, limits)
 
 

@@ -30,6 +30,7 @@ from ..report.page import WORST, Run, Wider, refuse_directory, report
 from ..report.run import Reading, answer_of
 from ..report.tally import Tally
 from ..what_if.what_if import WhatIf
+from .applied import as_applied
 from .explained import explained
 from .made import made_of
 
@@ -68,7 +69,7 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = (), truth
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
     judged, claimed, truths = _judged(folder, ground, truth) if tally.answers else (_unjudged(), None, {})
     shown = set(households) or _chosen(folder, tally, judged)
-    with closing(LogReader(ground.logs, prefix=None)) as log:
+    with as_applied(ground.logs, ground.what_if.is_nothing) as log:
         inputs = [record for record in ground.what_if.applied(log) if household_of_key(record.key) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
     outputs = [record for record in _read_written(folder, topics) if _concerns(record, shown)]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from stream.brokers.journal_order import with_journal
 from stream.brokers.log_files import LogReader, encode_record
 from stream.contract.codec import household_of_key
 from stream.contract.errors import Incomparable
@@ -67,10 +68,10 @@ class Again:
         except ValidationError:
             return None
         log, out = self._folder / "log.jsonl", self._folder / "out"
-        lines = [encode_record(record) for record in records if household_of_key(record.key) in self._homes]
-        log.write_bytes(b"".join(lines))
+        theirs = [record for record in records if household_of_key(record.key) in self._homes]
+        log.write_bytes(b"".join(map(encode_record, with_journal(theirs))))
         self.runs += 1
-        self.records += len(lines)
+        self.records += len(theirs)
         replay(Replay([str(log)], out, made, self._wiring, self._origin, fresh=True))
         if read_manifest(out).inputs.states != self._a.manifest.inputs.states:
             raise Incomparable(f"{self._origin} is not what {self._a.folder} began with. Give its states by --from")

@@ -6,7 +6,6 @@ run and here, or taken as they are given; what is found is what the manifest say
 
 import os
 from collections.abc import Collection, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,13 +15,14 @@ import msgspec
 
 from stream.brokers.digests import RecordDigests
 from stream.brokers.files import LogProgress
-from stream.brokers.log_files import STDIN, InvalidLog, LogReader
+from stream.brokers.log_files import STDIN, InvalidLog
 from stream.contract.codec import household_of_key
 from stream.contract.errors import Incomparable
 from stream.contract.packs import PACKS, load_pack
 from stream.contract.records import Record
 
-from ..replay.manifest import digest_of_pack
+from ..replay.applied import as_applied
+from ..replay.manifest import BY_JOURNAL, digest_of_pack
 from ..replay.replay import PACK_FILES
 from ..what_if.what_if import WhatIf
 from .difference import Run
@@ -51,7 +51,7 @@ def find_records(run: Run, given: Given, homes: Collection[str]) -> list[Record]
     """
     names, digests, found = _logs(run, given), RecordDigests(), list[Record]()
     try:
-        with closing(LogReader(names, prefix=None)) as log:
+        with as_applied(names, run.manifest.batches.ordering == BY_JOURNAL) as log:
             records = WhatIf.read(run.manifest.inputs.what_if).applied(log)
             while some := list(islice(records, _AT_ONCE)):
                 digests.note(some)

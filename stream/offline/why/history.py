@@ -21,6 +21,8 @@ from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.step import step
 
+from ..replay.applied import as_applied
+
 __all__ = [
     "History", "Moment", "Revision", "answer_again", "find_home", "logs_of", "play", "play_all", "records_of", "row_of",
 ]  # fmt: skip
@@ -114,7 +116,7 @@ def find_home(logs: Sequence[str], event_id: str, policy: Policy) -> str:
 def records_of(logs: Sequence[str], household_id: str) -> list[Record]:
     """All records of a household, in the order in which they apply."""
     key = household_id.encode()
-    with closing(LogReader(logs, prefix=None)) as records:
+    with as_applied(logs) as records:
         return [record for record in records if record.key == key]
 
 

@@ -27,7 +27,7 @@ from .quarantine import Quarantine
 
 __all__ = [
     "BatchResult", "BatchStep", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content",
-    "recognitions_among",
+    "offsets_after", "recognitions_among",
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class BatchStep:
 
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
-        result = BatchResult({record.topic: record.offset + 1 for record in records})
+        result = BatchResult(offsets_after(records))
         result.recognitions = recognitions_among(records)
         ordered = self._ordering(records)
         events = decode_batch(ordered, self._policy)
@@ -206,6 +206,14 @@ class BatchStep:
             return Settled(answer.outputs, answer.outcomes, answer.refusal, household, event.left_out, event.unlisted)
         letter = encode_output(dead_letter(record, reason, detail), owned.partition, record.timestamp)
         return Settled([letter], [], reason, household, unlisted=event.unlisted)
+
+
+def offsets_after(records: Sequence[Record]) -> dict[str, int]:
+    """The next offsets of the topics that these records of one partition are of, in whatever order they stand."""
+    offsets: dict[str, int] = {}
+    for record in records:
+        offsets[record.topic] = max(offsets.get(record.topic, 0), record.offset + 1)
+    return offsets
 
 
 def recognitions_among(records: Sequence[Record]) -> int:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from stream.contract.records import Record
 from stream.runtime.worker.applying import Part, Residency, Results
-from stream.runtime.worker.batch import BatchResult, PartitionState, recognitions_among
+from stream.runtime.worker.batch import BatchResult, PartitionState, offsets_after, recognitions_among
 from stream.runtime.worker.home_cache import Origin, states_at
 
 from .messages import (
@@ -37,14 +37,14 @@ from .messages import (
 )
 from .processes import PIPE_BYTES, JobProcesses
 
-__all__ = ["JobPool"]
+__all__ = ["Begun", "BegunPart", "JobPool", "together"]
 
 AHEAD: Final = 4  # batches: their records and results lie in memory
 PLACES_MAX: Final = 1_000_000  # of one partition: keys whose job is remembered, at some 150 bytes; later ones are drawn by lot
 
 
 @dataclass(slots=True)
-class _BegunPart:
+class BegunPart:
     """One partition's records of a batch, and by record the job that has it."""
 
     owned: PartitionState
@@ -53,10 +53,10 @@ class _BegunPart:
 
 
 @dataclass(slots=True)
-class _Begun:
+class Begun:
     """A batch from when it is handed out until it is saved."""
 
-    parts: list[_BegunPart] = field(default_factory=list)
+    parts: list[BegunPart] = field(default_factory=list)
     awaited: int = 0  # jobs that have not yet answered
     applied: dict[tuple[int, int], AppliedPart] = field(default_factory=dict)  # by job and partition
 
@@ -83,7 +83,7 @@ class JobPool:
         self._store = store
         self._selector = selectors.DefaultSelector()
         self._jobs = [_Job(number, processes, self._selector) for number in range(len(processes.ends))]
-        self._begun: deque[_Begun] = deque()
+        self._begun: deque[Begun] = deque()
         self._owned: dict[int, PartitionState] = {}
         self._places: defaultdict[int, dict[bytes | None, int]] = defaultdict(dict)  # partition -> key -> job
         for job in self._jobs:
@@ -100,11 +100,11 @@ class JobPool:
         return Residency(*map(sum, zip(*(job.residency for job in self._jobs), strict=True)))
 
     def begin(self, parts: Sequence[Part]) -> None:
-        begun, requests = _Begun(), dict[int, list[PartOfJob]]()
+        begun, requests = Begun(), dict[int, list[PartOfJob]]()
         for owned, records in parts:
             self._owned[owned.partition] = owned
             jobs, shares = self._shared_out(owned.partition, records)
-            begun.parts.append(_BegunPart(owned, records, jobs))
+            begun.parts.append(BegunPart(owned, records, jobs))
             for number, share in enumerate(shares):
                 if share:
                     left_out = owned.quarantine
@@ -121,7 +121,7 @@ class JobPool:
         begun = self._begun[0]
         while begun.awaited:
             self._exchange(wait=True)
-        return {part.owned.partition: _together(part, begun) for part in begun.parts}
+        return {part.owned.partition: together(part, begun) for part in begun.parts}
 
     def saved(self) -> None:
         self._begun.popleft()
@@ -184,12 +184,12 @@ class _Job:
         self.records = 0  # so far
         self.residency = Residency()
         self._processes, self._selector = processes, selector
-        self._asked: deque[_Begun] = deque()  # what it has not yet answered, in the order it was asked
+        self._asked: deque[Begun] = deque()  # what it has not yet answered, in the order it was asked
         self._outgoing: deque[memoryview] = deque()
         self._incoming, self._received = bytearray(PIPE_BYTES), 0  # what was read stands in the first bytes
         selector.register(self.ends.answers, selectors.EVENT_READ, self)
 
-    def ask(self, request: Apply, begun: _Begun) -> None:
+    def ask(self, request: Apply, begun: Begun) -> None:
         """Let it apply its share of a batch."""
         self._asked.append(begun)
         self.send(request)
@@ -243,10 +243,10 @@ class _Job:
         return answers
 
 
-def _together(part: _BegunPart, begun: _Begun) -> BatchResult:
+def together(part: BegunPart, begun: Begun) -> BatchResult:
     """One partition's result: what each job made of its records, in the order of all of them."""
     owned = part.owned
-    result = BatchResult({record.topic: record.offset + 1 for record in part.records})
+    result = BatchResult(offsets_after(part.records))
     result.recognitions = recognitions_among(part.records)
     applied = {number: begun.applied[number, owned.partition] for number in sorted(set(part.jobs))}
     following = {number: iter(own.settled).__next__ for number, own in applied.items()}

@@ -1,0 +1,19 @@
+"""The inputs of logs in the order in which a replay applies them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from stream.brokers.journal_order import JOURNALLED, read_order
+from stream.brokers.log_files import LogReader
+from stream.contract.records import INPUT_TOPICS, Record
+from stream.runtime.worker.batch import by_content
+
+__all__ = ["as_applied"]
+
+
+@contextmanager
+def as_applied(names: Sequence[str], journal: bool = True) -> Iterator[Iterator[Record]]:
+    """The records until the end of the block: as the `journal` in the logs has them, else as they stand. Raises InvalidLog."""
+    order = read_order(names, None) if journal else None
+    with closing(LogReader(names, INPUT_TOPICS if order is None else JOURNALLED, None)) as log:
+        yield iter(log) if order is None else order.applied(log, by_content)
