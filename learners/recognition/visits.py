@@ -1,7 +1,7 @@
 """Visits: who touches a device is mostly who was heard or seen at it a moment ago.
 
-Law: an event with a voice or a face is judged by those and not by who was there before; only one without either takes over, and
-it teaches nothing of visits.
+Law: an event that came with a voice or a face is judged by those, if they can be used, and never by who was there before: a
+silence is nobody's. Only one without either takes over, and it teaches nothing of visits.
 
 Theory: with probability c such an event is of the same person as the latest one at the device that had a voice or a face, at
 most VISIT_MS before; else it is somebody else's, each as often as ever. c is learnt in each home from pairs of recognised events,
@@ -16,7 +16,9 @@ from learners.kernel import kernel
 from learners.precision import SHARE_ONE, SHARE_STEP
 from learners.recognition.gallery import is_enrolled
 
-__all__ = ["count_visit", "is_sensed", "take_over"]
+__all__ = ["CAME", "count_visit", "is_sensed", "take_over"]
+
+CAME = 16  # bit of a kept event's `modalities`: a voice or a face came with it, whether or not it could be used
 
 VISIT_MS = 300_000  # between two events at a device that may be one visit
 SAME, OTHER = 0, 1  # places in `home.visits`
@@ -47,7 +49,7 @@ def _latest_at_device(home, index):
 @kernel
 def take_over(home, index, prior):
     """Change log probabilities `prior` (guest, then columns; minus infinity of who does not belong) by who was just met there."""
-    latest = -1 if is_sensed(home.rows[index]) else _latest_at_device(home, index)
+    latest = -1 if home.rows[index].modalities & CAME else _latest_at_device(home, index)
     if latest < 0:
         return
     other, there, leaving = home.rows[latest], 0.0, 0.0

@@ -190,7 +190,7 @@ def project(halves: Any, by_input: Any, spaces: Any, vectors: Any, events: Any) 
         square = _multiply(halves[n], by_input, space)
         event, modality, channel = events[vectors[n].event], vectors[n].modality, 0
         if _is_nobody(space, square):
-            event.encoders[modality], event.encoder_names[modality] = 0, 0
+            event.encoders[modality] = 0
             continue
         for c in range(1, space.channels):
             if found[dimensions + c] > found[dimensions + channel]:

@@ -42,6 +42,7 @@ REASONS: Final[Mapping[str, str]] = {
     "embedding": "a vector of another length, or with NaN in it",
     "future": "its time is later than the broker's: a clock that is wrong",
     "too_old": "long before what the home knows",
+    "proof": "a signature that is not of a key that the policy lists for that time: forged, or list the key and resend",
     "quarantined": "the core failed on this home: deploy a mended one, then resend",
 }  # what each says, and what to do
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stream.contract.ports import on_both
 from stream.contract.records import Record
 
 from .evidence import INPUTS, OUTPUTS, Evidence, Seen
@@ -98,7 +99,7 @@ class Checker:
         self.batches += len(entries)
         stands_at = part.stands_at
         for entry in entries:
-            if entry["offsets_from"] != stands_at:
+            if on_both(entry["offsets_from"]) != on_both(stands_at):
                 yield f"the journal goes on at {entry['offsets_from']}, the batch before ended at {stands_at}"
             held = sum(entry["offsets_to"][topic] - entry["offsets_from"][topic] for topic in INPUTS)
             if entry["count"] != held:
@@ -109,7 +110,7 @@ class Checker:
         for topic in INPUTS:
             if part.inputs[topic] and part.inputs[topic][-1].offset != ends[topic] - 1:
                 yield f"{topic} has gaps, so that offsets cannot be counted"
-        if not stands_at == ends == committed:
+        if not on_both(stands_at) == on_both(ends) == on_both(committed):
             yield f"the journal ends at {stands_at}, the inputs at {ends}, committed is {committed}"
 
     def _answer_faults(self, part: _Partition, published: dict[str, list[Seen]]) -> Iterator[str]:
@@ -157,7 +158,7 @@ class Checker:
     def _state_faults(self, part: _Partition) -> Iterator[str]:
         """The states are those of a serial run, and stand where the journal ends."""
         states = self._evidence.states(part.number)
-        if states.offsets != part.stands_at:
+        if on_both(states.offsets) != on_both(part.stands_at):
             yield f"the states stand at {states.offsets}, the journal ends at {part.stands_at}"
         expected = part.serial.states()
         yield from _some("without a state", expected.keys() - states.homes.keys())

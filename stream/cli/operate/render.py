@@ -14,7 +14,7 @@ __all__ = ["ops"]
 
 ops = typer.Typer(
     help="What a platform needs to run and watch kithkin.",
-    epilog="Example:\n\n  [cyan]kithkin ops render --out deploy[/]   then read deploy/README.md",
+    epilog="Examples:\n\n  [cyan]kithkin ops render --out deploy[/]   then read deploy/README.md",
     no_args_is_help=True,
 )
 

@@ -16,7 +16,7 @@ from learners.recognition.gallery import expect, fold_row, is_enrolled, set_prob
 from learners.recognition.habits import count_habit
 from learners.recognition.phones import learn_phone, learn_strangers
 from learners.recognition.presence import count_presence, fade_presence
-from learners.recognition.visits import count_visit
+from learners.recognition.visits import CAME, count_visit
 from stream.home.core.feedback.claims import distrust, heeded, share_event
 from stream.home.core.posterior import blind_posterior
 from stream.home.state.layout import (
@@ -72,7 +72,8 @@ def add_row(home, event, policy):
     row.observed_at, row.event, row.number, row.unnamed, row.inferred = event.at, event.event, home.next_row, -1, home.next_row
     row.device_name, row.activity, row.hour = event.device_name, event.activity, event.hour
     row.revision, row.label_revision = 0, -1
-    row.modalities, row.scanned, row.stranger, row.counted = 0, event.scanned, event.stranger, 0
+    came = event.encoder_names[VOICE] != 0 or event.encoder_names[FACE] != 0
+    row.modalities, row.scanned, row.stranger, row.counted = CAME if came else 0, event.scanned, event.stranger, 0
     row.tier, row.named, row.first_tier, row.first_named, row.label, row.unsettled = 0, 0, 0, 0, 0, 0
     row.claims_used, row.sightings_used, row.event_id_length = 0, event.sightings_used, event.event_id_length
     # The place was another event's: nothing of that may stay, lest erasure miss it.
@@ -103,7 +104,7 @@ def learn_event(home, index, policy, work):
     """Learn from a new event as it was answered: work has its posterior, its logits and what every sensor said."""
     row, places = home.rows[index], int(home.people_used) + 1
     quantise(work.posterior, places, work.shares)
-    row.modalities = work.modalities
+    row.modalities = work.modalities | (row.modalities & CAME)
     for m in range(MODALITIES):
         if work.modalities & (1 << m):
             for p in range(home.people_used):

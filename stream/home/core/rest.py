@@ -277,7 +277,7 @@ def _row_fits(home, row):
     people = home.people_used
     fits = 0 <= row.named <= people and 0 <= row.first_named <= people and 0 <= row.label <= people + 1
     fits = fits and 0 <= row.tier <= TIERS + 1 and 0 <= row.first_tier <= TIERS + 1 and 0 <= row.hour < HOURS
-    fits = fits and 0 <= row.modalities < 1 << MODALITIES
+    fits = fits and 0 <= row.modalities < 2 << MODALITIES
     for modality in range(2):
         fits = fits and 0 <= row.encoders[modality] <= home.galleries_used
         fits = fits and 0 <= row.channels[modality] < CHANNELS_MAX

@@ -89,7 +89,7 @@ ROW = record(
     ("activity", "<i2"),  # word; 0: none
     ("revision", "<i2"),
     ("label_revision", "<i2"),  # of the last label published; -1: none
-    ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count
+    ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count; 16: a voice or a face came
     ("scanned", "i1"),  # the device listened for phones
     ("stranger", "i1"),  # a phone that nobody had registered was heard
     ("counted", "i1"),  # its shares are in presence and habits (guided enrolment is in neither)
