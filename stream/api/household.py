@@ -301,7 +301,7 @@ class Household:
 def _identities(done: "Step") -> "list[Identity]":
     from stream.contract.records import Identity
 
-    return [output.value for output in done.outputs if isinstance(output.value, Identity)]
+    return [_whole(output.value) for output in done.outputs if isinstance(output.value, Identity)]
 
 
 def _whole(value: Model) -> Model:

@@ -537,7 +537,7 @@ class Decided(_Output):
     client_id: str = Field(description="who asked")
     action: str = Field(description="for what")
     event_id: str | None = Field(description="by which recognition; null: there was none")
-    revision: int | None = Field(None, description="and by which revision of its answer; null: there was none")
+    revision: int | None = Field(None, description="and by which revision of its answer, from 0; null: there was none")
     required: int | None = Field(description="the least tier of the action, 0 to 5; null: the policy has no such action")
     had: int = Field(description="the tier of the answer, 0 to 5, as far as the client may know it")
     outcome: Literal["allow", "step_up", "deny"] = Field(description="what was decided")

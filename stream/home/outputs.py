@@ -93,7 +93,6 @@ def _profile_model(fields: Fields) -> Profile:
 
 
 _MODELS: Final[Mapping[str, Any]] = {
-    "identities": lambda fields: _with_cause(Identity)({"acts_for": None} | fields),
-    "labels": _with_cause(Label), "drift-signals": _with_cause(Signal),
+    "identities": _with_cause(Identity), "labels": _with_cause(Label), "drift-signals": _with_cause(Signal),
     "profiles": _profile_model, "dead-letters": lambda fields: construct(DeadLetter, fields),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from stream.brokers import MemoryLog
 from stream.contract.codec import decode, encode_output
 from stream.contract.policy import Policy
-from stream.contract.ports import Encoded, StateStore
+from stream.contract.ports import Encoded, StateStore, on_both
 from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import (
     INPUT_TOPICS,
@@ -99,7 +99,7 @@ def _serial_faults(log: MemoryLog, store: StateStore, partition: int, policy: Po
         yield f"states of {list(store.households(partition))} are stored, expected were those of {sorted(serial.states)}"
     stored = store.load(partition, sorted(serial.states))
     yield from (f"the state of {one} differs" for one, state in sorted(serial.states.items()) if stored.get(one) != state)
-    if dict(store.claim(partition).offsets) != log.end(partition):
+    if on_both(store.claim(partition).offsets) != on_both(log.end(partition)):
         yield "the states do not stand at the end of the log"
 
 
