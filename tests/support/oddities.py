@@ -42,7 +42,8 @@ UNHEARD: Final = "bedroom"  # a device at which nobody was heard a moment ago
 def see(story: Story, event_id: str = EVENT, at: int | None = None, **parts: Any) -> str:
     """What becomes of a recognition by a habit alone."""
     at = story.desk.now + MINUTE_MS if at is None else at
-    return became(story.play("recognitions", recognition("h", event_id, at, **({"activity": "music.play", "device": UNHEARD} | parts))))
+    parts = {"activity": "music.play", "device": UNHEARD} | parts
+    return became(story.play("recognitions", recognition("h", event_id, at, **parts)))
 
 
 def say(story: Story, kind: str, **fields: Any) -> str:
