@@ -61,7 +61,7 @@ def test_actions_change_no_output_and_so_not_the_name_of_a_policy() -> None:
 
 def test_answers_are_those_that_were_published_last() -> None:
     story = Story()
-    events = [story.see("anna"), story.see("bert"), story.see(phones=[])]
+    events = [story.see("anna"), story.see("bert"), story.see(device="kitchen", phones=[])]
     story.say("correct", event_id=events[1], person_id="anna", source="annotator")
     kept = answers_of(story.home)
     for event_id in events:
