@@ -4,19 +4,18 @@ Law: all of one announcement becomes visible, or nothing; and of announcers of o
 stood still for long and wakes up puts nothing old on top of what came since.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 from stream.contract.ports import BrokerError, Encoded, Fenced
 from stream.contract.settings import Wiring
 
 from .topics import Names, librdkafka, require_client
 
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaException
+__all__ = ["Announcer", "explaining"]
 
-__all__ = ["Announcer"]
-
+_DOING: Final = ("announcing", "a newer process announces now")
 _CLOSE_S: Final = 5.0
 
 
@@ -40,7 +39,7 @@ class Announcer:
 
     def __init__(self, wiring: Wiring, name: str) -> None:
         with require_client(wiring):
-            from confluent_kafka import KafkaException, Producer
+            from confluent_kafka import Producer
         self._names, self._patience_s = Names(wiring.prefix), wiring.kafka.retries_s
         settings = {
             **librdkafka(wiring),
@@ -50,36 +49,35 @@ class Announcer:
             "error_cb": lambda _: None,  # what is fatal is raised by the next call; librdkafka would raise it in any
         }
         self._producer = Producer(settings)
-        try:
+        with explaining(*_DOING):
             self._producer.init_transactions(self._patience_s)
-        except KafkaException as error:
-            raise _ours(error) from error
 
     def __call__(self, outputs: Sequence[Encoded]) -> None:
         """Publish in this order. Raises Fenced when there is a newer one of this name, else BrokerError; both end the process."""
-        from confluent_kafka import KafkaException
-
         if not outputs:
             return
-        try:
+        with explaining(*_DOING):
             self._producer.begin_transaction()
             for output in outputs:
                 self._producer.produce(self._names.wire(output.topic), output.value, output.key)
             self._producer.commit_transaction(self._patience_s)  # fails if one of them was not delivered
-        except (KafkaException, BufferError) as error:
-            raise _ours(error) from error
 
     def close(self) -> None:
         """Let what is under way end. Never raises."""
         self._producer.flush(_CLOSE_S)
 
 
-def _ours(error: "KafkaException | BufferError") -> BrokerError | Fenced:
-    from confluent_kafka import KafkaError
+@contextmanager
+def explaining(doing: str, fenced: str) -> Iterator[None]:
+    """Around calls of a transactional client: its errors become ours. `fenced`: what it means that there is a newer one."""
+    from confluent_kafka import KafkaError, KafkaException
 
-    reason = error.args[0]
-    if not isinstance(reason, KafkaError):
-        return BrokerError(f"announcing: {error}")
-    if reason.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
-        return Fenced(f"announcing: a newer process announces now: {reason.str()}")
-    return BrokerError(f"announcing: {reason.str()}")
+    try:
+        yield
+    except (KafkaException, BufferError) as error:
+        reason = error.args[0]
+        if not isinstance(reason, KafkaError):
+            raise BrokerError(f"{doing}: {error}") from error
+        if reason.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
+            raise Fenced(f"{doing}: {fenced}: {reason.str()}") from error
+        raise BrokerError(f"{doing}: {reason.str()}") from error

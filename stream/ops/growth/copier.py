@@ -9,15 +9,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from stream.brokers.kafka.cluster import within
 from stream.brokers.kafka.groups import committed_offsets, onlooker
+from stream.brokers.kafka.producer import explaining
 from stream.brokers.kafka.topics import Names, librdkafka, partitions_of, require_client
 from stream.brokers.partitioning import partition_of
 from stream.contract.codec import household_of_key
-from stream.contract.ports import BrokerError, Fenced
+from stream.contract.ports import BrokerError
 from stream.contract.records import INPUT_TOPICS
 from stream.contract.settings import Wiring
 from stream.stores.moves import Growth
@@ -25,13 +26,14 @@ from stream.stores.moves import Growth
 from ..topics import TIMEOUT_S, TOPICS
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+    from confluent_kafka import Consumer, Message, TopicPartition
     from confluent_kafka.admin import AdminClient
 
-__all__ = ["COPIED", "Copier", "explaining", "group_of", "places_of"]
+__all__ = ["COPIED", "COPYING", "Copier", "group_of", "places_of"]
 
 _COMPACTED: Final = tuple(topic.name for topic in TOPICS if topic.cleanup == "compact")  # is read from the beginning, by whoever
 COPIED: Final = (*INPUT_TOPICS, *_COMPACTED)
+COPYING: Final = ("copying", "somebody else has begun to copy the same")  # for `explaining`
 _NEEDED: Final = ("recognitions", "feedback")
 _LOG = logging.getLogger(__name__)
 _WAIT_S: Final = 0.1
@@ -100,7 +102,7 @@ class Copier:
                 "fetch.wait.max.ms": 100,
             }
         )
-        with explaining():
+        with explaining(*COPYING):
             self._producer.init_transactions(self._patience_s)  # ends what a predecessor left open, and it can go on no more
             self._places = {(p.topic, p.partition): p.partition for p in places_of(self._consumer, wiring)}
         self._offsets: dict[Place, int] = {}
@@ -110,7 +112,7 @@ class Copier:
 
         In a transaction, so that one who was stopped here and wakes up when somebody else copies changes nothing.
         """
-        with explaining():
+        with explaining(*COPYING):
             self._transact([], {place: offsets.get(place, 0) for place in self._places})
 
     def copy(self, stop: Callable[[], bool] | None = None) -> Iterator[Counter[str]]:
@@ -120,12 +122,12 @@ class Copier:
         """
         from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-        with explaining():
+        with explaining(*COPYING):
             self._offsets = self._stands_at()
             self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._offsets.items()])
         unread = set(self._offsets)
         while not stop() if stop else unread:
-            with explaining():
+            with explaining(*COPYING):
                 at_once = self._wiring.batch_records_max
                 messages = self._consumer.consume(at_once, 0) or self._consumer.consume(1, _WAIT_S)
                 for message in messages:
@@ -198,25 +200,3 @@ class Copier:
 
 def _place(record: "Message") -> Place:
     return record.topic() or "", record.partition() or 0
-
-
-@contextmanager
-def explaining() -> Iterator[None]:
-    """Around calls of the client: its errors become ours."""
-    from confluent_kafka import KafkaException
-
-    try:
-        yield
-    except (KafkaException, BufferError) as error:
-        raise _ours(error) from error
-
-
-def _ours(error: "KafkaException | BufferError") -> BrokerError | Fenced:
-    from confluent_kafka import KafkaError
-
-    reason = error.args[0]
-    if not isinstance(reason, KafkaError):
-        return BrokerError(f"copying: {error}")
-    if reason.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
-        return Fenced(f"copying: somebody else has begun to copy the same: {reason.str()}")
-    return BrokerError(f"copying: {reason.str()}")

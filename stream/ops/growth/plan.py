@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
+from stream.brokers.kafka.producer import explaining
 from stream.brokers.kafka.topics import Names
 from stream.contract.errors import ConfigError
 from stream.contract.ports import StateStore, on_both
@@ -17,7 +18,7 @@ from stream.contract.settings import Wiring
 from stream.stores.moves import GROWING, Growth, has_cut
 
 from ..topics import TIMEOUT_S, administration
-from .copier import explaining, group_of, places_of
+from .copier import COPYING, group_of, places_of
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -69,7 +70,7 @@ def hindrances(wiring: Wiring, old: StateStore, growth: Growth) -> list[str]:
 
 def positions(wiring: Wiring) -> dict[Place, int]:
     """The next offsets of inputs that the wiring's group has committed, once no transaction is open. Raises BrokerError."""
-    with explaining(), onlooker(wiring, "read_committed") as client:
+    with explaining(*COPYING), onlooker(wiring, "read_committed") as client:
         patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
         return committed_offsets(client, places_of(client, wiring, INPUT_TOPICS), patience_s)
 
@@ -86,7 +87,7 @@ def _partitions(wiring: Wiring) -> int:
 def _waiting(wiring: Wiring, group: str) -> Counter[str]:
     """By topic, how many records come after what a group has committed (markers of transactions are counted with them)."""
     waiting = Counter[str]()
-    with explaining(), onlooker(wiring.model_copy(update={"group": group}), "read_uncommitted") as client:
+    with explaining(*COPYING), onlooker(wiring.model_copy(update={"group": group}), "read_uncommitted") as client:
         places = places_of(client, wiring)
         committed = committed_offsets(client, places, TIMEOUT_S)
         for place in places:
