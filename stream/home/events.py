@@ -141,7 +141,7 @@ def _noise_factor(space: Any, told: Any) -> Any:
 def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     """Fill in space.found: the vector, brought to length 1 where that is asked for, times the matrix, less its offset.
 
-    Returns the sum of its squares then.
+    Returns the sum of its squares then, if nobody is known.
 
     Numbers are added in the order they stand in; four at a time only fetch and store a sum once.
     """
@@ -149,8 +149,9 @@ def _multiply(halves: Any, by_input: Any, space: Any) -> Any:
     for i in range(len(halves)):
         raw[i] = _real(halves[i])
     square = 0.0
-    for i in range(len(halves)):
-        square += np.float64(raw[i] * raw[i])
+    if space.unit or space.nobodies > 0:
+        for i in range(len(halves)):
+            square += np.float64(raw[i] * raw[i])
     if space.unit:
         scale = np.float32(1 / np.sqrt(square))
         for i in range(len(halves)):

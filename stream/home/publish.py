@@ -187,7 +187,7 @@ class Publisher:
         for kind, response, outcome, end in zip(kinds, owners, outcomes, ends, strict=True):
             try:
                 if kind == ANSWER:
-                    response.outputs.append(self._answer(response, answers[begins:end], _OF_ANSWER.unpack_from(buffer, at)))
+                    response.outputs.append(self._answer(response, answers[begins:end], buffer[at : at + _RESULT_BYTES]))
                     begins = end
                 elif kind == OUTCOME:
                     if outcome in (REFUSED, WRONG_CLOCK):
@@ -241,11 +241,11 @@ class Publisher:
         """Whose place it is."""
         return self._names_of(household)[place - 1] if place else GUEST
 
-    def _answer(self, response: Response, answer: bytes, read: tuple[Any, ...]) -> Any:
+    def _answer(self, response: Response, answer: bytes, result: memoryview) -> Any:
         record, household_id, value = response.event.record, response.household.household_id, response.event.value
         cause: bytes = encode(CauseFields(record.topic, record.partition, record.offset))
         if isinstance(value, RECOGNITIONS) and value.session and answer.startswith(_ABOUT % value.event_id.encode()):
-            cause += b',"acts_for":%b' % encode(self._acts_for(response.household, value.session, *read))
+            cause += b',"acts_for":%b' % encode(self._acts_for(response.household, value.session, *_OF_ANSWER.unpack(result)))
         return self.emit("identities", household_id, b"%b%b}" % (answer, cause), record)
 
     def _acts_for(self, household: Household, session: SensedSession | Session, tier: int, named: int) -> str | None:
