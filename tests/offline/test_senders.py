@@ -82,7 +82,8 @@ def test_an_example_that_goes_in_is_read_whole(topic: str, name: str) -> None:
 @pytest.mark.parametrize(("topic", "name"), [(topic, name) for topic, name in ALL if not TOPICS[topic].comes_in])
 def test_an_example_that_goes_out_is_as_its_model_writes_it(topic: str, name: str) -> None:
     value = EXAMPLES[topic][name]
-    assert json.loads(MODELS[topic].model_validate(value).model_dump_json(exclude_unset=True)) == value
+    unsaid = {"acts_for": None} if topic == "identities" else {}  # stands there only where a session was named
+    assert json.loads(MODELS[topic].model_validate(value).model_dump_json()) == unsaid | value
 
 
 def test_the_program_that_the_page_shows_makes_a_record_that_is_read_whole(root: Path) -> None:

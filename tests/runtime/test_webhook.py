@@ -11,7 +11,7 @@ import pytest
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 from stream.runtime.fleet.notify import Receiver, message
-from stream.runtime.fleet.webhook import DeliveryError, RetryPolicy, Webhook, signature
+from stream.runtime.fleet.webhook import THREAD, DeliveryError, RetryPolicy, Webhook, signature
 
 ALERT = Alert(
     alert_id="a", household_id="h-1", state="opened", cause_kind="device", opened_at=0, updated_at=0, severity="low", summary="",
@@ -97,7 +97,7 @@ def test_the_time_limit_is_for_the_whole_exchange(
         Webhook(url, "kithkin", ONCE).post(ALERT)
     assert time.monotonic() - began_s < 2
     time.sleep(0.3)
-    assert not [thread for thread in threading.enumerate() if "_attempt" in thread.name], "nobody waits on"
+    assert not [thread for thread in threading.enumerate() if thread.name == THREAD], "nobody waits on"
 
 
 @pytest.mark.parametrize("said", ["", "HTTP/1.1 abc\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/1.1 199 x\r\n\r\n", "\x00\xff"])

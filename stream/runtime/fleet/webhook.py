@@ -29,9 +29,10 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 
-__all__ = ["DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "post", "signature"]
+__all__ = ["THREAD", "DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "post", "signature"]
 
 _LOG = logging.getLogger(__name__)
+THREAD: Final = "webhook"  # of one exchange
 _SECRET: Final = "whsec_"  # begins a secret of Standard Webhooks, which is base64
 _PASSING: Final = frozenset({408, 425, 429})  # and everything from 500 on
 
@@ -178,7 +179,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
     connections: list[HTTPConnection] = []
     answer: list[tuple[str | None, bool]] = []
     request = Request(url, body, {"User-Agent": "kithkin", **headers}, method="POST")
-    asking = Thread(target=lambda: answer.append(_exchange(request, timeout_s, connections)), daemon=True)
+    asking = Thread(target=lambda: answer.append(_exchange(request, timeout_s, connections)), name=THREAD, daemon=True)
     asking.start()
     asking.join(timeout_s)
     if answer:
