@@ -21,7 +21,7 @@ from stream.offline.replay import manifest
 from stream.offline.replay.replay import Replay, replay
 from stream.offline.runs.again import Again, outcome_of_run
 from stream.offline.runs.changes import changes_of, with_changes
-from stream.offline.runs.difference import Run, difference_of, read_run
+from stream.offline.runs.difference import CompleteRun, difference_of, read_run
 from stream.offline.runs.explain import Explanation, explain
 from stream.offline.runs.order import mixed, stretches
 from stream.offline.runs.sources import Given
@@ -39,11 +39,11 @@ def records() -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def a(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def a(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> CompleteRun:
     return a_run(records, tmp_path_factory.mktemp("a") / "a")
 
 
-def explained(a: Run, b: Run, given: Given = NOTHING) -> Explanation:
+def explained(a: CompleteRun, b: CompleteRun, given: Given = NOTHING) -> Explanation:
     difference = difference_of(a, b)
     assert difference.differs
     return explain(a, b, difference, given)
@@ -55,14 +55,14 @@ def few(found: Explanation) -> bool:
     return found.runs <= max(1, causes) * 2 * log2(found.keys)
 
 
-def test_a_run_differs_from_itself_in_nothing(a: Run, records: list[Record], tmp_path: Path) -> None:
+def test_a_run_differs_from_itself_in_nothing(a: CompleteRun, records: list[Record], tmp_path: Path) -> None:
     difference = difference_of(a, a_run(records, tmp_path / "b"))
     assert difference.differs == 0
     assert sum(topic.same for topic in difference.topics) > 50
 
 
 def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
-    a: Run, records: list[Record], tmp_path: Path
+    a: CompleteRun, records: list[Record], tmp_path: Path
 ) -> None:
     homes = sorted({record.key.decode() for record in records if record.key})
     again, published = Again(a, homes, None, tmp_path), outcome_of_run(a, homes)
@@ -82,7 +82,7 @@ def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
         assert few(found)
 
 
-def test_an_encoder_that_is_listed_in_one_run_only_is_one_change(a: Run, records: list[Record], tmp_path: Path) -> None:
+def test_an_encoder_that_is_listed_in_one_run_only_is_one_change(a: CompleteRun, records: list[Record], tmp_path: Path) -> None:
     settings = policy_with(("limits", "phones_max")).model_dump(mode="json")
     del settings["encoders"]["dlib-resnet-v1"]
     settings["encoders"]["resemblyzer-0.1.4"]["quality_min"] = {"snr_db": 3.0}
@@ -93,7 +93,7 @@ def test_an_encoder_that_is_listed_in_one_run_only_is_one_change(a: Run, records
         assert "encoders.dlib-resnet-v1" in [change.name for change in explained(one, other).causes]
 
 
-def test_two_planted_changes_are_both_named(a: Run, records: list[Record], tmp_path: Path) -> None:
+def test_two_planted_changes_are_both_named(a: CompleteRun, records: list[Record], tmp_path: Path) -> None:
     idle = [("limits", "phones_max"), ("limits", "waiting_max"), ("alerting", "notable")]
     planted = [("publishing", "profile_events"), ("tiers", "personal")]
     found = explained(a, a_run(records, tmp_path / "b", policy_with(*planted, *idle)))
@@ -129,7 +129,7 @@ def test_of_alerts_the_causes_are_found_without_a_replay_for_each(tmp_path: Path
 
 
 @pytest.mark.parametrize("encoder", ["resemblyzer-0.1.4", "dlib-resnet-v1"])
-def test_a_planted_pack_is_named(encoder: str, a: Run, records: list[Record], tmp_path: Path) -> None:
+def test_a_planted_pack_is_named(encoder: str, a: CompleteRun, records: list[Record], tmp_path: Path) -> None:
     policy = policy_with(("limits", "phones_max"))
     own = policy.encoders[encoder]
     pack = load_pack(own.pack, own.metric)
@@ -163,7 +163,7 @@ def test_a_planted_border_of_a_batch_is_named_with_its_place(border: int, record
 
 
 def test_a_flipped_constant_of_the_code_is_named_by_elimination(
-    a: Run, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a: CompleteRun, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as flipped:
         ours = manifest._code_of
@@ -180,7 +180,7 @@ def test_a_flipped_constant_of_the_code_is_named_by_elimination(
 
 
 def test_another_version_of_a_library_is_named_only_where_it_accounts_for_something(
-    a: Run, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a: CompleteRun, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as other:
         other.setattr(np, "__version__", "3.0.0")
@@ -193,7 +193,7 @@ def test_another_version_of_a_library_is_named_only_where_it_accounts_for_someth
 
 
 def test_what_nothing_accounts_for_is_said(
-    a: Run, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a: CompleteRun, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as unseen:
         unseen.setattr(publish, "_SUPPORT", [names[::-1] for names in publish._SUPPORT])
@@ -231,7 +231,7 @@ def _interleaved(topics: list[str]) -> list[Record]:
 # ---- what cannot be compared, or not explained
 
 
-def test_runs_of_other_records_cannot_be_compared(a: Run, records: list[Record], tmp_path: Path) -> None:
+def test_runs_of_other_records_cannot_be_compared(a: CompleteRun, records: list[Record], tmp_path: Path) -> None:
     fewer = a_run(records[:-1], tmp_path / "fewer")
     told = r"were not made of the same records: of \w+ in partition \d they read \d+ of offsets 0"
     with pytest.raises(Incomparable, match=told):
@@ -253,7 +253,7 @@ def test_a_run_whose_files_were_changed_cannot_be_compared(records: list[Record]
 
 
 def test_a_log_that_was_moved_is_asked_for_and_one_that_is_another_refused(
-    a: Run, records: list[Record], tmp_path: Path
+    a: CompleteRun, records: list[Record], tmp_path: Path
 ) -> None:
     b = a_run(records, tmp_path / "b", policy_with(("tiers", "personal")))
     own = a_run(records, tmp_path / "own")

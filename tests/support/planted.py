@@ -10,14 +10,14 @@ from stream.contract.policy import Policy
 from stream.contract.records import Record
 from stream.contract.settings import Wiring
 from stream.offline.replay.replay import Replay, replay
-from stream.offline.runs.difference import Run, read_run
+from stream.offline.runs.difference import CompleteRun, read_run
 from stream.runtime.worker.batch import by_content
 from tests.support.recorded import line_of, write_log
 
 __all__ = ["a_run", "batched", "keys_that_can_change", "policy_with"]
 
 
-def a_run(records: Sequence[Record], out: Path, policy: Policy | None = None) -> Run:
+def a_run(records: Sequence[Record], out: Path, policy: Policy | None = None) -> CompleteRun:
     """A run of these records, in this order, whose log stands beside it."""
     log = write_log(out.with_suffix(".jsonl"), tuple(map(line_of, records)))
     assert replay(Replay([log], out, policy or Policy(), Wiring(store="memory:"))).finished

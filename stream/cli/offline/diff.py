@@ -13,7 +13,7 @@ import typer
 from ..faults import EXIT_DIFFERENT, faults_explained
 
 if TYPE_CHECKING:
-    from stream.offline.runs.difference import Difference, Run
+    from stream.offline.runs.difference import CompleteRun, Difference
     from stream.offline.runs.explain import Explanation
 
 __all__ = ["diff"]
@@ -75,7 +75,7 @@ def _waiting(long: bool) -> AbstractContextManager[object]:
     return console.status("Replaying the homes that differ …") if long and console.is_terminal else nullcontext()
 
 
-def _print(runs: "tuple[Run, Run]", difference: "Difference", found: "Explanation | None") -> None:
+def _print(runs: "tuple[CompleteRun, CompleteRun]", difference: "Difference", found: "Explanation | None") -> None:
     from rich.console import Console
 
     from stream.offline.runs.changes import changes_of, made_otherwise

@@ -13,7 +13,7 @@ from stream.contract.errors import Incomparable
 from stream.contract.policy import Policy
 
 from ..compare.shares import leaves
-from ..runs.difference import Run
+from ..runs.difference import CompleteRun
 from ..runs.sources import Given, find_policy
 from .manifest import Manifest, read_manifest
 
@@ -29,7 +29,7 @@ def made_of(folder: Path) -> tuple[list[tuple[str, Rows]], Policy | None]:
     except Incomparable:
         return [], None
     try:
-        policy = Policy.model_validate(find_policy(Run(folder, manifest), Given()))
+        policy = Policy.model_validate(find_policy(CompleteRun(folder, manifest), Given()))
     except (Incomparable, ValidationError):
         policy = None
     parts = [("Inputs", [*_inputs(manifest)]), ("Policy", [*_policy(manifest, policy)]), ("Made by", [*_programs(manifest)])]

@@ -23,7 +23,7 @@ from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 
 from ..replay.manifest import read_manifest
 from ..replay.replay import Replay, replay
-from .difference import Run
+from .difference import CompleteRun
 from .published import Outcome, Published, outcome_of, published, read_published
 
 __all__ = ["Again", "alerts_of_run", "alerts_under", "outcome_of_run"]
@@ -46,7 +46,7 @@ class Again:
         Of its own, for a log and its outputs; whoever made it takes it away.
     """
 
-    def __init__(self, a: Run, homes: Collection[str], origin: Path | None, folder: Path) -> None:
+    def __init__(self, a: CompleteRun, homes: Collection[str], origin: Path | None, folder: Path) -> None:
         self._a, self._homes, self._origin, self._folder = a, frozenset(homes), origin, folder
         self._wiring = Wiring(store="memory:")
         self.runs = self.records = 0
@@ -93,12 +93,12 @@ def alerts_under(policy: Mapping[str, Any], signals: Sequence[Signal]) -> Outcom
     return outcome_of(_alerts(signals, made))
 
 
-def outcome_of_run(run: Run, homes: Collection[str]) -> Outcome:
+def outcome_of_run(run: CompleteRun, homes: Collection[str]) -> Outcome:
     """What a run published of some homes."""
     return outcome_of(_of_homes(run.folder, frozenset(homes)))
 
 
-def alerts_of_run(run: Run) -> Outcome:
+def alerts_of_run(run: CompleteRun) -> Outcome:
     """What a run published as alerts."""
     return outcome_of(read_published(run.folder / f"{ALERTS}.jsonl", ALERTS))
 

@@ -17,14 +17,14 @@ from stream.contract.records import OUTPUT_TOPICS
 from ..replay.manifest import Manifest, read_manifest
 from .published import ALERTS, Published, paired, read_published
 
-__all__ = ["Difference", "Example", "Run", "TopicDifference", "difference_of", "expected_difference", "read_run"]
+__all__ = ["Difference", "Example", "CompleteRun", "TopicDifference", "difference_of", "expected_difference", "read_run"]
 
 _PLACES: Final = ("policy_id", "cause")  # what may differ from identities of another log of the same events
 _NOBODY: Final = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CompleteRun:
     """A run that ended: its directory, and its manifest, which the files there agree with."""
 
     folder: Path
@@ -85,7 +85,7 @@ class Difference:
         return sorted({home for topic in self.topics if topic.topic != ALERTS for home in topic.homes})
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> CompleteRun:
     """The run in a directory.
 
     Raises
@@ -103,10 +103,10 @@ def read_run(folder: Path) -> Run:
             raise Incomparable(f"{path} cannot be read ({error.strerror}), and its manifest names it") from None
         if digest != told.sha256:
             raise Incomparable(f"{path} is not what its manifest says: it was changed since. Replay its log again, with --fresh")
-    return Run(folder, manifest)
+    return CompleteRun(folder, manifest)
 
 
-def difference_of(a: Run, b: Run) -> Difference:
+def difference_of(a: CompleteRun, b: CompleteRun) -> Difference:
     """What two runs of the same records tell differently.
 
     Raises
@@ -156,7 +156,7 @@ def _identities(path: Path) -> Iterator[Published]:
         yield one._replace(at_ms=one.told["observed_at"]) if one.told else one
 
 
-def _refuse_other_inputs(a: Run, b: Run) -> None:
+def _refuse_other_inputs(a: CompleteRun, b: CompleteRun) -> None:
     ours, theirs = a.manifest.inputs, b.manifest.inputs
     if ours.what_if != theirs.what_if:
         raise Incomparable(

@@ -16,7 +16,7 @@ from stream.contract.errors import Incomparable
 from ..replay.manifest import made_here
 from .again import Again, alerts_of_run, alerts_under, outcome_of_run
 from .changes import Change, changes_of, keys_of, made_otherwise, with_changes
-from .difference import Difference, Run
+from .difference import CompleteRun, Difference
 from .least_set import least_set
 from .order import by_home, mixed, place_of, stretches
 from .published import Outcome
@@ -53,7 +53,7 @@ class Explanation:
     keys: int = 0
 
 
-def explain(a: Run, b: Run, difference: Difference, given: Given) -> Explanation:
+def explain(a: CompleteRun, b: CompleteRun, difference: Difference, given: Given) -> Explanation:
     """Name the causes of a difference between two runs of the same records.
 
     Raises
@@ -82,7 +82,7 @@ class _Search:
     made of the signals that there are then, without a replay.
     """
 
-    def __init__(self, runs: tuple[Run, Run], difference: Difference, given: Given, folder: Path) -> None:
+    def __init__(self, runs: tuple[CompleteRun, CompleteRun], difference: Difference, given: Given, folder: Path) -> None:
         self.changes, self.homes = changes_of(runs[0].manifest, runs[1].manifest), difference.homes
         self._counts = sum((topic.homes for topic in difference.topics), Counter[str]())
         self._policies = find_policy(runs[0], given), find_policy(runs[1], given)
@@ -186,7 +186,7 @@ def _part(outcome: Outcome, homes: Collection[str]) -> Outcome:
     return {place: digest for place, digest in outcome.items() if place[1] in homes}
 
 
-def _by_elimination(found: Explanation, runs: tuple[Run, Run], reproduced: Sequence[bool]) -> None:
+def _by_elimination(found: Explanation, runs: tuple[CompleteRun, CompleteRun], reproduced: Sequence[bool]) -> None:
     """Name the programs, where homes made again by those that are here are not what a run published."""
     made = [run.manifest.made for run in runs]
     found.programs = made_otherwise(*made)

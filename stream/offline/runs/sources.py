@@ -25,7 +25,7 @@ from ..replay.applied import as_applied
 from ..replay.manifest import BY_JOURNAL, digest_of_pack
 from ..replay.replay import PACK_FILES
 from ..what_if.what_if import WhatIf
-from .difference import Run
+from .difference import CompleteRun
 
 __all__ = ["Given", "find_policy", "find_records", "find_states"]
 
@@ -41,7 +41,7 @@ class Given:
     states: Path | None = None
 
 
-def find_records(run: Run, given: Given, homes: Collection[str]) -> list[Record]:
+def find_records(run: CompleteRun, given: Given, homes: Collection[str]) -> list[Record]:
     """The records of some homes in the order in which a run had them. All of its logs are read, to know that they are its own.
 
     Raises
@@ -64,7 +64,7 @@ def find_records(run: Run, given: Given, homes: Collection[str]) -> list[Record]
     return found
 
 
-def find_policy(run: Run, given: Given) -> dict[str, Any]:
+def find_policy(run: CompleteRun, given: Given) -> dict[str, Any]:
     """The policy of a run, its packs named by files that hold their numbers.
 
     Raises
@@ -87,7 +87,7 @@ def find_policy(run: Run, given: Given) -> dict[str, Any]:
     return policy  # type: ignore[no-any-return]
 
 
-def find_states(runs: Sequence[Run], given: Given) -> Path | None:
+def find_states(runs: Sequence[CompleteRun], given: Given) -> Path | None:
     """The file of the states that runs began with; None: they began with none. What is in it is compared once it is used."""
     if not runs[0].manifest.inputs.states:
         return None
@@ -98,7 +98,7 @@ def find_states(runs: Sequence[Run], given: Given) -> Path | None:
     return found
 
 
-def _logs(run: Run, given: Given) -> Sequence[str]:
+def _logs(run: CompleteRun, given: Given) -> Sequence[str]:
     """The files of a run. Of those that are given those that bear its names, if they all do; else all."""
     names = [file.name for file in run.manifest.inputs.logs]
     if given.logs:
