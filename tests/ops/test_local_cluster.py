@@ -53,13 +53,19 @@ def alive(pid: int) -> bool:
         return False
 
 
+def program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 @contextmanager
 def owner(tmp_path: Path, *parent_pipe: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that owns a server, and the server's process id."""
     command = [sys.executable, "-c", OWNER, str(tmp_path / "log"), *map(str, parent_pipe)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield process, int(process.stdout.readline())
+        server = int(process.stdout.readline())
+        assert until(lambda: program(server) == "sleep", PATIENCE_S)  # the shell that watches beside it is there by then
+        yield process, server
         process.kill()
 
 

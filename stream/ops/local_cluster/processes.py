@@ -39,7 +39,7 @@ class NotHere(ClusterError):
 
 
 class Server:
-    """One running process. BatchResult, it runs; it belongs to whoever made it.
+    """One running process. Once made, it runs; it belongs to whoever made it.
 
     Parameters
     ----------
