@@ -12,16 +12,11 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import kernel
-from learners.precision import MEAN_STEP, SHARE_STEP, VECTOR_STEP
+from learners.precision import MEAN_32, ONE_32, SHARE_32, VECTOR_32, VECTOR_STEP, ZERO_32
 
 __all__ = ["residual", "residuals_in"]
 
 SHARE_MIN: Final = 1 / 64  # less of somebody is nobody
-_ONE: Final = np.float32(1)
-_ZERO: Final = np.float32(0)
-_SHARE: Final = np.float32(SHARE_STEP)
-_VECTOR: Final = np.float32(VECTOR_STEP)
-_MEAN: Final = np.float32(MEAN_STEP)
 
 
 @kernel
@@ -40,25 +35,25 @@ def residual(home, encoder, before, policy, work):
         share = np.float32(work.posterior[column + 1])
         if share < SHARE_MIN:
             continue
-        mass = _ZERO
+        mass = ZERO_32
         for k in range(dimensions):
-            total[k] = _ZERO
+            total[k] = ZERO_32
         for t in range(home.people[column].tails_used):
             tail = home.people[column].tails[t]
             if tail.encoder == encoder:
                 mass += tail.mass
                 for k in range(dimensions):
-                    total[k] += tail.mass * (np.float32(tail.vector[k]) * _MEAN)
+                    total[k] += tail.mass * (np.float32(tail.vector[k]) * MEAN_32)
         for i in range(home.rows_used):
             row = home.rows[i]
             if row.number < before and row.encoders[modality] == encoder + 1 and row.shares[column + 1] > 0:
-                owned = np.float32(row.shares[column + 1]) * _SHARE
+                owned = np.float32(row.shares[column + 1]) * SHARE_32
                 mass += owned
-                step = owned * _VECTOR
+                step = owned * VECTOR_32
                 for k in range(dimensions):
                     total[k] += step * np.float32(row.vectors[modality, k])
         for k in range(dimensions):
-            left[k] -= share * total[k] / (mass + _ONE / numbers.between[k])
+            left[k] -= share * total[k] / (mass + ONE_32 / numbers.between[k])
 
 
 @kernel
@@ -75,17 +70,17 @@ def residuals_in(home, encoder, first, dimension, work):
         if rows[i].encoders[1] == slot:
             modality = 1
     for column in range(home.people_used):
-        mass, total = _ZERO, _ZERO
+        mass, total = ZERO_32, ZERO_32
         for t in range(home.people[column].tails_used):
             tail = home.people[column].tails[t]
             if tail.encoder == encoder:
                 mass += tail.mass
-                total += tail.mass * (np.float32(tail.vector[dimension]) * _MEAN)
+                total += tail.mass * (np.float32(tail.vector[dimension]) * MEAN_32)
         for i in range(home.rows_used):
             if rows[i].number < first and rows[i].encoders[modality] == slot:
-                owned = np.float32(rows[i].shares[column + 1]) * _SHARE
+                owned = np.float32(rows[i].shares[column + 1]) * SHARE_32
                 mass += owned
-                total += owned * _VECTOR * np.float32(rows[i].vectors[modality, dimension])
+                total += owned * VECTOR_32 * np.float32(rows[i].vectors[modality, dimension])
         work.parts[column + 1] = np.float64(total / (mass + work.inverse[dimension]))
     for i in range(home.rows_used):
         if rows[i].number >= first and rows[i].encoders[modality] == slot:

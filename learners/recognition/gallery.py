@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import kernel
-from learners.precision import LLR_STEP, MEAN_STEP, NOISE_STEP, SHARE_STEP, VECTOR_STEP
+from learners.precision import LLR_STEP, MEAN_32, NOISE_32, NOISE_STEP, ONE_32, SHARE_32, SHARE_STEP, VECTOR_32, ZERO_32
 from learners.recognition.levels import set_model
 
 __all__ = [
@@ -38,13 +38,6 @@ SAID: Final = 0.8  # how far a claim that is no enrolment says whose a recording
 ANCHORED_MASS: Final = 2.0  # recordings that are surely somebody's: with so many they are known in a gallery
 ENROL: Final = 4  # kind of a claim: guided enrolment
 ANCHORED_ONE: Final = 100.0  # steps of a tail's `anchored`
-
-_ONE: Final = np.float32(1)
-_ZERO: Final = np.float32(0)
-_SHARE: Final = np.float32(SHARE_STEP)
-_VECTOR: Final = np.float32(VECTOR_STEP)
-_MEAN: Final = np.float32(MEAN_STEP)
-_NOISE: Final = np.float32(NOISE_STEP)
 
 
 @kernel
@@ -95,10 +88,10 @@ def set_probe_of_row(home, index, modality, policy, work):
     row = home.rows[index]
     set_model(home, row.encoders[modality] - 1, policy, work)
     work.probe_day = float(row.observed_at) / DAY_MS
-    work.probe_noise = np.float32(row.noises[modality]) * _NOISE
+    work.probe_noise = np.float32(row.noises[modality]) * NOISE_32
     work.probe_channel = row.channels[modality]
     for k in range(policy.encoders[home.galleries[work.gallery].number].dimensions):
-        work.probe[k] = (np.float32(row.vectors[modality, k]) * _VECTOR - work.centre[k]) * work.scale
+        work.probe[k] = (np.float32(row.vectors[modality, k]) * VECTOR_32 - work.centre[k]) * work.scale
 
 
 @kernel
@@ -114,10 +107,10 @@ def _weigh_rows(home, without, policy, work):
     modality, slot = numbers.modality, work.gallery + 1
     for i in range(home.rows_used):
         row = home.rows[i]
-        work.weights[i] = _ZERO
+        work.weights[i] = ZERO_32
         if row.encoders[modality] == slot and i != without:
             age = float(row.observed_at) / DAY_MS - work.probe_day
-            work.weights[i] = _weight(age, np.float32(row.noises[modality]) * _NOISE, policy)
+            work.weights[i] = _weight(age, np.float32(row.noises[modality]) * NOISE_32, policy)
     square, variance = work.total[1], work.total[2]
     for k in range(numbers.dimensions):
         variance[k] = work.between[k] + work.probe_noise
@@ -130,10 +123,10 @@ def _weigh_rows(home, without, policy, work):
 def _gather(home, person, policy, work):
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
     numbers = policy.encoders[home.galleries[work.gallery].number]
-    modality, dimensions, mass, anchored, sensed = numbers.modality, numbers.dimensions, _ZERO, 0.0, 0.0
+    modality, dimensions, mass, anchored, sensed = numbers.modality, numbers.dimensions, ZERO_32, 0.0, 0.0
     total, found, sums = work.total[0], work.channel_mass, work.channel_sums
     for channel in range(numbers.channels):
-        found[channel] = _ZERO
+        found[channel] = ZERO_32
     for t in range(home.people[person].tails_used):
         tail = home.people[person].tails[t]
         if tail.encoder == work.gallery and not (work.enrolled_only and tail.learnt):
@@ -145,10 +138,10 @@ def _gather(home, person, policy, work):
                 anchored = ANCHORED_MASS
             own = sums[tail.channel]
             for k in range(dimensions):
-                own[k] += weight * (np.float32(tail.vector[k]) * _MEAN)
+                own[k] += weight * (np.float32(tail.vector[k]) * MEAN_32)
     for i in range(home.rows_used):
         row = home.rows[i]
-        weight = np.float32(row.shares[person + 1]) * _SHARE * work.weights[i]
+        weight = np.float32(row.shares[person + 1]) * SHARE_32 * work.weights[i]
         if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
             _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
             if anchored < ANCHORED_MASS:
@@ -156,14 +149,14 @@ def _gather(home, person, policy, work):
                 anchored += share * said
                 if said == 0.0:
                     sensed += share * _sensed(row, person, modality, home.people_used)
-            own, per_step, vector = sums[row.channels[modality]], weight * _VECTOR, row.vectors[modality]
+            own, per_step, vector = sums[row.channels[modality]], weight * VECTOR_32, row.vectors[modality]
             for k in range(dimensions):
                 own[k] += per_step * np.float32(vector[k])
     for k in range(dimensions):
-        total[k] = _ZERO
+        total[k] = ZERO_32
     for channel in range(numbers.channels):
-        if found[channel] > _ZERO:
-            kept, own = _ONE / (_ONE + found[channel] * numbers.shift[channel, work.probe_channel]), sums[channel]
+        if found[channel] > ZERO_32:
+            kept, own = ONE_32 / (ONE_32 + found[channel] * numbers.shift[channel, work.probe_channel]), sums[channel]
             mass += found[channel] * kept
             for k in range(dimensions):
                 total[k] += own[k] * kept
@@ -176,9 +169,9 @@ def _gather(home, person, policy, work):
 @kernel
 def _add_to_channel(found, sums, channel, weight, dimensions):
     """Count a weight of a channel; of its first, the channel's sum begins at 0."""
-    if found[channel] == _ZERO:
+    if found[channel] == ZERO_32:
         for k in range(dimensions):
-            sums[channel, k] = _ZERO
+            sums[channel, k] = ZERO_32
     found[channel] += weight
 
 
@@ -205,7 +198,7 @@ def _llr(mass, dimensions, temperature, work):
     """Nats: of one person, from the weighted sum total[0] and the mass of what is known of them, against anybody."""
     gathered, square, variance = work.total[0], work.total[1], work.total[2]
     for k in range(dimensions):
-        spared = _ONE / (work.inverse[k] + mass)
+        spared = ONE_32 / (work.inverse[k] + mass)
         variance[k] = spared + work.probe_noise
         apart = gathered[k] * spared - work.probe[k]
         square[k] = apart * apart / variance[k]
@@ -229,10 +222,10 @@ def compare(home, without, policy, work):
     for i in range(home.rows_used):
         work.own[i] = 0.0
     for i in range(home.rows_used if work.alone else 0):
-        row, owned = home.rows[i], _ZERO
+        row, owned = home.rows[i], ZERO_32
         for p in range(home.people_used):
-            owned += np.float32(row.shares[p + 1]) * _SHARE
-        if work.weights[i] > _ZERO and owned < OWNED_MAX:
+            owned += np.float32(row.shares[p + 1]) * SHARE_32
+        if work.weights[i] > ZERO_32 and owned < OWNED_MAX:
             work.own[i] = compare_row(home, i, policy, work)
 
 
@@ -241,9 +234,9 @@ def compare_row(home, index, policy, work):
     """The probe's log-likelihood ratio, nats, of whoever made one kept row of its gallery; after `compare`, which weighs rows."""
     row, numbers = home.rows[index], policy.encoders[home.galleries[work.gallery].number]
     shift = numbers.shift[row.channels[numbers.modality], work.probe_channel]
-    weight = work.weights[index] / (_ONE + work.weights[index] * shift)
+    weight = work.weights[index] / (ONE_32 + work.weights[index] * shift)
     for k in range(numbers.dimensions):
-        vector = np.float32(row.vectors[numbers.modality, k]) * _VECTOR
+        vector = np.float32(row.vectors[numbers.modality, k]) * VECTOR_32
         work.total[0, k] = weight * (vector - work.centre[k]) * work.scale
     return _llr(weight, numbers.dimensions, numbers.temperature, work)
 
@@ -266,19 +259,19 @@ def expect(home, shares, policy, work):
 
     Each person's mean counts by their share and by mass / (mass + 1): of somebody heard once half. 0 to 1.
     """
-    dimensions, sure = policy.encoders[home.galleries[work.gallery].number].dimensions, _ZERO
+    dimensions, sure = policy.encoders[home.galleries[work.gallery].number].dimensions, ZERO_32
     _weigh_rows(home, -1, policy, work)
     for k in range(dimensions):
-        work.expected[k] = _ZERO
+        work.expected[k] = ZERO_32
     for p in range(home.people_used):
         if shares[p + 1] > 0:
             mass = _gather(home, p, policy, work)
             if mass > COMPARED_MASS_MIN:
-                part = np.float32(shares[p + 1]) * _SHARE / (mass + _ONE)
+                part = np.float32(shares[p + 1]) * SHARE_32 / (mass + ONE_32)
                 sure += part * mass
                 for k in range(dimensions):
                     work.expected[k] += part * work.total[0, k]
-    if sure > _ZERO:
+    if sure > ZERO_32:
         for k in range(dimensions):
             work.expected[k] /= sure
     return sure
@@ -301,7 +294,7 @@ def fold_row(home, index, modality, policy):
         if share < FOLDED_SHARE_MIN:
             continue
         tail = home.people[p].tails[_tail_of(home.people[p], gallery, channel, learnt)]
-        if tail.mass == _ZERO:
+        if tail.mass == ZERO_32:
             tail.day, tail.since = day, day
         before, mass = float(tail.mass), share * worth
         part, sure = mass / (before + mass), float(tail.anchored)
@@ -309,9 +302,9 @@ def fold_row(home, index, modality, policy):
         outside = min(said, 1.0) if said > 0.0 else _sensed(row, p, modality, home.people_used)
         tail.anchored = int(np.rint(sure + part * (ANCHORED_ONE * outside - sure)))
         for k in range(numbers.dimensions):
-            mean = np.float32(tail.vector[k]) * _MEAN
-            moved = mean + np.float32(part) * (np.float32(row.vectors[modality, k]) * _VECTOR - mean)
-            tail.vector[k] = np.int16(np.rint(moved / _MEAN))
+            mean = np.float32(tail.vector[k]) * MEAN_32
+            moved = mean + np.float32(part) * (np.float32(row.vectors[modality, k]) * VECTOR_32 - mean)
+            tail.vector[k] = np.int16(np.rint(moved / MEAN_32))
         tail.day += part * (day - tail.day)
         tail.mass = np.float32(min(before + mass, policy.tail_mass_max))
         if learnt:
@@ -334,7 +327,7 @@ def _tail_of(person, gallery, channel, learnt):
     t = person.tails_used
     person.tails_used = t + 1
     tail = person.tails[t]
-    tail.encoder, tail.channel, tail.learnt, tail.mass, tail.day, tail.since = gallery, channel, learnt, _ZERO, 0.0, 0.0
+    tail.encoder, tail.channel, tail.learnt, tail.mass, tail.day, tail.since = gallery, channel, learnt, ZERO_32, 0.0, 0.0
     tail.anchored = 0
     for k in range(len(tail.vector)):
         tail.vector[k] = 0

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import kernel
-from learners.precision import MEAN_STEP, SHARE_STEP, VECTOR_STEP
+from learners.precision import MEAN_32, ONE_32, SHARE_32, SHARE_STEP, VECTOR_32, ZERO_32
 
 __all__ = ["set_model"]
 
@@ -21,26 +21,20 @@ GUEST_WORTH: Final = 0.5  # of a person, to where people lie: a recording by its
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
 SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 
-_ONE: Final = np.float32(1)
-_ZERO: Final = np.float32(0)
-_SHARE: Final = np.float32(SHARE_STEP)
-_VECTOR: Final = np.float32(VECTOR_STEP)
-_MEAN: Final = np.float32(MEAN_STEP)
-
 
 @kernel
 def set_model(home, gallery, policy, work):
     """What vectors of a gallery are compared by: between people, the home's own centre, and of an unfitted encoder its scale."""
     numbers = policy.encoders[home.galleries[gallery].number]
-    work.gallery, work.scale = gallery, _ONE
+    work.gallery, work.scale = gallery, ONE_32
     for k in range(numbers.dimensions):
-        work.centre[k], work.between[k] = _ZERO, numbers.between[k]
+        work.centre[k], work.between[k] = ZERO_32, numbers.between[k]
     if numbers.fitted == 0:
         _learn_levels(home, numbers, work)
     elif numbers.centre_spread > 0:
         _find_centre(home, numbers, work)
     for k in range(numbers.dimensions):
-        work.inverse[k] = _ONE / work.between[k]
+        work.inverse[k] = ONE_32 / work.between[k]
 
 
 @kernel
@@ -67,7 +61,7 @@ def _find_centre(home, numbers, work):
                 weight = float(tail.mass) / work.masses[p]
                 count += weight
                 for k in range(dimensions):
-                    work.centre[k] += np.float32(weight) * (np.float32(tail.vector[k]) * _MEAN)
+                    work.centre[k] += np.float32(weight) * (np.float32(tail.vector[k]) * MEAN_32)
     for i in range(home.rows_used):
         row = home.rows[i]
         if row.encoders[modality] == slot:
@@ -75,7 +69,7 @@ def _find_centre(home, numbers, work):
             for p in range(home.people_used):
                 weight += float(row.shares[p + 1]) * SHARE_STEP / work.masses[p]
             count += weight
-            per_step, vector = np.float32(weight) * _VECTOR, row.vectors[modality]
+            per_step, vector = np.float32(weight) * VECTOR_32, row.vectors[modality]
             for k in range(dimensions):
                 work.centre[k] += per_step * np.float32(vector[k])
     if count > 0.0:
@@ -105,43 +99,43 @@ def _learn_levels(home, numbers, work):
         if home.rows[i].encoders[modality] == slot:
             count += 1.0
             for k in range(dimensions):
-                work.centre[k] += np.float32(home.rows[i].vectors[modality, k]) * _VECTOR
+                work.centre[k] += np.float32(home.rows[i].vectors[modality, k]) * VECTOR_32
     for p in range(home.people_used):
         for t in range(home.people[p].tails_used):
             tail = home.people[p].tails[t]
             if tail.encoder == work.gallery:
                 count += float(tail.mass)
                 for k in range(dimensions):
-                    work.centre[k] += tail.mass * (np.float32(tail.vector[k]) * _MEAN)
+                    work.centre[k] += tail.mass * (np.float32(tail.vector[k]) * MEAN_32)
     if count == 0.0:
         return
     for k in range(dimensions):
         work.centre[k] /= np.float32(count)
     spread_within, freedom, total = 0.0, 0.0, 0.0
     for p in range(home.people_used):
-        mass = _ZERO
+        mass = ZERO_32
         for k in range(dimensions):
-            work.expected[k] = _ZERO
+            work.expected[k] = ZERO_32
         for i in range(home.rows_used):
             if home.rows[i].encoders[modality] == slot:
-                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
+                share = np.float32(home.rows[i].shares[p + 1]) * SHARE_32
                 mass += share
                 for k in range(dimensions):
-                    work.expected[k] += share * (np.float32(home.rows[i].vectors[modality, k]) * _VECTOR)
+                    work.expected[k] += share * (np.float32(home.rows[i].vectors[modality, k]) * VECTOR_32)
         for k in range(dimensions):
             work.expected[k] /= max(mass, np.float32(1e-3))
         freedom += max(float(mass) - 1.0, 0.0)
         for i in range(home.rows_used):
             if home.rows[i].encoders[modality] == slot and home.rows[i].shares[p + 1] > 0:
-                share = np.float32(home.rows[i].shares[p + 1]) * _SHARE
-                spread_within += float(share) * _distance(home.rows[i].vectors[modality], _VECTOR, work.expected, dimensions)
+                share = np.float32(home.rows[i].shares[p + 1]) * SHARE_32
+                spread_within += float(share) * _distance(home.rows[i].vectors[modality], VECTOR_32, work.expected, dimensions)
         for t in range(home.people[p].tails_used):
             tail = home.people[p].tails[t]
             if tail.encoder == work.gallery:
-                total += float(tail.mass) * _distance(tail.vector, _MEAN, work.centre, dimensions)
+                total += float(tail.mass) * _distance(tail.vector, MEAN_32, work.centre, dimensions)
     for i in range(home.rows_used):
         if home.rows[i].encoders[modality] == slot:
-            total += _distance(home.rows[i].vectors[modality], _VECTOR, work.centre, dimensions)
+            total += _distance(home.rows[i].vectors[modality], VECTOR_32, work.centre, dimensions)
     within = (LEVELS_PRIOR + spread_within) / (LEVELS_PRIOR + freedom)
     apart = max(total / count / within - 1.0, SPREAD_MIN)
     spread = (LEVELS_PRIOR * float(numbers.between[0]) + count * apart) / (LEVELS_PRIOR + count)
