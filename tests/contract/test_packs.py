@@ -394,6 +394,8 @@ def test_fit_writes_a_pack_and_its_card(tmp_path: Path) -> None:
     assert "96 recordings of 12 people" in " ".join(card.split())
     assert len(re.findall(r"^\| one recording \|", card, re.MULTILINE)) == 3
     assert str(tmp_path) not in card
+    (tmp_path / "policy.toml").write_text(told.partition("In a policy beside it:")[2], "utf-8")
+    assert load_policy(tmp_path / "policy.toml").encoders[VOICE].length == projection.length
 
 
 def test_fit_twice_is_the_same_to_the_byte_and_without_a_person_another(tmp_path: Path) -> None:

@@ -183,7 +183,10 @@ def _fit(recipe: "Recipe", labelled: "Labelled", out: Path) -> None:
         told = "Worse than the encoder's own metric in {} of the comparisons with people left out: the card names them."
         console.print(f"[bold]{told.format(len(worse))}[/bold]")
     typer.echo(f"{out}\n{beside}")
-    console.print(f'\nIn a policy beside it:\n[encoders."{recipe.encoder}"]\npack = "{out.name}"', markup=False)
+    console.print(
+        f'\nIn a policy beside it:\n[encoders."{recipe.encoder}"]\nmodality = "voice"  # or "face"'
+        f'\nlength = {labelled.recordings.vectors.shape[1]}\nmetric = "{recipe.metric}"\npack = "{out.name}"', markup=False,
+    )  # fmt: skip
 
 
 def _sentence(labelled: "Labelled", judgement: "Judgement") -> str:
