@@ -68,6 +68,7 @@ digests: ## whether the tags of the pinned images stand for other images today (
 	  if [ "$$now" = "$$pinned" ]; then echo "$$image is what is pinned"; else echo "$$image is $$now now, pinned is $$pinned"; moved=1; fi; \
 	done; exit $$moved; }
 
+test: export OPENBLAS_NUM_THREADS = 1  # as many tests as cores run side by side: threads within one only stand in the others' way
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS)
 
