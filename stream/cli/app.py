@@ -56,6 +56,7 @@ from .options import (
 from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
+from .rights.home_link import home_link
 from .rights.pin import pin
 
 if TYPE_CHECKING:
@@ -199,6 +200,10 @@ app.command(
     "  [cyan]kithkin api --service service.toml --policy policy.toml[/]   beside `kithkin up`\n\n"
     "  [cyan]kithkin api --listen 0.0.0.0:8095 --wiring wiring.toml --policy policy.toml[/]   behind TLS, in a cluster",
 )(api)
+app.command(
+    "home-link",
+    epilog="Examples:\n\n  [cyan]kithkin home-link h-042 --service service.toml[/]   to be opened in a browser",
+)(home_link)
 app.add_typer(pin, name="pin")
 app.add_typer(consent, name="consent")
 app.command(

@@ -310,7 +310,9 @@ FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Annotated[Feedback, Discriminator(
 class Consent(_Given):
     """A person lets a client ask about them, or does so no longer."""
 
-    consent_id: Id = Field(description="names what is granted; the same is revoked, and another grant has another")
+    consent_id: Id = Field(
+        description="names what is granted; the same is revoked (or what the home's page calls it), and another grant has another"
+    )
     person_id: PersonId = Field(description="who grants it, a member")
     client_id: Id = Field(description="to whom")
     kind: Literal["grant", "revoke"] = Field(description="grant or revoke")

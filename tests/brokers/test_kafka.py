@@ -361,6 +361,21 @@ def test_a_sender_sends_where_a_java_producer_would(cluster: KafkaCluster) -> No
     assert list(reader(cluster.wiring, ["feedback"], start="end")) == []
 
 
+def test_a_sender_tells_a_failure_once_and_then_sends_again(cluster: KafkaCluster) -> None:
+    with producer(cluster.wiring) as sender:
+        sender.send(Record("feedback", -1, -1, 1_000, b"h", b"before"))
+        sender.flush()
+        with pytest.raises(BrokerError, match="not taken"):
+            sender.send(Record("feedback", -1, -1, 1_001, b"h", bytes(20_000_000)))  # more than any client takes
+        sender.send(Record("feedback", -1, -1, 1_002, b"h", b"between"))
+        sender.flush()
+        sender.send(Record("nowhere", -1, -1, 1_003, b"h", b"lost"))
+        with pytest.raises(BrokerError, match="not delivered"):
+            sender.flush()
+        sender.send(Record("feedback", -1, -1, 1_004, b"h", b"after"))
+    assert [record.value for record in reader(cluster.wiring, ["feedback"])] == [b"before", b"between", b"after"]
+
+
 def murmur2(key: bytes) -> int:
     """Kafka's hash of a key (org.apache.kafka.common.utils.Utils.murmur2), made positive as its partitioner does."""
     mask, mixing = 0xFFFFFFFF, 0x5BD1E995

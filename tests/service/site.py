@@ -1,15 +1,17 @@
 """A whole site without a network: a log in memory, a worker on it, a store, and the service in front."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from stream.contract.policy import Action, Policy, ProofKey, Proofs
-from stream.contract.ports import Encoded
+from stream.contract.ports import Encoded, StateStore
 from stream.contract.records import Cause, Identity, Record
 from stream.contract.rights.signature import text_of_public_key
 from stream.home.state.at_rest import encode_home
@@ -20,13 +22,17 @@ from stream.runtime.service.events.follow import Follower
 from stream.runtime.service.events.outbox import Outbox
 from stream.runtime.service.handles import Handles
 from stream.runtime.service.homes import Homes
+from stream.runtime.service.page.gate import Gate
+from stream.runtime.service.page.home_page import HomePage
+from stream.runtime.service.page.sessions import Sessions
+from stream.runtime.service.page.told import Told
 from stream.runtime.service.settings import Client, Service
 from stream.runtime.service.verifier import Verifier
 from stream.stores import MemoryStore
 from tests.support.worlds import POLICY as WORLD
 from tests.support.worlds import Story
 
-__all__ = ["POLICY", "PRIVATE", "SECRETS", "Site"]
+__all__ = ["POLICY", "PRIVATE", "SECRETS", "Served", "Site", "serve"]
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 SECRETS = {"pharmacy": "p" * 32, "music": "m" * 32}
@@ -37,21 +43,44 @@ POLICY = Policy(
 )  # fmt: skip
 
 
+class Served(NamedTuple):
+    """A service, and what it is made of."""
+
+    app: FastAPI
+    handles: Handles
+    verifier: Verifier
+    outbox: Outbox
+    sessions: Sessions
+
+
+def serve(
+    folder: Path, store: StateStore, publish: Callable[[Record], None], clock: Callable[[], int], url: str = "http://testserver"
+) -> Served:
+    """A service whose files are in a folder, and whose homes' pages are at a URL."""
+    verifier = Verifier(folder / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    clients = {name: Client(secret_sha256=sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()}
+    settings = Service(secret_file=folder / "s", proof_key_file=folder / "k", clients=clients)
+    signer, handles, homes = Signer("api-1", PRIVATE), Handles(b"s" * 32), Homes(store, POLICY)
+    decisions = Decisions(homes, POLICY, handles, (verifier, signer), publish)
+    outbox = Outbox(folder / "events.db", settings.issuer, signer)
+    sessions = Sessions(folder / "sessions.db", settings.session_idle_days)
+    page = HomePage(homes, Told(POLICY, verifier, handles, [*clients]), Gate(sessions, url), publish)
+    return Served(
+        create_app(decisions, Tokens(settings, b"s" * 32), outbox, page, clock), handles, verifier, outbox, sessions
+    )
+
+
 class Site(Story):
     """A home `h` of anna and bert, who enrolled; what the service sends comes to the home at once."""
 
     def __init__(self, folder: Path) -> None:
         self.sent: list[Record] = []
         super().__init__(policy=POLICY)
-        self.store, self.handles = MemoryStore(), Handles(b"s" * 32)
+        self.store, self.folder = MemoryStore(), folder
         self._epoch, self._saved = self.store.claim(0).epoch, 0
-        self.verifier = Verifier(folder / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        clients = {name: Client(secret_sha256=sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()}
-        settings = Service(secret_file=folder / "s", proof_key_file=folder / "k", clients=clients)
-        signer, self.folder = Signer("api-1", PRIVATE), folder
-        decisions = Decisions(Homes(self.store, POLICY), POLICY, self.handles, (self.verifier, signer), self._publish)
-        self.outbox = Outbox(folder / "events.db", settings.issuer, signer)
-        self.http = TestClient(create_app(decisions, Tokens(settings, b"s" * 32), self.outbox, lambda: self.desk.now))
+        self.served = serve(folder, self.store, self._publish, lambda: self.desk.now)
+        self.handles, self.verifier, self.outbox = self.served.handles, self.served.verifier, self.served.outbox
+        self.http = TestClient(self.served.app)
         self.follower, self._answers_read, self._decisions_read = Follower(self.outbox, self._publish), 0, 0
         self.tokens = {name: self.token(name, secret) for name, secret in SECRETS.items()}
 
@@ -60,9 +89,9 @@ class Site(Story):
 
     def work(self) -> None:
         """What was sent to the home is applied, and its state saved: what the worker does."""
-        for record in [record for record in self.sent if record.topic == "proofs"]:
+        for record in [record for record in self.sent if record.topic != "decisions"]:
             self.sent.remove(record)
-            self.run.play(self.desk.raw("proofs", record.key, record.value))
+            self.run.play(self.desk.raw(record.topic, record.key, record.value))
         before, self._saved = self._saved, self._saved + 1
         self.store.save(0, self._epoch, {"feedback": before}, {"feedback": self._saved}, {"h": encode_home(self.home)})
 

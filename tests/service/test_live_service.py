@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 from stream.brokers.kafka.topics import producer, reader
 from stream.contract.policy import Policy
@@ -118,6 +118,7 @@ def test_a_step_up_works_from_the_recognition_to_the_proof(
         assert answer(challenge, json.dumps({"pin": PIN}).encode(), headers) == {"status": "proven"}
         assert until(lambda: decided().get("outcome") == "allow", PATIENCE_S), (decided(), _logs(tmp_path))
         assert (decided()["sub"], decided()["acr"]) == (first["sub"], "urn:kithkin:tier:5")
+        _correct_on_the_page(at, service, event)
     revised = [json.loads(record.value or b"") for record in reader(wiring, ["identities"])]
     last = [identity for identity in revised if identity["event_id"] == event][-1]
     assert (last["tier"], last["person_id"], last["cause"]["topic"]) == (5, "anna", "proofs")
@@ -127,6 +128,25 @@ def test_a_step_up_works_from_the_recognition_to_the_proof(
     texts = [(tmp_path / name).read_text() for name in ("worker.log", "api.log")]
     texts += [(record.value or b"").decode() for record in reader(wiring, ["proofs", "decisions", "consents"])]
     assert [text for text in texts if PIN in text] == []
+
+
+def _correct_on_the_page(at: str, service: Path, event: str) -> None:
+    """By a link of `kithkin home-link` to what the worker makes of it."""
+    linking = subprocess.run(kithkin("home-link", "h", "--service", service), check=True, capture_output=True, text=True)
+    opener = build_opener(HTTPCookieProcessor())
+
+    def ask(path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"X-Kithkin-Page": "1", "Content-Type": "application/json"}
+        with opener.open(Request(f"{at}/page/{path}", body and json.dumps(body).encode(), headers), timeout=30) as response:
+            return json.loads(response.read() or b"null")
+
+    ask("session", {"token": linking.stdout.strip().partition("#")[2]})
+    ask("feedback", {"event_id": event, "person_id": "bert"})
+
+    def claimed() -> list[str]:
+        return [claim["person_id"] for one in ask("state")["events"] if one["event_id"] == event for claim in one["claims"]]
+
+    assert until(lambda: claimed() == ["bert"], PATIENCE_S), ask("state")
 
 
 def _send(wiring: Wiring, records: Sequence[Record]) -> None:

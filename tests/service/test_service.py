@@ -1,11 +1,14 @@
 """The service: a step-up from end to end, and what a client never learns."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import stream.runtime.service.homes as homes_module
 from stream.contract.records import Decided
 from tests.service.site import SECRETS, Site
 from tests.support.worlds import MINUTE_MS
@@ -90,6 +93,34 @@ def test_what_a_client_may_not_know_of_looks_like_what_there_is_not(site: Site) 
     assert {answer.status_code for answer in denied} == {200}
     assert [body for body in bodies if body != bodies[0]] == []
     assert (bodies[0]["outcome"], bodies[0]["reason"], bodies[0]["sub"]) == ("deny", "unknown", None)
+
+
+def test_what_a_client_may_not_know_of_costs_as_much_as_what_there_is_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = spoken(site)
+    sub = site.ask("mail.read", event_id=event).json()["sub"]
+    homes = site.handles.home_of("pharmacy", "h"), site.handles.home_of("pharmacy", "h-9"), "nonsense"
+    works: list[str] = []
+    load, decode = site.store.load, homes_module.decode_home
+    monkeypatch.setattr(site.store, "load", lambda *asked: works.append("read") or load(*asked))
+    monkeypatch.setattr(homes_module, "decode_home", lambda *asked: works.append("decode") or decode(*asked))
+
+    def work_of(ask: Callable[[], Any]) -> list[str]:
+        ask()  # where a home lies is looked for once
+        works.clear()
+        ask()
+        return [*works]
+
+    asked: list[Callable[[], Any]] = [
+        *(partial(site.post, "/v1/decisions", {"home": home, "action": "mail.read", "event_id": "e-99"}) for home in homes),
+        lambda: site.ask("mail.read", "music", event_id=event), lambda: site.ask("bank.rob", event_id=event),
+        lambda: site.ask("mail.read", event_id=event), lambda: site.ask("mail.read", device_id="attic"),
+        *(partial(site.http.get, f"/v1/people/{one}", headers=site.headers()) for one in (sub, "nobody")),
+        partial(site.http.get, f"/v1/people/{sub}", headers=site.headers("music")),
+        *(partial(site.http.delete, f"/v1/consents/{one}", headers=site.headers("music")) for one in (sub, "nobody")),
+    ]  # fmt: skip
+    assert [work_of(ask) for ask in asked] == [["read", "decode"]] * len(asked)
 
 
 def test_another_member_who_spoke_looks_like_nobody(site: Site) -> None:
@@ -180,7 +211,8 @@ def test_the_description_is_openapi_and_names_every_route(site: Site) -> None:
     told = site.http.get("/openapi.json").json()
     assert told["openapi"].startswith("3.")
     routes = {"/oauth/token", "/v1/decisions", "/v1/challenges/{challenge_id}", "/v1/people/{sub}"}
-    assert {*told["paths"]} == routes | {"/v1/events/poll", "/.well-known/jwks.json"}
+    pages = {path for path in told["paths"] if path.startswith("/page/")}  # tried one by one in test_home_page
+    assert {*told["paths"]} == routes | {"/v1/events/poll", "/.well-known/jwks.json", "/v1/consents/{consent_id}"} | pages
     assert "clientCredentials" in json.dumps(told["components"]["securitySchemes"])
 
 

@@ -219,21 +219,27 @@ def producer(wiring: Wiring) -> "Sender":
         "partitioner": "murmur2_random",  # librdkafka's own would send nine in ten keys elsewhere than Java's
         "delivery.timeout.ms": int(PATIENCE_S * 1000),
     }
-    return Sender(Producer(settings), Names(wiring.prefix))
+    return Sender(lambda: Producer(settings), Names(wiring.prefix))
 
 
 class Sender:
-    """Sends records without waiting for each; made by `producer`. As a context manager it flushes at the end."""
+    """Sends records without waiting for each; made by `producer`. As a context manager it flushes at the end.
 
-    def __init__(self, client: "Producer", names: Names) -> None:
-        self._client, self._names = client, names
+    After a BrokerError it goes on with a new client: one failure is told once. What was under way with the old one may be lost.
+    """
+
+    def __init__(self, connect: "Callable[[], Producer]", names: Names) -> None:
+        self._connect, self._client, self._names = connect, connect(), names
         self._failed: str | None = None
 
     def send(self, record: Record) -> None:
         """Send key, value and timestamp to the topic; the partition is the key's, whatever the record says.
 
-        Waits only while too much is under way. Raises BrokerError when an earlier record could not be delivered.
+        Waits only while too much is under way. Raises BrokerError when an earlier record could not be delivered, or this one
+        is not taken.
         """
+        from confluent_kafka import KafkaException
+
         topic = self._names.wire(record.topic)
         while True:
             try:
@@ -241,15 +247,18 @@ class Sender:
                 break
             except BufferError:
                 self._client.poll(_WAIT_S)
+            except KafkaException as error:  # a client that has failed for good takes nothing more
+                self._failed = f"{topic}: a record was not taken: {error.args[0].str()}"
+                break
         self._client.poll(0)
         self._raise_failed()
 
     def flush(self) -> None:
         """Wait until all is delivered. Raises BrokerError when something was not."""
         left = self._client.flush(PATIENCE_S)
+        if left and not self._failed:
+            self._failed = f"{left} records were not delivered within {PATIENCE_S:.0f} s"
         self._raise_failed()
-        if left:
-            raise BrokerError(f"{left} records were not delivered within {PATIENCE_S:.0f} s")
 
     def __enter__(self) -> Self:
         return self
@@ -264,4 +273,7 @@ class Sender:
 
     def _raise_failed(self) -> None:
         if self._failed:
-            raise BrokerError(self._failed)
+            failed, self._failed = self._failed, None
+            self._client.purge()  # what it still had would come twice, once its sender tries again
+            self._client = self._connect()
+            raise BrokerError(failed)

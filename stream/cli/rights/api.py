@@ -39,7 +39,9 @@ def api(
 
     It follows revised answers, and tells clients which of their decisions no longer hold.
 
-    It holds secrets: put TLS before it, and let nobody but clients reach it.
+    People of a home see it at /page/, and say there who it was; `kithkin home-link` lets them in.
+
+    It holds secrets: put TLS before it, and let nobody but clients and homes reach it.
     """
     with faults_explained(), ExitStack() as ends:
         import uvicorn
@@ -51,6 +53,10 @@ def api(
         from stream.runtime.service.events.outbox import Outbox
         from stream.runtime.service.handles import Handles
         from stream.runtime.service.homes import Homes
+        from stream.runtime.service.page.gate import Gate
+        from stream.runtime.service.page.home_page import HomePage
+        from stream.runtime.service.page.sessions import Sessions
+        from stream.runtime.service.page.told import Told
         from stream.runtime.service.settings import load_service, proof_key_of, refuse_other_key, secret_of
         from stream.runtime.service.verifier import Verifier
         from stream.stores import open_store
@@ -65,7 +71,9 @@ def api(
         outbox = ends.enter_context(closing(Outbox(settings.events, settings.issuer, signer)))
         publish = _publisher(wired, ends)
         decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), publish)
-        app = create_app(decisions, Tokens(settings, secret), outbox)
+        gate = Gate(ends.enter_context(closing(Sessions(settings.sessions, settings.session_idle_days))), settings.home_url)
+        page = HomePage(homes, Told(rules, verifier, Handles(secret), sorted(settings.clients)), gate, publish)
+        app = create_app(decisions, Tokens(settings, secret), outbox, page)
         _tell_clients(settings, wired, outbox, ends)
         typer.echo(f"http://{host}:{port}/docs", err=True)
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=_LEAVE_S)
@@ -82,7 +90,7 @@ def _place(listen: str) -> tuple[str, int]:
 
 
 def _publisher(wired: "Wiring", ends: ExitStack) -> "Callable[[Record], None]":
-    """Sends to Kafka; a proof is there when it returns. Raises ConfigError and BrokerError."""
+    """Sends to Kafka; what is not of the audit is there when it returns. Raises ConfigError and BrokerError."""
     from stream.brokers.kafka.topics import producer
 
     refuse_missing(wired, ["proofs", "consents", "decisions", "identities"])
@@ -90,7 +98,7 @@ def _publisher(wired: "Wiring", ends: ExitStack) -> "Callable[[Record], None]":
 
     def publish(record: "Record") -> None:
         sender.send(record)
-        if record.topic == "proofs":
+        if record.topic != "decisions":
             sender.flush()
 
     return publish

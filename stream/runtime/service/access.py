@@ -1,4 +1,4 @@
-"""Who asks: OAuth 2 clients by their credentials (RFC 6749, 4.4), tokens, and how often each may.
+"""Who asks: OAuth 2 clients by their credentials (RFC 6749, 4.4), tokens, and how often who asks may.
 
 Law: a client's secret is compared in constant time and kept nowhere; an unknown client costs as much as a wrong secret. A token
 is verified once and remembered by its hash until it ends.
@@ -6,6 +6,7 @@ is verified once and remembered by its hash until it ends.
 
 import hmac
 import json
+from collections import OrderedDict
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -15,10 +16,11 @@ from joserfc.jwk import OctKey
 
 from .settings import Service
 
-__all__ = ["Caller", "Tokens", "TooMany"]
+__all__ = ["Caller", "RateLimit", "Tokens", "TooMany"]
 
 _AUDIENCE: Final = "urn:kithkin:api"
 _CACHED_MAX: Final = 10_000
+_COUNTED_MAX: Final = 10_000
 _NOBODY: Final = sha256(b"").hexdigest()
 
 
@@ -38,6 +40,23 @@ class TooMany(RuntimeError):
         self.after_s = after_s
 
 
+class RateLimit:
+    """How often each may: so many times at once, and as many again in every minute."""
+
+    def __init__(self) -> None:
+        self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()  # requests that are left, as of a time
+
+    def count(self, name: str, per_minute: int, now_ms: int) -> None:
+        """One more request. Raises TooMany."""
+        left, at_ms = self._left.pop(name, (float(per_minute), now_ms))
+        left = min(float(per_minute), left + (now_ms - at_ms) * per_minute / 60_000)
+        self._left[name] = (left - 1 if left >= 1 else left), now_ms
+        if len(self._left) > _COUNTED_MAX:
+            self._left.popitem(last=False)
+        if left < 1:
+            raise TooMany(int((1 - left) * 60 / per_minute) + 1)
+
+
 class Tokens:
     """Issues tokens to clients and knows them again; counts what clients ask for."""
 
@@ -45,7 +64,7 @@ class Tokens:
         self._clients, self._lasts_ms = service.clients, service.token_minutes * 60_000
         self._key = OctKey.import_key(hmac.digest(secret, b"tokens", "sha256"))
         self._known: dict[str, Caller] = {}
-        self._left: dict[str, tuple[float, int]] = {}  # requests that a client has left, as of a time
+        self._limit = RateLimit()
 
     def issue(self, client_id: str, secret: str, scopes: frozenset[str], now_ms: int) -> tuple[str, Caller] | None:
         """A token for those of the scopes (none: all) that the client has; None: it is none of ours, or has none of them."""
@@ -74,13 +93,7 @@ class Tokens:
 
     def count(self, client_id: str, now_ms: int) -> None:
         """One more request. Raises TooMany."""
-        per_minute = self._clients[client_id].per_minute
-        left, at_ms = self._left.get(client_id, (float(per_minute), now_ms))
-        left = min(float(per_minute), left + (now_ms - at_ms) * per_minute / 60_000)
-        if left < 1:
-            self._left[client_id] = left, now_ms
-            raise TooMany(int((1 - left) * 60 / per_minute) + 1)
-        self._left[client_id] = left - 1, now_ms
+        self._limit.count(client_id, self._clients[client_id].per_minute, now_ms)
 
     def _read(self, token: str) -> Caller | None:
         try:

@@ -23,6 +23,8 @@ from .access import Caller, Tokens, TooMany
 from .decisions import Decisions
 from .events.outbox import Outbox
 from .events.routes import events_router
+from .page.home_page import HomePage
+from .page.routes import page_router
 
 __all__ = ["create_app"]
 
@@ -40,6 +42,8 @@ _VERDICTS: Final = {
     "wrong": "the PIN is not right", "wait": "there was a try just before: half a minute must pass",
     "locked": "too many wrong PINs at this device: the home's app can unlock it",
 }  # fmt: skip
+_FLOWS: Final = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=_SCOPES))
+_BEARER: Final = OAuth2(flows=_FLOWS, auto_error=False)
 
 
 class _Body(BaseModel):
@@ -131,7 +135,9 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create_app(decisions: Decisions, tokens: Tokens, outbox: Outbox, clock: Callable[[], int] = _now_ms) -> FastAPI:
+def create_app(
+    decisions: Decisions, tokens: Tokens, outbox: Outbox, page: HomePage, clock: Callable[[], int] = _now_ms
+) -> FastAPI:
     """The service; `clock`: ms since the Unix epoch."""
     problems: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": _TITLES[status]} for status in (401, 403, 404, 422, 429, 503)
@@ -139,11 +145,8 @@ def create_app(decisions: Decisions, tokens: Tokens, outbox: Outbox, clock: Call
     app = FastAPI(title="kithkin", version=__version__, description="Who may do what in a home.", responses=problems)
     _explain_problems(app)
     # What reads the store runs in the one thread that opened it; only the check of a PIN, which takes long, has another.
-    flows = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=_SCOPES))
-    bearer = OAuth2(flows=flows, auto_error=False)
-
     def caller_with(scope: str) -> Callable[..., Awaitable[Caller]]:
-        async def let_in(authorization: Annotated[str | None, Depends(bearer)]) -> Caller:
+        async def let_in(authorization: Annotated[str | None, Depends(_BEARER)]) -> Caller:
             kind, _, token = (authorization or "").partition(" ")
             caller = tokens.verify(token, clock()) if kind.lower() == "bearer" else None
             if caller is None:
@@ -199,6 +202,7 @@ def create_app(decisions: Decisions, tokens: Tokens, outbox: Outbox, clock: Call
         return PersonTold(**known._asdict() | times)
 
     app.include_router(events_router(outbox, caller_with("events"), clock))
+    app.include_router(page_router(page, decisions, caller_with("people"), _BEARER, clock))
     return app
 
 

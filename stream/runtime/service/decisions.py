@@ -113,7 +113,7 @@ class Decisions:
         """`home`: what the client calls it; `asked`: the action, and an event, or else a device whose latest event is meant."""
         action, event_id, device_id = asked
         household_id = self._handles.home(client_id, home)
-        household = None if household_id is None else self._homes.find(household_id)
+        household = self._homes.find(household_id)
         granted = [] if household is None else [g for g in consents_of(household, client_id, now_ms) if action in g.actions]
         answer = None
         if household is not None and granted:
@@ -161,6 +161,16 @@ class Decisions:
             self._challenges[name], self._standing[wanted] = wanted, name
         return name
 
+    def pending(self, household_id: str, now_ms: int) -> dict[str, Challenge]:
+        """What is to be proven in a home, by its id."""
+        return {
+            name: one for name, one in self._challenges.items() if one.household_id == household_id and now_ms < one.until_ms
+        }
+
+    def refuse(self, household_id: str, challenge_id: str, now_ms: int) -> bool:
+        """End a challenge of a home; whether there was such a one."""
+        return challenge_id in self.pending(household_id, now_ms) and self._end(challenge_id)
+
     def _end(self, challenge_id: str) -> bool:
         """Whether there was such a challenge, which is no more."""
         ended = self._challenges.pop(challenge_id, None)
@@ -189,7 +199,7 @@ class Decisions:
     def known(self, client_id: str, sub: str, now_ms: int) -> Known | None:
         """What a client may know of a person; None: nobody whom it may know of."""
         person = self._handles.person(client_id, sub)
-        household = None if person is None else self._homes.find(person.household_id)
+        household = self._homes.find(None if person is None else person.household_id)
         if person is None or household is None:
             return None
         for granted in consents_of(household, client_id, now_ms):

@@ -19,7 +19,7 @@ from stream.contract.rights.signature import text_of_public_key
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["SCOPES", "Client", "Service", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
+__all__ = ["SCOPES", "Client", "Service", "is_loopback", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
 
 SCOPES = Literal["decisions", "challenges", "people", "events"]
 _SECRET_BYTES_MIN = 32
@@ -36,12 +36,15 @@ def _encrypted_or_here(url: str) -> str:
         raise ValueError(right) from None
     if not host or port == 0 or parts.scheme not in ("http", "https") or parts.username is not None:
         raise ValueError(right)
-    if parts.scheme == "http" and host != "localhost" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(right)
     return url
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -75,6 +78,11 @@ class Service(BaseModel):
         "urn:kithkin:api", description="who signs events: a URL, better"
     )
     withdraw_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long a decision can be taken back")
+    home_url: Annotated[str, AfterValidator(_encrypted_or_here)] = Field(
+        "http://127.0.0.1:8095", description="where people of a home reach its page: https, or on this machine"
+    )
+    sessions: Path = Field(Path("sessions.db"), description="who is let in to homes' pages, by hashes, a SQLite file")
+    session_idle_days: Annotated[int, Field(ge=1, le=365)] = Field(30, description="a session not used for so long has ended")
     token_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(15, description="how long a token holds")
     clients: dict[_Id, Client] = Field({}, description="who may ask: a table each")
 
@@ -92,7 +100,7 @@ def load_service(path: Path) -> Service:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(key, "…", str(path), first["msg"]) from None
-    names = ("secret_file", "proof_key_file", "verifier", "events")
+    names = ("secret_file", "proof_key_file", "verifier", "events", "sessions")
     return service.model_copy(update={name: path.parent / getattr(service, name) for name in names})
 
 

@@ -67,6 +67,19 @@ class Verifier:
         """Forget wrong tries at all devices."""
         self._write("DELETE FROM tries WHERE household = ? AND person = ?", household, person)
 
+    def forget(self, household: str) -> None:
+        """Forget all PINs and tries of a household."""
+        self._write("DELETE FROM pins WHERE household = ?", household)
+        self._write("DELETE FROM tries WHERE household = ?", household)
+
+    def people(self, household: str) -> frozenset[str]:
+        """Who of a household has a PIN."""
+        return frozenset(person for (person,) in self._all("SELECT person FROM pins WHERE household = ?", household))
+
+    def locked(self, household: str) -> list[tuple[str, str]]:
+        """Whom of a household no PIN helps at which device, until they are unlocked."""
+        return self._all("SELECT person, device FROM tries WHERE household = ? AND wrong >= ?", household, TRIES_MAX)
+
     def check(self, place: tuple[str, str, str], pin: str, now_ms: int) -> Verdict:
         """Whether a PIN is right, of a household's person at a device; `wait` and `locked`: it was not even tried."""
         with self._lock:
@@ -98,6 +111,10 @@ class Verifier:
     def _one(self, query: str, *values: str) -> Any:
         with closing(self._connection.execute(query, values)) as cursor:
             return cursor.fetchone()
+
+    def _all(self, query: str, *values: str | int) -> list[Any]:
+        with closing(self._connection.execute(query, values)) as cursor:
+            return cursor.fetchall()
 
     def _write(self, statement: str, *values: str | int) -> None:
         self._connection.execute(statement, values)
