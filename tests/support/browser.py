@@ -60,8 +60,8 @@ def chromium() -> str:
 
 
 @contextmanager
-def opened(page: Path, size: tuple[int, int], scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
-    """The page in a window of that size, and what its console complains of."""
+def opened(page: Path | str, size: tuple[int, int], scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
+    """The page, a file or a URL, in a window of that size, and what its console complains of."""
     from playwright.sync_api import sync_playwright
 
     complaints: list[str] = []
@@ -70,7 +70,7 @@ def opened(page: Path, size: tuple[int, int], scheme: str = "light") -> Iterator
         window = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
         window.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         window.on("pageerror", lambda error: complaints.append(str(error)))
-        window.goto(page.resolve().as_uri())
+        window.goto(page if isinstance(page, str) else page.resolve().as_uri())
         yield window, complaints
         browser.close()
 

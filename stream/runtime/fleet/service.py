@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from ..supervision.supervisor import parent_pipe_of_this_process
 from ..supervision.watchdog import Liveness, Watchdog, stopping_on_signals
 from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
+from .archive import Archive
 from .guard import guarded
 from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
 from .web import show
@@ -125,7 +126,7 @@ class FleetService:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(_WAITING_MAX)
         self._saved: deque[tuple[float, list[Any]]] = deque()  # when, and events that are not acknowledged yet
         self._turned_s = time.monotonic()
-        self._lag = 0
+        self._lag, self._archive = 0, Archive()
         self.app: Any = None
 
     async def serve(self, folder: Path) -> None:
@@ -137,12 +138,14 @@ class FleetService:
         if self._wiring.listen:
             self._show()
         await self.app.start()
+        reading = self._archive.following(self._wiring) if self._wiring.listen else nullcontext()
         try:
-            while not self._liveness.stopping:
-                if self.app.crashed:
-                    raise BrokerError(f"Faust gave up: {self.app.crash_reason!r}")
-                await self._turn()
-                await asyncio.sleep(_TURN_S)
+            with reading:
+                while not self._liveness.stopping:
+                    if self.app.crashed:
+                        raise BrokerError(f"Faust gave up: {self.app.crash_reason!r}")
+                    await self._turn()
+                    await asyncio.sleep(_TURN_S)
         finally:
             await self.app.stop()
 
@@ -186,7 +189,7 @@ class FleetService:
 
     def _show(self) -> None:
         """The web views."""
-        show(self.app, self._processor, exposition(self._samples, FLEET_METRICS), self._sick)
+        show(self.app, self._processor, self._archive, exposition(self._samples, FLEET_METRICS), self._sick)
 
     def _sick(self) -> str | None:
         still_s = time.monotonic() - self._turned_s
