@@ -58,6 +58,7 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     """Be the fleet stage until told to stop; the exit code. Errors are logged, not raised."""
     log_to(sys.stderr, "fleet", log_level)
     try:
+        _faust()  # before anybody is asked to wait
         with ExitStack() as ends:
             liveness, parent = Liveness(opening=True), parent_pipe_of_this_process()
             Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(liveness)))
@@ -209,13 +210,19 @@ class FleetService:
         yield Sample("kithkin_fleet_decided_at_seconds", fleet.decided_at / 1_000)
 
 
-def _app(wiring: Wiring, folder: Path) -> Any:
-    """A Faust app that consumes and shows, and makes no topics."""
+def _faust() -> Any:
+    """The library. Raises ConfigError when it is not there."""
     try:
         import cramjam  # noqa: F401  # without it Faust reads nothing that was compressed with lz4
         import faust
     except ImportError as error:
         raise ConfigError("fleet", error.name, "not installed", f"installed: {how_to_install('fleet')}") from error
+    return faust
+
+
+def _app(wiring: Wiring, folder: Path) -> Any:
+    """A Faust app that consumes and shows, and makes no topics."""
+    faust = _faust()
     security = kafka_python_security(wiring.kafka)
     credentials: Any = None
     if "sasl_mechanism" in security:
