@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry (the extra otel) is not installed.")
 
@@ -21,20 +23,24 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from stream.brokers import MemoryBroker, MemoryLog
+from stream.brokers.kafka.topics import reader
 from stream.contract.errors import ConfigError
 from stream.contract.ports import Batch, Broker, Offsets, StoreError, Transaction
-from stream.contract.settings import TracingWiring, Wiring, load_wiring
+from stream.contract.settings import TracingWiring, Wiring, load_wiring, toml_of
 from stream.home.step import step_batch
+from stream.ops.local_cluster.processes import Server, until
 from stream.runtime.telemetry import tracing as module
 from stream.runtime.telemetry.metering import Meter
 from stream.runtime.telemetry.tracing import PARTS, TracedBroker, TracedStore, Tracing, traced
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
+from tests.conftest import Running
 from tests.support.histories import history
 from tests.support.one_worker import POLICY, at_work, see
 from tests.support.publishing import Publishing
 
 LIMITS = WorkerLimits(records_max=40, records_min=40, dead_letters_min=10**9)
+PATIENCE_S = 90.0
 SAMPLED, NOT_SAMPLED = "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "00-" + "c" * 32 + "-" + "d" * 16 + "-00"
 
 
@@ -313,3 +319,26 @@ def test_what_is_kept_reaches_a_collector_when_the_worker_ends_also_by_an_error(
     assert {span.name for span in spans} == {"batch", "poll", "decode", "load", "apply", "publish", "save"}
     (batch,) = [span for span in spans if span.name == "batch"]
     assert {pair.key: pair.value.string_value for pair in batch.attributes}["kithkin.policy_id"] == "policy-1"
+
+
+def test_a_live_worker_traces_what_it_does_and_ends_when_asked(
+    kafka: Running, redis_url: str, topics: Callable[..., str], tmp_path: Path
+) -> None:
+    prefix = topics(2)
+    wired = Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=prefix, group=f"{prefix}g")
+    client = Producer({"bootstrap.servers": kafka.bootstrap})
+    for topic, partition, _, key, raw in history(5, 2, 60):
+        client.produce(prefix + topic, raw, key, partition, headers=[("traceparent", SAMPLED.encode())])
+    assert client.flush(PATIENCE_S) == 0
+    with collector() as (url, received):
+        settings = wired.model_copy(update={"tracing": TracingWiring(endpoint=url, share=1.0)})
+        (tmp_path / "wiring.toml").write_text(toml_of(settings))
+        command = [sys.executable, "-m", "stream.cli", "worker", "--no-restart", "--wiring", str(tmp_path / "wiring.toml")]
+        worker = Server(command, tmp_path / "log")
+        there = until(lambda: not worker.running or len(list(reader(wired, ["journal"]))) >= 2, PATIENCE_S)
+        worker.stop(20)
+        spans = [span for resource in received() for scope in resource.scope_spans for span in scope.spans]
+    assert there, worker.last_words
+    batches = [span for span in spans if span.name == "batch"]
+    assert {part.name for part in spans} == {"batch", *PARTS}
+    assert any(link.trace_id.hex() == "a" * 32 for batch in batches for link in batch.links), worker.last_words
