@@ -15,7 +15,7 @@ LOCKS  := requirements-uv.lock requirements-dev.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo compose digests test lint types layers site simulate drill packs quality bench lock clean
+.PHONY: help setup demo compose digests test lint types layers site simulate drill packs quality bench wheel sbom lock clean
 
 help: ## what there is
 	@echo "kithkin learns, continuously and from real life, who is who in a household."
@@ -101,9 +101,19 @@ quality: $(READY) ## how well it recognises people not fitted on, into docs/qual
 bench: $(READY) ## how fast and how small it is
 	@$(BIN)/python -m bench
 
+wheel: $(READY) ## the wheel, in dist: pip install 'dist/kithkin-….whl[cluster,fleet]'
+	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --no-build-isolation --out-dir dist
+	@ls -t dist/*.whl | head -n 1
+
+sbom: $(READY) ## what the image is made of, with versions and hashes: a CycloneDX bill of materials, build/sbom.json
+	@mkdir -p build
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --spec-version 1.6 --output-format JSON --output-file build/sbom.json
+	@echo "build/sbom.json"
+
 lock: ## choose newest versions of all dependencies (needs .venv/bin/uv: run `make setup` once)
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
-	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fleet pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fleet --extra otel pyproject.toml --output-file requirements.lock
 	@echo uv | $(COMPILE) - --output-file requirements-uv.lock
 	@$(COMPILE) --all-extras pyproject.toml >/dev/null # the extras still fit together
 	@git diff --stat -- '*.lock'

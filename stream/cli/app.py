@@ -40,6 +40,7 @@ from .offline.why import why
 from .operate.answer import ack, resolve, show, silence
 from .operate.render import ops
 from .operate.slo import slo
+from .operate.trace import trace
 from .options import (
     BrokerUrl,
     DropModality,
@@ -190,6 +191,11 @@ app.command(
     "  [cyan]kithkin why e-000017 run --for person[/]   with nothing of other people in it\n\n"
     "  [cyan]kithkin why e-000017 run --for engineer --json | jq .explanation.terms[/]",
 )(why)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin trace e-000017 --household h-042[/]   of a running cluster\n\n"
+    "  [cyan]kithkin trace e-000017 --since 2h --json | jq .[0].batch.policy_id[/]",
+)(trace)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin decide h-042 e-000017 pharmacy.refill --policy policy.toml[/]   by the answer in the workers' Redis\n\n"

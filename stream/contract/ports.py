@@ -61,6 +61,7 @@ class Batch:
     revoked: frozenset[int] = frozenset()
     ended: bool = False  # a finite log has no more; never true of a live broker
     generation: int = 0  # of a change of assignment: another each time
+    traceparents: Sequence[str] = ()  # W3C trace contexts that its records came with; looked for where batches are traced
 
 
 class InputTopic(NamedTuple):

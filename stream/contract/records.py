@@ -576,6 +576,19 @@ class Journal(_Output):
     step_version: int = Field(description="version of the core that made it")
     policy_id: str = Field(description="16 hex digits that name the policy it was made under")
 
+    @property
+    def places(self) -> list[str]:
+        """Its records, by topic.
+
+        >>> before, after = {"recognitions": 812, "feedback": 2}, {"recognitions": 900, "feedback": 2}
+        >>> made = {"partition": 3, "count": 88, "epoch": 1, "step_version": 1, "policy_id": "p"}
+        >>> Journal(offsets_from=before, offsets_to=after, **made).places
+        ['recognitions[3]@812-899']
+        """
+        first, end = self.offsets_from, self.offsets_to
+        taken = ((topic, first.get(topic, 0), end.get(topic, 0)) for topic in INPUT_TOPICS)
+        return [f"{topic}[{self.partition}]@{start}-{stop - 1}" for topic, start, stop in taken if start < stop]
+
 
 class Output(NamedTuple):
     """What `step` gives: a topic, a key and a model (None: a tombstone). Its partition is that of its cause."""

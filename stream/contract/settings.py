@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from inspect import isclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-__all__ = ["KafkaWiring", "RedisWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "store_of", "toml_of"]
+__all__ = [
+    "KafkaWiring", "RedisWiring", "TracingWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "store_of",
+    "toml_of",
+]  # fmt: skip
 
 _PREFIX: Final = "KITHKIN_"
 _MAY_HOLD_SECRETS: Final = (("kafka",), ("redis",), ("listen_token",), ("webhook_secret",))
@@ -102,6 +106,38 @@ class RedisWiring(BaseModel):
     retries_s: Annotated[
         float, Field(ge=0, le=3600, description="Requests are tried again for so long; then the worker ends and recovers.")
     ] = 30.0
+
+
+def _place_of_traces(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        place = parts.netloc.rpartition("@")[2]
+        port = re.search(r":([^:\]]*)$", place)
+        if parts.scheme not in ("http", "https") or not parts.hostname or (port and not is_port(port[1])):
+            raise ValueError("a URL such as http://127.0.0.1:4318/v1/traces; ports are 1 to 65535")
+    return url
+
+
+class TracingWiring(BaseModel):
+    """Where traces of batches go, and of which batches (needs the extra "otel")."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: Annotated[
+        str | None,
+        AfterValidator(_place_of_traces),
+        Field(
+            description="OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; what else an exporter needs stands in "
+            "OTEL_EXPORTER_OTLP_… . Unset: nothing is traced."
+        ),
+    ] = None
+    share: Annotated[
+        float,
+        Field(ge=0, le=1, description="Of batches that went well; those that failed, were slow or had dead letters are kept."),
+    ] = 0.01
+    slow_s: Annotated[
+        float, Field(gt=0, le=3600, description="A batch is slow that takes longer from its records to its saved states.")
+    ] = 1.0
 
 
 class Wiring(BaseSettings):
@@ -201,6 +237,7 @@ class Wiring(BaseSettings):
     ] = None
     kafka: KafkaWiring = KafkaWiring()
     redis: RedisWiring = RedisWiring()
+    tracing: TracingWiring = TracingWiring()
 
 
 def load_policy(path: Path | None) -> "Policy":

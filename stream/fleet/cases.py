@@ -14,7 +14,7 @@ from stream.contract.units import DAY_MS, HOUR_MS
 
 from .evidence import Groups, Shared, alike
 from .state import Case, Fleet, Subject, case_key, new_alert_id, shared_key
-from .texts import SEVERITIES, of_end, of_home, of_shared, of_shared_change
+from .texts import FORGOTTEN, SEVERITIES, of_end, of_home, of_shared, of_shared_change
 
 __all__ = [
     "MONTH_MS", "close", "follow_home", "follow_shared", "leave_out", "obey_case", "open_home", "open_shared", "scrub",
@@ -135,7 +135,7 @@ def scrub(case: Case, at: int) -> Alert:
     """The last revision of an alert about somebody who is to be forgotten: nothing in it says who that was."""
     return _forget(
         case, at, "resolved", household_id=None, person_id=None, device_id=None, members=[], attributes={}, evidence={},
-        summary="Erased as asked for.", suggested_action="Nothing to do.", change="Erased as asked for.",
+        summary=FORGOTTEN, suggested_action="Nothing to do.", change=FORGOTTEN,
     )  # fmt: skip
 
 

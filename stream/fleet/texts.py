@@ -11,11 +11,13 @@ from stream.contract.records import ENROL_ANEW
 from .state import Subject
 
 __all__ = [
-    "KNOWN_CAUSES", "SEVERITIES", "Severity", "Words", "of_end", "of_home", "of_shared", "of_shared_change", "runbook_of",
+    "FORGOTTEN", "KNOWN_CAUSES", "SEVERITIES", "Severity", "Words", "of_end", "of_home", "of_shared", "of_shared_change",
+    "runbook_of",
 ]  # fmt: skip
 
 Severity = Literal["low", "medium", "high"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("low", "medium", "high")
+FORGOTTEN: Final = "Erased as asked for."  # all that is said of an alert about somebody who was erased
 WIDE_SHARE: Final = 0.05  # of the fleet: a shared cause that reaches so far is grave
 WIDE_HOMES: Final = 100
 

@@ -19,7 +19,7 @@ from stream.brokers.kafka.topics import producer, reader
 from stream.contract.errors import RecoveryError
 from stream.contract.ports import Broker, BrokerError, Encoded, Fenced, Transaction, on_both
 from stream.contract.records import OPTIONAL_TOPICS, REQUIRED_TOPICS, Record
-from stream.contract.settings import KafkaWiring, Wiring
+from stream.contract.settings import KafkaWiring, TracingWiring, Wiring
 from stream.ops.local_cluster.kafka import Kafka
 from stream.ops.local_cluster.processes import until
 from tests.brokers.conformance_broker import BrokerConformance, Cluster, at, entry
@@ -85,6 +85,27 @@ def test_the_optional_topics_of_a_partition_come_to_who_has_it(clusters: Cluster
     offsets = on_both(dict.fromkeys(OPTIONAL_TOPICS, 1))
     broker.publish(Transaction([], [entry(1, 0, 0)], {1: offsets}))
     assert on_both(broker.committed(1)) == offsets
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("traced", [True, False])
+def test_trace_contexts_of_senders_are_read_where_batches_are_traced(clusters: Clusters, scheme: str, traced: bool) -> None:
+    there = clusters(scheme)
+    if traced:
+        settings = TracingWiring(endpoint="http://127.0.0.1:4318/v1/traces")
+        there.wiring = there.wiring.model_copy(update={"tracing": settings})
+    for headers in ([("traceparent", b"00-a-b-01"), ("x", b"y")], [("traceparent", b"00-a-b-01")], [("x", None)], None):
+        there.producer.produce(f"{there.wiring.prefix}recognitions", b"{}", b"h", 0, headers=headers)
+    broker, told, records = there.join(), list[str](), list[Record]()
+
+    def enough() -> bool:
+        polled = broker.poll(1_000, 0.1)
+        records.extend(polled.records)
+        told.extend(polled.traceparents)
+        return len(records) >= 4
+
+    assert until(enough, ANSWER_S)
+    assert set(told) == ({"00-a-b-01"} if traced else set())
 
 
 def batch(start: int, stop: int, *outputs: Encoded) -> Transaction:

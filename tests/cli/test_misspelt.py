@@ -1,18 +1,21 @@
 """What is misspelt is told at once and before any advice: nothing is looked for, installed or started."""
 
+import importlib.util
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from stream.cli import app
-from stream.contract.errors import ConfigError
+from stream.contract.errors import _EXTRAS, ConfigError
 from stream.ops.local_cluster.processes import until
 from stream.runtime.fleet.webhook import Webhook
 
@@ -81,3 +84,31 @@ def test_a_worker_that_looks_for_a_broker_ends_at_once_when_asked(
         began = time.monotonic()
         assert worker.wait(20) == 0
         assert time.monotonic() - began < 2
+
+
+# ---- what is not installed
+
+LACKING = [
+    *(("confluent_kafka", command) for command in ("worker --no-restart", "status", "feed --simulate 1", "alerts", "slo")),
+    ("kafka", "trace e-1"), ("redis", "worker --no-restart"), ("redis", "inspect h-1"), ("faust", "fleet --no-restart"),
+    ("fastapi", "api"), ("cryptography", "pin key here"), ("apprise", "alerts --notify ntfy://me"), ("jgo", "up"),
+    ("optuna", "tune space.toml log.jsonl"), ("distributed", "replay log.jsonl --out here --on tcp://127.0.0.1:1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("package", "command"), LACKING)
+def test_a_missing_extra_is_one_sentence_in_every_command(package: str, command: str, root: Path, tmp_path: Path) -> None:
+    """In a process of its own, where nothing has imported it before."""
+    code = f"import sys; sys.modules[{package!r}] = None; from stream.cli import app; app({command.split()!r})"
+    environment = os.environ | {"PYTHONPATH": str(root), "XDG_DATA_HOME": str(tmp_path), "TERM": "dumb"}
+    command_line = [sys.executable, "-c", code]
+    ended = subprocess.run(command_line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    told = ended.stdout + ended.stderr
+    assert (ended.returncode, "pip install" in told, "Traceback" in told) == (2, True, False), told
+    assert len(told.splitlines()) == 1, told
+
+
+def test_every_extra_that_is_told_is_one_that_there_is(root: Path) -> None:
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set(_EXTRAS.values()) <= set(extras)
+    assert [name for name in _EXTRAS if importlib.util.find_spec(name) is None] == []

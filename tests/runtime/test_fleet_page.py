@@ -13,10 +13,14 @@ from urllib.request import Request, urlopen
 import pytest
 
 from stream.brokers.kafka.topics import producer
-from stream.contract.records import Record
+from stream.contract.records import Alert, Record
 from stream.contract.settings import Wiring
 from stream.ops.local_cluster.processes import Server, until
+from stream.runtime.fleet.archive import Archive
+from tests.fleet.test_fleet import heard, quiet
 from tests.runtime.test_fleet_service import PATIENCE_S, alerts, ask, stage, wiring
+from tests.runtime.test_webhook import ALERT
+from tests.support.browser import SIZES, faults, opened
 from tests.support.fleet_signals import signal
 
 __all__ = ["wiring"]  # a fixture
@@ -77,7 +81,8 @@ def test_alerts_are_drawn_and_answered(alerted: tuple[Wiring, Server], tmp_path:
         page = drawn(url, tmp_path, width, *more)
         assert page.count("<article") == 2, page
         assert page.index("Roll back firmware 2.1.") < page.index("is no longer recognised")
-        for words in ("2 stand", "30 of 30 homes", "drift-person.md", "14.0 nats", "person", "70%", "I have it in hand"):
+        said = ("2 stand", "History (1)", "30 of 30 homes", "drift-person.md", "14.0 nats", "person", "70%", "I have it in hand")
+        for words in said:
             assert words in page, words
         assert SCRIPT not in page
         assert SCRIPT.replace("<", "&lt;").replace(">", "&gt;") in page
@@ -94,3 +99,79 @@ def test_alerts_are_drawn_and_answered(alerted: tuple[Wiring, Server], tmp_path:
     page = drawn(url, tmp_path, 401)
     assert page.count("<button>I have it in hand") == 1
     assert "acknowledged · medium" in page
+
+
+@pytest.mark.timeout(600)
+def test_the_history_of_alerts_is_looked_at_also_of_those_that_ended(
+    alerted: tuple[Wiring, Server], tmp_path: Path
+) -> None:
+    wired, server = alerted
+    home = next(alert for alert in alerts(wired) if alert["household_id"] == "h")
+    path, at = f"/alerts/{home['alert_id']}", home["opened_at"]
+    with producer(wired) as sender:  # of earlier days
+        for number in range(20):
+            told = Alert(**home | {
+                "alert_id": f"a-{number:02}", "household_id": "old", "members": ["old"], "person_id": None,
+                "opened_at": at - (number + 2) * 86_400_000, "updated_at": at - (number + 1) * 86_400_000,
+                "summary": f"Long ago {number}.",
+            })  # fmt: skip
+            ended = told.model_copy(update={"state": "resolved", "revision": 1, "change": "Ended: ops resolved it."})
+            for state in (told, ended):
+                sender.send(Record("drift-alerts", 0, 0, 0, state.alert_id.encode(), state.model_dump_json().encode()))
+    answers = (("acknowledge", "maria has it in hand."), ("silence", "Silenced by maria"), ("resolve", "maria resolved it."))
+    for revision, (kind, says) in enumerate(answers, 1):
+        assert post(wired, path, {"kind": kind, "by": "maria"})[0] == 202
+        done = lambda says=says: says in json.dumps(json.loads(ask(wired, path)[1])["history"])  # noqa: E731
+        assert until(done, PATIENCE_S), server.last_words
+        assert len(json.loads(ask(wired, path)[1])["history"]) == revision + 1
+    page = json.loads(ask(wired, "/closed")[1])
+    assert [alert["alert_id"] for alert in page["alerts"]] == [home["alert_id"], *(f"a-{number:02}" for number in range(11))]
+
+    for scheme in ("light", "dark"):
+        for size in SIZES:
+            with opened(f"http://{wired.listen}/", size, scheme) as (window, complaints):
+                window.locator("#closed article").nth(11).wait_for()
+                assert window.locator("#alerts article").count() == 1
+                first = window.locator("#closed article").first
+                first.locator("summary").click()
+                first.locator("li").nth(3).wait_for()
+                told = [" ".join(one.split()) for one in first.locator("li").all_inner_texts()]
+                assert [one.split(" ", 4)[3] for one in told] == ["opened", "updated", "updated", "resolved"]
+                assert all(words in one for one, (_, words) in zip(told[1:], answers, strict=True)), told
+                window.locator("#older").click()
+                window.locator("#closed article").nth(20).wait_for()
+                assert window.locator("#older").is_hidden()
+                assert first.locator("li").count() == 4  # what was open stays open
+                assert "Long ago 19." in window.locator("#closed").inner_text()
+                assert faults(window) == []
+                assert complaints == []
+                first.scroll_into_view_if_needed()
+                window.screenshot(path=tmp_path / f"history-{size[0]}-{scheme}.png")
+
+
+def test_of_who_was_erased_nothing_is_told_of_the_time_before() -> None:
+    archive = Archive()
+    fleet, first = heard([*quiet(), signal("h", 12.0, person_id="alice", kind="person", device_id=None)], until_hours=6)
+    _, erased = heard([signal("h", 0.0, hours=7, person_id="alice", kind="erased", device_id=None)], until_hours=12, fleet=fleet)
+    told = [*first, *erased]
+    assert [alert.state for alert in told] == ["opened", "resolved"]
+    for alert in told:
+        archive.note(alert)
+    assert "alice" not in json.dumps(archive.history(told[0].alert_id))
+    assert [entry["says"] for entry in archive.history(told[0].alert_id)] == ["", "Erased as asked for."]
+
+
+def test_ended_alerts_come_page_by_page_each_once() -> None:
+    archive = Archive()
+    for number in range(25):
+        for revision, state in enumerate(("opened", "resolved" if number % 5 else "updated")):
+            archive.note(ALERT.model_copy(update={
+                "alert_id": f"a-{number:02}", "revision": revision, "state": state, "updated_at": number // 2 * 1_000 + revision,
+            }))  # fmt: skip
+    seen, after = list[str](), ""
+    while after is not None:
+        page, after = archive.closed(after, 7)
+        seen += [alert.alert_id for alert in page]
+    assert sorted(seen) == [f"a-{number:02}" for number in range(25) if number % 5]
+    assert seen[0] == "a-24"
+    assert archive.closed("a-unknown", 1)[0] == archive.closed("", 1)[0]

@@ -84,7 +84,11 @@ def test_signals_become_alerts_that_can_be_looked_at_and_acknowledged(wiring: Wi
 
         shown = opened | {"runbook": "drift-person.md"}
         assert json.loads(ask(wiring, "/alerts")[1]) == [shown]
-        assert json.loads(ask(wiring, f"/alerts/{opened['alert_id']}")[1]) == shown
+        path, at = f"/alerts/{opened['alert_id']}", opened["opened_at"]
+        first = {"revision": 0, "at": at, "state": "opened", "severity": opened["severity"], "says": opened["summary"]}
+        assert until(lambda: json.loads(ask(wiring, path)[1])["history"] == [first], PATIENCE_S), server.last_words
+        assert json.loads(ask(wiring, path)[1]) == shown | {"history": [first]}
+        assert json.loads(ask(wiring, "/closed")[1]) == {"alerts": [], "last": None}
         assert ask(wiring, "/alerts/a-unknown")[0] == 404
         assert ask(wiring, "/healthz") == (200, "ok\n")
         assert 'kithkin_fleet_signals_total{outcome="unreadable"} 1.0' in ask(wiring, "/metrics")[1]

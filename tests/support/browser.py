@@ -61,7 +61,7 @@ def chromium() -> str:
 
 @contextmanager
 def opened(page: Path | str, size: tuple[int, int], scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
-    """The page (a file, or a URL) in a window of that size, and what its console complains of."""
+    """The page, a file or a URL, in a window of that size, and what its console complains of."""
     from playwright.sync_api import sync_playwright
 
     complaints: list[str] = []

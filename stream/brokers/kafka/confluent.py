@@ -20,7 +20,7 @@ from stream.contract.settings import Wiring
 from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership, await_topics, join, within
 from .identity import TopicWatch, input_topics
 from .journals import Span
-from .topics import Names, librdkafka, records_of
+from .topics import Names, librdkafka, records_of, traceparents_of
 
 __all__ = ["confluent_broker"]
 
@@ -79,6 +79,7 @@ class _Member:
         self._names = Names(wiring.prefix)
         self._starts: dict[tuple[str, int], int] = {}  # where partitions of the share were told to begin
         self._moved = False
+        self._traced = wiring.tracing.endpoint is not None
         self._refusal = _Refusal()
         session_ms = int(wiring.kafka.session_timeout_s * 1_000)
         settings = _consuming(wiring) | {
@@ -110,11 +111,13 @@ class _Member:
                 news = self.membership.news()
                 if news is not None:
                     return news  # what came before it in this poll comes again, to whoever has the partition now
-                records = records_of([message for message in messages if message.error() is None], self._names)
+                sound = [message for message in messages if message.error() is None]
+                records = records_of(sound, self._names)
                 if records or time.monotonic() >= ends_at:
                     self._refusal.check()
                     self._pulse.check(bool(records))
-                    return Batch(records)
+                    headers = (message.headers() for message in sound) if self._traced else ()
+                    return Batch(records, traceparents=traceparents_of(headers))
 
     def committed(self, partition: int) -> Offsets:
         with _explaining(f"reading the committed offsets of partition {partition}"):

@@ -40,7 +40,7 @@ from .cluster import POLL_INTERVAL_MAX_S, BrokerProbe, ClusterBroker, Membership
 from .identity import TopicWatch
 from .journals import Span
 from .security import kafka_python_security
-from .topics import Names, address
+from .topics import Names, address, traceparents_of
 
 __all__ = ["KafkaPythonReader", "kafka_python_broker", "open_reader"]
 
@@ -121,6 +121,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
             fetch_max_wait_ms=_WAIT_MS,
         )
         self._unsought: set[Any] = set()
+        self._traced = wiring.tracing.endpoint is not None
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
         self._pulse = BrokerProbe(self._ask, wiring.kafka.retries_s)
         self.membership.topics = await_topics(self._names, self._consumer.topics)
@@ -138,7 +139,8 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
                 self._unsought = self._consumer.assignment() if self.membership.joined else set()
                 return news  # what came in this poll comes again, to whoever has the partition now
             self._pulse.check(bool(polled))
-        return Batch(_records_of(polled, self._names))
+        headers = (record.headers for records in polled.values() for record in records) if self._traced else ()
+        return Batch(_records_of(polled, self._names), traceparents=traceparents_of(headers))
 
     def committed(self, partition: int) -> Offsets:
         with _explaining(f"reading the committed offsets of partition {partition}"):

@@ -5,7 +5,7 @@ producer would send it.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PATIENCE_S", "Names", "Sender", "address", "librdkafka", "partitions_of", "producer", "reader", "records_of",
-    "require_client",
+    "require_client", "traceparents_of",
 ]  # fmt: skip
 
 PATIENCE_S: Final = 30.0  # what the brokers do not answer for so long ends the process; one that restarts is back in less
 
 _LOG = logging.getLogger(__name__)
 _FORMS: Final = "confluent://HOST:PORT[,HOST:PORT…] or kafka://HOST:PORT[,HOST:PORT…], with ports from 1 to 65535"
+_TRACEPARENT: Final = "traceparent"
 _AT_ONCE: Final = 1_000
 _WAIT_S: Final = 0.1
 
@@ -127,6 +128,18 @@ def records_of(messages: Sequence["Message"], names: Names) -> list[Record]:
         )
         for message in messages
     ]
+
+
+def traceparents_of(headers: Iterable[Any]) -> list[str]:
+    """What senders say their records are part of, each once, in order: the header `traceparent` of W3C Trace Context.
+
+    `headers`: of each record, pairs of name and bytes, or None.
+
+    >>> traceparents_of([None, [("traceparent", b"00-1-2-01"), ("other", b"x")], [("traceparent", b"00-1-2-01")]])
+    ['00-1-2-01']
+    """
+    told = (raw for own in headers for name, raw in own or () if raw is not None and name == _TRACEPARENT)
+    return [raw.decode("ascii", "replace") for raw in dict.fromkeys(told)]
 
 
 def reader(

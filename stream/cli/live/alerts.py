@@ -4,7 +4,7 @@ Law: only what was published is shown; what it prints to a pipe is plain text; w
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stream.contract.records import Alert
     from stream.contract.settings import Wiring
+    from stream.runtime.fleet.alertmanager import Alertmanager
     from stream.runtime.fleet.notify import Receiver
     from stream.runtime.fleet.webhook import Webhook
 
@@ -34,7 +35,8 @@ alerts = typer.Typer(
     "  [cyan]kithkin alerts --follow[/]   a live table\n\n"
     "  [cyan]kithkin alerts show a-5d34[/]   all of one; then ack, silence or resolve it\n\n"
     "  [cyan]kithkin alerts --severity high --json | jq .summary[/]\n\n"
-    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted",
+    "  [cyan]kithkin alerts --follow --group pager --webhook https://pager.example/alerts[/]   each change is posted\n\n"
+    "  [cyan]kithkin alerts --follow --alertmanager http://127.0.0.1:9093[/]   beside Prometheus's",
 )
 
 _STYLES: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
@@ -63,6 +65,13 @@ def listed(
         list[str] | None,
         typer.Option("--notify", metavar="URL", help="Tell people by Apprise: ntfy://TOPIC, slack://…; may be repeated."),
     ] = None,
+    alertmanager: Annotated[
+        str | None,
+        typer.Option("--alertmanager", metavar="URL", help="Have what stands stand there too, such as http://127.0.0.1:9093."),
+    ] = None,
+    runbooks: Annotated[
+        str, typer.Option("--runbooks", metavar="URL", help="Stands before a runbook's name, for --alertmanager.")
+    ] = "docs/runbooks/",
     group: Annotated[
         str | None,
         typer.Option("--group", metavar="NAME", help="Go on where the one of this name stopped; for --webhook and --notify."),
@@ -87,10 +96,16 @@ def listed(
         begin_ms = 0 if since is None else moment_ms(since, time.time())
         only = Only(_causes(cause or []), _severities(severity or []), household, _pairs(attribute or []), begin_ms)
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
-        hooks = _hooks(wired, webhook, notify or [])
+        manager = _alertmanager(alertmanager, runbooks, group)
+        hooks = [*_hooks(wired, webhook, notify or []), *([manager] if manager else [])]
         refuse_missing(wired, ["drift-alerts"])
         console = Console(highlight=False)
-        with until_interrupted() if follow else nullcontext() as stop, closing(subscribe(wired, only, group, stop=stop)) as told:
+        repeating = manager.repeating() if manager and follow else nullcontext()
+        with (
+            until_interrupted() if follow else nullcontext() as stop,
+            repeating,
+            closing(subscribe(wired, only, group, stop=stop)) as told,
+        ):
             found = _post_each(told, hooks)
             if console.is_terminal and not as_json:
                 show(found, console, live=follow)
@@ -143,7 +158,17 @@ def _hooks(wiring: "Wiring", webhook: str | None, notify: list[str]) -> "list[We
     return hooks
 
 
-def _post_each(told: "Iterator[Alert]", hooks: "list[Webhook | Receiver]") -> "Iterator[Alert]":
+def _alertmanager(url: str | None, runbooks: str, group: str | None) -> "Alertmanager | None":
+    """Who is told what stands; not in a group, for one that goes on where it stopped does not know what stood before."""
+    from stream.contract.errors import ConfigError
+    from stream.runtime.fleet.alertmanager import Alertmanager
+
+    if url and group:
+        raise ConfigError("group", group, "--group", "left out with --alertmanager, which is told anew all that stands")
+    return Alertmanager(url, runbooks) if url else None
+
+
+def _post_each(told: "Iterator[Alert]", hooks: "Sequence[Webhook | Receiver | Alertmanager]") -> "Iterator[Alert]":
     for alert in told:
         for hook in hooks:
             hook.post(alert)

@@ -5,6 +5,7 @@ Law: it reads topics and changes nothing.
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,10 @@ def slo(
 
     Right is judged by what people and labels said afterwards, so answers of which nobody said anything are in no share.
 
-    Exit code 1: one is overspent.
+    "calls" says who is to be called because a budget burns too fast: "page" at more than three times what it allows, "ticket"
+    at more than once. By chance alone that comes at most once in ten years, or one year, of all budgets together.
+
+    Exit code 1: one is overspent, or calls for somebody now.
     """
     with faults_explained():
         from rich.console import Console
@@ -47,7 +51,7 @@ def slo(
         from stream.brokers.kafka.topics import reader
         from stream.contract.settings import load_model
         from stream.ops.objectives.budgets import budgets
-        from stream.ops.objectives.counting import TOPICS, count
+        from stream.ops.objectives.counting import TOPICS, tally
         from stream.ops.objectives.settings import Objectives
 
         objectives = load_model("slo", slo_file, Objectives)
@@ -55,25 +59,32 @@ def slo(
         begin_ms = moment_ms(since, now_ms / 1_000)
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
         refuse_missing(wired, TOPICS)
-        counts = count(reader(wired, TOPICS, begin_ms), objectives, now_ms)
-        found = budgets(counts, objectives, max((now_ms - begin_ms) / _DAY_MS, 1e-6))
+        counted = tally(reader(wired, TOPICS, begin_ms), objectives, now_ms)
+        found = budgets(counted, objectives, max((now_ms - begin_ms) / _DAY_MS, 1e-6), now_ms)
         if as_json:
             typer.echo(json.dumps([budget._asdict() for budget in found]))
         else:
             Console(highlight=False).print(_table(found))
-        if any(budget.broken for budget in found):
+        if any(budget.broken or budget.calls for budget in found):
             raise typer.Exit(EXIT_FAILED)
 
 
 def _table(found: "list[Budget]") -> "Table":
     from rich.table import Table
 
-    table = Table("objective", "aim", "is", "events", "left", "burns", "spent in", box=None, header_style="bold")
+    table = Table("objective", "aim", "is", "events", "left", "burns", "spent in", "calls", box=None, header_style="bold")
     for b in found:
         if b.good is None or b.left is None or b.burn is None:
-            table.add_row(b.name, f"{b.objective:.4g}", "nothing known", "0", "", "", "", style="dim")
+            table.add_row(b.name, f"{b.objective:.4g}", "nothing known", "0", "", "", "", "", style="dim")
             continue
         forecast = "overspent" if b.broken else f"{b.spent_in_days:,.1f} days" if b.spent_in_days else "never"
         row = (b.name, f"{b.objective:.4g}", f"{b.good:.5f}", f"{b.events:,}", f"{b.left:.0%}", f"{b.burn:.2f}", forecast)
-        table.add_row(*row, style="red" if b.broken else "")
+        table.add_row(*row, _calls(b), style="red" if b.broken or b.calls else "")
     return table
+
+
+def _calls(b: "Budget") -> str:
+    """Who is called now, or when somebody last was."""
+    latest = max([*b.pages, *b.tickets], default=None)
+    before = "" if latest is None else f"{datetime.fromtimestamp(latest / 1_000, UTC):%d %b %H:%M}"
+    return b.calls or before

@@ -85,7 +85,7 @@ def _place(listen: str) -> tuple[str, int]:
 
     host, _, port = listen.rpartition(":")
     if not host or not is_port(port):
-        raise ConfigError("listen", listen, "--listen", "HOST:PORT, such as 127.0.0.1:8095")
+        raise ConfigError("listen", listen, "--listen", "HOST:PORT, such as 127.0.0.1:8095; ports are 1 to 65535")
     return host, int(port)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..objectives.settings import Objectives
 from .dashboards import DASHBOARDS, dashboard_json
-from .rules import ALERTS, RECORDED, burn_rules, rules_of
+from .rules import ALERTS, RECORDED, burn_rules, evidence_rules, rules_of
 
 __all__ = ["RUNBOOKS", "render", "rendered"]
 
@@ -23,7 +23,7 @@ def rendered(runbooks: str = RUNBOOKS, objectives: Objectives = _PROMISED) -> di
     """All files, by their path in the folder; `runbooks` stands before the name of each alert's page."""
     told = dict(_templates(files(__package__) / "templates"))
     told["prometheus/rules.yml"] = rules_of(RECORDED, ALERTS, "kithkin", runbooks)
-    told["prometheus/slo.yml"] = rules_of((), burn_rules(objectives), "kithkin-slo", runbooks)
+    told["prometheus/slo.yml"] = rules_of(evidence_rules(objectives), burn_rules(objectives), "kithkin-slo", runbooks, "1m")
     told |= {f"grafana/dashboards/{d.uid.removeprefix('kithkin-')}.json": dashboard_json(d) for d in DASHBOARDS}
     return dict(sorted(told.items()))
 

@@ -5,13 +5,16 @@ Law: every alert has a runbook of its name, says what it means to who looks afte
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from ..objectives.evidence import ALARMS as ALARMS_OF_BUDGETS
+from ..objectives.evidence import BETS, STANDS_MINUTES, Alarm
 from ..objectives.settings import Objectives
 
 __all__ = [
-    "ALERTS", "FLEET", "RECORDED", "WORKER", "AlertingRule", "RecordingRule", "burn_rules", "rules_of", "runbook_of",
+    "ALERTS", "FLEET", "RECORDED", "WORKER", "AlertingRule", "RecordingRule", "burn_rules", "evidence_rules", "rules_of",
+    "runbook_of",
 ]  # fmt: skip
 
 WORKER: Final = "kithkin-worker"  # names of jobs, as prometheus.yml gives them
@@ -19,10 +22,11 @@ FLEET: Final = "kithkin-fleet"
 
 
 class RecordingRule(NamedTuple):
-    """A series that is computed once for all who look at it."""
+    """A series that is computed once for all who look at it, and its labels."""
 
     record: str
     expr: str
+    labels: Mapping[str, str] = {}
 
 
 class AlertingRule(NamedTuple):
@@ -149,30 +153,52 @@ ALERTS: Final = (
 )  # fmt: skip
 
 
-_LATE: Final = (
-    'sum(rate(kithkin_latency_seconds_count[{w}])) - sum(rate(kithkin_latency_seconds_bucket{{le="{seconds}"}}[{w}]))'
-)
-_BAD: Final = {  # share of bad events over a window
-    "Freshness": f"({_LATE}) / sum(rate(kithkin_latency_seconds_count[{{w}}]))",
-    "Losslessness": '(sum(rate(kithkin_dead_letters_total{{reason="quarantined"}}[{w}])) or vector(0)) / '
-    "sum(rate(kithkin_records_total[{w}]))",
-}
-# The four of the SRE workbook: the long window that matters, the short one that lets it end soon, and the burn.
-_BURNS: Final = (("1h", "5m", 14.4, "page"), ("6h", "30m", 6.0, "page"), ("1d", "2h", 3.0, "ticket"), ("3d", "6h", 1.0, "ticket"))
+_LATE: Final = 'sum(rate(kithkin_latency_seconds_count[1m])) - sum(rate(kithkin_latency_seconds_bucket{{le="{seconds}"}}[1m]))'
+_BAD: Final = {  # bad events and all of the latest minute
+    "freshness": (_LATE, "sum(rate(kithkin_latency_seconds_count[1m]))"),
+    "losslessness": (
+        'sum(rate(kithkin_dead_letters_total{{reason="quarantined"}}[1m])) or vector(0)', "sum(rate(kithkin_records_total[1m]))",
+    ),
+}  # fmt: skip
+_SHARE, _WEALTH, _EVIDENCE = "kithkin:slo_bad:share1m", "kithkin:slo_wealth", "kithkin:slo_evidence"
+
+
+def evidence_rules(objectives: Objectives) -> list[RecordingRule]:
+    """Evidence that error budgets burn too fast, by the minute (`objectives.evidence`): of what Prometheus can count."""
+    rules = []
+    for name, (bad, events) in _BAD.items():
+        own, told = getattr(objectives, name), {"objective": name}
+        share = f"clamp_max(({bad.format(seconds=objectives.freshness.seconds)}) / ({events} > 0), 1)"
+        rules.append(RecordingRule(_SHARE, share, told))
+        for alarm in ALARMS_OF_BUDGETS:
+            whose = told | {"severity": alarm.severity}
+            rules += [_wealth(whose, stake, alarm, alarm.allowed(own)) for stake in BETS]
+            rules.append(RecordingRule(_EVIDENCE, f"avg({_WEALTH}{_selector(whose)})", whose))
+    return rules
+
+
+def _wealth(whose: Mapping[str, str], stake: float, alarm: Alarm, allowed: float) -> RecordingRule:
+    """One bet: its own value of the minute before is what it stakes, unless an alarm was raised then."""
+    labels = {**whose, "bet": f"{stake:g}"}
+    raised = f"{_EVIDENCE}{_selector(whose)} >= {alarm.threshold:.0f}"
+    before = f"(sum({_WEALTH}{_selector(labels)}) unless on() ({raised}))"
+    share = f"sum({_SHARE}{_selector({'objective': whose['objective']})})"
+    expr = f"(({before} or vector(0)) + 1) * ({1 - stake:.6g} + {stake / allowed:.6g} * {share}) or {before}"
+    return RecordingRule(_WEALTH, expr, labels)
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
 def burn_rules(objectives: Objectives) -> list[AlertingRule]:
-    """Alerts on error budgets that burn too fast: of what Prometheus can count; `kithkin slo` tells the others."""
+    """Alerts on error budgets that burn too fast, by the evidence of `evidence_rules`; `kithkin slo` tells the others."""
     rules = []
-    for name, aim in (("Freshness", objectives.freshness), ("Losslessness", objectives.losslessness)):
-        for severity in ("page", "ticket"):
-            parts = []
-            for long, short, burn, urgent in _BURNS:
-                if urgent == severity:
-                    seconds = objectives.freshness.seconds
-                    bads = [_BAD[name].format(w=window, seconds=seconds) for window in (long, short)]
-                    parts.append(" and ".join(f"{bad} > {burn * (1 - aim.objective):.6g}" for bad in bads))
-            rules.append(_burning(name, severity, " or ".join(parts)))
+    for name in _BAD:
+        for alarm in ALARMS_OF_BUDGETS:
+            whose = _selector({"objective": name, "severity": alarm.severity})
+            expr = f"max_over_time({_EVIDENCE}{whose}[{STANDS_MINUTES}m]) >= {alarm.threshold:.0f}"
+            rules.append(_burning(name.capitalize(), alarm.severity, expr))
     return rules
 
 
@@ -193,11 +219,15 @@ def runbook_of(alert: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", alert.removeprefix("Kithkin")).lower() + ".md"
 
 
-def rules_of(recorded: Iterable[RecordingRule], alerts: Iterable[AlertingRule], name: str, runbooks: str) -> str:
-    """A file of rules, as Prometheus reads it; `runbooks` stands before each page's name."""
-    lines = ["groups:", f"  - name: {name}", "    rules:"]
+def rules_of(
+    recorded: Iterable[RecordingRule], alerts: Iterable[AlertingRule], name: str, runbooks: str, interval: str | None = None
+) -> str:
+    """A file of rules, as Prometheus reads it; `runbooks` stands before each page's name; no `interval`: Prometheus's."""
+    lines = ["groups:", f"  - name: {name}", *([f"    interval: {interval}"] if interval else []), "    rules:"]
     for rule in recorded:
         lines += [f"      - record: {rule.record}", f"        expr: {_quoted(rule.expr)}"]
+        if rule.labels:
+            lines += ["        labels:", *(f"          {label}: '{value}'" for label, value in rule.labels.items())]
     for alert in alerts:
         lines += [
             f"      - alert: {alert.alert}",

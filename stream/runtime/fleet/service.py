@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from ..supervision.supervisor import parent_pipe_of_this_process
 from ..supervision.watchdog import Liveness, Watchdog, stopping_on_signals
 from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
+from .archive import Archive
 from .guard import guarded
 from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
 from .web import show
@@ -57,6 +58,7 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
     """Be the fleet stage until told to stop; the exit code. Errors are logged, not raised."""
     log_to(sys.stderr, "fleet", log_level)
     try:
+        _faust()  # before anybody is asked to wait
         with ExitStack() as ends:
             liveness, parent = Liveness(opening=True), parent_pipe_of_this_process()
             Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(liveness)))
@@ -125,7 +127,7 @@ class FleetService:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(_WAITING_MAX)
         self._saved: deque[tuple[float, list[Any]]] = deque()  # when, and events that are not acknowledged yet
         self._turned_s = time.monotonic()
-        self._lag = 0
+        self._lag, self._archive = 0, Archive()
         self.app: Any = None
 
     async def serve(self, folder: Path) -> None:
@@ -137,12 +139,14 @@ class FleetService:
         if self._wiring.listen:
             self._show()
         await self.app.start()
+        reading = self._archive.following(self._wiring) if self._wiring.listen else nullcontext()
         try:
-            while not self._liveness.stopping:
-                if self.app.crashed:
-                    raise BrokerError(f"Faust gave up: {self.app.crash_reason!r}")
-                await self._turn()
-                await asyncio.sleep(_TURN_S)
+            with reading:
+                while not self._liveness.stopping:
+                    if self.app.crashed:
+                        raise BrokerError(f"Faust gave up: {self.app.crash_reason!r}")
+                    await self._turn()
+                    await asyncio.sleep(_TURN_S)
         finally:
             await self.app.stop()
 
@@ -186,7 +190,7 @@ class FleetService:
 
     def _show(self) -> None:
         """The web views."""
-        show(self.app, self._processor, exposition(self._samples, FLEET_METRICS), self._sick)
+        show(self.app, self._processor, self._archive, exposition(self._samples, FLEET_METRICS), self._sick)
 
     def _sick(self) -> str | None:
         still_s = time.monotonic() - self._turned_s
@@ -206,13 +210,19 @@ class FleetService:
         yield Sample("kithkin_fleet_decided_at_seconds", fleet.decided_at / 1_000)
 
 
-def _app(wiring: Wiring, folder: Path) -> Any:
-    """A Faust app that consumes and shows, and makes no topics."""
+def _faust() -> Any:
+    """The library. Raises ConfigError when it is not there."""
     try:
         import cramjam  # noqa: F401  # without it Faust reads nothing that was compressed with lz4
         import faust
     except ImportError as error:
         raise ConfigError("fleet", error.name, "not installed", f"installed: {how_to_install('fleet')}") from error
+    return faust
+
+
+def _app(wiring: Wiring, folder: Path) -> Any:
+    """A Faust app that consumes and shows, and makes no topics."""
+    faust = _faust()
     security = kafka_python_security(wiring.kafka)
     credentials: Any = None
     if "sasl_mechanism" in security:

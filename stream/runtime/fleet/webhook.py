@@ -29,7 +29,7 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
 
-__all__ = ["THREAD", "DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "post", "signature"]
+__all__ = ["THREAD", "DeliveryError", "RetryPolicy", "Webhook", "cloud_event", "deliver", "place_of", "post", "signature"]
 
 _LOG = logging.getLogger(__name__)
 THREAD: Final = "webhook"  # of one exchange
@@ -143,10 +143,7 @@ class Webhook:
         sleep: Callable[[float], None] = time.sleep,
         secret: str | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port_that_can_be(parts):
-            raise ConfigError("webhook", url, "--webhook", "a URL such as https://pager.example/alerts; ports are 1 to 65535")
-        self._url, self._name = url, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._url, self._name = url, place_of(url, "webhook", "--webhook", "a URL such as https://pager.example/alerts")
         self._source, self._policy, self._sleep, self._secret = source, policy, sleep, secret
         try:
             signature(secret or "", "", 0, b"")
@@ -172,6 +169,14 @@ class Webhook:
         """Why it was not taken (None: it was), and whether that may pass."""
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(body, event_id)}
         return post(self._url, body, headers, self._policy.timeout_s)
+
+
+def place_of(url: str, key: str, source: str, right: str) -> str:
+    """A URL without a password, to be told. Raises ConfigError, with these words, when nothing can be posted there."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port_that_can_be(parts):
+        raise ConfigError(key, url, source, f"{right}; ports are 1 to 65535")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> tuple[str | None, bool]:

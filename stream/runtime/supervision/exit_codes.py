@@ -6,7 +6,7 @@ Law: whoever supervises learns from the number alone whether a restart heals it.
 import logging
 from typing import Final
 
-from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters, UnknownState
+from stream.contract.errors import ConfigError, RecoveryError, TooManyDeadLetters, UnknownState, lacking_extra
 from stream.contract.ports import BrokerError, Fenced, StoreError
 
 from .supervisor import EXIT_BEYOND_REPAIR, EXIT_FAILED, EXIT_FENCED, EXIT_OPERATOR, EXIT_SERVER_AWAY
@@ -22,6 +22,7 @@ _CODES: Final = {
 
 def exit_code_of(error: BaseException, log: logging.Logger) -> int:
     """Log how it ended, and say it as a number."""
+    error = (lacking_extra(error) or error) if isinstance(error, ImportError) else error
     if isinstance(error, ConfigError):
         log.critical(str(error))
         return EXIT_OPERATOR

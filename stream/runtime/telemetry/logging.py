@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
-__all__ = ["JsonLines", "ReadableLines", "log_to"]
+__all__ = ["JsonLines", "ReadableLines", "error_text", "log_to"]
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS: Final = "stream"  # the package whose messages are known to name nobody
@@ -74,7 +74,7 @@ def _error(record: logging.LogRecord) -> dict[str, Any]:
         return {}
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
     place = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return {"error": "; because of ".join(map(_error_text, _chain(error))), "place": place}
+    return {"error": "; because of ".join(map(error_text, _chain(error))), "place": place}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -83,6 +83,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _error_text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
+    """What may be told of an exception: its type, and its message if the class is ours."""
     kind = type(error)
     return f"{kind.__name__}: {error}" if kind.__module__.partition(".")[0] == _OURS else kind.__name__

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from threading import Event, Thread
 from typing import Final
 
@@ -22,6 +23,7 @@ from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StoreError
 from stream.contract.records import Unlisted
 from stream.contract.settings import Wiring, store_of
+from stream.home.step import step_batch
 from stream.ops.checks import refuse_failed, run_checks
 from stream.ops.encoders import explain_unlisted
 from stream.stores import open_store
@@ -34,6 +36,7 @@ from ..telemetry.endpoints import Endpoints
 from ..telemetry.logging import log_to
 from ..telemetry.metering import MeteredBroker, MeteredStore
 from ..telemetry.registry import exposition
+from ..telemetry.tracing import TracedBroker, TracedStore, traced
 from .garbage import seldom_collected
 from .metrics import WorkerMetrics
 from .worker import Worker, WorkerLimits
@@ -103,6 +106,7 @@ def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
 def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
     """Open everything, work, and close everything again."""
     with ExitStack() as ends:
+        tracing = ends.enter_context(traced(wiring, policy.policy_id))
         if wiring.listen:
             registry = exposition(metrics.samples)
             endpoints = ends.enter_context(closing(Endpoints(wiring.listen, registry, metrics.sick, metrics.unready)))
@@ -122,9 +126,14 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
             dead_letters_share_max=wiring.dead_letters_share_max,
             accept_new_topics=wiring.accept_new_topics,
         )
-        metered = MeteredBroker(broker, metrics.meter)
         ends.enter_context(seldom_collected())
-        worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
+        metered = MeteredBroker(broker, metrics.meter)
+        if tracing is None:
+            worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
+        else:
+            limits = replace(limits, ordering=tracing.ordering(limits.ordering))
+            metered = TracedBroker(broker, metrics.meter, tracing)
+            worker = Worker(metered, TracedStore(store, metrics.meter, tracing), policy, limits, tracing.stepping(step_batch))
         metrics.counts = worker.counts
         worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
         metrics.liveness.opening = False

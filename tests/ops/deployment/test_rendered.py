@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stream.cli import app
 from stream.ops.deployment.dashboards import DASHBOARDS
 from stream.ops.deployment.rendering import rendered
-from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER, burn_rules
+from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER, burn_rules, evidence_rules
 from stream.ops.objectives.settings import Objectives
 from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS
 from tests.ops.deployment.tools import tool
@@ -24,6 +24,7 @@ DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted(DEPLOY.glob("kubernetes/*.yaml"))
 OF_OTHERS = {"up", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+RULED = (*RECORDED, *evidence_rules(Objectives()))
 EXPOSED = {name + suffix for name, metric in {**METRICS, **FLEET_METRICS}.items() for suffix in SUFFIXES[metric.kind]}
 
 
@@ -50,7 +51,7 @@ def test_a_folder_that_cannot_be_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 def expressions() -> Iterator[tuple[str, str]]:
     """What every rule and every panel asks, with its name."""
-    yield from ((rule.record, rule.expr) for rule in RECORDED)
+    yield from ((rule.record, rule.expr) for rule in RULED)
     yield from ((alert.alert, alert.expr) for alert in (*ALERTS, *burn_rules(Objectives())))
     for panel in (panel for dashboard in DASHBOARDS for panel in dashboard.panels):
         yield from ((panel.title, expr.replace("$__rate_interval", "1m")) for expr, _ in panel.queries)
@@ -70,11 +71,12 @@ def selectors(node: Any) -> Iterator[Any]:
 
 def test_every_series_that_is_asked_for_is_exposed_with_the_labels_that_are_asked_for() -> None:
     labels = {n + s: {*m.labels, "le"} for n, m in {**METRICS, **FLEET_METRICS}.items() for s in SUFFIXES[m.kind]}
+    labels |= {rule.record: {name for one in RULED if one.record == rule.record for name in one.labels} for rule in RULED}
     for name, expr in expressions():
         found = list(selectors(promql_parser.parse(expr)))
         assert found, name
         for selector in found:
-            assert selector.name in EXPOSED | OF_OTHERS | {rule.record for rule in RECORDED}, name
+            assert selector.name in EXPOSED | OF_OTHERS | {rule.record for rule in RULED}, name
             matched = {matcher.name for matcher in selector.matchers.matchers}
             assert matched <= labels.get(selector.name, set()) | {"job", "instance"}, name
         grouped = {label for by in re.findall(r"by \(([^)]*)\)", expr) for label in re.split(r",\s*", by)}

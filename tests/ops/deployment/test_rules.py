@@ -46,7 +46,7 @@ class Fault(NamedTuple):
     alert: str
     becomes: dict[str, str]
     also: tuple[str, ...] = ()
-    step: int = 1
+    step: float = 1
 
 
 
@@ -72,11 +72,12 @@ FAULTS = [
     Fault("KithkinGraveAlert", {'kithkin_fleet_alerts_standing{instance="f",severity="high"}': "0+0x119 1+0x60"}),
     Fault("KithkinAlertsWithheld", {'kithkin_fleet_withheld_total{instance="f"}': "4+0x119 5+0x60"}),
     Fault("KithkinFreshnessBurnsFast", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5999x119 719880+3000x60"},
-          also=("KithkinFreshnessBurnsSlowly",)),
-    Fault("KithkinFreshnessBurnsSlowly", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5780x180"}),
+          also=("KithkinFreshnessBurnsSlowly",), step=0.5),
+    Fault("KithkinFreshnessBurnsSlowly", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5880x180"}, step=0.5),
     Fault("KithkinLosslessnessBurnsFast", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+0x119 0+60x60"},
-          also=("KithkinLosslessnessBurnsSlowly",)),
-    Fault("KithkinLosslessnessBurnsSlowly", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+2x180"}),
+          also=("KithkinLosslessnessBurnsSlowly",), step=0.5),
+    Fault("KithkinLosslessnessBurnsSlowly", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+1x180"},
+          step=0.5),
 ]  # fmt: skip
 
 
@@ -88,12 +89,12 @@ def test_every_alert_has_a_fault_and_a_runbook() -> None:
 def played(fault: Fault) -> dict[str, Any]:
     """A test of promtool: at the end the fault's alert fires, and no other."""
     return {
-        "interval": f"{fault.step}m",
+        "interval": f"{60 * fault.step:.0f}s",
         "input_series": [{"series": name, "values": values} for name, values in {**WELL, **fault.becomes}.items()],
         "promql_expr_test": [
             {
                 "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',
-                "eval_time": f"{177 * fault.step}m",
+                "eval_time": f"{177 * 60 * fault.step:.0f}s",
                 "exp_samples": [{"labels": "{}", "value": int(name in (fault.alert, *fault.also))}],
             }
             for name in (alert.alert for alert in EVERY)
@@ -103,7 +104,8 @@ def played(fault: Fault) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", [Fault("", {}), *FAULTS], ids=lambda fault: fault.alert or "all is well")
 def test_a_fault_fires_its_alert_and_no_other(fault: Fault, tmp_path: Path) -> None:
-    told = {"rule_files": [str(path) for path in RULES], "evaluation_interval": f"{fault.step}m", "tests": [played(fault)]}
+    every = f"{max(1, fault.step):.0f}m"
+    told = {"rule_files": [str(path) for path in RULES], "evaluation_interval": every, "tests": [played(fault)]}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(told))
     tool("promtool", "test", "rules", str(tmp_path / "test.yml"))
 

@@ -16,7 +16,7 @@ from stream.contract.errors import ConfigError
 from stream.contract.records import Record
 from stream.contract.settings import Wiring, load_model
 from stream.ops.objectives.budgets import budgets
-from stream.ops.objectives.counting import Count, count
+from stream.ops.objectives.counting import MINUTE_MS, Count, Tally, tally
 from stream.ops.objectives.settings import BOUNDS_S, Objectives
 from stream.runtime.telemetry.registry import Histogram
 from tests.conftest import ROOT, Running
@@ -48,7 +48,7 @@ def label(number: int, person: str) -> Record:
 
 
 def of(name: str, *records: Record) -> Count:
-    return count(records, AIMS, NOW_MS)[name]
+    return tally(records, AIMS, NOW_MS).counts[name]
 
 
 def test_an_answer_is_fresh_by_the_brokers_times_of_both() -> None:
@@ -94,13 +94,22 @@ def test_homes_of_which_an_alert_opened_are_counted_once() -> None:
     assert of("quiet", asked(1), Record("recognitions", 0, 1, 0, b"i", b'{"household_id": "i"}'), *opened) == (2, 1)
 
 
+def test_events_are_counted_by_the_minute_of_their_answer() -> None:
+    told = [asked(1), said(1, at=4_000), asked(2), said(2, at=61_000), asked(3, at=61_000), said(3, at=62_000)]
+    found = tally([*told, claim(2, "reject", "ana")], AIMS, NOW_MS)
+    assert found.minutes["freshness"] == {0: (1, 0), 1: (2, 1)}
+    assert found.minutes["personal"] == {1: (1, 1)}
+    for name, minutes in found.minutes.items():
+        assert found.counts[name] == (sum(c.events for c in minutes.values()), sum(c.bad for c in minutes.values()))
+
+
 def test_what_cannot_be_read_is_passed_over() -> None:
     assert of("freshness", Record("identities", 0, 0, 0, b"h", b"rubbish"), Record("labels", 0, 0, 0, b"h", None)) == (0, 0)
 
 
 @given(bad=st.integers(0, 1000), days=st.floats(0.1, 28))
 def test_a_budget_is_spent_by_its_burn_and_no_sooner(bad: int, days: float) -> None:
-    (one,) = (b for b in budgets({"freshness": Count(1000, bad)}, AIMS, days) if b.events)
+    (one,) = (b for b in budgets(Tally({"freshness": Count(1000, bad)}, {}), AIMS, days, 0) if b.events)
     assert one.burn is not None
     assert one.left == pytest.approx(1 - one.burn * days / 28)
     assert one.broken == (bad / 1000 / 0.01 * days > 28 * (1 + 1e-12)) or one.left == pytest.approx(0, abs=1e-9)
@@ -109,7 +118,7 @@ def test_a_budget_is_spent_by_its_burn_and_no_sooner(bad: int, days: float) -> N
 
 
 def test_of_what_nothing_is_known_no_budget_is_kept_or_broken() -> None:
-    assert {(b.left, b.broken) for b in budgets({}, AIMS, 7)} == {(None, False)}
+    assert {(b.left, b.broken) for b in budgets(Tally({}, {}), AIMS, 7, 0)} == {(None, False)}
 
 
 def test_the_command_tells_what_is_left_and_ends_with_1_where_nothing_is(
@@ -126,6 +135,18 @@ def test_the_command_tells_what_is_left_and_ends_with_1_where_nothing_is(
     assert max(map(len, ended.output.splitlines())) <= 80
     told = {budget["name"]: budget for budget in json.loads(CliRunner().invoke(app, ["slo", "--json", *flags]).output)}
     assert (told["personal"]["events"], told["personal"]["good"], told["private"]["events"]) == (1, 0.0, 0)
+
+
+@pytest.mark.parametrize(("bad", "calls"), [(0, None), (5, None), (15, "ticket"), (600, "page")])
+def test_who_is_called_follows_from_how_fast_it_burns(bad: int, calls: str | None) -> None:
+    minutes = {minute: Count(600, bad if minute >= 600 else 0) for minute in range(720)}
+    found = Tally({"personal": Count(600 * 720, bad * 120)}, {"personal": minutes})
+    (one,) = (b for b in budgets(found, AIMS.model_copy(update={"personal": AIMS.freshness}), 0.5, 720 * MINUTE_MS) if b.events)
+    assert one.calls == calls
+    assert bool(one.pages) == (calls == "page")
+    assert min([*one.pages, *one.tickets], default=600 * MINUTE_MS) >= 600 * MINUTE_MS
+    (later,) = (b for b in budgets(found, AIMS, 0.5, 760 * MINUTE_MS) if b.events)
+    assert later.calls is None
 
 
 def test_the_example_says_what_holds() -> None:
