@@ -13,7 +13,7 @@ from typing import Final
 
 from learners.kernel import kernel
 
-__all__ = ["doubt_phone", "hear_phones", "learn_phone", "learn_strangers", "phone_llr", "stranger_llr"]
+__all__ = ["doubt_phone", "hear_phones", "learn_phone", "learn_strangers", "phone_llr", "stranger_llr", "trust_at"]
 
 SPEAKS: Final = 0.3  # share of a home's events at which one certain person speaks
 LOG_ODDS_MIN, LOG_ODDS_MAX = -5.0, 2.0  # a phone can win trust back, and never has all of it
@@ -42,7 +42,7 @@ def hear_phones(home, seen, number, policy, work):
 
 
 @kernel
-def _trust(registration):
+def trust_at(registration):
     """Probability that the phone goes with its owner; never 0 or 1."""
     return 1.0 / (1.0 + math.exp(-(registration.prior_log_odds + registration.log_odds)))
 
@@ -64,7 +64,7 @@ def phone_llr(home, number, work, out):
     for phone in range(home.phones_used):
         if work.heard_place[phone] > 0:
             state, column = home.phones[phone], int(work.heard_place[phone]) - 1
-            trust = _trust(state.registrations[_registration(state, number)])
+            trust = trust_at(state.registrations[_registration(state, number)])
             own = math.log(trust * math.exp(work.heard[phone]) + 1.0 - trust)
             out[column] = own if out[column] == 0.0 else max(own, out[column])
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 if TYPE_CHECKING:
     from stream.contract.policy import Policy
-    from stream.contract.records import Alert, Identity, Label, Profile
+    from stream.contract.records import Alert, Identity, Label, Presence, Profile
     from stream.contract.settings import Wiring
     from stream.offline.replay.replay import Summary
 
 __all__ = ["Tombstone", "Topic", "replay", "subscribe"]
 
 Logs = str | PathLike[str]
-Topic = Literal["identities", "profiles", "labels", "alerts"]
+Topic = Literal["identities", "profiles", "labels", "presence", "alerts"]
 
 
 class Tombstone(NamedTuple):
-    """Of `profiles`: a person left, or is to be forgotten; so is what a device keeps of them."""
+    """Of `profiles` and `presence`: a person left, or is to be forgotten; so is what a device keeps of them."""
 
     household_id: str
     person_id: str
@@ -95,6 +95,14 @@ def subscribe(
 ) -> "Generator[Label, None, None]": ...
 @overload
 def subscribe(
+    topic: Literal["presence"],
+    broker: "str | Wiring | None" = None,
+    prefix: str | None = None,
+    group: str | None = None,
+    follow: bool | Callable[[], bool] = True,
+) -> "Generator[Presence | Tombstone, None, None]": ...
+@overload
+def subscribe(
     topic: Literal["alerts"],
     broker: "str | Wiring | None" = None,
     prefix: str | None = None,
@@ -113,7 +121,7 @@ def subscribe(
     Parameters
     ----------
     topic
-        Which: "identities", "profiles" (with a `Tombstone` where somebody is to be forgotten), "labels" or "alerts".
+        Which: "identities", "profiles" and "presence" (with a `Tombstone` of whoever is to be forgotten), "labels" or "alerts".
     broker
         `confluent://HOST:PORT` or a whole Wiring, for passwords and certificates; by default as for the commands: what
         KITHKIN_* say, else a running `kithkin up`, else 127.0.0.1:9092.
@@ -132,11 +140,11 @@ def subscribe(
     BrokerError
         The brokers do not answer, or refuse.
     """
-    from stream.contract.records import Identity, Label, Profile
+    from stream.contract.records import Identity, Label, Presence, Profile
     from stream.contract.settings import Wiring
     from stream.ops.local_cluster.place import wiring_in_force
 
-    models = {"identities": Identity, "profiles": Profile, "labels": Label, "alerts": None}
+    models = {"identities": Identity, "profiles": Profile, "labels": Label, "presence": Presence, "alerts": None}
     if topic not in models:
         raise ValueError(f"{topic!r} is nothing to subscribe to: one of {', '.join(models)}")
     if isinstance(broker, Wiring):
@@ -165,7 +173,7 @@ def _read(
         return
     with closing(subscription(wiring, topic, group, stop)) as records:
         for record in records:
-            if topic == "profiles" and record.key and not record.value:
+            if topic in ("profiles", "presence") and record.key and not record.value:
                 household_id, _, person_id = record.key.decode(errors="replace").partition("/")
                 yield Tombstone(household_id, person_id)
             elif (value := read_model(record, model)) is not None:

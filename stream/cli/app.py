@@ -59,6 +59,7 @@ from .rights.consent import consent
 from .rights.decide import decide
 from .rights.home_link import home_link
 from .rights.pin import pin
+from .rights.presence import presence
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -201,6 +202,11 @@ app.command(
     "  [cyan]kithkin decide h-042 e-000017 pharmacy.refill --policy policy.toml[/]   by the answer in the workers' Redis\n\n"
     "  [cyan]kithkin decide h-042 e-000017 playlist.play --store run.db --at '2026-01-31 18:05'[/]   of a replay, as of then",
 )(decide)
+app.command(
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin presence h-042[/]   by what workers saved\n\n"
+    "  [cyan]kithkin presence h-042 --store run.db --at '2026-01-31 18:05'[/]   of a replay, as of then",
+)(presence)
 app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin api --service service.toml --policy policy.toml[/]   beside `kithkin up`\n\n"

@@ -6,7 +6,7 @@ Law: two runs with the same log and the same policy_id give the same bytes.
 import hashlib
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,6 +20,7 @@ __all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
+Minority = Annotated[float, Field(gt=0, lt=0.5)]
 Positive = Annotated[float, Field(gt=0)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
@@ -197,6 +198,29 @@ class Publishing(_Table):
     )
 
 
+class Presence(_Table):
+    """Who is at home: whether it is published, and what is assumed of people and their phones."""
+
+    in_order = (("away_from", "present_from"), ("phone_heard_away", "phone_heard_home"))
+
+    publish: bool = Field(False, description="presence is published; workers then need its topic")
+    home_share: Share = Field(0.7, description="share of the time that somebody is at home: where a probability goes with time")
+    half_life_hours: Positive = Field(
+        2.0, description="in how many hours half of what was known is no longer so; longer when they usually do nothing"
+    )
+    phone_heard_home: Share = Field(0.9, description="how often a phone is heard that is at home and on, until it is learnt")
+    phone_heard_away: Share = Field(0.02, description="the same of one that is neither")
+    phone_off_share: Minority = Field(0.1, description="share of the time that a phone is off, or not to be heard")
+    phone_left_share: Minority = Field(0.03, description="and that it lies at home, wherever its owner is")
+    phone_half_life_hours: Positive = Field(12.0, description="in how many hours half of what was known of that is gone")
+    silence: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.8, description="how far somebody's doing nothing speaks for being away; 1: as if what they do were spread evenly"
+    )
+    present_from: Share = Field(0.9, description="somebody is taken to be at home from this probability on")
+    away_from: Share = Field(0.05, description="and to be away from this one down")
+    change_min: Share = Field(0.05, description="it is published when a probability is not as foretold by at least this")
+
+
 class Drift(_Table):
     """How a home notices that something changed, and what it does about it."""
 
@@ -289,6 +313,7 @@ class Policy(_Table):
     claims: Claims = Claims()
     tiers: Tiers = Tiers()
     publishing: Publishing = Publishing()
+    presence: Presence = Presence()
     drift: Drift = Drift()
     alerting: Alerting = Alerting()
     proofs: Proofs = Proofs()
@@ -299,9 +324,10 @@ class Policy(_Table):
     @cached_property
     def policy_id(self) -> str:
         """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
-        # A pack is its numbers, wherever it lies; without keys it is the policy that it was before there were any.
-        left_out: Any = {"encoders": {"__all__": {"pack"}}, "actions": True} | ({} if self.proofs.keys else {"proofs": True})
-        told = self.model_dump_json(exclude=left_out)
+        # A pack is its numbers, wherever it lies; what is not used (keys, presence) leaves it the policy that it was before.
+        used = {"proofs": bool(self.proofs.keys), "presence": self.presence.publish}
+        unused = {name: True for name, is_used in used.items() if not is_used}
+        told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}, "actions": True, **unused})
         digest = hashlib.blake2b(told.encode(), digest_size=8)
         for name in sorted(self.encoders):
             for array in arrays_of(self.projection(name)).values():

@@ -19,9 +19,9 @@ from .fields.embedding import Embedding
 
 __all__ = [
     "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
-    "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decided",
-    "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
-    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Profile", "Proof", "Prototype", "SCOPES",
+    "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decay",
+    "Decided", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
+    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence", "Profile", "Proof", "Prototype", "SCOPES",
     "Scope", "Recognition", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
     "dead_letter", "construct",
 ]  # fmt: skip
@@ -34,7 +34,7 @@ ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, o
 REQUIRED_TOPICS: Final = ("recognitions", "feedback")
 OPTIONAL_TOPICS: Final = ("consents", "proofs")  # inputs that a cluster may lack
 INPUT_TOPICS: Final = REQUIRED_TOPICS + OPTIONAL_TOPICS
-OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
+OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "presence", "drift-signals", "drift-alerts", "dead-letters")
 
 PHONES_MAX = 64
 DEVICE_ATTRIBUTES_MAX = 8
@@ -397,6 +397,29 @@ class Identity(_Output):
         return max(self.posterior, key=self.posterior.__getitem__)
 
 
+class Decay(_Output):
+    """How a probability moves with time alone: p(t) = to + (p - to) 2^(-(t - since) / half_life_s)."""
+
+    to: Probability = Field(description="where it goes, 0 to 1")
+    half_life_s: int = Field(description="in how many seconds it is half way there")
+
+
+class Presence(_Output):
+    """Whether a person is at home and where, as a function of time; each replaces the one before."""
+
+    v: Version = Field(1, description="version of this form of record")
+    household_id: str = Field(description="whose home it is")
+    person_id: str = Field(description="who, a member")
+    home: Probability = Field(description="probability that they are at home, as of `since`, 0 to 1")
+    present: bool = Field(description="they are taken to be at home; it does not flap as the probability does")
+    rooms: dict[str, Probability] = Field(description="by device: probability that they are there, as of `since`, 0 to 1")
+    since: int = Field(description="the home's time when that was so, ms since the Unix epoch, UTC")
+    decay: Decay = Field(description="how `home` moves from then on, as long as nothing is seen")
+    evidence: list[str] = Field(description="what spoke for them in the hour before: voice, face, phone, activity")
+    revision: Annotated[int, Field(ge=0)] = Field(description="0: the first of this person; each later one is one higher")
+    cause: Cause = Field(description="the input record that made it")
+
+
 class Label(_Output):
     """Cross-modal ground truth: an event labelled without asking anyone.
 
@@ -600,7 +623,7 @@ class Output(NamedTuple):
 
 MODELS: Final[dict[str, Any]] = {
     "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof,
-    "identities": Identity, "profiles": Profile, "labels": Label,
+    "identities": Identity, "profiles": Profile, "labels": Label, "presence": Presence,
     "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "decisions": Decided,
     "journal": Journal, "dead-letters": DeadLetter,
 }  # fmt: skip

@@ -24,8 +24,9 @@ from stream.home.state.layout import (
 __all__ = [
     "ADAPTATIONS", "ADMITTED", "ANSWER", "CAUSES", "CLAIM_KINDS", "CONFIRM", "CORRECT", "ENCODER_NUMBERS", "ENROL",
     "ENROLMENT_FAULTS", "EVENT", "FOLLOW_UP", "LABEL", "OUT", "OUTCOME", "OUTCOMES", "POLICY",
-    "POLICY_ENCODERS_MAX", "PROFILE", "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION",
-    "REFUSALS", "REJECT", "RESULT", "RESULTS_MAX", "RETRACT", "SIGNAL", "STATEMENT",
+    "POLICY_ENCODERS_MAX", "PRESENCE_KIND", "PROFILE",
+    "PROFILES_MAX", "PROFILE_KIND", "PROTOTYPE", "PROTOTYPES_MAX", "RECOGNITION",
+    "REFUSALS", "REJECT", "RESULT", "RESULTS_MAX", "RETRACT", "ROOMS_MAX", "SIGNAL", "STATEMENT",
 ]  # fmt: skip
 
 # Kinds of event
@@ -64,7 +65,8 @@ EVENT = record(
 )
 
 # Kinds of result
-OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED = range(6)
+OUTCOME, ANSWER, LABEL, SIGNAL, PROFILE_KIND, ADMITTED, PRESENCE_KIND = range(7)
+ROOMS_MAX: Final = 4  # of somebody, that are told
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
     "refused", "wrong_clock", "bad_enrolment", "stale", "nonce", "other_person",
@@ -79,8 +81,8 @@ ADAPTATIONS: Final = ("", "device", "person", "phone", "anew", "suspended", "res
 RESULT = record(
     ("observed_at", "<i8"),
     ("event_at", "<i8"),
-    ("probability", "<f8"),  # of a label
-    ("log_e", "<f8"),  # of a signal, nats
+    ("probability", "<f8"),  # of a label; of a presence: of being at home
+    ("log_e", "<f8"),  # of a signal, nats; of a presence its half-life, hours
     ("posterior", "<f8", PLACES),
     ("beliefs", "<f8", 9),  # of a signal, by kind of cause
     ("event", "<i4"),  # index in the batch
@@ -91,11 +93,12 @@ RESULT = record(
     ("revision", "<i4"),
     ("streams", "<i4"),  # of a signal: subjects that are watched
     ("name", "<i2"),  # of a signal: word of a device or encoder, or of a person
+    ("rooms", "<i2", ROOMS_MAX),  # of a presence: words of devices, whose probabilities are in `posterior`
     ("kind", "i1"),
     ("outcome", "i1"),
     ("refusal", "i1"),  # index in REFUSALS
     ("tier", "i1"),
-    ("named", "i1"),  # place; 0: nobody. Of a label: whom
+    ("named", "i1"),  # place; 0: nobody. Of a label: whom; of a presence: they are taken to be at home
     ("modalities", "i1"),  # bits; of a label: what supports it, 8: the guest returned
     ("withdrawn", "i1"),
     ("cause", "i1"),  # of a signal: index in CAUSES
@@ -206,6 +209,18 @@ POLICY = record(
     ("alarm_nats", "<f8"),  # evidence at which a home alarms
     ("decide_after_events", "<i8"),
     ("adapting", "<i8"),
+    ("presence", "<i8"),  # it is published
+    ("home_share", "<f8"),
+    ("home_half_life_h", "<f8"),
+    ("phone_heard_home", "<f8"),
+    ("phone_heard_away", "<f8"),
+    ("phone_off", "<f8"),
+    ("phone_left", "<f8"),
+    ("phone_half_life_h", "<f8"),
+    ("present_from", "<f8"),
+    ("away_from", "<f8"),
+    ("silence", "<f8"),
+    ("presence_change_min", "<f8"),
     ("own_attribution", "<i8"),  # the whole answer says who it was, and not everything but the sensor in question
     ("encoders", ENCODER_NUMBERS, POLICY_ENCODERS_MAX),
 )

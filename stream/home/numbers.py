@@ -101,7 +101,7 @@ def _spaces_of(named: _Named) -> Mapping[str, Space]:
 
 def _numbers(policy: Policy) -> Any:
     numbers = np.zeros(1, POLICY)
-    for name, number in {**_limits(policy), **_sensors(policy), **_people(policy)}.items():
+    for name, number in {**_limits(policy), **_sensors(policy), **_people(policy), **_presence(policy)}.items():
         numbers[name] = number
     assert len(policy.encoders) <= POLICY_ENCODERS_MAX, f"a policy lists at most {POLICY_ENCODERS_MAX} encoders"
     for number, name in enumerate(policy.encoders):
@@ -153,6 +153,18 @@ def _people(policy: Policy) -> dict[str, Any]:
         "lower_nats": tiers.lower_nats, "higher_nats": tiers.higher_nats,
         "revision_change_min": publishing.revision_change_min, "label_min": publishing.label_min,
         "label_withdrawn_below": publishing.label_withdrawn_below, "label_llr_min": publishing.label_llr_min,
+    }  # fmt: skip
+
+
+def _presence(policy: Policy) -> dict[str, Any]:
+    presence = policy.presence
+    return {
+        "presence": presence.publish, "home_share": presence.home_share, "home_half_life_h": presence.half_life_hours,
+        "phone_heard_home": presence.phone_heard_home, "phone_heard_away": presence.phone_heard_away,
+        "phone_off": presence.phone_off_share, "phone_left": presence.phone_left_share,
+        "phone_half_life_h": presence.phone_half_life_hours,
+        "present_from": presence.present_from, "away_from": presence.away_from, "silence": presence.silence,
+        "presence_change_min": presence.change_min,
     }  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from stream.contract.ports import Encoded
 from stream.contract.records import (
     Cause,
     DeadLetter,
+    Decay,
     EncoderProfile,
     Health,
     Identity,
     Label,
     Output,
+    Presence,
     Profile,
     Prototype,
     Record,
@@ -92,7 +94,11 @@ def _profile_model(fields: Fields) -> Profile:
     return construct(Profile, fields | {"encoders": encoders, "health": health, "cause": cause})
 
 
+def _presence_model(fields: Fields) -> Presence:
+    return construct(Presence, fields | {"decay": construct(Decay, fields["decay"]), "cause": construct(Cause, fields["cause"])})
+
+
 _MODELS: Final[Mapping[str, Any]] = {
     "identities": _with_cause(Identity), "labels": _with_cause(Label), "drift-signals": _with_cause(Signal),
-    "profiles": _profile_model, "dead-letters": lambda fields: construct(DeadLetter, fields),
+    "profiles": _profile_model, "presence": _presence_model, "dead-letters": lambda fields: construct(DeadLetter, fields),
 }  # fmt: skip

@@ -27,12 +27,14 @@ from stream.home.messages import (
     LABEL,
     OUTCOME,
     OUTCOMES,
+    PRESENCE_KIND,
     PROFILE_KIND,
     REFUSALS,
     RESULT,
 )
 from stream.home.numbers import spaces
 from stream.home.outputs import CauseFields, Emit, Fields, dead_letter_fields, encode, encoded, rounded
+from stream.home.presence import PRESENCE_RESULT, presence_fields
 from stream.home.profiles import calibration_of, distance_moved, habits_of, prototypes_of, reader, snapshot_of
 from stream.home.state.household import Household
 from stream.home.state.layout import PEOPLE_MAX
@@ -170,7 +172,7 @@ class Publisher:
     """
 
     def __init__(self, policy: Policy) -> None:
-        self._policy_id, self._limits, self._spaces = policy.policy_id, policy.limits, spaces(policy)
+        self._policy, self._policy_id, self._limits, self._spaces = policy, policy.policy_id, policy.limits, spaces(policy)
         self._text = np.empty(0, np.uint8)  # room for answers
         self._names: dict[Household, list[str]] = {}  # of all columns, as long as results are read
         self.emit: Emit = encoded
@@ -197,6 +199,8 @@ class Publisher:
                     response.outcomes.append(OUTCOMES[outcome])
                 elif kind == LABEL:
                     self._label(response, _LABEL.unpack_from(buffer, at))
+                elif kind == PRESENCE_KIND:
+                    self._presence(response, PRESENCE_RESULT.unpack_from(buffer, at))
                 elif kind != UNREADABLE:
                     self._rare(response, _rare(_RARE.unpack_from(buffer, at)), out["profiles"][0])
             except Exception as error:
@@ -357,9 +361,15 @@ class Publisher:
         response.signals += 1
 
     def tombstone(self, response: Response, person_id: str) -> None:
-        """A profile is no more."""
+        """A profile is no more, nor a presence."""
         key = f"{response.household.household_id}/{person_id}"
-        response.outputs.append(self.emit("profiles", key, None, response.event.record))
+        for topic in ("profiles", "presence") if self._policy.presence.publish else ("profiles",):
+            response.outputs.append(self.emit(topic, key, None, response.event.record))
+
+    def _presence(self, response: Response, read: tuple[Any, ...]) -> None:
+        fields = presence_fields(response.household, read, self._policy) | {"cause": response.cause}
+        key = f"{response.household.household_id}/{fields['person_id']}"
+        response.outputs.append(self.emit("presence", key, fields, response.event.record))
 
     # ---- profiles
 

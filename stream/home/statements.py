@@ -358,10 +358,10 @@ def forget_person(household: Household, column: int, policy: Policy) -> None:
         if not home["phones"][index]["registrations_used"]:
             forget_phone(home, index)
     take_out(home, "waiting", home["waiting"]["claim"]["person"] == place)
-    for name_of_list in ("doubts", "consents"):
+    for name_of_list in ("doubts", "consents", "presences"):
         take_out(home, name_of_list, home[name_of_list]["person"] == place)
-    for persons in (home["waiting"]["claim"]["person"], home["doubts"]["person"], home["consents"]["person"]):
-        persons -= persons > place
+    for listed in (home["waiting"]["claim"], home["doubts"], home["consents"], home["presences"]):
+        listed["person"] -= listed["person"] > place
     owners = home["folded"]["owners"]
     owners[:] = owners & ((1 << column) - 1) | owners >> column + 1 << column
     _forget_in_monitors(home, name)

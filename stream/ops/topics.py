@@ -67,6 +67,7 @@ TOPICS: Final = (
     Topic("identities", "household_id", "delete", 30),
     Topic("profiles", "household_id/person_id", "compact", None),
     Topic("labels", "household_id", "delete", 30),
+    Topic("presence", "household_id/person_id", "compact", None, for_worker=False),
     Topic("drift-signals", "household_id", "delete", 7),
     Topic("drift-alerts", "alert_id", "compact,delete", 90),
     Topic("drift-commands", "alert_id", "delete", 7, for_worker=False),

@@ -25,6 +25,7 @@ __all__ = ["POLICY", "random_home", "used_bytes"]
 WORDS = {  # where numbers of words stand: list -> fields
     "": ("alarm_name", "activities"), "people": ("name",), "phones": ("name",), "rows": ("device_name", "activity"),
     "devices": ("name",), "ears": ("device_name",), "reported": ("name",), "consents": ("client", "actions"),
+    "presences": ("device_name",),
 }  # fmt: skip
 
 
@@ -86,7 +87,8 @@ def _within(home: Any, rng: np.random.Generator) -> None:
     if not galleries:
         home["ears_used"] = 0
     if not people:
-        home["consents_used"] = 0
+        home["consents_used"] = home["presences_used"] = 0
+    home["presences_used"] = min(int(home["presences_used"]), people)
     if not phones:
         rows["sightings_used"] = 0
     for entries, field, low, high in (
@@ -97,7 +99,7 @@ def _within(home: Any, rng: np.random.Generator) -> None:
         (rows, "modalities", 0, 2**MODALITIES - 1), (rows, "encoders", 0, galleries), (rows, "channels", 0, CHANNELS_MAX - 1),
         (rows, "event_id_length", 0, 64), (rows["sightings"], "phone", 0, max(0, phones - 1)),
         (claims, "person", 0, people), (claims, "source", 0, SOURCES - 1), (claims, "kind", CONFIRM, ENROL),
-        (home["consents"], "person", 1, max(1, people)),
+        (home["consents"], "person", 1, max(1, people)), (home["presences"], "person", 1, max(1, people)),
         (waiting, "person", UNKNOWN, people), (waiting, "source", 0, SOURCES - 1), (waiting, "kind", CONFIRM, RETRACT),
         (home["reported"], "kind", 0, len(CAUSES) - 1),
     ):  # fmt: skip

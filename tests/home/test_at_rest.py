@@ -116,7 +116,7 @@ def test_a_person_takes_few_bytes(people: int) -> None:
     """Everybody enrolled in voice and face, who were heard on one more channel; a ledger as long as it gets."""
     lists = {"people": people, "galleries": 2, "rows": min(people, 4) * 7, "phones": people, "tails": 6, "claims": 0}
     watched = {"devices": 4, "ears": people, "reported": 8, "doubts": 0, "folded": 8, "waiting": 0, "floors": 4, "consents": 0}
-    household = random_home(5, **lists, **watched, memberships=1)
+    household = random_home(5, **lists, **watched, presences=0, memberships=1)
     home = household.record
     home["seen_used"], home["seen"]["senders_used"] = (min(people + 1, 8), 2), 4
     home["people"]["enrolments_used"] = home["phones"]["registrations_used"] = 1
@@ -124,6 +124,12 @@ def test_a_person_takes_few_bytes(people: int) -> None:
     rows["event_id_length"], rows["sightings_used"], rows["modalities"], rows["shares"] = 20, 2, 15, rows["evidence"]
     rows["claims_used"][::4] = 1
     assert len(encode_home(household)) / people < BYTES_PER_PERSON_MAX
+
+
+@pytest.mark.parametrize("people", [1, PEOPLE_MAX])
+def test_presence_takes_less_than_a_hundred_bytes_more_of_each(people: int) -> None:
+    without, told = (encode_home(random_home(5, people=people, presences=count)) for count in (0, people))
+    assert 0 < len(told) - len(without) <= people * 100
 
 
 # ---- what is no home

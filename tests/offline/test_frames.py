@@ -23,7 +23,8 @@ from stream.offline.runs.tables import schema_of
 from tests.support.recorded import recorded_lines, write_log
 
 TABLES = {
-    "identities": "identities", "profiles": "profiles", "labels": "labels", "drift-signals": "signals", "drift-alerts": "alerts",
+    "identities": "identities", "profiles": "profiles", "labels": "labels", "presence": "presence",
+    "drift-signals": "signals", "drift-alerts": "alerts",
     "dead-letters": "dead_letters",
 }  # fmt: skip
 

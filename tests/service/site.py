@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from stream.contract.policy import Action, Policy, ProofKey, Proofs
+from stream.contract.policy import Action, Policy, Presence, ProofKey, Proofs
 from stream.contract.ports import Encoded, StateStore
 from stream.contract.records import Cause, Identity, Record
 from stream.contract.rights.signature import text_of_public_key
@@ -39,6 +39,7 @@ SECRETS = {"pharmacy": "p" * 32, "music": "m" * 32}
 POLICY = Policy(
     encoders=WORLD.encoders,
     proofs=Proofs(keys={"api-1": ProofKey(public_key=text_of_public_key(PRIVATE))}),
+    presence=Presence(publish=True),
     actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3), "list.show": Action(tier=1)},
 )  # fmt: skip
 
@@ -132,11 +133,11 @@ class Site(Story):
         answer = self.http.post("/oauth/token", data=form)
         return answer.json().get("access_token", answer)
 
-    def grant(self, consent_id: str, person: str = "anna", client: str = "pharmacy", kind: str = "grant") -> None:
+    def grant(self, consent_id: str, person: str = "anna", client: str = "pharmacy", kind: str = "grant", **fields: Any) -> None:
         self.play("consents", {
             "v": 1, "consent_id": consent_id, "household_id": "h", "person_id": person, "client_id": client, "kind": kind,
             "scopes": ["person"], "actions": [*POLICY.actions], "given_at": self.desk.now, "expires_at": None,
-        })  # fmt: skip
+        } | fields)  # fmt: skip
         self.work()
 
     def ask(self, action: str, client: str = "pharmacy", **about: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 import stream.runtime.service.homes as homes_module
 from stream.contract.records import Decided
-from tests.service.site import SECRETS, Site
+from tests.service.site import POLICY, SECRETS, Site
 from tests.support.worlds import MINUTE_MS
 
 
@@ -145,6 +145,32 @@ def test_a_revoked_consent_ends_all_and_another_has_another_sub(site: Site) -> N
     assert site.http.get(f"/v1/people/{first}", headers=site.headers()).status_code == 404
 
 
+def at_home(site: Site, client: str = "pharmacy", **asked: str) -> Any:
+    home = asked or {"home": site.handles.home_of(client, "h")}
+    return site.http.get("/v1/presence", params=home, headers=site.headers(client))
+
+
+def test_who_is_at_home_is_told_of_those_who_let_the_client_know(site: Site) -> None:
+    before = at_home(site)
+    assert before.status_code == 404, "the consent is not for presence"
+    site.grant("c-2", scopes=["presence", "person"])
+    spoken(site, "bert")
+    spoken(site)
+    told = at_home(site).json()
+    (anna,) = told["people"]
+    assert anna["present"]
+    assert site.http.get(f"/v1/people/{anna['sub']}", headers=site.headers()).json()["scopes"] == ["person", "presence"]
+    assert anna["home"] > 0.9
+    assert "kitchen" not in str(told)
+    site.wait(2 * 60 * MINUTE_MS)
+    site.tokens = {name: site.token(name, secret) for name, secret in SECRETS.items()}
+    faded = at_home(site).json()["people"][0]["home"]
+    assert POLICY.presence.home_share < faded < anna["home"]
+    assert at_home(site, "music").json() == before.json() == at_home(site, home="nobody").json()
+    site.grant("c-2", kind="revoke")
+    assert at_home(site).status_code == 404
+
+
 def test_two_clients_cannot_match_their_ids(site: Site) -> None:
     site.grant("c-2", client="music")
     event = spoken(site)
@@ -210,7 +236,7 @@ def test_no_answer_and_no_record_holds_a_name_a_vector_or_a_pin(site: Site, capf
 def test_the_description_is_openapi_and_names_every_route(site: Site) -> None:
     told = site.http.get("/openapi.json").json()
     assert told["openapi"].startswith("3.")
-    routes = {"/oauth/token", "/v1/decisions", "/v1/challenges/{challenge_id}", "/v1/people/{sub}"}
+    routes = {"/oauth/token", "/v1/decisions", "/v1/challenges/{challenge_id}", "/v1/people/{sub}", "/v1/presence"}
     pages = {path for path in told["paths"] if path.startswith("/page/")}  # tried one by one in test_home_page
     assert {*told["paths"]} == routes | {"/v1/events/poll", "/.well-known/jwks.json", "/v1/consents/{consent_id}"} | pages
     assert "clientCredentials" in json.dumps(told["components"]["securitySchemes"])

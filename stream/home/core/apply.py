@@ -33,6 +33,7 @@ from stream.home.core.feedback.suspend import review
 from stream.home.core.guests import is_exemplar, link
 from stream.home.core.learn import add_row, fold, learn_event
 from stream.home.core.posterior import ANSWER_TERMS, has_unenrolled, posterior
+from stream.home.core.presence import fold_presence, tell_presence
 from stream.home.core.profile import add_profile
 from stream.home.core.settle import infer_all, infer_one, settle, touch
 from stream.home.core.work import WORK, add_result
@@ -148,7 +149,7 @@ def _recognise(home, event, policy, work, out):
 
 @kernel
 def _tidy(home, policy, work, out):
-    """Keep every bound, infer anew when it is due, and publish the profiles that were touched."""
+    """Keep every bound, infer anew when it is due, and publish the profiles that were touched, and presence."""
     if home.waiting_used > 0:
         expire_waiting(home, policy, work, out)
     review(home, policy, work, out)
@@ -157,6 +158,8 @@ def _tidy(home, policy, work, out):
     while home.rows_used > 0 and (home.rows_used > kept or home.rows[0].observed_at < oldest):
         leaving = _leaving(home, oldest)
         learn_tiers(home, leaving, policy)
+        if policy.presence:
+            fold_presence(home, leaving, policy, work)
         fold(home, leaving, policy, work)
     due = home.next_row >= home.next_rebuild and has_unenrolled(home)
     if due:
@@ -171,6 +174,8 @@ def _tidy(home, policy, work, out):
             person.touched = 0
             if belongs(person, 0):
                 add_profile(home, p, policy, work, out)
+    if policy.presence:
+        tell_presence(home, policy, work, out)
 
 
 @kernel

@@ -3,7 +3,8 @@
 import numpy as np
 
 from learners.kernel import kernel, record
-from stream.home.messages import RESULTS_MAX
+from learners.occupancy.whereabouts import STATES
+from stream.home.messages import RESULTS_MAX, ROOMS_MAX
 from stream.home.state.layout import (
     CHANNELS_MAX,
     CLAIM,
@@ -39,6 +40,9 @@ WORK = record(
     ("probe_day", "<f8"),
     ("anybody", "<f8"),  # of the probe: distance from people in general, and the logarithm of their spread
     ("claim", CLAIM),  # the one at hand
+    ("states", "<f8", (PEOPLE_MAX, STATES)),  # where everybody is, in the order of `presences`; see learners.occupancy
+    ("ratios", "<f8", PEOPLE_MAX),  # the same: how much likelier an event is with them at home
+    ("room_shares", "<f8", ROOMS_MAX),  # probabilities of `rooms`
     ("tables", "<f8", (3, ROWS_MAX, PLACES)),  # of all rows at once, for a cold home
     ("raw", "<f4", (2, DIMENSIONS)),  # vectors of VOICE and FACE as they came
     ("aligned", "<f4", (2, DIMENSIONS)),  # less what the device adds
@@ -63,6 +67,7 @@ WORK = record(
     ("shares", "<i2", PLACES),  # of an event, before they are taken
     ("evidence", "<i2", PLACES),
     ("before", "<i2", (ROWS_MAX, PLACES)),  # shares of all rows, before they are inferred anew
+    ("rooms", "<i2", ROOMS_MAX),  # words of devices where somebody may be
     ("heard_place", "i1", PHONES_MAX),  # by phone: its owner's place; 0: nobody's, or not of this home
     ("alike_known", "i1", ROWS_MAX),  # which rows were compared
     ("skips", "i1"),  # the enrolment going on was not admitted
@@ -103,3 +108,5 @@ def clear_result(result):
     result.outcome, result.refusal, result.tier, result.named, result.modalities = 0, 0, 0, 0, 0
     result.withdrawn, result.cause, result.source, result.adapted, result.adapted_galleries = 0, 0, 0, 0, 0
     result.held, result.event_id_length = 0, 0
+    for i in range(ROOMS_MAX):
+        result.rooms[i] = 0

@@ -136,20 +136,21 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     return household
 
 
-_WITHOUT_VISITS: Final = 4  # the version before there were any, and any consents
+_WITHOUT_VISITS: Final = 4  # the version before there were any, any consents, and any presences
 _VISITS: Final = HOME.fields["visits"][1] - NUMBERS[0]  # type: ignore[index]
 _VISITS_BYTES: Final = HOME["visits"].itemsize
+_COUNTS: Final = bytes(2)  # of consents and of presences
 
 
 def _with_visits(body: bytes) -> bytes:
-    """A state of version 4 as one of version 5: among its numbers are those of visits, behind them that of consents; all 0."""
+    """A state of version 4 as one of version 5: among its numbers are those of visits, behind them these counts; all 0."""
     if len(body) < _HEAD.size:
         raise UnknownState(INCONSISTENT)
     version, of_id, of_words, of_record = _HEAD.unpack_from(body)
     numbers = _HEAD.size + of_id + of_words + int(TIMES[1])
-    visits, end = numbers + _VISITS, numbers + int(NUMBERS[1]) - _VISITS_BYTES - 1
-    head = _HEAD.pack(version + 1, of_id, of_words, of_record + _VISITS_BYTES + 1)
-    newer = head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + b"\0" + body[end:]
+    visits, end = numbers + _VISITS, numbers + int(NUMBERS[1]) - _VISITS_BYTES - len(_COUNTS)
+    head = _HEAD.pack(version + 1, of_id, of_words, of_record + _VISITS_BYTES + len(_COUNTS))
+    newer = head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + _COUNTS + body[end:]
     return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
 
 

@@ -14,13 +14,14 @@ and wherever a field is called `person`. Times are milliseconds (`…_at`), 0 wh
 from typing import Final
 
 from learners.kernel import record
+from learners.occupancy.whereabouts import STATES
 
 __all__ = [
     "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "CONSENT", "CONSENTS_MAX", "CONSENT_ACTIONS_MAX",
     "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX", "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FILTERS_MAX",
     "FILTER_BYTES", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS",
     "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE",
-    "PHONES_MAX", "PHONE_STATE", "PLACES", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER",
+    "PHONES_MAX", "PHONE_STATE", "PLACES", "PRESENCE", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER",
     "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES", "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE",
     "WAITING_MAX",
 ]  # fmt: skip
@@ -223,6 +224,20 @@ CONSENT = record(
     ("scopes", "i1"),  # bits of SCOPES in rights.consents
     ("reserved", "u1", 4),
 )
+PRESENCE = record(  # whether a person is at home; see core.presence
+    ("since", "<i8"),  # ms: of what was published last; 0: nothing was, or it was taken back
+    ("folded_at", "<i8"),  # up to when `states` has what the ledger no longer keeps
+    ("acted_at", "<i8"),  # when they were last at a device, of what was folded
+    ("states", "<f4", STATES),  # probabilities then; see learners.occupancy
+    ("listened", "<f4", 2),  # while they were at home: how often their phone was heard, and how often a device listened
+    ("acted", "<f4", 2),  # the same: how often they came to a device, and hours
+    ("home", "<f4"),  # probability of being at home, as published last
+    ("half_life_h", "<f4"),  # of that, as published last
+    ("revision", "<i4"),  # of what is published next
+    ("device_name", "<i2"),  # word: where they were last, as published; 0: nowhere
+    ("person", "i1"),  # place
+    ("present", "i1"),  # they are taken to be at home
+)
 SENDER = record(("sender", "<u8"), ("at", "<i8"))
 FILTER = record(  # ids of records that were seen, in their order; see core.admission
     ("others_until", "<i8"),  # ms: the latest of the senders beyond SENDERS_MAX
@@ -267,7 +282,8 @@ HOME = record(
     ("floors_used", "i1"),
     ("anew", "i1"),  # a statement asks that all be inferred anew: cleared before the step ends
     ("consents_used", "i1"),
-    ("reserved", "u1", 12),
+    ("presences_used", "i1"),
+    ("reserved", "u1", 11),
     ("unknown_voices", RATE),  # shares of guests
     ("sources", SOURCE, SOURCES),
     ("galleries", GALLERY, ENCODERS_MAX),
@@ -282,5 +298,6 @@ HOME = record(
     ("waiting", WAITING, WAITING_MAX),
     ("floors", SENDER, SENDERS_MAX),
     ("consents", CONSENT, CONSENTS_MAX),  # that were not revoked, oldest first
+    ("presences", PRESENCE, PEOPLE_MAX),  # in the order in which people came; none where presence is not published
     ("seen", FILTER, (2, FILTERS_MAX)),  # recognitions, then feedback; the youngest filter first
 )

@@ -109,6 +109,11 @@ class Run:
         return self._frame("labels")
 
     @cached_property
+    def presence(self) -> Frame:
+        """Who is at home, as it was published; empty where the policy has none published."""
+        return self._frame("presence")
+
+    @cached_property
     def signals(self) -> Frame:
         """Evidence of change, as homes told it."""
         return self._frame("drift-signals")

@@ -24,6 +24,7 @@ _KEYS: Final = {
     "identities": ("household_id", "event_id", "revision"),
     "profiles": ("household_id", "person_id", "revision"),
     "labels": ("household_id", "event_id", "revision"),
+    "presence": ("household_id", "person_id", "revision"),
     "drift-signals": ("household_id", "signal_id"),
     ALERTS: ("alert_id", "revision"),
     "dead-letters": ("topic", "partition", "offset"),

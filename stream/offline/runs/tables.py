@@ -25,7 +25,8 @@ __all__ = ["batches_of", "posteriors_of", "schema_of"]
 AT_ONCE: Final = 20_000  # rows of a batch
 _TIME: Final = pa.timestamp("ms", "UTC")
 _PLAIN: Final = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
-_KEYS: Final = {"profiles": ("household_id", "person_id"), "drift-alerts": ("alert_id",)}  # what a key tells, parted by "/"
+_OF_PERSON: Final = ("household_id", "person_id")
+_KEYS: Final = {"profiles": _OF_PERSON, "presence": _OF_PERSON, "drift-alerts": ("alert_id",)}  # what a key tells, parted by "/"
 _LEFT_OUT: Final = ("v",)
 
 Convert = Callable[[Any], Any]

@@ -139,6 +139,14 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
         "taken back": {**_LABEL, "revision": 1, "probability": 0.41, "cause": _cause("feedback", 41), "withdrawn": True},
         "a guest who returned": {**_LABEL, "event_id": "e-000018", "person_id": "guest", "unnamed_id": "e-000003"},
     },
+    "presence": {
+        "at home": {
+            "v": 1, "household_id": _HOME, "person_id": "alice", "home": 0.93, "present": True, "rooms": {"kitchen": 0.6},
+            "since": _AT, "decay": {"to": 0.7, "half_life_s": 7200}, "evidence": ["voice", "phone"], "revision": 12,
+            "cause": _cause("recognitions", 812),
+        },
+        "left or erased": None,
+    },
     "drift-signals": {
         "signal": {
             "v": 1, "signal_id": "s-000007", "household_id": _HOME, "person_id": None, "device_id": "kitchen",

@@ -37,6 +37,7 @@ TOPICS: Final = {
     "identities": Topic(False, "household_id", "who it was: one a recognition, and more when a later fact revises it"),
     "profiles": Topic(False, "household_id/person_id", "the refreshed profile of one person; null when erased or gone"),
     "labels": Topic(False, "household_id", "ground truth: recognitions that were labelled without asking anyone"),
+    "presence": Topic(False, "household_id/person_id", "whether a person is at home, over time; null when erased or gone"),
     "drift-signals": Topic(False, "household_id", "evidence of change in one household, for the fleet stage"),
     "drift-alerts": Topic(False, "alert_id", "an alert's state: opened, updated, resolved, expired"),
     "drift-commands": Topic(True, "alert_id", "what an operator says of an alert"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
-from stream.contract.settings import Wiring, store_of
+from stream.contract.settings import Wiring, load_policy, store_of
 from stream.stores.redis.url import is_redis, without_secrets
 
 from .agreement import agreement_checks
@@ -22,7 +22,7 @@ from .topics import topic_checks
 __all__ = ["Check", "NotReady", "State", "refuse_failed", "run_checks", "topic_checks"]
 
 
-def run_checks(wiring: Wiring, policy: Path | None = None) -> list[Check]:
+def run_checks(wiring: Wiring, policy: Path | None = None, presence: bool = False) -> list[Check]:
     """All checks, those of this machine first. One that could not be made stands there as failed.
 
     Parameters
@@ -31,13 +31,15 @@ def run_checks(wiring: Wiring, policy: Path | None = None) -> list[Check]:
         Of live workers.
     policy
         Its file; None: the defaults.
+    presence
+        The policy has it published, which needs its topic.
 
     Raises
     ------
     ConfigError
         The wiring cannot be, so that nothing could be asked.
     """
-    return list(_checks(wiring, store_of(wiring), policy))
+    return list(_checks(wiring, store_of(wiring), policy, presence))
 
 
 def refuse_failed(checks: Sequence[Check]) -> None:
@@ -66,16 +68,22 @@ class NotReady(ConfigError):
         self.args = ("; ".join(f"{check.name}: {check.found}. It should be {check.right}" for check in failed),)
 
 
-def _checks(wiring: Wiring, store: str, policy: Path | None) -> Iterator[Check]:
+def _checks(wiring: Wiring, store: str, policy: Path | None, presence: bool) -> Iterator[Check]:
     yield from here_checks(wiring, store, policy)
     brokers = kafka_checks(wiring)
     yield from brokers
-    topics = topic_checks(wiring) if _stands(brokers[:1]) else []
+    topics = topic_checks(wiring, presence or _publishes_presence(policy)) if _stands(brokers[:1]) else []
     yield from topics
     states = list(_store_checks(store, wiring))
     yield from states
     if topics and _stands(topics) and _stands(states):
         yield from agreement_checks(wiring, store)
+
+
+def _publishes_presence(policy: Path | None) -> bool:
+    with suppress(ConfigError):  # another check has said so
+        return load_policy(policy).presence.publish
+    return False
 
 
 def _stands(checks: Sequence[Check]) -> bool:

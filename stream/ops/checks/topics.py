@@ -25,13 +25,13 @@ _ALLOWED: Final = {topic: {"READ"} for topic in INPUT_TOPICS} | {"journal": {"RE
 Topics = Mapping[str, TopicFound]
 
 
-def topic_checks(wiring: Wiring) -> list[Check]:
-    """Checks of all topics of the contract; just one when none is there."""
-    return list(asking("topics", wiring, lambda admin: _checks(wiring, find_topics(wiring, admin))))
+def topic_checks(wiring: Wiring, presence: bool = False) -> list[Check]:
+    """Checks of all topics of the contract; just one when none is there. `presence`: its topic is needed, too."""
+    return list(asking("topics", wiring, lambda admin: _checks(wiring, find_topics(wiring, admin), presence)))
 
 
-def _checks(wiring: Wiring, topics: Topics) -> Iterator[Check]:
-    yield _there(wiring, topics)
+def _checks(wiring: Wiring, topics: Topics, presence: bool) -> Iterator[Check]:
+    yield _there(wiring, topics, presence)
     if topics:
         own = [topic.name for topic in TOPICS if topic.for_worker or topic.name in INPUT_TOPICS]
         used = {name: topics[name] for name in own if name in topics}
@@ -44,9 +44,9 @@ def _checks(wiring: Wiring, topics: Topics) -> Iterator[Check]:
         yield _timestamps(used)
 
 
-def _there(wiring: Wiring, topics: Topics) -> Check:
+def _there(wiring: Wiring, topics: Topics, presence: bool) -> Check:
     missing = [topic for topic in TOPICS if topic.name not in topics]
-    needed = any(topic.for_worker for topic in missing)
+    needed = any(topic.for_worker or (presence and topic.name == "presence") for topic in missing)
     right = f"{', '.join(wiring.prefix + topic.name for topic in missing)}: kithkin topics create" if missing else ""
     told = f"{len(topics)} of {len(TOPICS)}" + (f' with the prefix "{wiring.prefix}"' if wiring.prefix else "")
     return judge("topics", told, failed=right if needed else "", warning=right)

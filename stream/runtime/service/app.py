@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Depends, FastAPI, Form, Request
+from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.responses import JSONResponse
@@ -32,6 +32,7 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 _Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 _SCOPES: Final = {
     "decisions": "ask for decisions", "challenges": "meet challenges", "people": "ask what may be known of people",
+    "presence": "ask who is at home",
     "events": "be told what was withdrawn",
 }  # fmt: skip
 _TITLES: Final = {
@@ -101,6 +102,22 @@ class PersonTold(_Body):
     actions: list[str]
     since: int
     expires_at: int | None
+    as_of: int
+
+
+class AtHomeTold(_Body):
+    """Whether a person is at home, as of now."""
+
+    sub: str
+    home: float = Field(description="probability that they are, 0 to 1; evidence fades with time")
+    present: bool = Field(description="they were taken to be at home when something was seen last; it does not flap")
+    since: int = Field(description="when it last changed, seconds since the Unix epoch")
+
+
+class PresenceTold(_Body):
+    """Of all who let the client know and of whom something is known."""
+
+    people: list[AtHomeTold]
     as_of: int
 
 
@@ -201,9 +218,26 @@ def create_app(
         times = {name: _s(getattr(known, name)) for name in ("since", "expires_at", "as_of")}
         return PersonTold(**known._asdict() | times)
 
+    app.include_router(_presence_router(decisions, caller_with("presence"), clock))
     app.include_router(events_router(outbox, caller_with("events"), clock))
     app.include_router(page_router(page, decisions, caller_with("people"), _BEARER, clock))
     return app
+
+
+def _presence_router(decisions: Decisions, let_in: Callable[..., Awaitable[Caller]], clock: Callable[[], int]) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/presence")
+    async def presence(home: _Handle, caller: Annotated[Caller, Depends(let_in)]) -> PresenceTold:
+        """Who is at home, of those who let the client know."""
+        found = decisions.presence(caller.client_id, home, clock())
+        if found is None:
+            raise HTTPException(404, "nobody whom this client may know of")
+        people, as_of = found
+        told = [AtHomeTold(**one._asdict() | {"home": round(one.home, 3), "since": one.since // 1_000}) for one in people]
+        return PresenceTold(people=told, as_of=as_of // 1_000)
+
+    return router
 
 
 def _step_up(outcome: str, required: str | None, max_age_s: int | None) -> str | None:

@@ -16,6 +16,7 @@ from stream.contract.policy import Policy
 from stream.contract.records import Decided, Record
 from stream.contract.rights.signature import sign
 from stream.contract.units import MINUTE_MS
+from stream.home.presence import presences_of
 from stream.home.rights.consents import Granted, consents_of
 from stream.home.rights.decision import Answered, Decision, answers_of, decide, latest_at, seen_by
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from stream.home.state.household import Household
 
-__all__ = ["Answer", "Challenge", "Decisions", "Known", "Signer", "acr"]
+__all__ = ["Answer", "AtHome", "Challenge", "Decisions", "Known", "Signer", "acr"]
 
 _CHALLENGES_MAX: Final = 10_000
 _UNKNOWN: Final = Decision("deny", "unknown_event", None, 0)
@@ -60,6 +61,15 @@ class Known(NamedTuple):
     since: int
     expires_at: int | None
     as_of: int
+
+
+class AtHome(NamedTuple):
+    """What a client may know of whether a person is at home, at the time it asks. Times in ms."""
+
+    sub: str
+    home: float
+    present: bool
+    since: int
 
 
 class Challenge(NamedTuple):
@@ -209,6 +219,21 @@ class Decisions:
                     int(household.record["stream_time"]),
                 )  # fmt: skip
         return None
+
+    def presence(self, client_id: str, home: str, now_ms: int) -> tuple[list[AtHome], int] | None:
+        """Of those of a home who let the client know, and the home's stream time; None: of nobody whom it may know of."""
+        household_id = self._handles.home(client_id, home)
+        household = None if household_id is None else self._homes.find(household_id)
+        granted = [] if household is None else consents_of(household, client_id, now_ms)
+        subs = {g.person_id: g.number for g in granted if "presence" in g.scopes}
+        if household is None or household_id is None or not subs:
+            return None
+        known = []
+        for one in presences_of(household, self._policy):
+            if one.person_id in subs:
+                sub = self._handles.sub(client_id, Person(household_id, subs[one.person_id]))
+                known.append(AtHome(sub, one.home_at(now_ms), one.present, one.since))
+        return known, int(household.record["stream_time"])
 
     def _audit(self, decided: Decided) -> None:
         self._send("decisions", decided.household_id, decided.model_dump_json().encode(), decided.at)

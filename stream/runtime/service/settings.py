@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCOPES", "Client", "Service", "is_loopback", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
 
-SCOPES = Literal["decisions", "challenges", "people", "events"]
+SCOPES = Literal["decisions", "challenges", "people", "presence", "events"]
 _SECRET_BYTES_MIN = 32
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 

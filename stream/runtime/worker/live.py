@@ -112,7 +112,7 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
             endpoints = ends.enter_context(closing(Endpoints(wiring.listen, registry, metrics.sick, metrics.unready)))
             metrics.listen = f"{wiring.listen.rpartition(':')[0]}:{endpoints.port}"
             _LOG.info("listening", extra={"listen": metrics.listen})
-        _refuse_what_cannot_work(wiring)
+        _refuse_what_cannot_work(wiring, policy)
         store = ends.enter_context(closing(open_store(store_of(wiring), wiring)))
         broker = ends.enter_context(closing(open_broker(wiring)))
         heartbeats = open_heartbeats(store_of(wiring), wiring)
@@ -140,9 +140,9 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         work(worker, metered, metrics)
 
 
-def _refuse_what_cannot_work(wiring: Wiring) -> None:
+def _refuse_what_cannot_work(wiring: Wiring, policy: Policy) -> None:
     """The start-up checks, before anything is consumed. Raises ConfigError with all that is wrong, or BrokerError."""
-    checks = run_checks(wiring)
+    checks = run_checks(wiring, presence=policy.presence.publish)
     for check in checks:
         if check.state == "warning":
             _LOG.warning("%s: %s; better: %s", check.name, check.found, check.right)
