@@ -46,6 +46,7 @@ from .options import (
     FeedbackDelay,
     FeedbackLoss,
     Inject,
+    Mlflow,
     OnCluster,
     PolicyFile,
     Seed,
@@ -57,6 +58,7 @@ from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
 from .rights.pin import pin
+from .tracking import Tracker
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -289,6 +291,7 @@ def replay_command(
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the outputs as Parquet too (docs/frames.md).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, for machines.")] = False,
+    mlflow: Mlflow = None,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
@@ -309,6 +312,8 @@ def replay_command(
 
     Beside the outputs stands manifest.json: what they were made of. "kithkin diff" compares two runs.
 
+    With --mlflow the policy, the manifest, what was counted and the report are kept as a run there.
+
     Exit code 3: there were recognitions, and none was answered; it says why.
 
     With --expect, exit code 1: it answers otherwise than was expected; 3: what was expected is of another log.
@@ -322,7 +327,8 @@ def replay_command(
         wired = load_wiring(wiring, store=store)
         found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
         task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
-        _replay(task, processes, expect, as_json=as_json, parquet=parquet)
+        tracker = Tracker(mlflow) if mlflow else None
+        _replay(task, processes, expect, tracker, as_json=as_json, parquet=parquet)
 
 
 def _spread(jobs: int, on: str | None) -> "AbstractContextManager[JobProcesses | Cluster | None]":
@@ -382,7 +388,15 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
+def _replay(
+    task: "Replay",
+    jobs: "JobProcesses | Cluster | None",
+    expect: Path | None,
+    tracker: Tracker | None,
+    *,
+    as_json: bool,
+    parquet: bool,
+) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
@@ -390,7 +404,7 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path 
     from stream.ops.encoders import explain_unlisted
 
     from .progress import showing
-    from .summary import summary_json, summary_table, unanswered
+    from .summary import summary_json, summary_run, summary_table, unanswered
 
     if expect is not None:
         _refuse_unexpectable(expect, task)
@@ -408,6 +422,8 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path 
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
+    if tracker:
+        tracker.keep([summary_run(task, summary)])
     if explained := explain_unlisted(summary.counts.unlisted, summary.counts.recognitions, task.policy):
         typer.echo(f"\n{explained}", err=True)
     if told := unanswered(task, summary):
