@@ -115,7 +115,7 @@ app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin compare today.toml stricter.toml monday.jsonl.gz[/]   by what people said\n\n"
     "  [cyan]kithkin compare today.toml stricter.toml try/log.jsonl --truth try/truth.jsonl --shares[/]   of 'kithkin sample'\n\n"
-    "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
+    "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --json | jq -r '.comparisons[].sentence'[/]\n\n"
     "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
 )(compare)
 app.command(

@@ -37,8 +37,11 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one for each core.")
-    ] = 1,
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one a core, if logs are large."
+        ),
+    ] = 0,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Worst-hit homes to list.")] = 5,
     origin: Annotated[
         Path | None,
