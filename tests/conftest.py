@@ -192,10 +192,9 @@ def topics(kafka: Running) -> Callable[..., str]:
 def needs(module: str, extra: str) -> None:
     """Where a module is not installed, a test that needs it fails in CI and is skipped elsewhere."""
     if find_spec(module) is None:
-        told = f"This test needs {module}: pip install '.[{extra}]'"
         if os.environ.get("CI"):
-            pytest.fail(told, pytrace=False)
-        pytest.skip(told)
+            pytest.fail(f"This test needs {module}: pip install '.[{extra}]'", pytrace=False)
+        pytest.skip(f"This test needs {module}: pip install '.[{extra}]'")
 
 
 @pytest.fixture(scope="module")

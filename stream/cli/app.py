@@ -7,7 +7,7 @@ is a defect of ours. Nothing heavy is imported before a command needs it, so tha
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -48,6 +48,7 @@ from .options import (
     Inject,
     Mlflow,
     OnCluster,
+    Origin,
     PolicyFile,
     Seed,
     Since,
@@ -269,10 +270,7 @@ def replay_command(
         str | None,
         typer.Option("--store", metavar="FILE.db", help="Keep the states in this file, so that an interrupted replay can go on."),
     ] = None,
-    origin: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
-    ] = None,
+    origin: Origin = None,
     wiring: WiringFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
     jobs: Annotated[
@@ -307,8 +305,7 @@ def replay_command(
 
     Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 
-    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
-    them, the same every time.
+    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) records are changed first, the same every time.
 
     Beside the outputs stands manifest.json: what they were made of. "kithkin diff" compares two runs.
 
@@ -324,11 +321,11 @@ def replay_command(
         from stream.offline.what_if.what_if import parse_what_if
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
+        wanted = _Wanted(expect, Tracker(mlflow) if mlflow else None, as_json, parquet)
         wired = load_wiring(wiring, store=store)
         found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
         task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
-        tracker = Tracker(mlflow) if mlflow else None
-        _replay(task, processes, expect, tracker, as_json=as_json, parquet=parquet)
+        _replay(task, processes, wanted)
 
 
 def _spread(jobs: int, on: str | None) -> "AbstractContextManager[JobProcesses | Cluster | None]":
@@ -388,15 +385,16 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(
-    task: "Replay",
-    jobs: "JobProcesses | Cluster | None",
-    expect: Path | None,
-    tracker: Tracker | None,
-    *,
-    as_json: bool,
-    parquet: bool,
-) -> None:
+class _Wanted(NamedTuple):
+    """What is to come of a replay beside its files."""
+
+    expect: Path | None
+    tracker: Tracker | None
+    as_json: bool
+    parquet: bool
+
+
+def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Wanted) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
@@ -406,6 +404,7 @@ def _replay(
     from .progress import showing
     from .summary import summary_json, summary_run, summary_table, unanswered
 
+    expect, tracker, as_json, parquet = wanted
     if expect is not None:
         _refuse_unexpectable(expect, task)
     if parquet:

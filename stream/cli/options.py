@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "Mlflow", "OnCluster", "PolicyFile",
-    "Prefix", "Seed", "Since", "StoreUrl", "Until", "WiringFile",
+    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "Mlflow", "OnCluster", "Origin",
+    "PolicyFile", "Prefix", "Seed", "Since", "StoreUrl", "Until", "WiringFile",
 ]  # fmt: skip
 
 PolicyFile = Annotated[
@@ -22,6 +22,10 @@ WiringFile = Annotated[
 ]
 BrokerUrl = Annotated[
     str | None, typer.Option("--broker", metavar="URL", help="confluent://HOST:PORT or kafka://HOST:PORT, several with commas.")
+]
+Origin = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
 ]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where states lie: redis://HOST:PORT/DB, or a FILE.db.")

@@ -12,7 +12,7 @@ import typer
 
 from ..faults import faults_explained
 from ..logs.sources import logs_here
-from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Mlflow, Seed, WiringFile
+from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Mlflow, Origin, Seed, WiringFile
 from ..tracking import Tracker
 
 if TYPE_CHECKING:
@@ -43,10 +43,7 @@ def compare(
         ),
     ] = 0,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Worst-hit homes to list.")] = 5,
-    origin: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
-    ] = None,
+    origin: Origin = None,
     wiring: WiringFile = None,
     feedback_delay: FeedbackDelay = None,
     feedback_loss: FeedbackLoss = 0.0,
