@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,21 @@ def topics(kafka: Running) -> Callable[..., str]:
         return prefix
 
     return make
+
+
+def needs(module: str, extra: str) -> None:
+    """Where a module is not installed, a test that needs it fails in CI and is skipped elsewhere."""
+    if find_spec(module) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"This test needs {module}: pip install '.[{extra}]'", pytrace=False)
+        pytest.skip(f"This test needs {module}: pip install '.[{extra}]'")
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Any]:
+    """A Dask cluster of two workers, each a process."""
+    needs("distributed", "dask")
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as made:
+        yield made

@@ -7,7 +7,7 @@ is a defect of ours. Nothing heavy is imported before a command needs it, so tha
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -47,7 +47,9 @@ from .options import (
     FeedbackDelay,
     FeedbackLoss,
     Inject,
+    Mlflow,
     OnCluster,
+    Origin,
     PolicyFile,
     Seed,
     Since,
@@ -60,6 +62,7 @@ from .rights.decide import decide
 from .rights.home_link import home_link
 from .rights.pin import pin
 from .rights.presence import presence
+from .tracking import Tracker
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -116,7 +119,7 @@ app.command(
     epilog="Examples:\n\n"
     "  [cyan]kithkin compare today.toml stricter.toml monday.jsonl.gz[/]   by what people said\n\n"
     "  [cyan]kithkin compare today.toml stricter.toml try/log.jsonl --truth try/truth.jsonl --shares[/]   of 'kithkin sample'\n\n"
-    "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --jobs 0 --json | jq -r '.comparisons[].sentence'[/]\n\n"
+    "  [cyan]kithkin compare a.toml b.toml c.toml year.jsonl --json | jq -r '.comparisons[].sentence'[/]\n\n"
     "  [cyan]kithkin compare a.toml b.toml year.jsonl --feedback-loss .9 --drop-modality face=.5[/]   what if",
 )(compare)
 app.command(
@@ -284,10 +287,7 @@ def replay_command(
         str | None,
         typer.Option("--store", metavar="FILE.db", help="Keep the states in this file, so that an interrupted replay can go on."),
     ] = None,
-    origin: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
-    ] = None,
+    origin: Origin = None,
     wiring: WiringFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an earlier replay into the same directory.")] = False,
     jobs: Annotated[
@@ -306,6 +306,7 @@ def replay_command(
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the outputs as Parquet too (docs/frames.md).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, for machines.")] = False,
+    mlflow: Mlflow = None,
 ) -> None:
     """Run recorded logs through the worker that runs live.
 
@@ -321,10 +322,11 @@ def replay_command(
 
     Logs at addresses (https://, s3://, gs://, …), and with --since what came to a cluster, are brought into DIR/logs first.
 
-    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) the records are changed before the worker reads
-    them, the same every time.
+    With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) records are changed first, the same every time.
 
     Beside the outputs stands manifest.json: what they were made of. "kithkin diff" compares two runs.
+
+    With --mlflow the policy, the manifest, what was counted and the report are kept as a run there.
 
     Exit code 3: there were recognitions, and none was answered; it says why.
 
@@ -336,10 +338,11 @@ def replay_command(
         from stream.offline.what_if.what_if import parse_what_if
 
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
+        wanted = _Wanted(expect, Tracker(mlflow) if mlflow else None, as_json, parquet)
         wired = load_wiring(wiring, store=store)
         found = logs_of(logs or [], out, (since, until, broker, wiring), fresh)
         task = Replay(found, out, load_policy(policy), wired, origin, fresh, what_if)
-        _replay(task, processes, expect, as_json=as_json, parquet=parquet)
+        _replay(task, processes, wanted)
 
 
 def _spread(jobs: int, on: str | None) -> "AbstractContextManager[JobProcesses | Cluster | None]":
@@ -399,7 +402,16 @@ def policy(policy: PolicyFile = None) -> None:
         typer.echo(f"# policy_id {effective.policy_id}\n\n{toml_of(effective)}", nl=False)
 
 
-def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path | None, *, as_json: bool, parquet: bool) -> None:
+class _Wanted(NamedTuple):
+    """What is to come of a replay beside its files."""
+
+    expect: Path | None
+    tracker: Tracker | None
+    as_json: bool
+    parquet: bool
+
+
+def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Wanted) -> None:
     from rich.console import Console
 
     from stream.offline.replay.replay import replay
@@ -407,8 +419,9 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path 
     from stream.ops.encoders import explain_unlisted
 
     from .progress import showing
-    from .summary import summary_json, summary_table, unanswered
+    from .summary import summary_json, summary_run, summary_table, unanswered
 
+    expect, tracker, as_json, parquet = wanted
     if expect is not None:
         _refuse_unexpectable(expect, task)
     if parquet:
@@ -425,6 +438,8 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", expect: Path 
     if not summary.finished:
         typer.echo(_how_to_go_on(task, summary), err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
+    if tracker:
+        tracker.keep([summary_run(task, summary)])
     if explained := explain_unlisted(summary.counts.unlisted, summary.counts.recognitions, task.policy):
         typer.echo(f"\n{explained}", err=True)
     if told := unanswered(task, summary):

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "OnCluster", "PolicyFile", "Prefix", "Seed",
-    "Since", "StoreUrl", "Until", "WiringFile",
+    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "Mlflow", "OnCluster", "Origin",
+    "PolicyFile", "Prefix", "Seed", "Since", "StoreUrl", "Until", "WiringFile",
 ]  # fmt: skip
 
 PolicyFile = Annotated[
@@ -23,6 +23,10 @@ WiringFile = Annotated[
 BrokerUrl = Annotated[
     str | None, typer.Option("--broker", metavar="URL", help="confluent://HOST:PORT or kafka://HOST:PORT, several with commas.")
 ]
+Origin = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
+]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where states lie: redis://HOST:PORT/DB, or a FILE.db.")
 ]
@@ -34,6 +38,10 @@ Until = Annotated[str, typer.Option("--until", metavar="TIME", help="With --sinc
 OnCluster = Annotated[
     str | None,
     typer.Option("--on", metavar="TCP://HOST:PORT", help="Apply partitions on the workers of this Dask scheduler instead."),
+]
+Mlflow = Annotated[
+    str | None,
+    typer.Option("--mlflow", metavar="URI", help="Keep it as a run there too: http://HOST:5000, or sqlite:///runs.db."),
 ]
 Prefix = Annotated[str | None, typer.Option("--prefix", help='Stands before every topic\'s name, such as "prod.".')]
 Group = Annotated[str | None, typer.Option("--group", help="The workers of one group share partitions and states.")]

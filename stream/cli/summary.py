@@ -4,17 +4,23 @@ Law: nothing is shown that was not counted, and what happened never is not shown
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from rich.table import Table
 
+from stream.contract.errors import ConfigError
+from stream.contract.settings import toml_of
 from stream.home.messages import OUTCOMES
+from stream.offline.replay.manifest import MANIFEST
 from stream.offline.replay.replay import Replay, Summary
+from stream.offline.replay.report import figures_of_replay, replay_report
 from stream.offline.runs.difference import Difference
 
 from .difference import difference_json
+from .tracking import Tracked, numbers_of, settings_of
 
-__all__ = ["summary_json", "summary_table", "unanswered"]
+__all__ = ["summary_json", "summary_run", "summary_table", "unanswered"]
 
 Row = tuple[str, str]
 
@@ -62,6 +68,17 @@ def summary_json(summary: Summary, difference: Difference | None) -> dict[str, A
         "seconds": round(summary.seconds, 3),
     }
     return told if difference is None else told | {"expected": difference_json(difference)}
+
+
+def summary_run(task: Replay, summary: Summary) -> Tracked:
+    """The run for MLflow: policy, what was counted, how good it was by what people said, manifest and report."""
+    figures = numbers_of(summary_json(summary, None))
+    files = [task.out / MANIFEST]
+    with suppress(ConfigError):  # of standard input, which is gone, there is neither
+        figures |= numbers_of({"feedback": figures_of_replay(task.out)})
+        files.append(replay_report(task.out, task.out / "report.html"))
+    texts = {"policy.toml": toml_of(task.policy)}
+    return Tracked(task.out.name, settings_of(task.policy), figures, {"kithkin.command": "replay"}, texts, files)
 
 
 def unanswered(task: Replay, summary: Summary) -> str:

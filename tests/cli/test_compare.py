@@ -1,11 +1,19 @@
 """`kithkin compare` and the what-if of `kithkin replay`, as they are typed."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from stream.brokers.log_files import LogReader, encode_record
+from stream.cli import app
+from stream.contract.records import Journal, Record
+from stream.runtime.worker.batch import by_content
 from tests.cli.test_cli import plain, run
 from tests.support.recorded import recorded_lines, write_log
 
@@ -69,3 +77,40 @@ def test_a_replay_takes_the_same_what_ifs_over_however_many_processes(tmp_path: 
         run("replay", log, "--out", tmp_path / name, *more)
     answers = {name: (tmp_path / name / "identities.jsonl").read_bytes() for name in ("plain", "one", "two")}
     assert answers["one"] == answers["two"] != answers["plain"]
+
+
+def test_a_recording_is_judged_in_the_order_in_which_its_journal_has_it_applied(tried: Path, tmp_path: Path) -> None:
+    with closing(LogReader([str(tried / "log.jsonl")])) as log:
+        records = by_content(list(log))
+    whole = [of_one_batch(partition, records) for partition in sorted({one.partition for one in records})]
+    claims_first = sorted(records, key=lambda one: (one.topic, one.partition, one.offset))
+    paths = [tmp_path / f"{name}.jsonl" for name in ("plain", "recorded", "lines")]
+    for path, lines in zip(paths, (records, [*claims_first, *whole], claims_first), strict=True):
+        path.write_bytes(b"".join(map(encode_record, lines)))
+    words = ("compare", tried / "live.toml", tried / "bold.toml")
+    found = [json.loads(run(*words, path, "--json").splitlines()[-1]) for path in paths[:2]]
+    for name in ("counts", "not_judged_by", "records", "homes"):
+        assert found[1][name] == found[0][name]
+    values = [{name: one["value"] for name, one in each["levels"]["feedback"]["bold"].items()} for each in found]
+    assert values[1] == pytest.approx(values[0], nan_ok=True)
+    assert "without any claim to judge by" in run(*words, paths[2], code=2), "there all claims come before answers"
+    space = tmp_path / "space.toml"
+    space.write_text("[tiers]\npersonal = {low = 0.9, high = 0.95}\n")
+    asked = ("--trials", "1", "--jobs", "1", "--figure", "tier2_covered", "--json")
+    tuned = [
+        CliRunner().invoke(app, ["tune", str(space), str(path), *asked, "--storage", str(path.with_suffix(".db"))])
+        for path in paths[:2]
+    ]
+    live, recorded = (json.loads(one.output.splitlines()[-1])["tuned"]["live"] for one in tuned)
+    assert recorded == pytest.approx(live)
+
+
+def of_one_batch(partition: int, records: Sequence[Record]) -> Record:
+    """The journal of a worker that applied all of a partition at once."""
+    ends = Counter[str]()
+    own = [one for one in records if one.partition == partition]
+    for one in own:
+        ends[one.topic] = max(ends[one.topic], one.offset + 1)
+    made = {"epoch": 0, "step_version": 0, "policy_id": "", "offsets_from": dict.fromkeys(ends, 0), "offsets_to": dict(ends)}
+    entry = Journal(partition=partition, count=len(own), **made)
+    return Record("journal", partition, 0, own[-1].timestamp, None, entry.model_dump_json().encode())

@@ -1,10 +1,7 @@
 """`kithkin replay --on`: a Dask cluster of two workers gives the bytes of one process, and whatever is wrong with one is told."""
 
-import os
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +21,6 @@ from tests.offline.test_journal_order import late_and_crashed, recorded_to
 from tests.support.recorded import line_of, write_log
 
 BATCH = 20
-
-
-@pytest.fixture(scope="module")
-def dask() -> Iterator[Any]:
-    """Two workers, each a process."""
-    if find_spec("distributed") is None:
-        if os.environ.get("CI"):
-            pytest.fail("This test needs Dask: pip install '.[dask]'", pytrace=False)
-        pytest.skip("This test needs Dask: pip install '.[dask]'")
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as made:
-        yield made
 
 
 def written(out: Path) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Logs that lie elsewhere: fetched once, whole, and replayed to the same bytes as if they lay here."""
 
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from stream.brokers.log_files import InvalidLog
 from stream.cli import app
 from stream.contract.errors import ConfigError
 from stream.offline.replay.elsewhere import fetch
+from stream.offline.simulation.sample import Sample, write_sample
 from tests.support.recorded import recorded_lines, write_log
 
 
@@ -96,7 +98,7 @@ def test_what_cannot_be_fetched_leaves_nothing_and_says_so_without_a_secret(
     with pytest.raises(InvalidLog, match="Protocol not known"):
         fetch(["nothing://x/log.jsonl"], tmp_path / "out")
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ConfigError, match=r"kithkin\[remote\]"):
+    with pytest.raises(ConfigError, match=r"\.\[remote\]"):
         fetch(["https://x/log.jsonl"], tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*"))
 
@@ -112,3 +114,28 @@ def test_a_replay_is_of_files_or_of_a_cluster(words: list[str], told: str, tmp_p
     result = CliRunner().invoke(app, ["replay", *words, "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert told in " ".join(result.output.split())
+
+
+def test_policies_are_compared_and_tuned_on_a_log_at_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sample(Sample(homes=4, days=4, seed=3), tmp_path / "try")
+    files: Any = fsspec.filesystem("memory")
+    files.pipe("/street/log.jsonl", (tmp_path / "try" / "log.jsonl").read_bytes())
+    policies = [tmp_path / name for name in ("live.toml", "bold.toml")]
+    for path, text in zip(policies, ("", "[tiers]\npersonal = 0.91\n"), strict=True):
+        path.write_text(text)
+    (tmp_path / "space.toml").write_text("[tiers]\npersonal = {low = 0.9, high = 0.95}\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    kept = str(tmp_path / "tune.db")
+    tuned = ["tune", str(tmp_path / "space.toml"), "--storage", kept, "--trials", "1", "--jobs", "1", "--json"]
+    for words, code in ((["compare", *map(str, policies), "--json"], (0,)), (tuned, (0, 1))):
+        here, there = (
+            CliRunner().invoke(app, [*words, log]) for log in (str(tmp_path / "try" / "log.jsonl"), "memory://street/log.jsonl")
+        )
+        assert here.exit_code == there.exit_code
+        assert there.exit_code in code, there.output
+        assert here.output.splitlines()[-1] == there.output.splitlines()[-1]
+        assert "fetching memory://street/log.jsonl" in there.output
+    assert not list((tmp_path / "temporary").iterdir()), "nothing is left of it"

@@ -62,6 +62,8 @@ def feed(
 
     Each record is sent as it stands, with the time at which it was recorded; what a home remembers is not counted twice.
 
+    Without --rate or --speed all comes at once, so that what people say of an answer may be read before the answer is given.
+
     Without --wiring, --broker or KITHKIN_BROKER: to the cluster of a running "kithkin up", else to 127.0.0.1:9092.
     """
     with faults_explained():

@@ -134,6 +134,8 @@ def _how_to_use(cluster: "LocalCluster") -> str:
         'What changed in the homes (it needs the extra "fleet"):\n'
         f"  [cyan]kithkin fleet{elsewhere}[/]\n"
         f"  [cyan]kithkin alerts --follow{elsewhere}[/]\n"
+        "What came and was answered, as a log, to try another policy on (then: kithkin compare --help):\n"
+        f"  [cyan]kithkin record --from 1h --out now.jsonl.zst{elsewhere}[/]\n"
         "How the worker is:\n"
         f"  [cyan]kithkin status{elsewhere}[/]\n"
     )

@@ -1,11 +1,13 @@
-"""Where a replay's logs come from: files, addresses, or a stretch of a cluster.
+"""Where logs come from: files, addresses, or a stretch of a cluster.
 
-Law: whatever is not a file here is brought into the run's directory first, and read from there.
+Law: whatever is not a file here is brought here first, into the run's directory where there is one, and read from there.
 """
 
 import hashlib
+import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import typer
@@ -15,7 +17,7 @@ from ..faults import EXIT_INTERRUPTED
 from ..interruption import until_interrupted
 from ..live.identities import moment_ms
 
-__all__ = ["logs_of"]
+__all__ = ["logs_here", "logs_of"]
 
 
 def logs_of(logs: list[str], out: Path, cluster: tuple[str | None, str, str | None, Path | None], fresh: bool) -> list[str]:
@@ -36,6 +38,15 @@ def logs_of(logs: list[str], out: Path, cluster: tuple[str | None, str, str | No
     if since is not None:
         return [str(_recorded(out, (since, until, broker), wiring, fresh))]
     return fetch(logs, out, fresh, lambda told: typer.echo(told, err=True))
+
+
+@contextmanager
+def logs_here(logs: list[str]) -> Iterator[list[str]]:
+    """The logs by their paths; those of elsewhere lie here until the end of the block. Raises ConfigError and InvalidLog."""
+    from stream.offline.replay.elsewhere import fetch
+
+    with tempfile.TemporaryDirectory(prefix="kithkin-logs-") as folder:
+        yield fetch(logs, Path(folder), say=lambda told: typer.echo(told, err=True))
 
 
 def _recorded(out: Path, told: tuple[str, str, str | None], wiring: Path | None, fresh: bool) -> Path:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..faults import faults_explained
-from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Seed, WiringFile
+from ..logs.sources import logs_here
+from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Mlflow, Origin, Seed, WiringFile
+from ..tracking import Tracker
 
 if TYPE_CHECKING:
     from stream.offline.compare.comparison import Sofar
@@ -23,7 +25,8 @@ def compare(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="POLICY.toml... LOG...", help="Two policies or more, the live one first; then logs (docs/logs.md)."
+            metavar="POLICY.toml... LOG...",
+            help="Two policies or more, the live one first; then logs (docs/logs.md), or their addresses.",
         ),
     ],
     truth: Annotated[
@@ -34,19 +37,20 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one for each core.")
-    ] = 1,
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one a core, if logs are large."
+        ),
+    ] = 0,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Worst-hit homes to list.")] = 5,
-    origin: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="STATE.db", help="Begin with a copy of these states; the file is never changed."),
-    ] = None,
+    origin: Origin = None,
     wiring: WiringFile = None,
     feedback_delay: FeedbackDelay = None,
     feedback_loss: FeedbackLoss = 0.0,
     drop_modality: DropModality = None,
     inject: Inject = None,
     seed: Seed = 0,
+    mlflow: Mlflow = None,
 ) -> None:
     """Say whether policy B is better than A on the same logs, how surely, and which homes pay for it.
 
@@ -60,6 +64,8 @@ def compare(
     docs/compare.md.
 
     With a what-if (--feedback-delay, --feedback-loss, --drop-modality, --inject) all policies run on the changed log.
+
+    With --mlflow each policy is a run there, with its settings, its figures, and their differences from the first's.
     """
     with faults_explained():
         from stream.contract.settings import load_wiring
@@ -68,18 +74,21 @@ def compare(
         from stream.offline.compare.runs import Ground
         from stream.offline.what_if.what_if import parse_what_if
 
-        from .compared import as_record, shown
+        from .compared import as_record, as_runs, shown
 
         policies, logs = [Path(file) for file in files if file.endswith(".toml")], [f for f in files if not f.endswith(".toml")]
         _refuse_missing(logs)
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
-        ground = Ground(logs, load_wiring(wiring, store="memory:"), origin, what_if)
-        with _showing(logs) as watch:
+        tracker = Tracker(mlflow) if mlflow else None
+        with logs_here(logs) as here, _showing(here) as watch:
+            ground = Ground(here, load_wiring(wiring, store="memory:"), origin, what_if)
             found = run(Task(policies, ground, truth, shares, jobs, worst), watch)
         if as_json:
             typer.echo(as_record(found))
         else:
             shown(found)
+        if tracker:
+            tracker.keep(as_runs(found, policies))
 
 
 def _refuse_missing(logs: list[str]) -> None:

@@ -3,19 +3,25 @@
 Law: a figure that could not be measured is a dash for people and null for machines.
 """
 
+import io
 import json
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
+from stream.contract.settings import load_policy, toml_of
 from stream.offline.compare.comparison import Basis, Comparison, Pair
 from stream.offline.compare.figures import BUDGETS, FIGURES
 from stream.offline.compare.intervals import Interval
 from stream.offline.compare.sentences import caveats, headline, span
 
-__all__ = ["as_record", "shown"]
+from ..tracking import Tracked, numbers_of, settings_of
+
+__all__ = ["as_record", "as_runs", "shown"]
 
 _SHARED_MAX: Final = 7  # figures beside each other; --json has all, with intervals
 
@@ -128,6 +134,24 @@ def as_record(comparison: Comparison) -> str:
         "to_know": caveats(comparison),
     }
     return json.dumps(told)
+
+
+def as_runs(comparison: Comparison, policies: Sequence[Path]) -> list[Tracked]:
+    """A run for each policy, for MLflow: its settings, its figures, and by how much they differ from the first's."""
+    told, text = as_record(comparison), io.StringIO()
+    shown(comparison, Console(file=text, width=160, highlight=False))
+    record, runs = json.loads(told), []
+    for name, path in zip(comparison.names, policies, strict=True):
+        figures = {by: {one: ends["value"] for one, ends in found[name].items()} for by, found in record["levels"].items()}
+        pairs = [pair for pair in record["comparisons"] if pair["other"] == name]
+        differences = {pair["by"]: {f"{one}/difference": ends for one, ends in pair["differences"].items()} for pair in pairs}
+        sentences = [pair["sentence"] for pair in pairs] or ["The policy that was live, which the others are compared with."]
+        policy = load_policy(path)
+        tags = {"kithkin.command": "compare", "kithkin.compared_with": comparison.names[0]}
+        tags["mlflow.note.content"] = "\n\n".join(sentences)
+        texts = {"comparison.json": told, "comparison.txt": text.getvalue(), "policy.toml": toml_of(policy)}
+        runs.append(Tracked(name, settings_of(policy), numbers_of(figures) | numbers_of(differences), tags, texts))
+    return runs
 
 
 def _pair(comparison: Comparison, basis: Basis, pair: Pair) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import typer
 
 from ..faults import EXIT_DIFFERENT, EXIT_INTERRUPTED, faults_explained
 from ..interruption import until_interrupted
-from ..options import PolicyFile, WiringFile
+from ..logs.sources import logs_here
+from ..options import Mlflow, PolicyFile, WiringFile
+from ..tracking import Tracked, Tracker, numbers_of, settings_of
 
 if TYPE_CHECKING:
     from stream.offline.tune.tuning import Confirmation, Outcome, Watch
@@ -23,7 +25,9 @@ __all__ = ["tune"]
 
 def tune(
     space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="A policy file in which a setting may be a range.")],
-    logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Log files of many homes (docs/logs.md).")],
+    logs: Annotated[
+        list[str], typer.Argument(metavar="LOG...", help="Log files of many homes (docs/logs.md), or their addresses.")
+    ],
     truth: Annotated[
         Path | None, typer.Option("--truth", metavar="FILE", help="Who it was, as `kithkin sample` writes truth.jsonl.")
     ] = None,
@@ -43,6 +47,7 @@ def tune(
     policy: PolicyFile = None,
     wiring: WiringFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
+    mlflow: Mlflow = None,
 ) -> None:
     """Find better settings for these homes, and confirm them on homes that they were not tuned on.
 
@@ -52,6 +57,8 @@ def tune(
     What breaks an error budget that the live policy (--policy) holds is no winner, whatever else it betters.
 
     Stopped, it goes on when the command is given again. The same --seed and --jobs try the same.
+
+    With --mlflow the winner is a run there, with its settings and figures on both parts of the homes.
 
     Exit code 0: the winner is confirmed. 1: nothing is, so nothing is picked, and nothing is written.
     """
@@ -68,17 +75,19 @@ def tune(
         from stream.offline.compare.runs import Ground
         from stream.offline.what_if.what_if import NOTHING
 
-        ground = Ground(logs, load_wiring(wiring, store="memory:"), None, NOTHING)
-        task = Task(read_space(space, load_policy(policy)), ground, figure, storage, truth, trials, confirm, seed, jobs)
-        with until_interrupted() as stop, _showing(trials) as watch:
-            found = run(task, stop, watch)
+        tracker, tried = Tracker(mlflow) if mlflow else None, read_space(space, load_policy(policy))
+        with logs_here(logs) as here, until_interrupted() as stop, _showing(trials) as watch:
+            ground = Ground(here, load_wiring(wiring, store="memory:"), None, NOTHING)
+            found = run(Task(tried, ground, figure, storage, truth, trials, confirm, seed, jobs), stop, watch)
         typer.echo(json.dumps(_record(found), ensure_ascii=False) if as_json else "\n".join(_lines(found)))
         if not found.finished:
             raise typer.Exit(EXIT_INTERRUPTED)
+        if out is not None and found.winner is not None and found.is_confirmed:
+            out.write_text(f"# found by kithkin tune, confirmed by {found.by}\n{toml_of(found.winner)}", "utf-8")
+        if tracker:
+            tracker.keep([_as_run(found)])
         if not found.is_confirmed:
             raise typer.Exit(EXIT_DIFFERENT)
-        if out is not None and found.winner is not None:
-            out.write_text(f"# found by kithkin tune, confirmed by {found.by}\n{toml_of(found.winner)}", "utf-8")
 
 
 def _lines(found: "Outcome") -> Iterator[str]:
@@ -106,6 +115,23 @@ def _lines(found: "Outcome") -> Iterator[str]:
     yield ""
     yield "Its settings"
     yield from (f"  {name} = {f'{value:.6g}' if isinstance(value, float) else value}" for name, value in _values(found))
+
+
+def _as_run(found: "Outcome") -> Tracked:
+    """The winner as a run, for MLflow; without one, what was tried."""
+    from stream.contract.settings import toml_of
+
+    record = _record(found)
+    figures = {part: record[part] for part in ("tuned", "confirmed") if record[part]}
+    tags = {
+        "kithkin.command": "tune", "kithkin.figure": found.figure, "kithkin.judged_by": found.by,
+        "kithkin.confirmed": str(found.is_confirmed).lower(), "mlflow.note.content": next(_lines(found)),
+    }  # fmt: skip
+    texts = {"tune.json": json.dumps(record, ensure_ascii=False), "tune.txt": "\n".join(_lines(found))}
+    settings: dict[str, Any] = {}
+    if found.winner is not None:
+        settings, texts["policy.toml"] = settings_of(found.winner), toml_of(found.winner)
+    return Tracked(f"tune {found.figure}", settings, numbers_of(figures) | {"trials": found.trials}, tags, texts)
 
 
 def _row(one: "Confirmation") -> str:

@@ -6,19 +6,19 @@ what people said was said of its answers. The same logs, policies and options gi
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from stream.brokers.log_files import STDIN, LogReader
+from stream.brokers.log_files import STDIN
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST
 from stream.contract.settings import load_policy
 
+from ..replay.applied import as_applied
 from .columns import Array, Case, Columns, judge, take
 from .figures import FIGURES, HomeSums, add_outputs, figures_of, sums_of
 from .intervals import Interval, differences, interval, levels
@@ -149,7 +149,7 @@ def _same(names: Sequence[str], policies: Sequence[Policy]) -> dict[str, str]:
 def questions_of(ground: Ground, truth: Path | None) -> Questions:
     """What is judged on a ground. Raises ConfigError: nothing is to be answered there, or the truth is of other logs."""
     truths = read_truth(truth) if truth else {}
-    with closing(LogReader(ground.logs, prefix=ground.wiring.prefix, say=_LOG.warning)) as log:
+    with as_applied(ground.logs, ground.what_if.is_nothing, ground.wiring.prefix, _LOG.warning) as log:
         questions = ask(log, ground.what_if, truths)
     if not questions.home:
         raise ConfigError("LOG", " ".join(ground.logs), "without any recognition to be answered", "a log of recognitions")

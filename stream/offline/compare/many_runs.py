@@ -6,6 +6,7 @@ Law: what comes back does not depend on how many processes there are. Nothing of
 import ctypes
 import logging
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring
@@ -24,7 +25,8 @@ from .runs import Answered, Ground, Stopped, run
 
 __all__ = ["RunsSofar", "run_all"]
 
-_LOOK_S = 0.2
+_LOOK_S: Final = 0.2
+_WORTH_BYTES: Final = 16 * 2**20  # of logs, over all runs: of less they have ended before another process has loaded the core
 RunsSofar = Callable[[int, int], None]  # runs that ended, bytes read by those under way
 Stop = Callable[[], bool]
 
@@ -37,7 +39,7 @@ def run_all(
     Parameters
     ----------
     jobs
-        Processes at most; 0: as many as there are cores of the machine.
+        Processes at most; 0: as many as there are cores of the machine, or one where the logs are small.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def run_all(
     InvalidLog, ConfigError
         As `run`.
     """
-    count = min(jobs or usable_cores(), len(cores))
+    count = min(jobs or _worth_using(ground, len(cores)), len(cores))
     if count <= 1:
         return [_run_quietly(policies, ground, questions, partial(watch, done)) for done, policies in enumerate(cores)]
     context = multiprocessing.get_context("spawn")
@@ -65,6 +67,12 @@ def run_all(
     finally:
         asked.value = True
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _worth_using(ground: Ground, runs: int) -> int:
+    """How many processes there is work for."""
+    size = sum(os.path.getsize(log) for log in ground.logs if os.path.isfile(log))
+    return usable_cores() if size * runs >= _WORTH_BYTES else 1
 
 
 def _wait(futures: Sequence[Future[Answered | None]], read: Any, watch: RunsSofar) -> None:

@@ -5,13 +5,16 @@ enrolment are left out: nobody has to be recognised there. A claim is judged by 
 of the original log, also where a what-if delays it or loses it on its way to the worker.
 """
 
-from collections import Counter
+from array import array
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from stream.contract.errors import ConfigError
 from stream.contract.policy import SOURCES
@@ -19,21 +22,52 @@ from stream.contract.records import Record
 
 from ..what_if.what_if import Altering, WhatIf
 
-__all__ = ["Claim", "EventKey", "Moment", "Questions", "Verdict", "ask", "read_truth"]
+__all__ = ["Claim", "EventKey", "Questions", "ReadingOrder", "Verdict", "ask", "read_truth"]
 
 EventKey = tuple[str, str]  # household_id, event_id
+_Place = tuple[str, int]  # topic and partition
 _RANK: Final[dict[str, int]] = {source: rank for rank, source in enumerate(SOURCES)}
 
 
-class Moment(NamedTuple):
-    """A point of a partition: the last offsets of both topics that the worker had read by then (-1: none)."""
+def _numbers() -> "array[int]":
+    return array("q")
 
-    recognitions: int
-    feedback: int
 
-    def is_after(self, topic: str, offset: int) -> bool:
-        """Whether what that record caused had been published."""
-        return offset <= (self.recognitions if topic == "recognitions" else self.feedback)
+class ReadingOrder:
+    """In which order the worker read records, partition by partition; a batch may have lower offsets after higher ones.
+
+    A *moment* of a partition is how many of its records had been read by then.
+    """
+
+    def __init__(self) -> None:
+        self._read: Counter[int] = Counter()
+        self._offsets: defaultdict[_Place, array[int]] = defaultdict(_numbers)
+        self._ranks: defaultdict[_Place, array[int]] = defaultdict(_numbers)
+
+    def note(self, record: Record) -> None:
+        """The next record that is read."""
+        place = record.topic, record.partition
+        self._offsets[place].append(record.offset)
+        self._ranks[place].append(self._read[record.partition])
+        self._read[record.partition] += 1
+
+    def moment(self, partition: int) -> int:
+        """Now."""
+        return self._read[partition]
+
+    def finish(self) -> None:
+        """All was read: from now on records are looked up."""
+        for place, offsets in self._offsets.items():
+            order = np.argsort(np.asarray(offsets), kind="stable")
+            self._offsets[place] = array("q", np.asarray(offsets)[order].tobytes())
+            self._ranks[place] = array("q", np.asarray(self._ranks[place])[order].tobytes())
+
+    def had_read(self, moment: int, topic: str, partition: int, offset: int) -> bool:
+        """Whether that record had been read by a moment of its partition, so that what it caused had been published."""
+        place = topic, partition
+        offsets = self._offsets.get(place, ())
+        at = bisect_left(offsets, offset)
+        return at < len(offsets) and offsets[at] == offset and self._ranks[place][at] < moment
 
 
 class Claim(NamedTuple):
@@ -43,13 +77,13 @@ class Claim(NamedTuple):
     person_id: str | None
     source: str
     feedback_id: str
-    moment: Moment
+    moment: int
 
 
 class Verdict(NamedTuple):
-    """What stands of the claims on one recognition: the answer before `first` is judged by `standing`."""
+    """What stands of the claims on one recognition: the answer before the moment `first` is judged by `standing`."""
 
-    first: Moment
+    first: int
     standing: Claim
 
 
@@ -82,7 +116,8 @@ class _Feedback(msgspec.Struct):
 class Questions:
     """One row a recognition, in the order in which they came.
 
-    `home` is the number of a row's home among `homes`; `truths` and `members` are None where nobody knows; `verdicts` are by row.
+    `home` is the number of a row's home among `homes`; `truths` and `members` are None where nobody knows; `verdicts` are by row,
+    with moments of `order`.
     """
 
     homes: list[str] = field(default_factory=list)
@@ -92,6 +127,7 @@ class Questions:
     members: list[list[str] | None] = field(default_factory=list)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    order: ReadingOrder = field(default_factory=ReadingOrder)
 
     @property
     def known(self) -> list[int]:
@@ -132,7 +168,7 @@ class _Reading:
         self.claims: dict[EventKey, list[Claim]] = {}
         self.known: set[EventKey] = set()  # household and feedback_id: twice is once
         self.retracted: set[EventKey] = set()
-        self.at: dict[tuple[str, int], int] = {}  # topic and partition -> last offset that the worker had read
+        self.order = ReadingOrder()
 
     def feedback(self, record: Record) -> None:
         try:
@@ -147,13 +183,12 @@ class _Reading:
         elif said.kind == "retract":
             self.retracted.add((said.household_id, said.retracts))
         elif said.kind in ("confirm", "reject", "correct"):
-            at = self.at.get(("recognitions", record.partition), -1), self.at.get(("feedback", record.partition), -1)
-            claim = Claim(said.kind, said.person_id, said.source, said.feedback_id, Moment(*at))
+            claim = Claim(said.kind, said.person_id, said.source, said.feedback_id, self.order.moment(record.partition))
             self.claims.setdefault((said.household_id, said.event_id), []).append(claim)
 
     def read(self, record: Record) -> None:
         """A record as the worker reads it."""
-        self.at[record.topic, record.partition] = record.offset
+        self.order.note(record)
         if record.topic == "recognitions":
             try:
                 asked = _decode_recognition(record.value or b"")
@@ -168,18 +203,20 @@ def ask(records: Iterable[Record], what_if: WhatIf, truths: dict[EventKey, Truth
     Parameters
     ----------
     records
-        The original log.
+        The original log, in the order in which it is applied.
     what_if
         What the worker's log has otherwise.
     truths
         Of events, perhaps more than the log has; may be empty.
     """
-    reading, altering, out = _Reading(), Altering(what_if), Questions()
+    reading, altering = _Reading(), Altering(what_if)
+    out = Questions(order=reading.order)
     for record in records:
         if record.topic == "feedback":
             reading.feedback(record)
         for altered in altering.next(record):
             reading.read(altered)
+    reading.order.finish()
     out.counts.update(altering.counts)
     homes: dict[str, int] = {}
     for key in reading.seen:

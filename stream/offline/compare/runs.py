@@ -70,6 +70,7 @@ class Answered:
 
 class _Cause(msgspec.Struct):
     topic: str
+    partition: int
     offset: int
 
 
@@ -127,7 +128,8 @@ def run(
         answered = read_answers(out, questions)
         answered.records = summary.counts.records
         for policy in policies:
-            write_alerts(out, policy)
+            if policy is not policies[0]:  # whose are there
+                write_alerts(out, policy)
             answered.alerts[policy.policy_id] = _read_alerts(out)
     return answered
 
@@ -149,8 +151,9 @@ def read_answers(out: Path, questions: Questions) -> Answered:
 
 
 def _read_identities(out: Path, questions: Questions) -> Answered:
-    first: list[Answer | None] = [None] * len(questions.home)
-    observed_at = np.zeros(len(questions.home), np.int64)
+    rows = len(questions.home)
+    confidence, guest, observed_at = np.full(rows, np.nan), np.zeros(rows, bool), np.zeros(rows, np.int64)
+    first: dict[int, Answer] = {}  # of rows whose truth is known: all of a long log would take much memory
     told: dict[int, Answer] = {}
     confirmed: dict[int, str | None] = {}
     for one in _values(out / "identities.jsonl", _Identity):
@@ -160,16 +163,18 @@ def _read_identities(out: Path, questions: Questions) -> Answered:
         answer = Answer(one.posterior, one.person_id, one.tier)
         observed_at[row] = one.observed_at
         if one.revision == 0:
-            first[row] = answer
+            best = answer.best
+            confidence[row], guest[row] = answer.posterior[best], best == GUEST
+            if questions.truths[row] is not None:
+                first[row] = answer
         if (verdict := questions.verdicts.get(row)) is not None:
-            if verdict.first.is_after(one.cause.topic, one.cause.offset):
+            cause = one.cause.topic, one.cause.partition, one.cause.offset
+            if questions.order.had_read(verdict.first, *cause):
                 told[row] = answer
-            if verdict.standing.moment.is_after(one.cause.topic, one.cause.offset):
+            if questions.order.had_read(verdict.standing.moment, *cause):
                 confirmed[row] = one.person_id
-    confidence = np.array([np.nan if answer is None else answer.posterior[answer.best] for answer in first])
-    guest = np.array([answer is not None and answer.best == GUEST for answer in first], bool)
     home, truths, members = questions.home, questions.truths, questions.members
-    cases = [Case(home[row], truths[row] or GUEST, members[row], 1.0, first[row]) for row in questions.known]
+    cases = [Case(home[row], truths[row] or GUEST, members[row], 1.0, first.get(row)) for row in questions.known]
     return Answered(confidence, guest, judge(cases), told, confirmed, observed_at=observed_at)
 
 

@@ -113,4 +113,6 @@ def caveats(comparison: Comparison) -> list[str]:
     if comparison.unusable:
         told = ", ".join(f"{count:,} {reason}" for reason, count in comparison.unusable.items())
         out.append(f"Not judged by, of events that people spoke of: {told}.")
+        if comparison.unusable.get("before any answer", 0) > comparison.questions.counts["claims"] / 2:
+            out.append("Most claims came before their answers, as where a log is fed all at once: give kithkin feed a --rate.")
     return out

@@ -4,6 +4,7 @@ Law: a file is there whole or not at all, and is fetched once: a replay that goe
 there. So the network is no part of a replay.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import copyfileobj
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 
 from stream.brokers.log_files import InvalidLog
 from stream.contract.credentials import PRIVATE_FOLDER, private
-from stream.contract.errors import ConfigError
+from stream.contract.errors import ConfigError, first_line, how_to_install
 
 __all__ = ["FETCHED", "fetch", "is_elsewhere"]
 
 FETCHED: Final = "logs"  # the folder, in that of the run
 _CHUNK: Final = 2**20
+_ADDRESS: Final = re.compile(r"\w+://[^\s'\"]+")
+_EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # by scheme, what brings its client
 
 
 def is_elsewhere(name: str) -> bool:
@@ -67,7 +70,8 @@ def _fetch(name: str, path: Path) -> None:
             with open(draft, "wb", opener=private) as target:
                 copyfileobj(source, target, _CHUNK)
     except ImportError as error:
-        right = f'pip install "kithkin[remote]", and what reads {urlsplit(name).scheme}:// ({error})'
+        scheme = urlsplit(name).scheme
+        right = f"{how_to_install(_EXTRAS.get(scheme, 'remote'))}, or what else reads {scheme}:// ({error})"
         raise ConfigError("LOG", _shown(name), "a log that lies elsewhere", right) from None
     except Exception as error:  # of many clients, each with its own
         raise InvalidLog(f"{_shown(name)}: cannot be fetched ({_why(error)})") from None
@@ -81,10 +85,12 @@ def _opened(name: str) -> Any:
 
 
 def _why(error: Exception) -> str:
-    """What a client says, unless it says the whole address, which may hold what is secret."""
+    """What a client says, its addresses without what may be secret."""
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    return type(error).__name__ if "://" in str(error) else f"{type(error).__name__}: {error}"
+        return "there is no such file or bucket"
+    if type(error).__name__ == "NoCredentialsError":  # of botocore, which need not be there
+        return "no credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return f"{type(error).__name__}: {_ADDRESS.sub(lambda found: _shown(found[0]), first_line(error))}"
 
 
 def _shown(name: str) -> str:

@@ -6,7 +6,7 @@ of all homes, pictures of those on the page.
 
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from stream.contract.records import OUTPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
 from ..compare.comparison import Judge, judges, questions_of
+from ..compare.figures import figures_of, sums_of
 from ..compare.questions import Questions
 from ..compare.runs import Answered, Ground, read_answers
 from ..report.measures import Judged, home_order, judge_by_truth, right_by_home
@@ -34,7 +35,7 @@ from .applied import as_applied
 from .explained import explained
 from .made import made_of
 
-__all__ = ["HOMES_MAX", "replay_report"]
+__all__ = ["HOMES_MAX", "figures_of_replay", "replay_report"]
 
 HOMES_MAX: Final = 50  # on one page, unless they are named: more load slowly, and nobody reads them
 _ALERTS: Final = "drift-alerts"
@@ -61,7 +62,7 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = (), truth
     """
     refuse_directory(out)
     run = _run_of(folder)
-    ground = Ground(run["logs"].split(os.pathsep), Wiring(), None, WhatIf.read(run.get("what if", "")))
+    ground = _ground_of(run)
     tally = Tally()
     for record in _read_written(folder, ["identities"]):
         tally.note(answer_of(msgspec.json.decode(record.value or b"")))
@@ -81,6 +82,25 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = (), truth
         str(folder),
     )  # fmt: skip
     return report(Run(inputs, outputs, {key: who for key, who in truths.items() if key[0] in shown}), out, wider)
+
+
+def figures_of_replay(folder: Path) -> dict[str, float]:
+    """How good the answers of a replay were by what people said, by figure; empty: nobody said anything to judge by.
+
+    Raises
+    ------
+    ConfigError, InvalidLog
+        As `replay_report`.
+    """
+    _, claimed, _ = _judged(folder, _ground_of(_run_of(folder)), None)
+    if claimed is None:
+        return {}
+    sums = sums_of(claimed.columns, len(claimed.homes))
+    return {name: float(value) for name, value in figures_of(sums, sums.total).items() if not np.isnan(value)}
+
+
+def _ground_of(run: Mapping[str, str]) -> Ground:
+    return Ground(run["logs"].split(os.pathsep), Wiring(), None, WhatIf.read(run.get("what if", "")))
 
 
 def _judged(folder: Path, ground: Ground, truth: Path | None) -> tuple[Judged, Judged | None, dict[tuple[str, str], str]]:

@@ -7,9 +7,11 @@ import hashlib
 from contextlib import closing
 from pathlib import Path
 
+from stream.brokers.journal_order import JOURNALLED
 from stream.brokers.log_files import LogReader, encode_record
 from stream.contract.codec import household_of_key
 from stream.contract.credentials import private
+from stream.contract.records import INPUT_TOPICS
 
 from ..compare.runs import Ground
 
@@ -27,13 +29,18 @@ def is_confirming(home: str, share: float, seed: int) -> bool:
 
 
 def part(ground: Ground, share: float, seed: int, folder: Path) -> tuple[Path, Path]:
-    """The log in two: records of homes to tune on, and of those to confirm on, each in their order."""
-    paths = folder / "tuned.jsonl", folder / "confirmed.jsonl"
+    """The log in two: records of homes to tune on, and of those to confirm on, in their order, each with the whole journal."""
+    paths, journal = (folder / "tuned.jsonl", folder / "confirmed.jsonl"), list[bytes]()
     with (
-        closing(LogReader(ground.logs, prefix=ground.wiring.prefix)) as log,
+        closing(LogReader(ground.logs, JOURNALLED, ground.wiring.prefix)) as log,
         open(paths[0], "wb", opener=private) as tuned, open(paths[1], "wb", opener=private) as confirmed,
     ):  # fmt: skip
         for record in log:
+            if record.topic not in INPUT_TOPICS:
+                journal.append(encode_record(record))
+                continue
             file = confirmed if is_confirming(household_of_key(record.key), share, seed) else tuned
             file.write(encode_record(record))
+        for file in (tuned, confirmed):
+            file.writelines(journal if file.tell() else ())
     return paths

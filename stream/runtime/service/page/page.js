@@ -143,7 +143,7 @@ function answered(event) {
 
 function present(one) {
   const box = made("div", undefined, "entry");
-  box.append(made("b", one.person_id), made("span", ` ${percent(one.home)}${one.room ? ", in the " + one.room : ""}`));
+  box.append(made("b", one.person_id), made("span", ` ${percent(one.home)}${one.room ? ", last at " + one.room : ""}`));
   return box;
 }
 

@@ -6,6 +6,7 @@ Law: it is of one home, as of its stream time, and holds no vector.
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stream.home.presence import presences_of
 from stream.home.rights.consents import consents_of, handle_of
 from stream.ops.inspection.inspection import inspect_home
 
@@ -35,9 +36,14 @@ class Told(NamedTuple):
     clients: "Sequence[str]"
 
 
-def who_is_home(household: "Household", now_ms: int) -> list[dict[str, Any]] | None:
-    """Each member with how likely they are home, `{"person_id", "home", "room"}`; None: nothing tells."""
-    return None
+def who_is_home(household: "Household", policy: "Policy", now_ms: int) -> list[dict[str, Any]] | None:
+    """Each member with how likely they are home now, and where they were last; None: the policy publishes no presence."""
+    if not policy.presence.publish:
+        return None
+    return [
+        {"person_id": one.person_id, "home": round(one.home_at(now_ms), 3), "room": one.device_id}
+        for one in presences_of(household, policy)
+    ]
 
 
 def home_told(household: "Household", beside: Told, challenges: "dict[str, Challenge]", now_ms: int) -> dict[str, Any]:
@@ -55,7 +61,7 @@ def home_told(household: "Household", beside: Told, challenges: "dict[str, Chall
             }
             for person in seen.people if person.here
         ],
-        "who_is_home": who_is_home(household, now_ms),
+        "who_is_home": who_is_home(household, beside.policy, now_ms),
         "events": [_event(event, phones) for event in seen.ledger[:_EVENTS_MAX]],
         "challenges": [
             {
