@@ -83,7 +83,7 @@ class Watch:
             yield f"windows {severity}", fires[0] | fires[1]
         counted = bad.astype(np.float64), events.astype(np.float64)
         for alarm in ALARMS:
-            terms, name = (alarm.allowed(AIM), alarm.threshold), alarm.severity
+            terms, name = (alarm.share_allowed(AIM), alarm.threshold), alarm.severity
             evidence, self.wealth[name] = bet(*counted, terms, self.wealth.get(name))
             yield f"bets {name}", evidence >= alarm.threshold
 

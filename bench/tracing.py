@@ -60,9 +60,9 @@ def measured(records: Sequence[Record], share: float | None) -> tuple[float, int
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         tracing = Tracing(provider.get_tracer("bench"), TracingWiring(share=share, slow_s=3600), {})
-        limits = replace(limits, ordering=tracing.ordering(limits.ordering))
+        limits = replace(limits, ordering=tracing.watch_order(limits.ordering))
         ports = TracedBroker(broker, meter, tracing), TracedStore(MemoryStore(), meter, tracing)
-        Worker(*ports, Policy(), limits, tracing.stepping(step_batch)).run()
+        Worker(*ports, Policy(), limits, tracing.watch_step(step_batch)).run()
         provider.shutdown()
     else:
         Worker(MeteredBroker(broker, meter), MeteredStore(MemoryStore(), meter), Policy(), limits).run()

@@ -22,7 +22,7 @@ from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import CompilerBase, PassManager
 from numba.core.cpu import CPUContext
 
-__all__ = ["Plain", "kept_in", "one_library"]
+__all__ = ["Plain", "keep_in", "one_library"]
 
 _HERE: Final = Path(__file__).parent
 # Where inner kernels stand, and what they are compiled with: records and numbers.
@@ -52,7 +52,7 @@ class Plain(CompilerBase):  # type: ignore[misc]
 
 
 @contextmanager
-def kept_in(entry: str) -> Iterator[None]:
+def keep_in(entry: str) -> Iterator[None]:
     """Have Numba keep what it compiles for the entries of one file (or load it) where only the same texts find it."""
     before, folder = config.CACHE_DIR, _cache_directory(entry)
     config.CACHE_DIR = str(folder)
@@ -83,7 +83,7 @@ def one_library(name: str) -> Iterator[None]:
 
     def finalize_entry(library: Any) -> None:
         if library.name == name:
-            library._linking_libraries = [*_called(library)]
+            library._linking_libraries = [*_find_called(library)]
             finalize(library)
         else:
             library._finalize_dynamic_globals()
@@ -111,7 +111,7 @@ def one_library(name: str) -> Iterator[None]:
         CPUContext.get_executable = get_executable
 
 
-def _called(library: Any) -> dict[Any, None]:
+def _find_called(library: Any) -> dict[Any, None]:
     """All that a library calls, and what that calls."""
     found: dict[Any, None] = {}
     left = [*library._linking_libraries]

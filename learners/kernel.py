@@ -19,7 +19,7 @@ import numpy as np
 from numba import types
 from numba.core import config
 
-from .compiling import Plain, kept_in, one_library
+from .compiling import Plain, keep_in, one_library
 
 __all__ = ["INTERPRETED", "array", "entry", "entry_at_first_use", "kernel", "record"]
 
@@ -63,11 +63,11 @@ def kernel(function: Kernel) -> Kernel:
         return function
     dispatcher = numba.njit(**_INNER)(function)
     resolve = dispatcher.get_call_template
-    dispatcher.get_call_template = lambda args, kws: resolve(tuple(_widened(a) for a in args), kws)
+    dispatcher.get_call_template = lambda args, kws: resolve(tuple(_widen(a) for a in args), kws)
     return cast(Kernel, dispatcher)
 
 
-def _widened(argument: Any) -> Any:
+def _widen(argument: Any) -> Any:
     """One type of whole number, so that there is one version of a kernel."""
     argument = types.unliteral(argument)
     return types.int64 if isinstance(argument, types.Integer) and argument.signed else argument
@@ -81,20 +81,20 @@ def array(dtype: np.dtype[Any], dimensions: int = 1) -> Any:
 def entry(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kernel]:
     """A kernel that Python calls, compiled for these types alone when it is defined, or loaded as it was compiled before."""
 
-    def compiled(function: Kernel) -> Kernel:
+    def compile_kernel(function: Kernel) -> Kernel:
         if INTERPRETED:
             return function
-        with kept_in(function.__code__.co_filename), one_library(function.__qualname__):
+        with keep_in(function.__code__.co_filename), one_library(function.__qualname__):
             made = numba.njit(result(*arguments), error_model="numpy", nogil=True, cache=True)(function)
         return cast(Kernel, made)
 
-    return compiled
+    return compile_kernel
 
 
 def entry_at_first_use(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kernel]:
     """As `entry`, but compiled when it is first called, not when it is defined."""
 
-    def deferred(function: Kernel) -> Kernel:
+    def defer(function: Kernel) -> Kernel:
         compiled: list[Callable[..., Any]] = []
 
         @wraps(function)
@@ -105,4 +105,4 @@ def entry_at_first_use(*arguments: Any, result: Any = types.void) -> Callable[[K
 
         return cast(Kernel, call)
 
-    return deferred
+    return defer

@@ -29,6 +29,14 @@ FLOW_MODULES_MAX = 20
 FLOW_CHANGES_MAX = 60
 # A shelf of classes, as River has them: all are exported, and every hyperparameter is an argument.
 ESTIMATORS = ROOT / "learners" / "estimators"
+# Verbs for functions, past tense for what happened: a participle alone, or before one of these prepositions, names no function.
+IRREGULAR = {
+    "begun", "bound", "brought", "built", "chosen", "done", "drawn", "found", "given", "gone", "held", "kept", "known", "laid",
+    "left", "lost", "made", "meant", "paid", "said", "seen", "sent", "shown", "spoken", "taken", "told", "torn", "written",
+}  # fmt: skip
+PREPOSITIONS = {"anew", "apart", "as", "at", "by", "for", "from", "here", "in", "of", "on", "otherwise", "out", "to"}
+NO_PARTICIPLES = {"bring", "embed", "embedding", "feed", "heading", "ping", "sighting", "wiring"}
+THE_FIELDS_OWN = {"committed"}  # next offsets, as every client of Kafka calls them
 NAMES_OF_NOTHING = {"base", "common", "data", "helper", "helpers", "info", "manager", "misc", "util", "utils"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -92,6 +100,20 @@ def test_a_function_takes_at_most_five_things(path: Path) -> None:
         if len(names) > PARAMETERS_MAX and not is_command(path, function) and not hyperparameters:
             crowded[function.name] = names
     assert crowded == {}
+
+
+def is_participle(name: str) -> bool:
+    first, _, rest = name.strip("_").partition("_")
+    if rest and rest.split("_")[0] not in PREPOSITIONS:
+        return False
+    return first in IRREGULAR or (first.endswith(("ed", "ing")) and first not in NO_PARTICIPLES)
+
+
+@each_module
+def test_a_function_is_named_by_a_verb(path: Path) -> None:
+    tree = tree_of(path)
+    plain = (f for f in functions(tree) if not any("property" in ast.unparse(d) for d in f.decorator_list))
+    assert [f.name for f in plain if is_participle(f.name) and f.name not in THE_FIELDS_OWN] == []
 
 
 @each_module

@@ -13,7 +13,7 @@ from stream.contract.records import Correct, Event
 from stream.contract.units import DAY_MS
 from stream.home.state.at_rest import encode_home
 from stream.home.state.household import Household
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 from stream.home.step import step
 
 from .bootstrap import intervals
@@ -76,7 +76,7 @@ def _retracted(events: list[Event], homes: dict[str, Household], policy: Policy)
         said = [e.value for e in events if isinstance(e.value, Correct) and e.value.household_id == name]
         record = home.record
         kept = set(record["folded"]["feedback"][: int(record["folded_used"])].tolist())
-        folded = [claim for claim in said if hashed("feedback", claim.feedback_id) in kept]
+        folded = [claim for claim in said if hash_id("feedback", claim.feedback_id) in kept]
         days += [(int(record["stream_time"]) - claim.given_at) / DAY_MS for claim in folded[:1]]
         for claim in folded[:RETRACTED]:
             undo = _said(events[-1], name, f"r-{claim.feedback_id}", kind="retract", retracts=claim.feedback_id)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..recognition.projection import CENTRE_SPREAD, DIMENSIONS, NOBODY_MAX, Channels, Nobody, Projection, Quality
 from .recordings import Codes, Numbers, Recordings
-from .trials import Trials, best_temperature, presented, trials_of
+from .trials import Trials, best_temperature, present, trials_of
 
 __all__ = ["FOLDS", "PEOPLE_MIN", "check", "fit", "folds_of", "is_enough"]
 
@@ -57,13 +57,13 @@ def fit(recordings: Recordings) -> Projection:
     check(recordings, PEOPLE_MIN)
     folds = [(_directions(rest), judged) for rest, judged in _people_held_out(recordings)]
     scales = _pooled_scales(folds)
-    quality = _quality_law([(_scaled(directions, scales), judged) for directions, judged in folds])
-    final = replace(_scaled(_directions(recordings), scales), quality=quality)
+    quality = _quality_law([(_scale(directions, scales), judged) for directions, judged in folds])
+    final = replace(_scale(_directions(recordings), scales), quality=quality)
     apart = [(_directions(rest), judged) for rest, judged in _corpora_held_out(recordings)] or folds
-    scaled = [(_scaled(directions, scales), judged) for directions, judged in apart]
+    scaled = [(_scale(directions, scales), judged) for directions, judged in apart]
     found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
     of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
-    by_corpus = [Trials.joined([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
+    by_corpus = [Trials.join([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
     spread, nobody = _centre_spread(scaled), _nobody(recordings)
     return replace(final, temperature=LIVES * best_temperature(by_corpus), centre_spread=spread, nobody=nobody)
 
@@ -85,7 +85,7 @@ def _centre_spread(held: list[Held]) -> float:
     apart = []
     for directions, judged in held:
         plain = judged.only(~judged.altered)
-        x, channel = presented(directions, plain.vectors)
+        x, channel = present(directions, plain.vectors)
         people = np.unique(plain.people[channel == 0])
         places = np.array([x[(plain.people == person) & (channel == 0)].mean(0) for person in people])
         if len(places) > 1:
@@ -159,9 +159,9 @@ def _directions(recordings: Recordings) -> Projection:
         within = (1 - ALTERED_SHARE) * within + ALTERED_SHARE * altered
     people = len(np.unique(recordings.people))
     cohort = recordings.cohort - recordings.cohort.mean(0) if len(recordings.cohort) else recordings.cohort
-    between = people * _levelled(own) + PRIOR_PEOPLE * _levelled(within + own)
+    between = people * _level(own) + PRIOR_PEOPLE * _level(within + own)
     if len(cohort):
-        between += COHORT_WEIGHT * len(cohort) * _levelled(_covariance(cohort))
+        between += COHORT_WEIGHT * len(cohort) * _level(_covariance(cohort))
     values, axes = np.linalg.eigh(_shrunk(within, SHRINK_WITHIN))
     whiten = axes / np.sqrt(values)
     spread, turn = np.linalg.eigh(whiten.T @ between @ whiten)
@@ -234,7 +234,7 @@ def _covariance(rows: Numbers) -> Numbers:
     return result
 
 
-def _levelled(matrix: Numbers) -> Numbers:
+def _level(matrix: Numbers) -> Numbers:
     """The same shape with a mean variance of 1."""
     result: Numbers = matrix * (len(matrix) / np.trace(matrix))
     return result
@@ -270,15 +270,15 @@ def _pooled_scales(held: list[Held]) -> _Scales:
     found, worth = [scales for scales, _ in told], np.array([_worth(number) for _, number in told])
     unit = float(np.average([scales.noise[0] for scales in found], weights=worth))
 
-    def pooled(parts: list[Numbers]) -> Numbers:
+    def pool(parts: list[Numbers]) -> Numbers:
         table = np.array(parts)
         known = np.isfinite(table) * worth.reshape(-1, *[1] * (table.ndim - 1))
         total = known.sum(0)
         result: Numbers = (known * np.nan_to_num(table)).sum(0) / np.where(total > 0, total, 1)
         return result
 
-    noise = pooled([scales.noise / scales.noise[0] for scales in found])
-    shift = pooled([scales.shift / scales.noise[0] for scales in found])
+    noise = pool([scales.noise / scales.noise[0] for scales in found])
+    shift = pool([scales.shift / scales.noise[0] for scales in found])
     spread = np.average([scales.spread / scales.noise[0] for scales in found], weights=worth)
     return _Scales(unit * np.where(noise > 0, noise, 1), unit * shift, unit * float(spread))
 
@@ -293,7 +293,7 @@ def _scales(held: list[Held]) -> _Scales | None:
     of_two, number, fitted = 0.0, 0.0, 0.0
     for directions, judged in held:
         plain = judged.only(~judged.altered)
-        x, channel = presented(directions, plain.vectors)
+        x, channel = present(directions, plain.vectors)
         for distances, kind in _own_pairs(plain, x, channel):
             np.add.at(apart, kind, distances)
             np.add.at(pairs, kind, 1.0)
@@ -332,7 +332,7 @@ def _strangers(x: Numbers, people: Codes) -> tuple[float, float]:
     return total, count
 
 
-def _scaled(directions: Projection, scales: _Scales) -> Projection:
+def _scale(directions: Projection, scales: _Scales) -> Projection:
     """The space in units of the noise of an ordinary recording, with everything measured in them."""
     one, channels = scales.noise[0], directions.channels
     root, noise, shift = np.float32(np.sqrt(one)), _single(scales.noise / one), _single(scales.shift / one)
@@ -346,7 +346,7 @@ def _quality_law(held: list[Held]) -> Quality:
     qualities, noises, kinds = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]
     for directions, judged in held:
         plain = judged.only(~judged.altered & np.isfinite(judged.quality))
-        x, channel = presented(directions, plain.vectors)
+        x, channel = present(directions, plain.vectors)
         for person in np.unique(plain.people):
             own = plain.people == person
             comparable = (channel[own][:, None] == channel[own]) & (plain.takes[own][:, None] != plain.takes[own])

@@ -15,7 +15,7 @@ from .recordings import Codes, Flags, Numbers, Recordings, unit
 
 __all__ = [
     "ENROLMENTS", "Trials", "best_temperature", "cllr", "equal_error_rate", "interval", "min_cllr", "plain_trials_of",
-    "presented", "trials_of",
+    "present", "trials_of",
 ]  # fmt: skip
 
 ENROLMENTS: Final = (1, 3)  # recordings that somebody is known by
@@ -44,7 +44,7 @@ class Trials(NamedTuple):
         return mated
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def join(cls, parts: Sequence[Self]) -> Self:
         """All of them, one after the other."""
         columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return cls(*columns)
@@ -55,7 +55,7 @@ class Trials(NamedTuple):
         return type(self)(*columns)
 
 
-def presented(projection: Projection, vectors: Numbers) -> tuple[Numbers, Codes]:
+def present(projection: Projection, vectors: Numbers) -> tuple[Numbers, Codes]:
     """(n, d), of unit length for `cosine` -> (n, k) less the means of their channels (n,); as `Projection.project`, unrounded."""
     channels = projection.channels
     channel = np.argmax(vectors @ channels.weights.T.astype(np.float64) + channels.bias, axis=1)
@@ -65,9 +65,9 @@ def presented(projection: Projection, vectors: Numbers) -> tuple[Numbers, Codes]
 
 def trials_of(projection: Projection, recordings: Recordings) -> Trials:
     """Enrolments of 1 and of 3 takes in the ordinary channel, each against the recordings of all other takes."""
-    x, channel = presented(projection, recordings.vectors)
+    x, channel = present(projection, recordings.vectors)
     known = _Known(x, channel, projection.channels.noise[channel] * projection.quality.noise_of(recordings.quality))
-    return _compared(
+    return _compare(
         recordings, lambda own, other: projection.temperature * _llr(projection, known.only(own), known.only(other))
     )
 
@@ -80,12 +80,12 @@ def plain_trials_of(recordings: Recordings) -> Trials:
         alike: Numbers = rows @ unit(mean) if recordings.metric == "cosine" else -np.linalg.norm(rows - mean, axis=1)
         return alike
 
-    return _compared(recordings, likeness)
+    return _compare(recordings, likeness)
 
 
-def _compared(recordings: Recordings, score: Callable[[Codes, Codes], Numbers]) -> Trials:
+def _compare(recordings: Recordings, score: Callable[[Codes, Codes], Numbers]) -> Trials:
     """All trials, scored from the rows of who is enrolled and of what comes."""
-    probes, found = _spaced(np.arange(len(recordings.people)), PROBES_MAX), []
+    probes, found = _space_evenly(np.arange(len(recordings.people)), PROBES_MAX), []
     for own in _enrolments(recordings):
         other = probes[~np.isin(recordings.takes[probes], recordings.takes[own])]
         same = np.ones(len(other), np.int64)
@@ -95,7 +95,7 @@ def _compared(recordings: Recordings, score: Callable[[Codes, Codes], Numbers]) 
                 recordings.channels[other], recordings.altered[other],
             )
         )  # fmt: skip
-    return Trials.joined(found)
+    return Trials.join(found)
 
 
 def _enrolments(recordings: Recordings) -> Iterator[Codes]:
@@ -107,10 +107,10 @@ def _enrolments(recordings: Recordings) -> Iterator[Codes]:
             own = ordinary[recordings.people[ordinary] == person]
             own = own[np.sort(np.unique(recordings.takes[own], return_index=True)[1])]  # a take once
             groups += [own[i : i + size] for i in range(0, len(own) - size + 1, size)]
-        yield from (groups[i] for i in _spaced(np.arange(len(groups)), ENROLMENTS_MAX))
+        yield from (groups[i] for i in _space_evenly(np.arange(len(groups)), ENROLMENTS_MAX))
 
 
-def _spaced(rows: Codes, most: int) -> Codes:
+def _space_evenly(rows: Codes, most: int) -> Codes:
     """So many of them at most, evenly."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
@@ -152,10 +152,10 @@ def _llr(projection: Projection, enrolled: _Known, probes: _Known) -> Numbers:
 def equal_error_rate(trials: Trials) -> float:
     """Where as many mated trials are rejected as non-mated ones accepted."""
     mated = trials.mated[np.argsort(-trials.llr, kind="stable")]
-    return _crossing(mated, np.ones(len(mated)))
+    return _find_crossing(mated, np.ones(len(mated)))
 
 
-def _crossing(mated: Flags, weights: Numbers) -> float:
+def _find_crossing(mated: Flags, weights: Numbers) -> float:
     """Of trials from the greatest ratio down, each counted so often."""
     rejected = 1 - np.cumsum(weights * mated) / (weights @ mated)
     accepted = np.cumsum(weights * ~mated) / (weights @ ~mated)
@@ -168,7 +168,7 @@ def interval(trials: Trials) -> tuple[float, float]:
 
     Of very many trials so many are looked at, evenly: they are of the same people.
     """
-    trials = trials.only(_spaced(np.arange(len(trials.llr)), INTERVAL_MAX))
+    trials = trials.only(_space_evenly(np.arange(len(trials.llr)), INTERVAL_MAX))
     order = np.argsort(-trials.llr, kind="stable")
     mated = trials.mated[order]
     rng, everybody = np.random.default_rng(0), np.union1d(trials.enrolled, trials.probe)
@@ -178,7 +178,7 @@ def interval(trials: Trials) -> tuple[float, float]:
         drawn = np.bincount(rng.integers(len(everybody), size=len(everybody)), minlength=len(everybody)).astype(np.float64)
         weights = np.where(mated, drawn[one], drawn[one] * drawn[other])
         if weights @ mated and weights @ ~mated:
-            rates.append(_crossing(mated, weights))
+            rates.append(_find_crossing(mated, weights))
     low, high = np.quantile(rates, [0.05, 0.95])
     return float(low), float(high)
 

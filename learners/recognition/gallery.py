@@ -50,7 +50,7 @@ def is_enrolled(row):
 
 
 @kernel
-def _said(row, person):
+def _claimed_weight(row, person):
     """Recordings' worth of what claims on a row say of a person: enrolment, however noisy, is what their space begins with."""
     found = 0.0
     for i in range(row.claims_used):
@@ -60,7 +60,7 @@ def _said(row, person):
 
 
 @kernel
-def _sensed(row, person, modality, people):
+def _sensor_support(row, person, modality, people):
     """How far the other sensors, as they were at the answer, say that a row is a person's: 1 surely, 0 nothing, -1 not.
 
     The person's likelihood against the mean of all others', whoever is likelier at home.
@@ -145,10 +145,10 @@ def _gather(home, person, policy, work):
         if weight > LEAST_WEIGHT and not (work.enrolled_only and not is_enrolled(row)):
             _add_to_channel(found, sums, row.channels[modality], weight, dimensions)
             if anchored < ANCHORED_MASS:
-                share, said = float(row.shares[person + 1]) * SHARE_STEP, _said(row, person)
+                share, said = float(row.shares[person + 1]) * SHARE_STEP, _claimed_weight(row, person)
                 anchored += share * said
                 if said == 0.0:
-                    sensed += share * _sensed(row, person, modality, home.people_used)
+                    sensed += share * _sensor_support(row, person, modality, home.people_used)
             own, per_step, vector = sums[row.channels[modality]], weight * VECTOR_32, row.vectors[modality]
             for k in range(dimensions):
                 own[k] += per_step * np.float32(vector[k])
@@ -298,8 +298,8 @@ def fold_row(home, index, modality, policy):
             tail.day, tail.since = day, day
         before, mass = float(tail.mass), share * worth
         part, sure = mass / (before + mass), float(tail.anchored)
-        said = _said(row, p)
-        outside = min(said, 1.0) if said > 0.0 else _sensed(row, p, modality, home.people_used)
+        said = _claimed_weight(row, p)
+        outside = min(said, 1.0) if said > 0.0 else _sensor_support(row, p, modality, home.people_used)
         tail.anchored = int(np.rint(sure + part * (ANCHORED_ONE * outside - sure)))
         for k in range(numbers.dimensions):
             mean = np.float32(tail.vector[k]) * MEAN_32

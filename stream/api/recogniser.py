@@ -116,7 +116,7 @@ class Recogniser:
 
         if not self._profiles:
             raise ValueError("nobody is known yet: give a profile first, with update")
-        home = self._home = self._home or self._built()
+        home = self._home = self._home or self._build_home()
         value = recognition_of(seen, self._policy) | {"event_id": "e", "household_id": home.household_id}
         at = moment_of(seen.get("arrived_at", value["observed_at"]))
         record = Record("recognitions", 0, 0, at, home.household_id.encode(), json.dumps(value).encode())
@@ -151,7 +151,7 @@ class Recogniser:
                 raise ValueError(f"{made}: give the policy that it was made under")
         return profile
 
-    def _built(self) -> "Home":
+    def _build_home(self) -> "Home":
         """A home in which nothing has happened yet, but in which everybody is known."""
         from stream.contract.records import Join, Phone
         from stream.home.state.household import Household as Home
@@ -222,7 +222,7 @@ class Recogniser:
         for name, encoder in profile.encoders.items():
             for prototype in encoder.prototypes if name in galleries else ():
                 at_ms = (prototype.since + max(profile.updated_at, prototype.since)) / 2  # between the first and the last of them
-                found[name].append((prototype.weight, at_ms / _DAY_MS, self._projected(name, prototype.embedding)))
+                found[name].append((prototype.weight, at_ms / _DAY_MS, self._project(name, prototype.embedding)))
         for name, prototypes in [*found.items()][:TAILS_MAX]:
             mass = sum(weight for weight, _, _ in prototypes)
             if mass <= 0 or not math.isfinite(mass):
@@ -244,7 +244,7 @@ class Recogniser:
         pairs = len(shift) * (len(shift) - 1)
         return float(shift.sum()) / pairs if pairs else 0.0
 
-    def _projected(self, encoder: str, embedding: str) -> "npt.NDArray[np.float64]":
+    def _project(self, encoder: str, embedding: str) -> "npt.NDArray[np.float64]":
         """Where a prototype lies: it was published without what its channel adds."""
         import base64
 

@@ -14,7 +14,7 @@ from stream.contract.ports import InputTopic
 
 from .partitioning import partition_of
 
-__all__ = ["TOPICS", "Placement", "encode_topics", "made_anew"]
+__all__ = ["TOPICS", "Placement", "encode_topics", "find_made_anew"]
 
 TOPICS: Final = "!topics"  # its name in the store; no household id has a "!"
 _CHECKED_MAX: Final = 200_000  # homes: about 20 MB
@@ -25,7 +25,7 @@ def encode_topics(topics: Mapping[str, InputTopic]) -> bytes:
     return json.dumps({name: [topic.topic_id, topic.partitions] for name, topic in topics.items()}, sort_keys=True).encode()
 
 
-def made_anew(stored: bytes | None, topics: Mapping[str, InputTopic], accept: bool) -> list[str] | None:
+def find_made_anew(stored: bytes | None, topics: Mapping[str, InputTopic], accept: bool) -> list[str] | None:
     """Topics that are no longer those of the states, to be begun at their beginning; None: they are as they were.
 
     Raises

@@ -62,7 +62,7 @@ class JournalOrder:
                 if is_in:
                     self._sizes[partition][number] += 1
 
-    def missing(self, given: Sequence[Record]) -> int:
+    def count_missing(self, given: Sequence[Record]) -> int:
         """How many records are still to come of the batch that the last of those given is of; it began among them."""
         count, batch = 0, self._batch_of(given[-1]) if given else None
         if batch is None:
@@ -74,7 +74,7 @@ class JournalOrder:
         partition, number = batch
         return self._sizes[partition][number] - count
 
-    def applied(self, records: Iterable[Record], ordering: Ordering) -> Iterator[Record]:
+    def in_applied_order(self, records: Iterable[Record], ordering: Ordering) -> Iterator[Record]:
         """The log's records, of all topics of `JOURNALLED`, as they were applied, by `ordering` within a batch."""
         lanes: dict[int, _Lane] = {}
         for record in records:
@@ -121,7 +121,7 @@ def read_order(names: Sequence[str], prefix: str | None) -> JournalOrder | None:
 
     The logs are read up to a fault, which is told when their records are read.
     """
-    if STDIN in names or not _mentioned(names):
+    if STDIN in names or not _mentions_journal(names):
         return None
     entries: defaultdict[int, list[Journal]] = defaultdict(list)
     offsets: defaultdict[_Place, array[int]] = defaultdict(lambda: array("q"))
@@ -150,7 +150,7 @@ def with_journal(records: Sequence[Record]) -> list[Record]:
     by_partition: defaultdict[int, list[Record]] = defaultdict(list)
     for record in records:
         by_partition[record.partition].append(record)
-    return [record for own in by_partition.values() for record in _journalled(own)]
+    return [record for own in by_partition.values() for record in _in_journal_order(own)]
 
 
 def _rise(records: Sequence[Record]) -> bool:
@@ -162,7 +162,7 @@ def _rise(records: Sequence[Record]) -> bool:
     return True
 
 
-def _journalled(own: Sequence[Record]) -> Iterator[Record]:
+def _in_journal_order(own: Sequence[Record]) -> Iterator[Record]:
     """One partition's records with their journal: a batch ends where no lower offset follows."""
     ranks: dict[tuple[str, int], int] = {}
     seen = Counter[str]()
@@ -185,7 +185,7 @@ def _journalled(own: Sequence[Record]) -> Iterator[Record]:
             before, batch, number = after, [], number + 1
 
 
-def _mentioned(names: Sequence[str]) -> bool:
+def _mentions_journal(names: Sequence[str]) -> bool:
     """Whether some line seems to be of the journal, so that a log without one is not decoded twice."""
     try:
         with closing(LogReader(names)) as log:

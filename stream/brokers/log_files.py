@@ -23,7 +23,7 @@ from stream.contract.records import INPUT_TOPICS, MODELS, Record
 from .digests import DigestedFile, FileDigest
 from .log_forms.bare import COUNTED
 from .log_forms.forms import Form, form_of
-from .log_forms.packings import DAMAGED, unpacked
+from .log_forms.packings import DAMAGED, unpack
 from .log_lines import InvalidLog, records_of
 
 __all__ = ["STDIN", "InvalidLog", "LogReader", "encode_line", "encode_record"]
@@ -95,9 +95,9 @@ class LogReader:
     def __iter__(self) -> Iterator[Record]:
         logs = self._logs
         if len(logs) == 1:
-            return _rising((logs[0], record) for record in logs[0].records())
+            return _refuse_repeats((logs[0], record) for record in logs[0].records())
         spans = [{} if name == STDIN else _spans_of(name, self._topics) for name in self._names]
-        return _rising(_merged(logs, spans))
+        return _refuse_repeats(_merge(logs, spans))
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Number, from 1, and bytes of each line that is not blank, whatever stands in it, log after log.
@@ -139,7 +139,7 @@ def encode_line(output: Encoded, offset: int) -> bytes:
     return b'%b%d,"timestamp":%d,%b,"value":%b}\n' % (head, offset, timestamp, _key(key), b"null" if value is None else value)
 
 
-def _listed(names: Iterable[str], word: str) -> str:
+def _list_names(names: Iterable[str], word: str) -> str:
     """Several names as people write them: "a, b and c"."""
     *others, last = sorted(names)
     return f"{', '.join(others)} {word} {last}" if others else last
@@ -226,7 +226,7 @@ class _Log:
         self._form: Form | None = None
         self._passed_over: dict[str, None] = {}  # topics, each once, in order
         try:
-            self._file = unpacked(name, raw)
+            self._file = unpack(name, raw)
         except DAMAGED as error:
             raise InvalidLog(f"{name}: {error}") from None
 
@@ -244,7 +244,7 @@ class _Log:
             except InvalidLog as error:
                 raise InvalidLog(f"{self.place}: {error}") from None
         if self._passed_over and not given:
-            has, wanted = ", ".join(self._passed_over), _listed(self._topics.wanted, "or")
+            has, wanted = ", ".join(self._passed_over), _list_names(self._topics.wanted, "or")
             raise InvalidLog(f"{self.name}: it has only {has}, where it should have {wanted}")
 
     def lines(self) -> Iterator[bytes]:
@@ -279,7 +279,7 @@ class _Log:
                 yield record
             elif record.topic not in self._passed_over:
                 if not self._passed_over:
-                    wanted = _listed(self._topics.wanted, "and")
+                    wanted = _list_names(self._topics.wanted, "and")
                     self._say(f"{self.name}: {wanted} are read, and other topics, such as {record.topic}, are passed over.")
                 self._passed_over[record.topic] = None
 
@@ -310,7 +310,7 @@ def _spans_of(name: str, topics: _Topics) -> dict[_Place, tuple[int, int]]:
     return spans
 
 
-def _merged(logs: Sequence[_Log], spans: Sequence[dict[_Place, tuple[int, int]]]) -> Iterator[tuple[_Log, Record]]:
+def _merge(logs: Sequence[_Log], spans: Sequence[dict[_Place, tuple[int, int]]]) -> Iterator[tuple[_Log, Record]]:
     """The records of several logs by arrival, each of a partition after those of logs that have only lower offsets of it."""
 
     def before_it(place: _Place, first: int) -> list[int]:
@@ -359,7 +359,7 @@ def _arrival(record: Record) -> tuple[int, str, int, int]:
     return record.timestamp, record.topic, record.partition, record.offset
 
 
-def _rising(records: Iterable[tuple[_Log, Record]]) -> Iterator[Record]:
+def _refuse_repeats(records: Iterable[tuple[_Log, Record]]) -> Iterator[Record]:
     """The same records, as long as no offset comes a second time or falls: `cause` must name one record for ever.
 
     Offsets that a form does not carry are counted here, from 0 or after the record before.

@@ -109,8 +109,8 @@ def _records_closely(raw: bytes, topics: Mapping[str, str]) -> Iterator[Record]:
         if raw[at : at + 1] != b"{":
             raise InvalidLog(f"not a record of a log: {_nth(number)}{_look(raw[at:])}")
         end = _end_of_object(raw, at)
-        if not end or (not _is_json(raw[at:end]) and _begun_inside(raw, at, end, topics)):
-            raise InvalidLog(f"not a record of a log: {_nth(number)}{_torn(raw, at, end, topics)}")
+        if not end or (not _is_json(raw[at:end]) and _find_beginning(raw, at, end, topics)):
+            raise InvalidLog(f"not a record of a log: {_nth(number)}{_describe_torn(raw, at, end, topics)}")
         yield _record_closely(raw[at:end], topics)
         at, number = _after_separators(raw, end), number + 1
 
@@ -241,9 +241,9 @@ def _decode_base64(name: str, text: str) -> bytes:
 # ---- what it looks like
 
 
-def _torn(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> str:
+def _describe_torn(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> str:
     """What is said of an object that does not end, or in which another record begins."""
-    inside = _begun_inside(raw, at, end, topics)
+    inside = _find_beginning(raw, at, end, topics)
     if inside:
         return (
             f"it is torn, and after its first {inside - at} bytes another record begins: whoever wrote it was stopped, and began "
@@ -254,7 +254,7 @@ def _torn(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> str:
     return "it does not end on this line: it is torn, or one record was written over several lines (then: jq -c . FILE)"
 
 
-def _begun_inside(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> int:
+def _find_beginning(raw: bytes, at: int, end: int, topics: Mapping[str, str]) -> int:
     """Where a whole record begins within the object at `at`, which is no JSON; 0: nowhere."""
     for begun in islice(_BEGUN.finditer(raw, at + 1, end or len(raw)), _BEGUN_MAX):
         members = members_of(raw[begun.start() : _end_of_object(raw, begun.start())])

@@ -352,11 +352,11 @@ def _spread(jobs: int, on: str | None) -> "AbstractContextManager[JobProcesses |
 
         return spread_over(jobs)
     from stream.contract.errors import ConfigError
-    from stream.offline.replay.jobs.cluster import connected
+    from stream.offline.replay.jobs.cluster import connect
 
     if jobs != 1:
         raise ConfigError("jobs", jobs, "processes here, while --on names a cluster", "one of the two")
-    return connected(on)
+    return connect(on)
 
 
 @app.command(
@@ -418,21 +418,21 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Want
     from stream.offline.runs.frames import refuse_without_arrow, write_parquet
     from stream.ops.encoders import explain_unlisted
 
-    from .progress import showing
-    from .summary import summary_json, summary_run, summary_table, unanswered
+    from .progress import show_progress
+    from .summary import describe_unanswered, summary_json, summary_run, summary_table
 
     expect, tracker, as_json, parquet = wanted
     if expect is not None:
         _refuse_unexpectable(expect, task)
     if parquet:
         refuse_without_arrow()
-    with until_interrupted() as stop, showing(Console(stderr=True), "events") as watch:
+    with until_interrupted() as stop, show_progress(Console(stderr=True), "events") as watch:
         summary = replay(task, stop, lambda sofar: watch(*sofar), jobs)
     if parquet and summary.finished:
         write_parquet(task.out)
     if not as_json:
         Console(highlight=False).print(summary_table(summary))
-    difference = _expected(expect, task, as_json) if expect and summary.finished else None
+    difference = _compare_expected(expect, task, as_json) if expect and summary.finished else None
     if as_json:
         typer.echo(json.dumps(summary_json(summary, difference), ensure_ascii=False))
     if not summary.finished:
@@ -442,7 +442,7 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Want
         tracker.keep([summary_run(task, summary)])
     if explained := explain_unlisted(summary.counts.unlisted, summary.counts.recognitions, task.policy):
         typer.echo(f"\n{explained}", err=True)
-    if told := unanswered(task, summary):
+    if told := describe_unanswered(task, summary):
         typer.echo(f"\n{told}", err=True)
         raise typer.Exit(EXIT_NOTHING)
     if difference is not None and difference.differs:
@@ -459,7 +459,7 @@ def _refuse_unexpectable(expect: Path, task: "Replay") -> None:
     LogReader([str(expect)], ["identities"], prefix=None).close()
 
 
-def _expected(expect: Path, task: "Replay", quiet: bool) -> "Difference":
+def _compare_expected(expect: Path, task: "Replay", quiet: bool) -> "Difference":
     """How identities differ from those expected (A), and unless quiet tell it."""
     from rich.console import Console
 

@@ -32,15 +32,15 @@ def difference_table(difference: Difference) -> Table:
 
 def difference_told(difference: Difference) -> Iterator[str]:
     """What is not in the table: whose records differ, the first of them, and which tiers and names changed."""
-    yield f"Homes that differ: {_listed(difference.homes) or 'none'}"
+    yield f"Homes that differ: {_list_names(difference.homes) or 'none'}"
     if difference.first is not None:
         yield from _first(difference.first)
     if difference.tiers:
         tiers = (f"{a} → {b}: {count:,}" for (a, b), count in difference.tiers.most_common())
-        yield f"Tiers: {_listed(tiers)}"
+        yield f"Tiers: {_list_names(tiers)}"
     if difference.names:
         names = (f"{a} → {b}: {count:,}" for (a, b), count in difference.names.most_common())
-        yield f"Names: {_listed(names)}"
+        yield f"Names: {_list_names(names)}"
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def explanation_told(found: Explanation) -> Iterator[str]:
     if found.unexplained:
         yield found.unexplained + "."
     if found.idle:
-        yield f"Changed too, and not needed to explain it: {_listed(change.name for change in found.idle)}"
+        yield f"Changed too, and not needed to explain it: {_list_names(change.name for change in found.idle)}"
     homes = f"{found.homes:,} home{'' if found.homes == 1 else 's'}"
     yield f"Found by {found.runs} replays of {homes} ({found.records:,} records), among {found.keys} keys that may differ."
 
@@ -122,11 +122,11 @@ def _largest(topic: TopicDifference) -> str:
     return f"{topic.largest:.6f} ({' '.join(map(str, topic.largest_at))})"
 
 
-def _cut(told: list[str]) -> Iterator[str]:
+def _shorten(told: list[str]) -> Iterator[str]:
     yield from told[:_LISTED]
     if len(told) > _LISTED:
         yield f"… and {len(told) - _LISTED:,} more"
 
 
-def _listed(told: Iterable[str]) -> str:
-    return ", ".join(_cut(list(told)))
+def _list_names(told: Iterable[str]) -> str:
+    return ", ".join(_shorten(list(told)))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["Watch", "showing"]
+__all__ = ["Watch", "show_progress"]
 
 Watch = Callable[[int, int, int | None], None]  # records so far, bytes read, bytes there are (None: not known)
 
@@ -28,7 +28,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def showing(console: Console, what: str) -> Iterator[Watch]:
+def show_progress(console: Console, what: str) -> Iterator[Watch]:
     """A progress bar for what goes through files; quiet when the console is no terminal. `what`: is counted."""
     columns = (SpinnerColumn(), TextColumn(f"{{task.fields[records]:,}} {what}"), BarColumn(), _Rate(what), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -46,7 +46,7 @@ def find_home(wiring: "Wiring", household: str) -> StoredHome:
     from stream.contract.settings import store_of
     from stream.stores import open_store
 
-    with closing(open_store(_existing(store_of(wiring)), wiring)) as store:
+    with closing(open_store(_require_existing(store_of(wiring)), wiring)) as store:
         for partition in store.partitions():
             state = store.load(partition, [household]).get(household)
             if state is not None:
@@ -54,7 +54,7 @@ def find_home(wiring: "Wiring", household: str) -> StoredHome:
         raise unknown("HOUSEHOLD", household, list(islice(_all_households(store), _COMPARED_MAX)), "a household with a state")
 
 
-def _existing(url: str) -> str:
+def _require_existing(url: str) -> str:
     """The same, unless it is a file that is not there, which to open would make."""
     from stream.contract.errors import ConfigError
 

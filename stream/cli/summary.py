@@ -20,7 +20,7 @@ from stream.offline.runs.difference import Difference
 from .difference import difference_json
 from .tracking import Tracked, numbers_of, settings_of
 
-__all__ = ["summary_json", "summary_run", "summary_table", "unanswered"]
+__all__ = ["summary_json", "summary_run", "summary_table", "describe_unanswered"]
 
 Row = tuple[str, str]
 
@@ -81,7 +81,7 @@ def summary_run(task: Replay, summary: Summary) -> Tracked:
     return Tracked(task.out.name, settings_of(task.policy), figures, {"kithkin.command": "replay"}, texts, files)
 
 
-def unanswered(task: Replay, summary: Summary) -> str:
+def describe_unanswered(task: Replay, summary: Summary) -> str:
     """That none of its recognitions was answered, neither by this command nor by one before; empty: that is not so."""
     counts = summary.counts
     if not counts.recognitions or (task.out / "identities.jsonl").stat().st_size:

@@ -171,7 +171,7 @@ def _decide(fleet: Fleet, policy: Alerting) -> list[Alert]:
     fleet.count("decision")
     groups = groups_of(fleet.homes)
     alerts = _follow(fleet, groups, policy)
-    known = [case.attribute for case in _speaking(fleet, policy) if case.attribute is not None]
+    known = [case.attribute for case in _find_standing(fleet, policy) if case.attribute is not None]
     for shared in shared_causes(groups, known, policy):
         alerts.append(open_shared(fleet, shared, groups, policy))
     explained = _explain(fleet, groups, policy)
@@ -211,7 +211,7 @@ def _follow(fleet: Fleet, groups: Groups, policy: Alerting) -> list[Alert]:
     return [alert for alert in changed if alert is not None]
 
 
-def _speaking(fleet: Fleet, policy: Alerting) -> list[Case]:
+def _find_standing(fleet: Fleet, policy: Alerting) -> list[Case]:
     """Alerts that stand, or closed so lately that their cause is not alerted again, or are silenced."""
     since = fleet.decided_at - policy.cooldown_days * DAY_MS
     at = fleet.decided_at
@@ -220,7 +220,7 @@ def _speaking(fleet: Fleet, policy: Alerting) -> list[Case]:
 
 def _explain(fleet: Fleet, groups: Groups, policy: Alerting) -> dict[str, str]:
     """Households of shared causes, each with the alert that speaks for it."""
-    shared = [(case.attribute, case.alert.alert_id) for case in _speaking(fleet, policy)]
+    shared = [(case.attribute, case.alert.alert_id) for case in _find_standing(fleet, policy)]
     return {home: alert_id for attribute, alert_id in shared if attribute is not None for home in groups.get(attribute, ())}
 
 
@@ -236,7 +236,7 @@ def _merge(fleet: Fleet, explained: Mapping[str, str]) -> list[Alert]:
 
 def _free(fleet: Fleet, explained: Container[str], policy: Alerting) -> dict[str, list[Subject]]:
     """By home, the subjects that may be alerted: no alert speaks of them, and no shared cause explains them."""
-    spoken_of = {case.key for case in _speaking(fleet, policy)}
+    spoken_of = {case.key for case in _find_standing(fleet, policy)}
     households = {key.partition("/")[0] for key in spoken_of}
     free = {}
     for household, home in fleet.homes.items():

@@ -52,7 +52,7 @@ from stream.home.state.layout import (
     SIGHTINGS_MAX,
     UNKNOWN,
 )
-from stream.home.state.names import hashed, hashed_sender
+from stream.home.state.names import hash_id, hash_sender
 
 __all__ = [
     "STATEMENTS", "VECTOR", "Event", "Numbers", "Owner", "Run", "Statement", "encoders_of", "numbers_of", "people_of",
@@ -250,7 +250,7 @@ def place(homes: Any, events: Any, phones: Any, rssi_dbm: Any) -> None:
 _CODES: Final = {"l": "q", "L": "Q"}  # what struct calls numbers of 8 bytes
 
 
-def _packing() -> tuple[struct.Struct, list[str]]:
+def _pack_format() -> tuple[struct.Struct, list[str]]:
     """How the fields of an EVENT before its vectors are packed, and their names."""
     assert EVENT.fields is not None
     form, names = "<", []
@@ -263,7 +263,7 @@ def _packing() -> tuple[struct.Struct, list[str]]:
     return struct.Struct(form), names
 
 
-_HEAD, _HEAD_NAMES = _packing()
+_HEAD, _HEAD_NAMES = _pack_format()
 assert _HEAD_NAMES == [
     "at", "arrived", "record", "sender", "event", "home", "device_name", "activity", "encoder_names", "encoder_names", "kind",
     "source", "person", "hour", "scanned", "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels",
@@ -368,7 +368,7 @@ class Run(Generic[Told]):
         number, at, words = self._used, self._place(owner), owner.household.words
         known = words.numbers.get
         event_id, device, observed_at, activity = value.event_id, value.device_id, value.observed_at, value.activity
-        heard, hash_of_event, scanned = value.phones, hashed("event", event_id), False
+        heard, hash_of_event, scanned = value.phones, hash_id("event", event_id), False
         voice = face = of_voice = of_face = 0
         if value.voice is not None and (voice := self._vector(number, value.voice)):
             of_voice = known(value.voice.encoder) or words.learn(value.voice.encoder)
@@ -380,7 +380,7 @@ class Run(Generic[Told]):
                 phones.append(known(phone.phone_id, 0))
                 rssi_dbm.append(self._even_dbm if phone.rssi_dbm is None else phone.rssi_dbm)
         _HEAD.pack_into(
-            self._buffer, at, observed_at, _arrival(owner), hash_of_event, hashed_sender(device), hash_of_event, home,
+            self._buffer, at, observed_at, _arrival(owner), hash_of_event, hash_sender(device), hash_of_event, home,
             known(device) or words.learn(device), (known(activity) or words.learn(activity)) if activity else 0, of_voice,
             of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS, scanned, 0, len(heard) if heard else 0,
             len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
@@ -415,12 +415,12 @@ class Run(Generic[Told]):
         """`said`: kind, event, whom it names, whether it is the first and the last EVENT of its record."""
         (kind, about, place, first, last), at = said, self._place(owner)
         value = cast("Feedback | Consent | Proof", owner.event.value)
-        event = hashed("event", about) if about else 0
+        event = hash_id("event", about) if about else 0
         if isinstance(value, Retract):
-            event = hashed("feedback", value.retracts)
+            event = hash_id("feedback", value.retracts)
         record, source = _identity(value)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, _arrival(owner), record, hashed_sender(value.sender),
+            self._buffer, at, value.given_at, _arrival(owner), record, hash_sender(value.sender),
             event, home, 0, 0, 0, 0, kind, source, place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
             isinstance(value, Erase), about.encode(),
         )  # fmt: skip
@@ -439,13 +439,13 @@ class Run(Generic[Told]):
 def _identity(value: Feedback | Consent | Proof) -> tuple[int, int]:
     """By what a record is known again, and its source."""
     if isinstance(value, Proof):
-        return hashed("proof", value.proof_id), 0
+        return hash_id("proof", value.proof_id), 0
     if isinstance(value, Consent):
-        return hashed("consent", f"{value.consent_id}/{value.kind}"), 0
-    return hashed("feedback", value.feedback_id), _SOURCES[value.source]
+        return hash_id("consent", f"{value.consent_id}/{value.kind}"), 0
+    return hash_id("feedback", value.feedback_id), _SOURCES[value.source]
 
 
-def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:
+def _list_format(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Struct:
     """How a home's list is unpacked to how many are used, and the words of all: an array's fields are read less quickly."""
     assert HOME.fields is not None
     assert entry_type.fields is not None
@@ -457,9 +457,9 @@ def _listing(of: str, entry_type: np.dtype[Any], entries_max: int) -> struct.Str
     return struct.Struct(f"<{used_at}x{used.char}{between}x{names}")
 
 
-_PEOPLE: Final = _listing("people", PERSON, PEOPLE_MAX)
-_PHONES: Final = _listing("phones", PHONE_STATE, PHONES_MAX)
-_GALLERIES: Final = _listing("galleries", GALLERY, ENCODERS_MAX)
+_PEOPLE: Final = _list_format("people", PERSON, PEOPLE_MAX)
+_PHONES: Final = _list_format("phones", PHONE_STATE, PHONES_MAX)
+_GALLERIES: Final = _list_format("galleries", GALLERY, ENCODERS_MAX)
 
 
 def people_of(household: Household) -> list[int]:

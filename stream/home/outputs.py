@@ -28,7 +28,7 @@ from stream.contract.records import (
     construct,
 )
 
-__all__ = ["CauseFields", "Emit", "Fields", "dead_letter_fields", "encode", "encoded", "output", "rounded"]
+__all__ = ["CauseFields", "Emit", "Fields", "dead_letter_fields", "encode", "encode_output", "output", "round_out"]
 
 VALUE_BYTES_MAX: Final = 65_536  # of a dead letter's value
 DECIMALS: Final = 6  # of what leaves: so that bytes agree between processors
@@ -47,7 +47,7 @@ class CauseFields(msgspec.Struct, gc=False):
     offset: int
 
 
-def rounded(x: float) -> float:
+def round_out(x: float) -> float:
     """As it leaves."""
     return round(float(x), DECIMALS) + 0.0  # no -0.0
 
@@ -65,7 +65,7 @@ def _base64(raw: bytes | None) -> str | None:
     return None if raw is None else b64encode(raw[:VALUE_BYTES_MAX]).decode()
 
 
-def encoded(topic: str, key: str | bytes | None, fields: Any, record: Record) -> Encoded:
+def encode_output(topic: str, key: str | bytes | None, fields: Any, record: Record) -> Encoded:
     """Canonical JSON bytes of what a record leads to, of a tombstone none; partition and time are those of the record."""
     value = fields if fields is None or type(fields) is bytes else encode(fields)
     return _new(Encoded, (topic, record.partition, record.timestamp, key.encode() if isinstance(key, str) else key, value))

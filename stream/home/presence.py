@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from stream.contract.policy import Policy
 from stream.contract.units import HOUR_MS
 from stream.home.messages import RESULT, ROOMS_MAX
-from stream.home.outputs import Fields, rounded
+from stream.home.outputs import Fields, round_out
 from stream.home.profiles import reader
 from stream.home.state.household import Household
 
@@ -26,7 +26,7 @@ def presence_fields(household: Household, read: tuple[Any, ...], policy: Policy)
     (since, home, half_life_h), shares = read[:3], read[3 : -4 - ROOMS_MAX]
     revision, name, *rooms, present, bits = read[-4 - ROOMS_MAX :]
     words, decay = household.words, {"to": policy.presence.home_share, "half_life_s": round(_HOUR_S * half_life_h)}
-    told = {words[room]: rounded(share) for room, share in zip(rooms, shares, strict=False) if room}
+    told = {words[room]: round_out(share) for room, share in zip(rooms, shares, strict=False) if room}
     return {
         "v": 1, "household_id": household.household_id, "person_id": words[name], "home": home, "present": bool(present),
         "rooms": dict(sorted(told.items(), key=lambda room: (-room[1], room[0]))), "since": since,

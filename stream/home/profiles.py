@@ -10,7 +10,7 @@ import numpy as np
 from learners.kernel import array, entry
 from stream.home.messages import PROFILE
 from stream.home.numbers import SPACE, Space
-from stream.home.outputs import Fields, rounded
+from stream.home.outputs import Fields, round_out
 from stream.home.state.household import Household
 from stream.home.state.layout import HOURS
 
@@ -75,7 +75,7 @@ def prototypes_of(household: Household, space: Space, kept: Any) -> list[Fields]
     told = zip(kept["mass"].tolist(), kept["device_name"].tolist(), kept["since"].tolist(), strict=True)
     return [
         {
-            "embedding": raw[n * size : (n + 1) * size], "weight": rounded(mass),
+            "embedding": raw[n * size : (n + 1) * size], "weight": round_out(mass),
             "device_id": words[device] if device else None, "since": since,
         }
         for n, (mass, device, since) in enumerate(told)
@@ -121,7 +121,7 @@ def calibration_of(profile: Snapshot, space: Space) -> Fields:
     """Of the modality that an encoder stands in; what was never taught counts as it is."""
     weights, known = (profile.weight_of_voice, profile.weight_of_face), (profile.knows_voice, profile.knows_face)
     return {
-        "weight": rounded(weights[space.modality]) if known[space.modality] else 1.0, "offset": rounded(profile.offset),
+        "weight": round_out(weights[space.modality]) if known[space.modality] else 1.0, "offset": round_out(profile.offset),
         "learnt": profile.learnt, "temperature": space.temperature,
     }  # fmt: skip
 

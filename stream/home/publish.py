@@ -33,12 +33,12 @@ from stream.home.messages import (
     RESULT,
 )
 from stream.home.numbers import spaces
-from stream.home.outputs import CauseFields, Emit, Fields, dead_letter_fields, encode, encoded, rounded
+from stream.home.outputs import CauseFields, Emit, Fields, dead_letter_fields, encode, encode_output, round_out
 from stream.home.presence import PRESENCE_RESULT, presence_fields
 from stream.home.profiles import calibration_of, distance_moved, habits_of, prototypes_of, reader, snapshot_of
 from stream.home.state.household import Household
 from stream.home.state.layout import PEOPLE_MAX
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 
 __all__ = ["Publisher", "Response", "round_off"]
 
@@ -175,7 +175,7 @@ class Publisher:
         self._policy, self._policy_id, self._limits, self._spaces = policy, policy.policy_id, policy.limits, spaces(policy)
         self._text = np.empty(0, np.uint8)  # room for answers
         self._names: dict[Household, list[str]] = {}  # of all columns, as long as results are read
-        self.emit: Emit = encoded
+        self.emit: Emit = encode_output
 
     def read(self, out: Any, responses: Sequence[Response]) -> None:
         """Add what stands in `out` (OUT[1]) to the responses, of which `responses[n]` is that of EVENT `n`; leave it empty."""
@@ -184,7 +184,7 @@ class Publisher:
         self._names.clear()
         kinds, events, outcomes = (results[name].tolist() for name in ("kind", "event", "outcome"))
         owners = [responses[event] for event in events]
-        answers, ends = self._written(results, kinds, owners)
+        answers, ends = self._write_answers(results, kinds, owners)
         buffer = results.view(np.uint8).data
         for kind, response, outcome, end in zip(kinds, owners, outcomes, ends, strict=True):
             try:
@@ -210,7 +210,7 @@ class Publisher:
             at += _RESULT_BYTES
         out["results_used"], out["profiles_used"] = 0, 0
 
-    def _written(self, results: Any, kinds: list[int], responses: list[Response]) -> tuple[bytes, list[int]]:
+    def _write_answers(self, results: Any, kinds: list[int], responses: list[Response]) -> tuple[bytes, list[int]]:
         """All answers up to their causes, and where each ends."""
         texts, numbers, places = [self._policy_id], dict[Household, int](), [0] * len(kinds)
         for n, kind in enumerate(kinds):
@@ -284,7 +284,7 @@ class Publisher:
             if result.kind == PROFILE_KIND:
                 self._profile(response, str(name), profiles[result.profile : result.profile + 1])
             elif result.held == ERASED_HELD:
-                self.erased(response, name)
+                self.publish_erasure(response, name)
             else:
                 self._signal(response, result, name)
 
@@ -328,7 +328,7 @@ class Publisher:
 
     def _signal(self, response: Response, result: "_Rare", name: str | None) -> None:
         household, kind = response.household, CAUSES[result.cause]
-        said = {"kind": kind, "log_e_value": rounded(result.log_e), "observed_at": result.event_at, "streams": result.streams}
+        said = {"kind": kind, "log_e_value": round_out(result.log_e), "observed_at": result.event_at, "streams": result.streams}
         fields = _of_signal(response, said)
         if result.held:
             source = SOURCES[result.source - 1] if result.source else None
@@ -343,18 +343,18 @@ class Publisher:
             elsewhere = kind == "device" and name != getattr(value, "device_id", None)
             fields["attributes"] = {} if elsewhere else dict(getattr(value, "device", None) or {})
             fields["evidence"] = _beliefs(result.beliefs)
-        fields["adapted"] = self._done(ADAPTATIONS[result.adapted], household, result.adapted_galleries)
+        fields["adapted"] = self._describe_done(ADAPTATIONS[result.adapted], household, result.adapted_galleries)
         self._publish(response, "drift-signals", fields)
         response.signals += 1
 
-    def _done(self, adaptation: str, household: Household, galleries: int) -> str | None:
+    def _describe_done(self, adaptation: str, household: Household, galleries: int) -> str | None:
         """What was done about a change, in a sentence."""
         if adaptation != "device":
             return _DONE[adaptation] if adaptation else None
         known = [household.words[word] for index, word in enumerate(encoders_of(household)) if galleries >> index & 1]
         return f"its offset is measured anew, from what came since ({', '.join(known)})"
 
-    def erased(self, response: Response, person_id: str | None) -> None:
+    def publish_erasure(self, response: Response, person_id: str | None) -> None:
         """Ask the fleet to forget a person, or (None) the whole home."""
         told = {"person_id": person_id, "kind": ERASED, "log_e_value": LEAST_LOG_E}
         self._publish(response, "drift-signals", _of_signal(response, told))
@@ -395,8 +395,8 @@ class Publisher:
             "updated_at": profile.updated_at, "encoders": dict(sorted(found.items())), "habits": habits_of(household, profiles),
             "phones": [words[name] for place, name in enumerate(phones) if profile.phones >> place & 1],
             "health": {
-                "events": rounded(profile.events), "last_seen_at": profile.last_seen_at or None, "drift": rounded(drift),
-                "trust": rounded(profile.trust),
+                "events": round_out(profile.events), "last_seen_at": profile.last_seen_at or None, "drift": round_out(drift),
+                "trust": round_out(profile.trust),
             } | ({"enrolment": faults_of(profile.enrol_faults)} if profile.enrol_faults else {}),
             "policy_id": self._policy_id, "cause": response.cause,
         }  # fmt: skip
@@ -408,7 +408,7 @@ def _number(response: Response, kind: Any) -> int:
     """By which a signal is known: the record that caused it, and its place among what that record caused."""
     cause = response.cause
     household = response.household.household_id
-    return hashed(kind, f"{household} {cause.topic} {cause.partition} {cause.offset} {response.signals}")
+    return hash_id(kind, f"{household} {cause.topic} {cause.partition} {cause.offset} {response.signals}")
 
 
 def _of_signal(response: Response, said: Fields) -> Fields:

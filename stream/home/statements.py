@@ -22,7 +22,7 @@ from stream.home.rights.consents import consent
 from stream.home.rights.proofs import prove
 from stream.home.state.household import DAY_MS, Household, append, take_out
 from stream.home.state.layout import ACTIVITIES_MAX, HOME, HOURS, NOT_COUNTED, PEOPLE_MAX, PHONES_MAX, UNKNOWN, WAITING_MAX
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 
 __all__ = [
     "ACTIVITIES_TOTAL", "BY_ACTIVITY", "HOURS_TOTAL", "Done", "Statement", "erase_home", "erase_person", "forget_person",
@@ -65,7 +65,7 @@ def state(household: Household, value: Statement, policy: Policy, at: int, arriv
             return Done([prove(household, value, policy, arrived)], [], [])
         case Consent():
             return Done([consent(household, value)], [], [])
-    waiting, own = home["waiting"], hashed("feedback", value.feedback_id)
+    waiting, own = home["waiting"], hash_id("feedback", value.feedback_id)
     early = _is(waiting["claim"]["kind"], RETRACT) & _is(waiting["event"], own)
     if take_out(home, "waiting", early) and not isinstance(value, Erase):
         done.outcomes.append("used")  # it was taken back before it came
@@ -161,7 +161,7 @@ def _join(household: Household, value: Join, policy: Policy) -> str:
         rows["shares"][:, column + 1] = rows["evidence"][:, column + 1] = rows["llr"][:, :, column] = 0
     elif _is_present(home["people"][column]):
         return "rejected"
-    append(home["people"][column], "memberships")["joined_by"] = hashed("feedback", value.feedback_id)
+    append(home["people"][column], "memberships")["joined_by"] = hash_id("feedback", value.feedback_id)
     home["next_rebuild"] = 0
     _touch(home, column + 1)
     return "used"
@@ -172,7 +172,7 @@ def _leave(household: Household, value: Leave, at: int, done: Done) -> str:
     if column is None:
         return "unknown_person"
     membership = _membership(household.record["people"][column])
-    membership["left_at"], membership["left_by"] = at, hashed("feedback", value.feedback_id)
+    membership["left_at"], membership["left_by"] = at, hash_id("feedback", value.feedback_id)
     membership["told_at"] = household.record["stream_time"]
     kept = household.record["rows"]["observed_at"][: int(household.record["rows_used"])]
     if (kept > at).any():
@@ -193,7 +193,7 @@ def _phone(household: Household, value: Phone, policy: Policy) -> str:
     if known:
         _touch(home, int(phone["registrations"][int(phone["registrations_used"]) - 1]["person"]))
     phone["name"], registration = household.words.learn(value.phone_id), append(phone, "registrations")
-    registration["feedback"] = hashed("feedback", value.feedback_id)
+    registration["feedback"] = hash_id("feedback", value.feedback_id)
     registration["from_row"] = home["next_row"]
     registration["prior_log_odds"] = math.log(trust / (1 - trust))
     registration["person"] = 0 if column is None else column + 1
@@ -205,7 +205,7 @@ def _phone(household: Household, value: Phone, policy: Policy) -> str:
 
 
 def _retract(household: Household, value: Retract, policy: Policy, done: Done) -> str:
-    home, target = household.record, hashed("feedback", value.retracts)
+    home, target = household.record, hash_id("feedback", value.retracts)
     claims = _retract_claims(home, target)
     waiting = take_out(home, "waiting", _is(home["waiting"]["claim"]["feedback"], target))
     folded = _retract_folded(home, target)
@@ -226,8 +226,8 @@ def _wait(home: Any, value: Retract, policy: Policy, done: Done) -> str:
         take_out(home, "waiting", np.arange(WAITING_MAX) == 0)
         done.outcomes.append("unknown_event")
     waiting = append(home, "waiting")
-    waiting["event"], claim = hashed("feedback", value.retracts), waiting["claim"]
-    claim["feedback"], claim["given_at"] = hashed("feedback", value.feedback_id), value.given_at
+    waiting["event"], claim = hash_id("feedback", value.retracts), waiting["claim"]
+    claim["feedback"], claim["given_at"] = hash_id("feedback", value.feedback_id), value.given_at
     claim["kind"], claim["person"], claim["right"] = RETRACT, UNKNOWN, NOT_COUNTED
     claim["source"] = _SOURCES.index(value.source)
     return "early"

@@ -27,7 +27,7 @@ from stream.home.core.work import WORK
 from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, renumber
 from stream.home.messages import OUT, RESULTS_MAX
 from stream.home.numbers import policy_numbers
-from stream.home.outputs import Emit, encoded, output
+from stream.home.outputs import Emit, encode_output, output
 from stream.home.publish import Publisher, Response
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME
@@ -76,7 +76,7 @@ def step_batch(households: Mapping[str, Household], events: Sequence[Event], pol
     says nothing of a household (no memory, a wish to stop) is raised.
     """
     responses = [Response(event, households[event.value.household_id]) for event in events]
-    _run(responses, policy, encoded)
+    _run(responses, policy, encode_output)
     failures: dict[str, Failure] = {}
     for number, response in enumerate(responses):
         if response.failure is not None:
@@ -222,7 +222,7 @@ class _Core:
         for person_id in done.tombstones:
             self._publisher.tombstone(response, person_id)
         for erased in done.erased:
-            self._publisher.erased(response, erased)
+            self._publisher.publish_erasure(response, erased)
         return True
 
 

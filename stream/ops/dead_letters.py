@@ -209,7 +209,7 @@ def erase(wiring: Wiring, household: str | None = None) -> tuple[int, int]:
     """
     with closing(Announcer(wiring, f"{wiring.group}-{_SENDER}")) as announce:
         records = list(reader(wiring, [TOPIC]))
-        until = _erased(reader(wiring, ["drift-signals"]))
+        until = _find_erasures(reader(wiring, ["drift-signals"]))
         if household is not None:
             until[household] = _NOW
         stay = [record for record in records if _stays(record, until)]
@@ -227,7 +227,7 @@ def _stays(record: Record, until: Mapping[str, int]) -> bool:
     return household not in until or record.timestamp > until[household]
 
 
-def _erased(signals: Iterable[Record]) -> dict[str, int]:
+def _find_erasures(signals: Iterable[Record]) -> dict[str, int]:
     """By household, the latest time at which the brokers had that something of it was erased."""
     found: dict[str, int] = {}
     for record in signals:

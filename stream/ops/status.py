@@ -25,7 +25,7 @@ from stream.stores.redis.heartbeats import Heartbeats
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-__all__ = ["Status", "look", "observing", "picture", "readable"]
+__all__ = ["Status", "look", "observe", "picture", "readable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def readable(note: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def observing(wiring: Wiring) -> Iterator["Consumer"]:
+def observe(wiring: Wiring) -> Iterator["Consumer"]:
     """A client for `look`, for as long as it looks. Raises ConfigError, and BrokerError when the brokers do not answer."""
     with require_client(wiring):
         from confluent_kafka import KafkaException

@@ -14,7 +14,7 @@ from stream.brokers.partitioning import partition_of
 from stream.contract.errors import ConfigError
 from stream.contract.records import Journal, Record
 
-from .recording.merging import merged
+from .recording.merging import merge_spans
 from .recording.spans import Between, History, find_spans
 
 __all__ = ["Arrival", "Made", "follow"]
@@ -90,7 +90,7 @@ def _arrivals(history: History, event_id: str, household: str | None, between: B
         own = partition_of(household.encode(), history.partitions(_EVENTS))
         spans = [span for span in spans if span.partition == own]
     raw = event_id.encode()
-    for record in merged(history, spans, {}):
+    for record in merge_spans(history, spans, {}):
         value = _value(record) if raw in (record.value or b"") else {}
         home = str(value.get("household_id"))
         if value.get("event_id") == event_id and household in (None, home):
@@ -100,7 +100,7 @@ def _arrivals(history: History, event_id: str, household: str | None, between: B
 def _find_batches(history: History, journal: list[Span], found: list[Arrival]) -> None:
     """The entry that each arrival is in; looked for from its time on, and no further than it takes."""
     sought = list(found)
-    for record in merged(history, journal, {}):
+    for record in merge_spans(history, journal, {}):
         try:
             entry = Journal.model_validate_json(record.value or b"")
         except ValueError:  # somebody else's record
@@ -119,7 +119,7 @@ def _is_in(arrival: Arrival, entry: Journal) -> bool:
 def _find_outputs(history: History, spans: list[Span], found: list[Arrival]) -> None:
     by_place = {arrival.place: arrival for arrival in found}
     named = {found[0].event_id.encode(), *(f'"offset":{arrival.offset}'.encode() for arrival in found)}
-    for record in merged(history, spans, {}):
+    for record in merge_spans(history, spans, {}):
         raw = (record.value or b"").replace(b": ", b":")
         if not any(name in raw for name in named):
             continue

@@ -30,7 +30,7 @@ _NAMES_MAX = 500  # of one SELECT; old builds of SQLite take at most 999 variabl
 _BUSY_S = 10.0
 
 
-def _made_private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     """An opener; a store may well be named by a link."""
     return os.open(path, flags, 0o600)
 
@@ -54,30 +54,30 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
         self._path = Path(path)
-        with suppress(OSError), open(self._path, "ab", opener=_made_private):
+        with suppress(OSError), open(self._path, "ab", opener=_open_private):
             """It is made before SQLite would make it for everybody to read; what SQLite puts beside it is as private."""
-        with self._explaining():
+        with self._explain_errors():
             self._connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:
-            with self._explaining():
+            with self._explain_errors():
                 self._prepare(synchronous)
         except StoreError:
             self.close()
             raise
 
     def claim(self, partition: int) -> Claimed:
-        with self._explaining(), self._transaction():
+        with self._explain_errors(), self._transaction():
             epoch, offsets = self._stands_at(partition)
             self._write(partition, epoch + 1, offsets)
         return Claimed(epoch + 1, offsets)
 
     def offsets(self, partition: int) -> Offsets:
-        with self._explaining():
+        with self._explain_errors():
             return self._stands_at(partition)[1]
 
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        with self._explaining():
+        with self._explain_errors():
             for start in range(0, len(households), _NAMES_MAX):
                 names = households[start : start + _NAMES_MAX]
                 marks = ",".join("?" * len(names))
@@ -86,7 +86,7 @@ class SqliteStore:
         return found
 
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
-        with self._explaining(), self._transaction():
+        with self._explain_errors(), self._transaction():
             newest, stands_at = self._stands_at(partition)
             if is_news(partition, (epoch, newest), stands_at, offsets_from, offsets_to):
                 rows = ((partition, household, state) for household, state in states.items())
@@ -99,12 +99,12 @@ class SqliteStore:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def households(self, partition: int) -> Iterable[str]:
-        with self._explaining():
+        with self._explain_errors():
             rows = self._connection.execute("SELECT household FROM states WHERE partition = ?", (partition,)).fetchall()
         return sorted(household for (household,) in rows if is_household(household))
 
     def partitions(self) -> Sequence[int]:
-        with self._explaining():
+        with self._explain_errors():
             return [partition for (partition,) in self._connection.execute("SELECT partition FROM partitions ORDER BY 1")]
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class SqliteStore:
         self._connection.execute("COMMIT")
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

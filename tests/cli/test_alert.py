@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream.brokers.kafka.topics import producer
-from stream.cli.operate.answer import _told
+from stream.cli.operate.answer import _describe
 from stream.contract.records import Alert, Record
 from stream.contract.settings import Wiring
 from stream.fleet.texts import KNOWN_CAUSES, runbook_of
@@ -28,7 +28,7 @@ def kithkin(wired: Wiring, *words: str) -> subprocess.CompletedProcess[str]:
 def test_an_alert_is_told_whole() -> None:
     fleet, (opened,) = heard([*quiet(), signal("h", 12.0, evidence={"device": 0.75, "person": 0.25})], until_hours=6)
     (seen,) = obey(fleet, command(opened, "acknowledge"))
-    told = "\n".join(_told([opened, seen]))
+    told = "\n".join(_describe([opened, seen]))
     for words in (
         opened.alert_id, "acknowledged, medium", opened.summary, opened.suggested_action, "home          h", "in hand of    ops",
         "docs/runbooks/drift-device.md", "12.0 nats: 162,755 times likelier", "ops has it in hand.",

@@ -12,7 +12,7 @@ from learners.recognition.gallery import fold_row
 from learners.recognition.thresholds import move_threshold
 from stream.home.core.answer import label, learn_tiers
 from stream.home.core.drift.causes import KIND, believe
-from stream.home.core.feedback.claims import heeded, repeat_claim, uncount_claim
+from stream.home.core.feedback.claims import find_heeded, repeat_claim, uncount_claim
 from stream.home.core.work import WORK
 from stream.home.messages import OUT, POLICY
 from stream.home.state.layout import HOME
@@ -53,7 +53,7 @@ def move(steps: int, wrong: float, share: float, aim: float, policy: Any) -> int
 @entry(_home, i8, result=i8)
 def claim_that_counts(home: Any, index: int) -> int:
     """Of row `index`: which claim counts; -1: none."""
-    return heeded(home[0], home[0].rows[index])  # type: ignore[no-any-return]
+    return find_heeded(home[0], home[0].rows[index])  # type: ignore[no-any-return]
 
 
 @entry(_home, i8, _policy, result=i8)

@@ -5,7 +5,7 @@ from typing import Any
 from stream.home.rights.consents import Granted, consents_of
 from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.layout import CONSENTS_MAX
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 from tests.support.worlds import POLICY, Story
 
 
@@ -32,7 +32,7 @@ def test_a_consent_stands_until_it_is_revoked_and_not_again() -> None:
     assert standing(story) == []
     assert grant(story, "c-1") == ["duplicate"]
     assert grant(story, "c-2") == ["used"]
-    assert [granted.number for granted in standing(story)] == [hashed("consent", "c-2")]
+    assert [granted.number for granted in standing(story)] == [hash_id("consent", "c-2")]
 
 
 def test_a_consent_ends_with_its_time_with_who_leaves_and_with_an_erasure() -> None:

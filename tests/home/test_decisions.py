@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contract.policy import Action, Policy
-from stream.home.rights.decision import Answered, answers_of, decide, latest_at, seen_by
+from stream.home.rights.decision import Answered, answers_of, decide, latest_at, redact_for
 from tests.support.worlds import START_MS, Story
 
 TIERS = {name: Action(tier=tier, max_age_s=60) for tier, name in enumerate(("list", "play", "read", "buy", "refill"), 1)}
@@ -45,8 +45,8 @@ def test_what_was_allowed_ends_and_does_not_begin_again(answer: Answered, action
 def test_of_another_member_nothing_is_told_that_is_not_told_of_nobody(answer: Answered, action: str, age_ms: int) -> None:
     nobody = answer._replace(tier=1, person_id=None)
     if answer.person_id is not None:
-        assert seen_by(answer, "zoe") == nobody
-        assert seen_by(answer, answer.person_id) == answer
+        assert redact_for(answer, "zoe") == nobody
+        assert redact_for(answer, answer.person_id) == answer
 
 
 @pytest.mark.parametrize("answer", [None, Answered("e-1", "kitchen", START_MS, 0, 5, "anna")])

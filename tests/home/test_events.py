@@ -21,7 +21,7 @@ from stream.home.events import Run, numbers_of, renumber, squares
 from stream.home.messages import CONFIRM, CORRECT, ENROL, FOLLOW_UP, REJECT, STATEMENT
 from stream.home.state.household import Household
 from stream.home.state.layout import ENCODERS_MAX, HOME, SIGHTINGS_MAX, UNKNOWN
-from stream.home.state.names import hashed, hashed_sender
+from stream.home.state.names import hash_id, hash_sender
 from stream.home.step import step_batch
 from tests.naive.projection import project
 
@@ -153,8 +153,8 @@ def test_a_recognition_has_its_words_and_hashes() -> None:
     household = home(["anna"])
     (event,) = made(household, recognition(activity="music.play", voice=voice()))
     assert (event["at"], event["hour"], event["scanned"], event["stranger"]) == (AT, 0, 0, 0)
-    assert event["record"] == event["event"] == hashed("event", "e-1")
-    assert event["sender"] == hashed_sender("kitchen")
+    assert event["record"] == event["event"] == hash_id("event", "e-1")
+    assert event["sender"] == hash_sender("kitchen")
     assert [household.words[word] for word in (event["device_name"], event["activity"])] == ["kitchen", "music.play"]
     assert event["event_id"].tobytes()[: event["event_id_length"]] == b"e-1"
 
@@ -192,8 +192,8 @@ def test_a_claim_is_one_event(kind: str, number: int, person: str | None) -> Non
     household = home(["anna", "ben"])
     (event,) = made(household, feedback(kind, event_id="e-1", **({"person_id": person} if person else {})))
     assert (event["kind"], event["source"], event["person"]) == (number, 1, 2 if person else UNKNOWN)
-    assert (event["record"], event["event"]) == (hashed("feedback", "f-1"), hashed("event", "e-1"))
-    assert event["sender"] == hashed_sender("feedback/app")
+    assert (event["record"], event["event"]) == (hash_id("feedback", "f-1"), hash_id("event", "e-1"))
+    assert event["sender"] == hash_sender("feedback/app")
 
 
 @pytest.mark.parametrize(("person", "place"), [("guest", 0), ("anna", 1), ("nobody", UNKNOWN)])
@@ -204,7 +204,7 @@ def test_a_claim_names_a_place(person: str, place: int) -> None:
 
 def test_an_enrolment_is_one_event_for_each_recognition() -> None:
     events = made(home(["anna"]), feedback("enrol", person_id="anna", event_ids=["e-1", "e-2", "e-1", "e-3"]))
-    assert [event["event"] for event in events] == [hashed("event", f"e-{n}") for n in (1, 2, 3)]
+    assert [event["event"] for event in events] == [hash_id("event", f"e-{n}") for n in (1, 2, 3)]
     assert events["kind"].tolist() == [ENROL] * 3
     assert (events["first"].tolist(), events["last"].tolist()) == ([1, 0, 0], [0, 0, 1])
 

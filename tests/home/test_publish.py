@@ -26,7 +26,7 @@ from stream.home.messages import (
     RESULT,
     SIGNAL,
 )
-from stream.home.outputs import encoded, output
+from stream.home.outputs import encode_output, output
 from stream.home.publish import Publisher, Response, round_off
 from stream.home.state.household import Household
 
@@ -271,8 +271,8 @@ def test_a_signal_is_known_by_its_cause_and_its_place_among_its_signals() -> Non
 def test_a_person_who_was_erased_is_to_be_forgotten_by_the_fleet() -> None:
     publisher, response = Publisher(POLICY), Response(Event(RECORD, confirm()), household())
     publisher.tombstone(response, "anna")
-    publisher.erased(response, "anna")
-    publisher.erased(response, None)
+    publisher.publish_erasure(response, "anna")
+    publisher.publish_erasure(response, None)
     gone, person, home = response.outputs
     assert (gone.topic, gone.key, gone.value) == ("profiles", b"h/anna", None)
     values = [json.loads(one.value) for one in (person, home)]
@@ -351,4 +351,4 @@ def test_any_text_has_the_bytes_that_the_model_has(text: str) -> None:
     value = recognition()
     value.device = {"room": text}
     assert only(published(results_of(signal("unknown")), value))["attributes"] == {"room": text}
-    assert encoded("labels", None, None, RECORD).value is None
+    assert encode_output("labels", None, None, RECORD).value is None

@@ -16,7 +16,7 @@ from stream.home.core.learn import HABIT_SHARE_MIN
 from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.state.layout import ACTIVITIES_MAX, CLAIMS_MAX, HOURS
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 from tests.home.reading import (
     ENROLLED,
     LEARNT,
@@ -196,7 +196,7 @@ def test_whatever_is_taken_back_stands_nowhere_any_more(seed: int, enrolled: boo
     for target in reversed(said):
         say(run, desk, "retract", f"back-{target}", retracts=target)
         claims = [*(claims_of(row)["feedback"] for row in rows_of(home)), used(home.record, "waiting")["claim"]["feedback"]]
-        assert not any(hashed("feedback", target) in found for found in claims)
+        assert not any(hash_id("feedback", target) in found for found in claims)
     assert (home.people, int(home.record["phones_used"])) == ([], 0)
     assert not home.record["sources"]["right"].any()
     assert not home.record["sources"]["wrong"].any()

@@ -15,7 +15,7 @@ from stream.home.messages import CAUSES, CORRECT, ENROL, RETRACT
 from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.household import DAY_MS, Household
 from stream.home.state.layout import HOME, MEMBERSHIPS_MAX, NOT_COUNTED, PEOPLE_MAX, REGISTRATIONS_MAX, UNKNOWN, WAITING_MAX
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 from stream.home.statements import Done, forget_person, forget_phone, purge_departed, uncount_claim
 from tests.home.homes import POLICY, used_bytes
 
@@ -71,7 +71,7 @@ def test_a_join_is_a_column_of_whom_nothing_is_known() -> None:
     assert state(household, "join", person_id="zoe") == Done(["used"], [], [])
     home, person = household.record, person_of(household, "zoe")
     assert (people_of(household)[-1], int(person["joined_row"]), int(person["touched"])) == ("zoe", int(home["next_row"]), 1)
-    assert used(person, "memberships").tolist() == [(hashed("feedback", "f-new"), 0, 0, 0)]
+    assert used(person, "memberships").tolist() == [(hash_id("feedback", "f-new"), 0, 0, 0)]
     assert not used(home, "rows")["shares"][:, 5].any()
     assert person["live"]["weights"].tolist() == [1.0, 1.0]
     assert home["next_rebuild"] == 0
@@ -101,7 +101,7 @@ def test_who_comes_back_soon_is_still_known() -> None:
         assert state(household, "join", person_id="bert:h-0", feedback_id=f"j-{n}").outcomes == ["used"]
     person = person_of(household, "bert:h-0")
     assert person["tails"].tobytes() == before["tails"].tobytes()
-    assert used(person, "memberships")["joined_by"].tolist() == [hashed("feedback", f"j-{n}") for n in range(2, 6)]
+    assert used(person, "memberships")["joined_by"].tolist() == [hash_id("feedback", f"j-{n}") for n in range(2, 6)]
 
 
 def test_who_left_long_ago_is_forgotten() -> None:
@@ -169,7 +169,7 @@ def test_a_phone_that_is_forgotten_was_heard_nowhere() -> None:
 
 def feedback_of(household: Household) -> dict[int, str]:
     """Ids of all that was ever said in the golden homes, by hash."""
-    return {hashed("feedback", f"f{n:04d}:h-0"): f"f{n:04d}:h-0" for n in range(400)}
+    return {hash_id("feedback", f"f{n:04d}:h-0"): f"f{n:04d}:h-0" for n in range(400)}
 
 
 def a_claim(household: Household, enrolled: bool) -> tuple[str, Any, Any]:
@@ -207,7 +207,7 @@ def test_what_was_folded_of_a_claim_goes_with_all_that_was_folded_of_its_owners(
     household = home_of()
     home, person = household.record, household.record["people"][1]
     entry = home["folded"][0]
-    home["folded_used"], entry["feedback"], entry["owners"], entry["learnt"] = 1, hashed("feedback", "f-old"), 0b10, 1
+    home["folded_used"], entry["feedback"], entry["owners"], entry["learnt"] = 1, hash_id("feedback", "f-old"), 0b10, 1
     person["calibration"]["learnt"] = 3
     before = set(used(person, "tails")["learnt"].tolist())
     assert before == {0, 1}
@@ -265,9 +265,9 @@ def test_a_retraction_waits_for_what_it_takes_back() -> None:
     found = [state(household, "retract", retracts=f"never-{n}", feedback_id=f"f-{n}").outcomes for n in range(WAITING_MAX + 1)]
     assert found == [["early"]] * WAITING_MAX + [["unknown_event", "early"]]
     last = used(home, "waiting")[-1]
-    assert (int(last["event"]), int(last["claim"]["kind"])) == (hashed("feedback", f"never-{WAITING_MAX}"), RETRACT)
+    assert (int(last["event"]), int(last["claim"]["kind"])) == (hash_id("feedback", f"never-{WAITING_MAX}"), RETRACT)
     assert (int(last["claim"]["person"]), int(last["claim"]["right"])) == (UNKNOWN, NOT_COUNTED)
-    assert used(home, "waiting")["event"][0] == hashed("feedback", "never-1")
+    assert used(home, "waiting")["event"][0] == hash_id("feedback", "never-1")
     assert state(household, "retract", retracts="f-5").outcomes == ["used"]
     assert home["waiting_used"] == WAITING_MAX - 1
 

@@ -18,7 +18,7 @@ from stream.home.messages import CAUSES, CLAIM_KINDS
 from stream.home.state.at_rest import UnknownState, decode_home, encode_home
 from stream.home.state.household import Household
 from stream.home.state.layout import CLAIMS_MAX, PEOPLE_MAX, REPORTED_MAX, ROWS_MAX, SENDERS_MAX, TAILS_MAX
-from stream.home.state.names import HASH_BYTES, hashed
+from stream.home.state.names import HASH_BYTES, hash_id
 from tests.home.homes import POLICY
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -181,8 +181,8 @@ def test_ids_of_feedback_and_of_events_become_hashes() -> None:
     claim = ["f-1", "app", "correct", "anna:h-0", body[2], None, 0, 0]
     body[9] = [["e-later", claim], ["f-back", ["f-2", "app", "retract", "", body[2], None, 0, 0]]]
     waiting = used(read(body).record, "waiting")
-    assert waiting["event"].tolist() == [hashed("event", "e-later"), hashed("feedback", "f-back")]
-    assert waiting["claim"]["feedback"].tolist() == [hashed("feedback", "f-1"), hashed("feedback", "f-2")]
+    assert waiting["event"].tolist() == [hash_id("event", "e-later"), hash_id("feedback", "f-back")]
+    assert waiting["claim"]["feedback"].tolist() == [hash_id("feedback", "f-1"), hash_id("feedback", "f-2")]
     assert waiting["claim"]["person"].tolist() == [1, -1]
 
 

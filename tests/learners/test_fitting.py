@@ -18,7 +18,7 @@ from learners.fit.trials import (
     equal_error_rate,
     min_cllr,
     plain_trials_of,
-    presented,
+    present,
     trials_of,
 )
 from learners.recognition.projection import NOBODY_MAX, Channels, Floats, Projection
@@ -135,7 +135,7 @@ def test_the_channel_of_a_new_persons_recording_is_told() -> None:
     encoder = Encoder.drawn(4, channels=4)
     fitted = fit(recordings_of(encoder, 5, people=60, takes=5))
     strangers = recordings_of(encoder, 6, people=40, takes=3)
-    _, channel = presented(fitted, strangers.vectors)
+    _, channel = present(fitted, strangers.vectors)
     assert (channel == strangers.channels).mean() > 0.95
 
 
@@ -187,7 +187,7 @@ def test_of_a_cosine_encoder_only_directions_count() -> None:
 def test_what_a_fit_projects_is_what_the_core_projects() -> None:
     recordings = recordings_of(Encoder.drawn(4, channels=3), 2, people=20, takes=3)
     fitted = fit(recordings)
-    x, channel = presented(fitted, recordings.vectors)
+    x, channel = present(fitted, recordings.vectors)
     for row in range(0, len(x), 17):
         projected = fitted.project(recordings.vectors[row].astype("f4"))
         assert projected[1] == channel[row]

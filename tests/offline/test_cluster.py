@@ -11,9 +11,9 @@ from stream.brokers.files import FILES
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring
 from stream.offline.replay.jobs import cluster as cluster_module
-from stream.offline.replay.jobs.cluster import connected
+from stream.offline.replay.jobs.cluster import connect
 from stream.offline.replay.jobs.processes import JobLost
-from stream.offline.replay.manifest import MANIFEST, Made, made_here
+from stream.offline.replay.manifest import MANIFEST, Made, describe_program
 from stream.offline.replay.replay import Replay, replay
 from tests.cli.test_cli import plain, run
 from tests.offline.test_jobs import odd_records
@@ -52,7 +52,7 @@ def test_a_replay_on_a_cluster_goes_on_where_one_process_stopped(dask: Any, log:
     replay(whole)
     done = [0]
     assert not replay(parts, lambda: done[0] >= 3 * BATCH, lambda sofar: done.__setitem__(0, sofar.records)).finished
-    with connected(dask.scheduler_address) as cluster:
+    with connect(dask.scheduler_address) as cluster:
         assert replay(parts, jobs=cluster).finished
     assert written(parts.out) == written(whole.out)
 
@@ -60,12 +60,12 @@ def test_a_replay_on_a_cluster_goes_on_where_one_process_stopped(dask: Any, log:
 def test_a_worker_of_another_version_is_named_before_anything_is_written(
     dask: Any, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = made_here()
+    here = describe_program()
 
     def other() -> Made:
         return Made(here.versions | {"kithkin": "0.0.1"}, here.code, here.processor)
 
-    monkeypatch.setattr(cluster_module, "made_here", other)
+    monkeypatch.setattr(cluster_module, "describe_program", other)
     client_runs = cluster_module._unlike
     assert client_runs(here, other()) == f"kithkin {here.versions['kithkin']} and not 0.0.1"
     monkeypatch.setattr(cluster_module, "_unlike", lambda made, _: client_runs(here, other()))
@@ -95,7 +95,7 @@ def test_a_worker_that_is_lost_ends_the_replay_with_what_to_do(dask: Any, log: s
             for worker in made.workers.values():
                 worker.process.process._process.kill()
 
-        with connected(made.scheduler_address) as cluster, pytest.raises(JobLost, match="give the same command again"):
+        with connect(made.scheduler_address) as cluster, pytest.raises(JobLost, match="give the same command again"):
             replay(task, watch=kill, jobs=cluster)
 
 

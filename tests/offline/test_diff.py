@@ -23,7 +23,7 @@ from stream.offline.runs.again import Again, outcome_of_run
 from stream.offline.runs.changes import changes_of, with_changes
 from stream.offline.runs.difference import CompleteRun, difference_of, read_run
 from stream.offline.runs.explain import Explanation, explain
-from stream.offline.runs.order import mixed, stretches
+from stream.offline.runs.order import mix, stretches
 from stream.offline.runs.sources import Given
 from stream.offline.simulation.records import neighbourhood
 from tests.support.planted import a_run, batched, keys_that_can_change, policy_with
@@ -211,11 +211,11 @@ def test_of_each_stretch_either_order_can_be_taken(turns: list[int], data: st.Da
     topics = ["recognitions" if turn % 3 else "feedback" for turn in range(12)]
     first, second = (_interleaved([topics[i] for i in order]) for order in (range(12), turns))
     some = stretches(first, second)
-    assert mixed(first, second, []) == first
-    assert mixed(first, second, some) == second
+    assert mix(first, second, []) == first
+    assert mix(first, second, some) == second
     chosen = data.draw(st.sets(st.sampled_from(some))) if some else set()
     for topic in {*topics}:
-        offsets = [record.offset for record in mixed(first, second, chosen) if record.topic == topic]
+        offsets = [record.offset for record in mix(first, second, chosen) if record.topic == topic]
         assert offsets == list(range(topics.count(topic)))
 
 

@@ -14,7 +14,7 @@ from stream.contract.packs import load_pack, write_pack
 from stream.contract.policy import Policy
 from stream.contract.records import OUTPUT_TOPICS
 from stream.contract.settings import Wiring
-from stream.offline.replay.manifest import MANIFEST, Manifest, made_here, read_manifest
+from stream.offline.replay.manifest import MANIFEST, Manifest, describe_program, read_manifest
 from stream.offline.replay.replay import Replay, Sofar, replay
 from tests.support.recorded import recorded, recorded_lines, write_log
 
@@ -61,7 +61,7 @@ def test_it_says_what_was_read_and_what_was_written(calm: bytes, log: str, tmp_p
         written = (tmp_path / "calm" / file.name).read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(written).hexdigest(), len(written))
     assert Policy.model_validate(manifest.policy).policy_id == manifest.policy_id == Policy().policy_id
-    assert manifest.made == made_here()
+    assert manifest.made == describe_program()
     assert set(manifest.packs) == set(Policy().encoders)
     assert (manifest.batches.records_max, manifest.inputs.records) == (BATCH, len(recorded()))
 

@@ -26,7 +26,7 @@ Words = tuple[str, ...]
 def altered(
     *, delay: str | None = None, loss: float = 0.0, drop: Words = (), inject: Words = (), seed: int = 0
 ) -> list[Record]:
-    return list(parse_what_if(delay, loss, drop, inject, seed).applied(recorded()))
+    return list(parse_what_if(delay, loss, drop, inject, seed).apply(recorded()))
 
 
 def value_of(record: Record) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_the_same_recognition_sent_twice_loses_the_same() -> None:
     record = next(r for r in recorded() if "face" in value_of(r))
     for seed in range(20):
         what_if = WhatIf(drop=(("face", 0.5),), seed=seed)
-        first, second = what_if.applied([record, replace(record, offset=record.offset + 1)])
+        first, second = what_if.apply([record, replace(record, offset=record.offset + 1)])
         assert first.value == second.value
 
 

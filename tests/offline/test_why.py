@@ -25,7 +25,7 @@ from stream.home.state.household import Household
 from stream.home.step import step
 from stream.offline.replay.replay import Replay
 from stream.offline.replay.replay import replay as run_replay
-from stream.offline.why.audience import Audience, Why, seen_by
+from stream.offline.why.audience import Audience, Why, redact_for
 from stream.offline.why.explanation import ANYBODY, Explanation, explain
 from stream.offline.why.history import History, Moment, Revision, answer_again, play
 from stream.offline.why.otherwise import PARTS, otherwise, parse_wish, without_each
@@ -237,7 +237,7 @@ def test_a_person_reads_nothing_of_others() -> None:
                 whole = play(records, name, history.event_id, POLICY)
                 told = explain(whole, POLICY, anybody=True)
                 wished = otherwise(whole, records, POLICY, parse_wish("drop=voice"), told.subject)
-                seen = seen_by(Why(told, without_each(whole, POLICY, told.subject), wished), Audience.PERSON)
+                seen = redact_for(Why(told, without_each(whole, POLICY, told.subject), wished), Audience.PERSON)
                 text = "\n".join(lines_of(seen)) + json.dumps(asdict(seen))
                 people = {person for person in told.posterior if person != GUEST}
                 assert told.subject == ANYBODY or told.subject in people

@@ -48,7 +48,7 @@ def move(old: StateStore, new: StateStore, growth: Growth, at_once: int = 3) -> 
         for _ in partitions.fill(old, at_once):
             pass
         if not partitions.is_cut:
-            with partitions.cutting():
+            with partitions.guard_cut():
                 pass
         partitions.open()
 
@@ -125,10 +125,10 @@ def test_of_two_who_move_the_same_the_later_one_goes_on(another_store: OpenStore
     cut = []
     with pytest.raises(Fenced):
         list(earlier.fill(old))
-    with pytest.raises(Fenced), earlier.cutting():
+    with pytest.raises(Fenced), earlier.guard_cut():
         cut.append("earlier")
     list(later.fill(old))
-    with later.cutting():
+    with later.guard_cut():
         cut.append("later")
     assert (cut, later.is_cut) == (["later"], True)
     later.open()

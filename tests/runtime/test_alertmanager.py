@@ -16,7 +16,7 @@ from stream.contract.errors import ConfigError
 from stream.contract.records import Alert, Record
 from stream.contract.settings import Wiring
 from stream.ops.local_cluster.processes import Server, free_ports, until
-from stream.runtime.fleet.alertmanager import Alertmanager, posted
+from stream.runtime.fleet.alertmanager import Alertmanager, describe_alert
 from stream.runtime.fleet.webhook import DeliveryError, RetryPolicy
 from tests.conftest import Running
 from tests.ops.deployment.tools import program
@@ -96,7 +96,7 @@ def test_one_that_forgot_everything_is_told_again(listen: str, tmp_path: Path) -
         manager.post(ENDED.model_copy(update={"alert_id": "a-2"}))
     with pytest.raises(DeliveryError, match=f"1 alerts for http://{listen} was not taken"):
         manager.repeat()
-    with alertmanager(tmp_path / "two", listen), manager.repeating(0.1):
+    with alertmanager(tmp_path / "two", listen), manager.keep_repeating(0.1):
         assert until(lambda: bool(labels(listen)), PATIENCE_S)
         assert [one["alert_id"] for one in labels(listen)] == ["a-1"]
 
@@ -117,9 +117,9 @@ def test_the_command_tells_what_stands(kafka: Running, topics: Callable[..., str
 
 
 def test_a_clock_that_is_ahead_makes_no_alert_of_tomorrow() -> None:
-    told = posted(ENDED, "", AT_MS - 5_000)
+    told = describe_alert(ENDED, "", AT_MS - 5_000)
     assert told["startsAt"] == told["endsAt"] == "2025-11-21T01:53:15.000Z"
-    assert posted(OPENED, "", AT_MS - 5_000)["endsAt"] == "2025-11-22T01:53:15.000Z"
+    assert describe_alert(OPENED, "", AT_MS - 5_000)["endsAt"] == "2025-11-22T01:53:15.000Z"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:9093", "http://here:99999", "ftp://here"])

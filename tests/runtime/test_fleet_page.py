@@ -170,8 +170,8 @@ def test_ended_alerts_come_page_by_page_each_once() -> None:
             }))  # fmt: skip
     seen, after = list[str](), ""
     while after is not None:
-        page, after = archive.closed(after, 7)
+        page, after = archive.find_closed(after, 7)
         seen += [alert.alert_id for alert in page]
     assert sorted(seen) == [f"a-{number:02}" for number in range(25) if number % 5]
     assert seen[0] == "a-24"
-    assert archive.closed("a-unknown", 1)[0] == archive.closed("", 1)[0]
+    assert archive.find_closed("a-unknown", 1)[0] == archive.find_closed("", 1)[0]

@@ -27,7 +27,7 @@ from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import KafkaWiring, Wiring, load_policy
 from stream.ops.local_cluster.processes import until
 from stream.ops.local_cluster.redis import Redis
-from stream.ops.status import look, observing
+from stream.ops.status import look, observe
 from stream.ops.topics import administration
 from stream.runtime.supervision.supervisor import (
     EXIT_FAILED,
@@ -216,7 +216,7 @@ def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) 
     mark = tmp_path / "worker"
     watching = "from stream.runtime.supervision.watchdog import *; from stream.runtime.supervision.supervisor import *; "
     watching += "liveness = Liveness(); "
-    watching += "Watchdog(liveness, 600.0, parent_pipe_of_this_process()).start(stopping_on_signals(liveness).__enter__())"
+    watching += "Watchdog(liveness, 600.0, parent_pipe_of_this_process()).start(stop_on_signals(liveness).__enter__())"
     with supervised(writes_its_pid(mark, f"{watching}; time.sleep(600)")) as supervisor:
         assert until(mark.exists, PATIENCE_S)
         supervisor.kill()
@@ -226,7 +226,7 @@ def test_a_worker_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) 
 def test_asked_to_stop_while_it_hangs_in_a_library_a_worker_ends_all_the_same(tmp_path: Path) -> None:
     mark = tmp_path / "worker"
     watching = "import hashlib; from stream.runtime.supervision.watchdog import *; liveness = Liveness(); "
-    watching += "signals = stopping_on_signals(liveness); Watchdog(liveness, 600.0, None).start(signals.__enter__())"
+    watching += "signals = stop_on_signals(liveness); Watchdog(liveness, 600.0, None).start(signals.__enter__())"
     code = f"{watching}; open({str(mark)!r}, 'w').close(); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # hears no signal
     with subprocess.Popen(python(code)) as worker:
         try:
@@ -241,9 +241,9 @@ def test_a_worker_that_may_not_work_ends_with_its_own_exit_code() -> None:
     """On its way out it closes what tells of signals, which is not to be taken for being asked to stop."""
     code = """
 import sys, time
-from stream.runtime.supervision.watchdog import Liveness, Watchdog, stopping_on_signals
+from stream.runtime.supervision.watchdog import Liveness, Watchdog, stop_on_signals
 liveness = Liveness(opening=True)
-with stopping_on_signals(liveness) as signals:
+with stop_on_signals(liveness) as signals:
     Watchdog(liveness, 600.0, None).start(signals)
 time.sleep(1.0)
 sys.exit(6)
@@ -259,7 +259,7 @@ class Site:
 
     def __init__(self, wiring: Wiring, folder: Path, ends: ExitStack) -> None:
         self.wiring, self._folder, self._ends = wiring, folder, ends
-        self._observer = ends.enter_context(observing(wiring))
+        self._observer = ends.enter_context(observe(wiring))
         self._heartbeats = ends.enter_context(closing(Heartbeats(str(wiring.store), wiring)))
         self._workers = 0
 

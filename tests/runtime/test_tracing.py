@@ -31,7 +31,7 @@ from stream.home.step import step_batch
 from stream.ops.local_cluster.processes import Server, until
 from stream.runtime.telemetry import tracing as module
 from stream.runtime.telemetry.metering import Meter
-from stream.runtime.telemetry.tracing import PARTS, TracedBroker, TracedStore, Tracing, traced
+from stream.runtime.telemetry.tracing import PARTS, TracedBroker, TracedStore, Tracing, open_tracing
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.conftest import Running
@@ -54,9 +54,9 @@ class Followed:
         wanted = TracingWiring(**{"share": 1.0, "slow_s": 3600} | settings)
         self.tracing = Tracing(provider.get_tracer("test"), wanted, {"messaging.system": "kafka"})
         self.store = MemoryStore() if store is None else store
-        limits = replace(LIMITS, ordering=self.tracing.ordering(LIMITS.ordering))
+        limits = replace(LIMITS, ordering=self.tracing.watch_order(LIMITS.ordering))
         ports = TracedBroker(broker or MemoryBroker(log), Meter(), self.tracing), TracedStore(self.store, Meter(), self.tracing)
-        self.worker = Worker(*ports, POLICY, limits, self.tracing.stepping(step_batch))
+        self.worker = Worker(*ports, POLICY, limits, self.tracing.watch_step(step_batch))
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -192,7 +192,7 @@ def test_what_failed_is_kept_always_with_where_and_why(where: str) -> None:
         def fail(*_: Any) -> Any:
             raise MemoryError("no more")
 
-        followed.worker._applier._step._step = followed.tracing.stepping(fail)  # type: ignore[attr-defined]
+        followed.worker._applier._step._step = followed.tracing.watch_step(fail)  # type: ignore[attr-defined]
     followed.worker.run_once()
     with pytest.raises((StoreError, MemoryError)) as raised:
         followed.worker.run_once()
@@ -255,14 +255,14 @@ def test_without_the_setting_nothing_of_opentelemetry_is_imported() -> None:
     ours = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.propagate")
     code = f"import sys, stream.runtime.worker.live; print([name for name in sys.modules if name.startswith({ours})])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-    with traced(Wiring(), "p") as found:
+    with open_tracing(Wiring(), "p") as found:
         assert found is None
 
 
 def test_a_missing_extra_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     wired = Wiring(tracing=TracingWiring(endpoint="http://127.0.0.1:4318/v1/traces"))
-    with pytest.raises(ConfigError, match=r"pip install '\.\[otel\]'"), traced(wired, "p"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[otel\]'"), open_tracing(wired, "p"):
         pass
 
 
@@ -298,11 +298,11 @@ def collector() -> Iterator[tuple[str, Callable[[], list[Any]]]]:
 
 def work(log: MemoryLog, wired: Wiring) -> None:
     """As a live worker does it, on a store that takes nothing."""
-    with traced(wired, "policy-1") as tracing:
+    with open_tracing(wired, "policy-1") as tracing:
         assert tracing is not None
-        limits = replace(LIMITS, ordering=tracing.ordering(LIMITS.ordering))
+        limits = replace(LIMITS, ordering=tracing.watch_order(LIMITS.ordering))
         ports = TracedBroker(MemoryBroker(log), Meter(), tracing), TracedStore(Full(), Meter(), tracing)
-        Worker(*ports, POLICY, limits, tracing.stepping(step_batch)).run()
+        Worker(*ports, POLICY, limits, tracing.watch_step(step_batch)).run()
 
 
 def test_what_is_kept_reaches_a_collector_when_the_worker_ends_also_by_an_error() -> None:

@@ -103,7 +103,7 @@ def test_a_restart_offers_again_what_was_not_taken_as_the_same_event(site: Site)
     taken_back(site)
     before = poll(site)
     site.restart()
-    assert site.outbox.pending("pharmacy")[0] == before["sets"]
+    assert site.outbox.list_pending("pharmacy")[0] == before["sets"]
 
 
 def test_an_answer_that_stays_enough_withdraws_nothing(site: Site) -> None:
@@ -193,7 +193,7 @@ def test_an_event_is_pushed_until_it_is_taken(
     taken_back(site)
     (text,) = poll(site)["sets"].values()
     receiver = pushing([*failing])
-    assert until(lambda: not site.outbox.pending("pharmacy")[0], PATIENCE_S)
+    assert until(lambda: not site.outbox.list_pending("pharmacy")[0], PATIENCE_S)
     assert receiver.had == [("application/secevent+jwt", text)] * (len(failing) + 1)
 
 
@@ -203,7 +203,7 @@ def test_what_is_refused_or_sent_elsewhere_is_not_delivered_and_the_next_still_i
 ) -> None:
     first, second = (jti_of(taken_back(site)["decision_id"]) for _ in range(2))
     receiver = pushing([code])
-    assert until(lambda: second not in site.outbox.pending("pharmacy")[0], PATIENCE_S)
+    assert until(lambda: second not in site.outbox.list_pending("pharmacy")[0], PATIENCE_S)
     assert {*poll(site)["sets"]} == {first}, "it can still be polled"
     assert len(receiver.had) == 2
 

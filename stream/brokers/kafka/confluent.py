@@ -82,7 +82,7 @@ class _Member:
         self._traced = wiring.tracing.endpoint is not None
         self._refusal = _Refusal()
         session_ms = int(wiring.kafka.session_timeout_s * 1_000)
-        settings = _consuming(wiring) | {
+        settings = _consumer_settings(wiring) | {
             "error_cb": self._refusal.note,
             "partition.assignment.strategy": "range",
             "session.timeout.ms": session_ms,
@@ -92,7 +92,7 @@ class _Member:
         self._consumer = Consumer(settings)
         self._patience_s = wiring.kafka.retries_s
         self._pulse = BrokerProbe(lambda: self._consumer.list_topics(timeout=_CLOSE_S), self._patience_s)
-        with _explaining("asking for the topics"):
+        with _explain_errors("asking for the topics"):
             known = await_topics(self._names, lambda: self._consumer.list_topics(timeout=self._patience_s).topics)
         self.membership.topics = known
         self._consumer.subscribe(
@@ -104,7 +104,7 @@ class _Member:
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
         ends_at = time.monotonic() + timeout_s
-        with _explaining("polling"):
+        with _explain_errors("polling"):
             self._move()
             while True:
                 messages = _take(self._consumer, records_max, max(0.0, ends_at - time.monotonic()))
@@ -120,7 +120,7 @@ class _Member:
                     return Batch(records, traceparents=traceparents_of(headers))
 
     def committed(self, partition: int) -> Offsets:
-        with _explaining(f"reading the committed offsets of partition {partition}"):
+        with _explain_errors(f"reading the committed offsets of partition {partition}"):
             places = [TopicPartition(self._names.wire(topic), partition) for topic in self.membership.topics]
             known = self._consumer.committed(places, self._patience_s)
         return {self._names.ours(place.topic): max(place.offset, 0) for place in known}
@@ -254,16 +254,16 @@ class _Reader:
         self._names = Names(wiring.prefix)
         self._patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
         self._refusal = _Refusal()
-        self._consumer = Consumer(_consuming(wiring) | {"error_cb": self._refusal.note, "fetch.wait.max.ms": 10})
+        self._consumer = Consumer(_consumer_settings(wiring) | {"error_cb": self._refusal.note, "fetch.wait.max.ms": 10})
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        with _explaining(f"asking for the bounds of {topic}[{partition}]"):
+        with _explain_errors(f"asking for the bounds of {topic}[{partition}]"):
             place = TopicPartition(self._names.wire(topic), partition)
             first, end = self._consumer.get_watermark_offsets(place, self._patience_s)
         return first, end
 
     def read(self, span: Span, records_max: int | None = None) -> list[Record]:
-        with _explaining(f"reading {span}"):
+        with _explain_errors(f"reading {span}"):
             self._consumer.assign([TopicPartition(self._names.wire(span.topic), span.partition, span.start)])
             try:
                 return self._read(span, records_max)
@@ -319,7 +319,7 @@ def _offset(message: Message) -> int:
 
 
 @contextmanager
-def _explaining(doing: str) -> Iterator[None]:
+def _explain_errors(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
@@ -333,7 +333,7 @@ def _as_ours(doing: str, error: KafkaException) -> Fenced | BrokerError:
     return kind(f"{doing}: {cause.str()}")
 
 
-def _consuming(wiring: Wiring) -> dict[str, Any]:
+def _consumer_settings(wiring: Wiring) -> dict[str, Any]:
     """Settings of every consumer. `queued.min.messages` is left alone: to set it low makes consuming six times slower."""
     return librdkafka(wiring) | {
         "group.id": wiring.group,

@@ -77,12 +77,12 @@ def kafka_python_broker(wiring: Wiring) -> ClusterBroker:
     for module, lack in _WISHED.items():
         if find_spec(module) is None:
             _LOG.warning("the package %s is not installed: %s", module, lack)
-    with _explaining_from_the_log(), _explaining("connecting"):
+    with _explain_from_log(), _explain_errors("connecting"):
         return join(wiring, _Publisher, _Member, KafkaPythonReader, _watch)
 
 
 def _watch(wiring: Wiring) -> TopicWatch:
-    settings = _connecting(wiring)
+    settings = _client_settings(wiring)
     del settings["metrics_enabled"]  # an administrator has none
     names, admin = Names(wiring.prefix), KafkaAdminClient(**settings)
     wires = [names.wire(topic) for topic in INPUT_TOPICS]
@@ -112,7 +112,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._names = Names(wiring.prefix)
         session_ms = int(wiring.kafka.session_timeout_s * 1_000)
         self._consumer = KafkaConsumer(
-            **_consuming(wiring),
+            **_consumer_settings(wiring),
             group_id=wiring.group,
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=session_ms,
@@ -129,7 +129,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         self._consumer.topics()  # before joining: a member that does not know its topics joins twice
 
     def poll(self, records_max: int, timeout_s: float) -> Batch:
-        with _explaining("polling"):
+        with _explain_errors("polling"):
             self._begin()
             polled = self._consumer.poll(timeout_ms=timeout_s * 1_000, max_records=records_max)
             if not self.membership.joined:  # what joining came to between two polls is lost, and all members join again
@@ -143,7 +143,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         return Batch(_records_of(polled, self._names), traceparents=traceparents_of(headers))
 
     def committed(self, partition: int) -> Offsets:
-        with _explaining(f"reading the committed offsets of partition {partition}"):
+        with _explain_errors(f"reading the committed offsets of partition {partition}"):
             return {
                 topic: self._consumer.committed(self._place(topic, partition), timeout_ms=self._patience_ms) or 0
                 for topic in self.membership.topics
@@ -206,7 +206,7 @@ class _Publisher:
         self._patience_s = wiring.kafka.retries_s
         patience_ms = int(self._patience_s * 1_000)
         self._producer = KafkaProducer(
-            **_connecting(wiring),
+            **_client_settings(wiring),
             transactional_id=transactional_id,
             transaction_timeout_ms=int(wiring.kafka.transaction_timeout_s * 1_000),
             delivery_timeout_ms=patience_ms,
@@ -220,7 +220,7 @@ class _Publisher:
 
     def publish(self, transaction: Transaction, metadata: Any) -> None:
         try:
-            with _explaining("publishing"):
+            with _explain_errors("publishing"):
                 within(self._patience_s, lambda: self._publish(transaction, metadata), _LATE)
         except (Fenced, BrokerError):
             self._abort()
@@ -276,19 +276,19 @@ class KafkaPythonReader:
         self._names = Names(wiring.prefix)
         self._patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
         self._patience_ms = int(wiring.kafka.retries_s * 1_000)
-        self._settings = _consuming(wiring) | {"fetch_max_wait_ms": 10}
+        self._settings = _consumer_settings(wiring) | {"fetch_max_wait_ms": 10}
         self._connected: Any = None
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(self._names.wire(topic), partition)
-        with _explaining(f"asking for the bounds of {topic}[{partition}]"):
+        with _explain_errors(f"asking for the bounds of {topic}[{partition}]"):
             first = self._consumer.beginning_offsets([place], timeout_ms=self._patience_ms)[place]
             return first, self._consumer.end_offsets([place], timeout_ms=self._patience_ms)[place]
 
     def partitions(self, topic: str) -> int:
         """How many there are. Raises ConfigError when there is no such topic, and BrokerError."""
         wire = self._names.wire(topic)
-        with _explaining_from_the_log(), _explaining(f"asking for the partitions of {topic}"):
+        with _explain_from_log(), _explain_errors(f"asking for the partitions of {topic}"):
             found = self._consumer.partitions_for_topic(wire)
         if not found:
             right = "that of topics which exist; `kithkin topics create` makes them"
@@ -298,7 +298,7 @@ class KafkaPythonReader:
     def offset_at(self, topic: str, partition: int, at_ms: int) -> int | None:
         """The first offset whose record came then or later; None: there is none. Raises BrokerError."""
         place = TopicPartition(self._names.wire(topic), partition)
-        with _explaining(f"asking where {at_ms} is in {topic}[{partition}]"):
+        with _explain_errors(f"asking where {at_ms} is in {topic}[{partition}]"):
             found = self._consumer.offsets_for_times({place: at_ms}, timeout_ms=self._patience_ms)[place]
         return None if found is None or found.offset < 0 else int(found.offset)
 
@@ -306,7 +306,7 @@ class KafkaPythonReader:
         place = TopicPartition(self._names.wire(span.topic), span.partition)
         ends_at = time.monotonic() + self._patience_s
         records: list[Record] = []
-        with _explaining(f"reading {span}"):
+        with _explain_errors(f"reading {span}"):
             self._consumer.assign([place])
             self._consumer.seek(place, span.start)
             while time.monotonic() < ends_at:
@@ -339,7 +339,7 @@ class KafkaPythonReader:
         return math.inf if end is None else end
 
 
-def _connecting(wiring: Wiring) -> dict[str, Any]:
+def _client_settings(wiring: Wiring) -> dict[str, Any]:
     """Settings of every client."""
     return {
         "bootstrap_servers": address(wiring)[1].split(","),
@@ -351,9 +351,9 @@ def _connecting(wiring: Wiring) -> dict[str, Any]:
     }
 
 
-def _consuming(wiring: Wiring) -> dict[str, Any]:
+def _consumer_settings(wiring: Wiring) -> dict[str, Any]:
     """Settings of every consumer."""
-    return _connecting(wiring) | {
+    return _client_settings(wiring) | {
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "isolation_level": "read_committed",  # also makes `committed` wait until no transaction holds other offsets
@@ -370,7 +370,7 @@ def _records_of(polled: Mapping[Any, list[Any]], names: Names) -> list[Record]:
 
 
 @contextmanager
-def _explaining(doing: str) -> Iterator[None]:
+def _explain_errors(doing: str) -> Iterator[None]:
     """Around calls of the client: its errors become ours."""
     try:
         yield
@@ -395,7 +395,7 @@ class _Reasons(logging.Handler):
 
 
 @contextmanager
-def _explaining_from_the_log() -> Iterator[None]:
+def _explain_from_log() -> Iterator[None]:
     """Around connecting: the client tells its log alone why it was refused, and raises only that time is up."""
     log, reasons = logging.getLogger("kafka.net.manager"), _Reasons()
     log.addHandler(reasons)

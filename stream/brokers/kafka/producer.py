@@ -13,7 +13,7 @@ from stream.contract.settings import Wiring
 
 from .topics import Names, librdkafka, require_client
 
-__all__ = ["Announcer", "explaining"]
+__all__ = ["Announcer", "explain_errors"]
 
 _DOING: Final = ("announcing", "a newer process announces now")
 _CLOSE_S: Final = 5.0
@@ -49,14 +49,14 @@ class Announcer:
             "error_cb": lambda _: None,  # what is fatal is raised by the next call; librdkafka would raise it in any
         }
         self._producer = Producer(settings)
-        with explaining(*_DOING):
+        with explain_errors(*_DOING):
             self._producer.init_transactions(self._patience_s)
 
     def __call__(self, outputs: Sequence[Encoded]) -> None:
         """Publish in this order. Raises Fenced when there is a newer one of this name, else BrokerError; both end the process."""
         if not outputs:
             return
-        with explaining(*_DOING):
+        with explain_errors(*_DOING):
             self._producer.begin_transaction()
             for output in outputs:
                 self._producer.produce(self._names.wire(output.topic), output.value, output.key)
@@ -68,7 +68,7 @@ class Announcer:
 
 
 @contextmanager
-def explaining(doing: str, fenced: str) -> Iterator[None]:
+def explain_errors(doing: str, fenced: str) -> Iterator[None]:
     """Around calls of a transactional client: its errors become ours. `fenced`: what it means that there is a newer one."""
     from confluent_kafka import KafkaError, KafkaException
 

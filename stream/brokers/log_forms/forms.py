@@ -52,7 +52,7 @@ class _Lines:
             if self.envelope is None or record.value is None:
                 yield record
                 continue
-            inner = _unwrapped(self.envelope, record.value)
+            inner = _unwrap(self.envelope, record.value)
             if inner.value is not None:
                 at_ms = inner.at_ms if record.timestamp == NO_TIME and inner.at_ms is not None else record.timestamp
                 key = record.key if record.key is not None else inner.key or fields_of(inner.value).key
@@ -89,7 +89,7 @@ class _Bare:
         if parted is None:
             return
         head, value = parted
-        inner = _unwrapped(self.envelope, value) if self.envelope else Unwrapped(None if value.strip() == _NULL else value)
+        inner = _unwrap(self.envelope, value) if self.envelope else Unwrapped(None if value.strip() == _NULL else value)
         if self.envelope and inner.value is None:
             return
         fields = fields_of(inner.value or b"")
@@ -180,7 +180,7 @@ def _first(raw: bytes, topics: Mapping[str, str]) -> Record | None:
         return None
 
 
-def _unwrapped(envelope: str, value: bytes) -> Unwrapped:
+def _unwrap(envelope: str, value: bytes) -> Unwrapped:
     """What stands in the envelope; where a line has none of this kind, its value as it is, which the codec judges."""
     found = ENVELOPES[envelope](members_if_whole(value))
     return Unwrapped(value) if found is None else found

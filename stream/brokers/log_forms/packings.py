@@ -19,7 +19,7 @@ from stream.contract.errors import how_to_install
 from ..log_lines import InvalidLog
 from .parquet import ParquetLines
 
-__all__ = ["DAMAGED", "unpacked"]
+__all__ = ["DAMAGED", "unpack"]
 
 DAMAGED: Final = (EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading a packed file raises
 _PACKINGS_MAX: Final = 3  # one in another
@@ -102,7 +102,7 @@ _PACKED: Final[tuple[tuple[bytes, str, Callable[[Any], Any]], ...]] = (
 _EXTRAS: Final = {"zstd": "cluster", "lz4": "cluster", "Parquet": "parquet"}
 
 
-def unpacked(name: str, raw: Any) -> Any:
+def unpack(name: str, raw: Any) -> Any:
     """The text of a file, which has `readline`, in whatever it is packed that we read.
 
     Raises

@@ -45,7 +45,7 @@ _CLOSED: Final = ("resolved", "expired")
 
 
 @alerts.callback()
-def listed(
+def list_alerts(
     context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     since: Annotated[
@@ -100,7 +100,7 @@ def listed(
         hooks = [*_hooks(wired, webhook, notify or []), *([manager] if manager else [])]
         refuse_missing(wired, ["drift-alerts"])
         console = Console(highlight=False)
-        repeating = manager.repeating() if manager and follow else nullcontext()
+        repeating = manager.keep_repeating() if manager and follow else nullcontext()
         with (
             until_interrupted() if follow else nullcontext() as stop,
             repeating,

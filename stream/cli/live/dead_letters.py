@@ -68,7 +68,7 @@ def list_letters(
     with faults_explained():
         from stream.ops.dead_letters import letters
 
-        found, unreadable = letters(_wired(wiring, broker, prefix), _only(reason, household, since, until))
+        found, unreadable = letters(_load_wiring(wiring, broker, prefix), _only(reason, household, since, until))
         for letter in found:
             typer.echo(json.dumps(letter.as_json()) if as_json else _line(letter))
         if not as_json:
@@ -93,7 +93,7 @@ def show(
         from stream.ops.dead_letters import Only, letters
 
         wanted = _place(place)
-        found, _ = letters(_wired(wiring, broker, prefix), Only(place=wanted))
+        found, _ = letters(_load_wiring(wiring, broker, prefix), Only(place=wanted))
         if not found:
             typer.secho(f"kithkin: no dead letter of {wanted} is kept", fg="red", err=True)
             raise typer.Exit(EXIT_FAILED)
@@ -132,7 +132,7 @@ def resend(
         if not (reason or household or since or until or everything):
             right = "--reason, --household, --since or --until, to say which; or --all"
             raise ConfigError("resend", None, "nothing chooses what to send", right)
-        wired, only = _wired(wiring, broker, prefix, group), _only(reason, household, since, until)
+        wired, only = _load_wiring(wiring, broker, prefix, group), _only(reason, household, since, until)
         if dry_run:
             fresh = [letter for letter in letters(wired, only).found if not letter.resent]
             typer.echo("\n".join([*map(_line, fresh), f"{len(fresh)} would be sent."]))
@@ -164,11 +164,11 @@ def erase(
     with faults_explained():
         from stream.ops.dead_letters import erase as take_out
 
-        gone, stay = take_out(_wired(wiring, broker, prefix, group), household)
+        gone, stay = take_out(_load_wiring(wiring, broker, prefix, group), household)
         typer.echo(f"{gone} dead letters are gone, {stay} stay.")
 
 
-def _wired(wiring: Path | None, broker: str | None, prefix: str | None, group: str | None = None) -> "Wiring":
+def _load_wiring(wiring: Path | None, broker: str | None, prefix: str | None, group: str | None = None) -> "Wiring":
     wired = wiring_in_force(wiring, broker=broker, prefix=prefix, group=group)
     refuse_missing(wired, ["dead-letters"])
     return wired

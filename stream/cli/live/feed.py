@@ -85,7 +85,7 @@ def feed(
             sender, stop = ends.enter_context(producer(wired)), ends.enter_context(until_interrupted())
             console, began_s = Console(stderr=True, highlight=False), time.monotonic()
             sent = 0
-            for record in _showing(source, pace(source.records, rate, speed, stop), console):
+            for record in _show_progress(source, pace(source.records, rate, speed, stop), console):
                 sender.send(record)
                 sent += 1
             sender.flush()
@@ -129,7 +129,7 @@ def pace(records: "Iterable[Record]", rate: float | None, speed: float | None, s
         yield record
 
 
-def _showing(source: _Source, records: "Iterable[Record]", console: "Console") -> "Iterator[Record]":
+def _show_progress(source: _Source, records: "Iterable[Record]", console: "Console") -> "Iterator[Record]":
     """The same, with a progress bar where there is somebody to see it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -44,18 +44,18 @@ def status(
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
         refuse_missing(wired, REQUIRED_TOPICS)
         with ExitStack() as ends:
-            looking = _looking(wired, ends)
+            looking = _make_look(wired, ends)
             show = _as_lines if as_json else _as_tables
             show(looking, follow)
 
 
-def _looking(wiring: "Wiring", ends: ExitStack) -> "Callable[[], Status]":
+def _make_look(wiring: "Wiring", ends: ExitStack) -> "Callable[[], Status]":
     """What looks once at a time, over connections that last as long as `ends`."""
     from stream.contract.settings import store_of
-    from stream.ops.status import look, observing
+    from stream.ops.status import look, observe
     from stream.stores.redis.heartbeats import open_heartbeats
 
-    observer = ends.enter_context(observing(wiring))
+    observer = ends.enter_context(observe(wiring))
     heartbeats = open_heartbeats(store_of(wiring), wiring)
     if heartbeats is not None:
         ends.enter_context(closing(heartbeats))

@@ -138,7 +138,7 @@ def grow(
         refuse_misspelt(new)
         if old.prefix == new.prefix:
             raise ConfigError("to-prefix", to_prefix, "the old topics have it", "another prefix than theirs")
-        stores = _opened(old, ends), _opened_to_fill(old, new, ends, dry_run)
+        stores = _open_store(old, ends), _open_store_to_fill(old, new, ends, dry_run)
         plan = growth.look(old, stores, to_prefix, partitions)
         if dry_run:
             _show(plan)
@@ -150,14 +150,14 @@ def grow(
                 _tell_stragglers(growth.follow(old, plan.growth, stop))
 
 
-def _opened(wiring: "Wiring", ends: ExitStack) -> "StateStore":
+def _open_store(wiring: "Wiring", ends: ExitStack) -> "StateStore":
     from stream.contract.settings import store_of
     from stream.stores import open_store
 
     return ends.enter_context(closing(open_store(store_of(wiring), wiring)))
 
 
-def _opened_to_fill(old: "Wiring", new: "Wiring", ends: ExitStack, dry_run: bool) -> "StateStore":
+def _open_store_to_fill(old: "Wiring", new: "Wiring", ends: ExitStack, dry_run: bool) -> "StateStore":
     """The store for the new prefix; a file that is not there yet is not made to look into it."""
     from pathlib import Path
 
@@ -172,7 +172,7 @@ def _opened_to_fill(old: "Wiring", new: "Wiring", ends: ExitStack, dry_run: bool
             raise ConfigError("to-store", url, "the old states lie there", right)
         if dry_run and not Path(url).exists():
             return MemoryStore()
-    return _opened(new, ends)
+    return _open_store(new, ends)
 
 
 def _show(plan: "Plan") -> None:

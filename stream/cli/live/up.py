@@ -56,7 +56,7 @@ def up(
         from rich.console import Console
 
         from stream.contract.settings import load_policy
-        from stream.ops.local_cluster.local import Wish, running
+        from stream.ops.local_cluster.local import Wish, run_cluster
         from stream.ops.local_cluster.place import default_folder
 
         load_policy(policy)  # what is wrong with it is said before anything starts
@@ -64,7 +64,7 @@ def up(
         wish = Wish(folder or default_folder(), partitions, workers, (kafka_port, redis_port), policy)
         with console.status("Starting") if console.is_terminal else nullcontext() as spinner:
             tell: Callable[[str], None] = spinner.update if spinner else console.print
-            with running(wish, tell) as cluster:
+            with run_cluster(wish, tell) as cluster:
                 if spinner:
                     spinner.stop()
                 with until_interrupted() as stop:
@@ -95,13 +95,13 @@ def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Calla
     from confluent_kafka import KafkaException
 
     from stream.contract.settings import store_of
-    from stream.ops.status import look, observing
+    from stream.ops.status import look, observe
     from stream.stores.redis.heartbeats import open_heartbeats
 
     client_logs_silenced()
     heartbeats = open_heartbeats(store_of(cluster.wiring), cluster.wiring)
     assert heartbeats is not None, "a store in Redis has heartbeats"
-    with closing(heartbeats), observing(cluster.wiring) as observer:
+    with closing(heartbeats), observe(cluster.wiring) as observer:
         ready = False
         while not over.wait(_EVERY_S) and (view is not None or not ready):
             try:

@@ -63,14 +63,14 @@ def record(
         with require_client(wired):
             from stream.brokers.kafka.kafka_python import open_reader
         task = Recording(between, (since, to), out, outputs, household, pseudonymise)
-        with closing(open_reader(wired)) as history, until_interrupted() as stop, _showing() as watch:
+        with closing(open_reader(wired)) as history, until_interrupted() as stop, _show_progress() as watch:
             found = run(task, wired, history, stop, watch)
-        typer.echo(_told(found, out), err=True)
+        typer.echo(_describe(found, out), err=True)
         if not found.finished:
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _told(found: "Recorded", out: Path) -> str:
+def _describe(found: "Recorded", out: Path) -> str:
     if not found.finished:
         return f"\nInterrupted with {found.records:,} records in {out}. Give the same command again to go on from there."
     told = ", ".join(f"{count:,} {topic}" for topic, count in found.by_topic.items()) or "nothing more"
@@ -78,7 +78,7 @@ def _told(found: "Recorded", out: Path) -> str:
 
 
 @contextmanager
-def _showing() -> Iterator[Callable[["Sofar"], None]]:
+def _show_progress() -> Iterator[Callable[["Sofar"], None]]:
     """A progress bar with rate and time left, where there is somebody to see it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -36,7 +36,7 @@ def logs_of(logs: list[str], out: Path, cluster: tuple[str | None, str, str | No
     if since is not None and logs:
         raise ConfigError("since", since, "the command line", "given without log files: a replay is of a cluster, or of files")
     if since is not None:
-        return [str(_recorded(out, (since, until, broker), wiring, fresh))]
+        return [str(_record_once(out, (since, until, broker), wiring, fresh))]
     return fetch(logs, out, fresh, lambda told: typer.echo(told, err=True))
 
 
@@ -49,7 +49,7 @@ def logs_here(logs: list[str]) -> Iterator[list[str]]:
         yield fetch(logs, Path(folder), say=lambda told: typer.echo(told, err=True))
 
 
-def _recorded(out: Path, told: tuple[str, str, str | None], wiring: Path | None, fresh: bool) -> Path:
+def _record_once(out: Path, told: tuple[str, str, str | None], wiring: Path | None, fresh: bool) -> Path:
     """A stretch of a cluster as a log in the run's directory, which is recorded once, or goes on being recorded."""
     from stream.brokers.kafka.topics import require_client
     from stream.contract.credentials import PRIVATE_FOLDER

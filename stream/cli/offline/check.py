@@ -62,7 +62,7 @@ def check(
                 _print_json(checked)
             else:
                 at_once = file == STDIN  # it may never end
-                findings = _shown(checked.findings(), limit) if at_once else _gathered(checked, log, limit)
+                findings = _limit(checked.findings(), limit) if at_once else _gather(checked, log, limit)
                 for finding in findings:
                     _print(finding)
                 _print_summary(checked.tally, limit, rules)
@@ -80,7 +80,7 @@ def _refuse_unknown(topic: str | None) -> None:
         raise ConfigError("topic", topic, "--topic", near[0] if near else f"one of {', '.join(sent)}")
 
 
-def _shown(findings: "Iterator[Finding | None]", limit: int) -> "Iterator[Finding]":
+def _limit(findings: "Iterator[Finding | None]", limit: int) -> "Iterator[Finding]":
     """The first so many, and the rest only counted."""
     found = (finding for finding in findings if finding is not None)
     yield from islice(found, limit or None)
@@ -88,20 +88,20 @@ def _shown(findings: "Iterator[Finding | None]", limit: int) -> "Iterator[Findin
         pass
 
 
-def _gathered(checked: "Check", log: "LogReader", limit: int) -> "list[Finding]":
+def _gather(checked: "Check", log: "LogReader", limit: int) -> "list[Finding]":
     """The same, while a bar on a terminal tells how far it is."""
     from rich.console import Console
 
-    from ..progress import showing
+    from ..progress import show_progress
 
-    def looked_at() -> "Iterator[Finding | None]":
+    def progress() -> "Iterator[Finding | None]":
         for number, finding in enumerate(checked.findings()):
             if number % _LOOK_EVERY == 0:
                 watch(checked.tally.records.total(), log.bytes_read, log.bytes_total)
             yield finding
 
-    with showing(Console(stderr=True), "records") as watch:
-        return list(_shown(looked_at(), limit))
+    with show_progress(Console(stderr=True), "records") as watch:
+        return list(_limit(progress(), limit))
 
 
 def _print(finding: "Finding") -> None:

@@ -74,19 +74,19 @@ def compare(
         from stream.offline.compare.runs import Ground
         from stream.offline.what_if.what_if import parse_what_if
 
-        from .compared import as_record, as_runs, shown
+        from .compared import as_record, as_runs, show
 
         policies, logs = [Path(file) for file in files if file.endswith(".toml")], [f for f in files if not f.endswith(".toml")]
         _refuse_missing(logs)
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         tracker = Tracker(mlflow) if mlflow else None
-        with logs_here(logs) as here, _showing(here) as watch:
+        with logs_here(logs) as here, _show_progress(here) as watch:
             ground = Ground(here, load_wiring(wiring, store="memory:"), origin, what_if)
             found = run(Task(policies, ground, truth, shares, jobs, worst), watch)
         if as_json:
             typer.echo(as_record(found))
         else:
-            shown(found)
+            show(found)
         if tracker:
             tracker.keep(as_runs(found, policies))
 
@@ -99,7 +99,7 @@ def _refuse_missing(logs: list[str]) -> None:
 
 
 @contextmanager
-def _showing(logs: list[str]) -> Iterator["Sofar"]:
+def _show_progress(logs: list[str]) -> Iterator["Sofar"]:
     """How far it is: runs that ended, and of those under way the bytes of the logs; on a terminal alone."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -21,12 +21,12 @@ from stream.offline.compare.sentences import caveats, headline, span
 
 from ..tracking import Tracked, numbers_of, settings_of
 
-__all__ = ["as_record", "as_runs", "shown"]
+__all__ = ["as_record", "as_runs", "show"]
 
 _SHARED_MAX: Final = 7  # figures beside each other; --json has all, with intervals
 
 
-def shown(comparison: Comparison, console: Console | None = None) -> None:
+def show(comparison: Comparison, console: Console | None = None) -> None:
     """Print the sentences first, then a table for each way of judging, the worst-hit homes, and what to know of it."""
     console = console or Console(highlight=False, soft_wrap=True)
     for basis in comparison.bases:
@@ -92,7 +92,7 @@ def _details(console: Console, pair: Pair) -> None:
         how = "" if pair.exact else ", over orders that were drawn"
         table = Table(box=None, pad_edge=False, title=f"{pair.other}: shares of the difference{how}", title_justify="left")
         table.add_column("", no_wrap=True)
-        names = _told_apart(pair)
+        names = _differing_figures(pair)
         for name in names:
             table.add_column(FIGURES[name].title, justify="right")
         for at, (player, _) in enumerate(pair.shares["top1"]):
@@ -101,7 +101,7 @@ def _details(console: Console, pair: Pair) -> None:
         console.print(table)
 
 
-def _told_apart(pair: Pair) -> list[str]:
+def _differing_figures(pair: Pair) -> list[str]:
     """Figures whose shares are shown: top-1, and the first of those in which the two are told apart."""
     others = [name for name, one in pair.differences.items() if name != "top1" and not one.holds_zero]
     return ["top1", *others[: _SHARED_MAX - 1]]
@@ -139,7 +139,7 @@ def as_record(comparison: Comparison) -> str:
 def as_runs(comparison: Comparison, policies: Sequence[Path]) -> list[Tracked]:
     """A run for each policy, for MLflow: its settings, its figures, and by how much they differ from the first's."""
     told, text = as_record(comparison), io.StringIO()
-    shown(comparison, Console(file=text, width=160, highlight=False))
+    show(comparison, Console(file=text, width=160, highlight=False))
     record, runs = json.loads(told), []
     for name, path in zip(comparison.names, policies, strict=True):
         figures = {by: {one: ends["value"] for one, ends in found[name].items()} for by, found in record["levels"].items()}

@@ -57,7 +57,7 @@ def diff(
         runs = read_run(a), read_run(b)
         difference = difference_of(*runs)
         wanted = explain and difference.differs > 0
-        with _waiting(wanted):
+        with _announce_wait(wanted):
             found = explained(*runs, difference, Given(logs or (), packs or (), origin)) if wanted else None
         if as_json:
             _print_json(difference, found)
@@ -67,7 +67,7 @@ def diff(
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-def _waiting(long: bool) -> AbstractContextManager[object]:
+def _announce_wait(long: bool) -> AbstractContextManager[object]:
     """Say on a terminal that it takes a while, if it does."""
     from rich.console import Console
 
@@ -78,12 +78,12 @@ def _waiting(long: bool) -> AbstractContextManager[object]:
 def _print(runs: "tuple[CompleteRun, CompleteRun]", difference: "Difference", found: "Explanation | None") -> None:
     from rich.console import Console
 
-    from stream.offline.runs.changes import changes_of, made_otherwise
+    from stream.offline.runs.changes import changes_of, find_made_otherwise
 
     from ..difference import difference_table, difference_told, explanation_told
 
     manifests = [run.manifest for run in runs]
-    changed = [*map(str, changes_of(*manifests)), *made_otherwise(*(manifest.made for manifest in manifests))]
+    changed = [*map(str, changes_of(*manifests)), *find_made_otherwise(*(manifest.made for manifest in manifests))]
     if not difference.differs:
         same = sum(topic.same for topic in difference.topics)
         typer.echo(f"They say the same: {same:,} records.")

@@ -76,7 +76,7 @@ def tune(
         from stream.offline.what_if.what_if import NOTHING
 
         tracker, tried = Tracker(mlflow) if mlflow else None, read_space(space, load_policy(policy))
-        with logs_here(logs) as here, until_interrupted() as stop, _showing(trials) as watch:
+        with logs_here(logs) as here, until_interrupted() as stop, _show_progress(trials) as watch:
             ground = Ground(here, load_wiring(wiring, store="memory:"), None, NOTHING)
             found = run(Task(tried, ground, figure, storage, truth, trials, confirm, seed, jobs), stop, watch)
         typer.echo(json.dumps(_record(found), ensure_ascii=False) if as_json else "\n".join(_lines(found)))
@@ -165,7 +165,7 @@ def _record(found: "Outcome") -> dict[str, Any]:
 
 
 @contextmanager
-def _showing(trials: int) -> Iterator["Watch"]:
+def _show_progress(trials: int) -> Iterator["Watch"]:
     """How many were tried, and the best so far; on a terminal alone."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

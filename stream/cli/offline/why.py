@@ -94,4 +94,4 @@ def _explain(asked: tuple[str, str | None, list[str]], policy: "Policy", wish: s
         without_each(history, policy, explanation.subject),
         otherwise(history, records, policy, wished, explanation.subject) if wished else None,
     )
-    return audiences.seen_by(told, audiences.Audience(audience))
+    return audiences.redact_for(told, audiences.Audience(audience))

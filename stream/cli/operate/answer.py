@@ -43,7 +43,7 @@ def show(
     """Show all of one alert: who, what, since when, the evidence, what to do, and what became of it so far."""
     with faults_explained():
         states = _states(wiring_in_force(wiring, broker=broker, prefix=prefix), alert_id)
-        for line in (state.model_dump_json() for state in states) if as_json else _told(states):
+        for line in (state.model_dump_json() for state in states) if as_json else _describe(states):
             typer.echo(line)
 
 
@@ -133,7 +133,7 @@ def _answer(wiring: "Wiring", alert_id: str, kind: Literal["acknowledge", "resol
     typer.echo(line_of(done))
 
 
-def _told(states: "list[Alert]") -> Iterator[str]:
+def _describe(states: "list[Alert]") -> Iterator[str]:
     """An alert for eyes, 100 columns wide at most but for its members."""
     from stream.fleet.texts import runbook_of
 

@@ -63,10 +63,10 @@ def trace(
         if as_json:
             typer.echo(json.dumps([asdict(one) | {"batch": one.batch and one.batch.model_dump()} for one in found]))
         else:
-            typer.echo("\n".join(line for arrival in found for line in _told(arrival)))
+            typer.echo("\n".join(line for arrival in found for line in _describe(arrival)))
 
 
-def _told(arrival: "Arrival") -> Iterator[str]:
+def _describe(arrival: "Arrival") -> Iterator[str]:
     yield f"{arrival.event_id} of {arrival.household_id}"
     yield f"  {'arrived':<10}  {_clock(arrival.at)}  {arrival.place}"
     if arrival.batch is None or arrival.visible_at is None:

@@ -194,7 +194,7 @@ def label(home, index, policy, work, out):
     p = float(row.evidence[best]) * SHARE_STEP
     if row.label == 0 and p < policy.label_min:
         return
-    supporting, count = _supporting(home, index, best, policy), 0
+    supporting, count = _support_bits(home, index, best, policy), 0
     for bit in range(4):
         count += (supporting >> bit) & 1
     if p >= policy.label_min and count >= 2:
@@ -220,7 +220,7 @@ def _say_label(home, index, probability, work, out):
 
 
 @kernel
-def _supporting(home, index, best, policy):
+def _support_bits(home, index, best, policy):
     """Bits of the sensors that speak for a person by themselves (or, for a guest, against everybody), or RETURNED."""
     row, bits, least = home.rows[index], 0, policy.label_llr_min / LLR_STEP
     for sensor in range(SENSORS):

@@ -156,7 +156,7 @@ def _tidy(home, policy, work, out):
     oldest = home.stream_time - policy.ledger_ms
     kept = policy.rows_per_person * max(PEOPLE_MIN, min(int(home.people_used), PEOPLE_COUNTED))
     while home.rows_used > 0 and (home.rows_used > kept or home.rows[0].observed_at < oldest):
-        leaving = _leaving(home, oldest)
+        leaving = _next_to_leave(home, oldest)
         learn_tiers(home, leaving, policy)
         if policy.presence:
             fold_presence(home, leaving, policy, work)
@@ -179,7 +179,7 @@ def _tidy(home, policy, work, out):
 
 
 @kernel
-def _leaving(home, oldest):
+def _next_to_leave(home, oldest):
     """The event that leaves the ledger next: the oldest, but for those by which recurring guests are known again."""
     if home.rows[0].unnamed >= 0 and home.rows[0].observed_at >= oldest:
         for index in range(home.rows_used):

@@ -17,7 +17,7 @@ from learners.recognition.habits import count_habit
 from learners.recognition.phones import learn_phone, learn_strangers
 from learners.recognition.presence import count_presence, fade_presence
 from learners.recognition.visits import CAME, count_visit
-from stream.home.core.feedback.claims import distrust, heeded, share_event
+from stream.home.core.feedback.claims import distrust, find_heeded, share_event
 from stream.home.core.posterior import blind_posterior
 from stream.home.state.layout import (
     ENCODERS_MAX,
@@ -203,7 +203,7 @@ def calibrate_row(home, index, folded):
     Guided enrolment and who only repeats the answer teach it nothing. Returns whether it taught.
     """
     row = home.rows[index]
-    best = heeded(home, row)
+    best = find_heeded(home, row)
     if best < 0 or row.claims[best].right == NOT_COUNTED:
         return False
     others = max(1, int(home.people_used) - 1)
@@ -237,7 +237,7 @@ def fold(home, index, policy, work):
     for m in range(2):
         if row.encoders[m] > 0:
             fold_row(home, index, m, policy)
-    best, enrolled = heeded(home, row), is_enrolled(row)
+    best, enrolled = find_heeded(home, row), is_enrolled(row)
     for c in range(row.claims_used):
         _remember_folded(home, row, c, best == c, 0 if enrolled else 1)
     remove_row(home, index)

@@ -192,7 +192,7 @@ def _add_sensed(home, work):
 
 
 @kernel
-def _sensed(work, person):
+def _sensor_llr(work, person):
     """Nats: what voice and face say of a person, as they are."""
     voice = work.llr[VOICE, person] if work.modalities & (1 << VOICE) else 0.0
     return voice + (work.llr[FACE, person] if work.modalities & (1 << FACE) else 0.0)
@@ -211,7 +211,7 @@ def _returning_llr(home, without, policy, work):
         for p in range(home.people_used):
             if not belongs(home.people[p], at):
                 mass += 1.0
-                mixture += math.exp(min(_sensed(work, p), LEFT_LLR_MAX))
+                mixture += math.exp(min(_sensor_llr(work, p), LEFT_LLR_MAX))
     compared = 0
     for i in range(home.rows_used):
         compared += work.alike_known[i]

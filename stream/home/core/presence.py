@@ -70,7 +70,7 @@ def _next_row(home, after, index):
 
 
 @kernel
-def _folded_at(home):
+def _last_fold(home):
     """Up to when events were folded."""
     at = 0
     for n in range(home.presences_used):
@@ -265,7 +265,7 @@ def _list_person(home, place):
 @kernel
 def fold_presence(home, index, policy, work):
     """An event leaves the ledger: what it tells of presence is kept, unless something later was folded before."""
-    before, at = _folded_at(home), int(home.rows[index].observed_at)
+    before, at = _last_fold(home), int(home.rows[index].observed_at)
     if at <= before:
         return
     _begin(home, policy, work)
@@ -280,7 +280,7 @@ def fold_presence(home, index, policy, work):
 def tell_presence(home, policy, work, out):
     """Publish of everybody what is not as it was foretold."""
     _begin(home, policy, work)
-    now, before = int(home.stream_time), _folded_at(home)
+    now, before = int(home.stream_time), _last_fold(home)
     moment, index = (before, before, 0), _next_row(home, before, -1)
     while index >= 0 and int(home.rows[index].observed_at) <= now:
         moment = _step(home, index, moment, policy, work)

@@ -166,12 +166,12 @@ def infer_all(home, policy, work, out):
     recalibrate(home)
     if changed:
         for index in range(home.rows_used):
-            if _moved(home, index, work):
+            if _has_moved(home, index, work):
                 revise(home, index, policy, work, out)
 
 
 @kernel
-def _moved(home, index, work):
+def _has_moved(home, index, work):
     for place in range(home.people_used + 1):
         if home.rows[index].shares[place] != work.before[index, place]:
             return True

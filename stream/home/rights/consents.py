@@ -12,7 +12,7 @@ import numpy as np
 from stream.contract.records import SCOPES, Consent, Scope
 from stream.home.state.household import Household, append, take_out
 from stream.home.state.layout import CONSENTS_MAX
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 
 __all__ = ["Granted", "consent", "consents_of", "handle_of"]
 
@@ -33,7 +33,7 @@ class Granted(NamedTuple):
 
 def consent(household: Household, value: Consent) -> str:
     """Do what a consent says; the outcome: `used`, or `unknown_person` (no member), or `rejected` (no such, or no room)."""
-    home, own = household.record, hashed("consent", value.consent_id)
+    home, own = household.record, hash_id("consent", value.consent_id)
     if value.kind == "revoke":
         revoked = np.isin(home["consents"]["consent"], np.array([own, *_number_of(value.consent_id)], np.uint64))
         return "used" if take_out(home, "consents", revoked) else "rejected"

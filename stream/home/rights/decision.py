@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from stream.contract.policy import Policy
 from stream.home.state.household import Household
 
-__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "latest_at", "seen_by"]
+__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "latest_at", "redact_for"]
 
 Outcome = Literal["allow", "step_up", "deny"]
 Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "unknown_event", "unknown_action"]
@@ -72,7 +72,7 @@ def decide(answer: Answered | None, action: str, policy: Policy, now_ms: int) ->
     return Decision("step_up", "not_sure" if answer.tier >= NAMED else "not_recognised", asked.tier, answer.tier, at)
 
 
-def seen_by(answer: Answered | None, person_id: str | None) -> Answered | None:
+def redact_for(answer: Answered | None, person_id: str | None) -> Answered | None:
     """An answer as whoever is about one person alone may see it: of somebody else, as if nobody had been named."""
     if answer is None or answer.person_id is None or answer.person_id == person_id:
         return answer

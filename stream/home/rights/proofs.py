@@ -14,7 +14,7 @@ from stream.contract.units import MINUTE_MS
 from stream.home.core.admission.seen import add_told, was_told
 from stream.home.core.answer import PROVEN
 from stream.home.state.household import Household
-from stream.home.state.names import hashed, hashed_sender
+from stream.home.state.names import hash_id, hash_sender
 
 __all__ = ["prove"]
 
@@ -30,7 +30,7 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
         return "nonce"
     if value.person_id not in household.members:
         return "unknown_person"
-    row = _row_of(household.record, hashed("event", value.event_id))
+    row = _row_of(household.record, hash_id("event", value.event_id))
     if row is None:
         return "unknown_event"
     late_ms = arrived - value.given_at if arrived else 0
@@ -47,10 +47,10 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
 
 def _is_first(household: Household, value: Proof) -> bool:
     """Whether no proof of this nonce came before; from now on one did."""
-    nonce = hashed("nonce", value.nonce)
+    nonce = hash_id("nonce", value.nonce)
     asked = np.array([nonce, 0], np.int64)
     was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    add_told(household.slot, np.array([nonce, hashed_sender(value.sender), value.given_at], np.int64))  # type: ignore[no-untyped-call]
+    add_told(household.slot, np.array([nonce, hash_sender(value.sender), value.given_at], np.int64))  # type: ignore[no-untyped-call]
     return not asked[1]
 
 

@@ -19,7 +19,7 @@ from stream.home.core.rest import NUMBERS, RAW, READING, RENUMBERING, TIMES, WRI
 from stream.home.state.household import Household, Slot, new_slot, take_out
 from stream.home.state.layout import GALLERY, HOME
 from stream.home.state.names import Words
-from stream.home.state.upgrade import DAMAGED, UnknownState, is_old, upgraded
+from stream.home.state.upgrade import DAMAGED, UnknownState, is_old, upgrade
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
@@ -103,7 +103,7 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
         They are no state, or (NewerState) one of a later version.
     """
     if is_old(raw):
-        return decode_home(encode_home(upgraded(raw, policy, new_slot())), policy, slot)
+        return decode_home(encode_home(upgrade(raw, policy, new_slot())), policy, slot)
     body = memoryview(raw)[CHECKSUM_BYTES:]
     if len(body) and body[0] == _WITHOUT_VISITS and zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") == raw[:CHECKSUM_BYTES]:
         return decode_home(_with_visits(bytes(body)), policy, slot)

@@ -83,12 +83,12 @@ def limits() -> list[Limit]:
 def records() -> dict[str, str]:
     """Names of all records, in the order they are declared, and what is said of each."""
     comments = _comments()
-    return {name: comments.get(call.lineno, "") for name, call in _declared()}
+    return {name: comments.get(call.lineno, "") for name, call in _find_declared()}
 
 
 def fields_of(name: str) -> list[Field]:
     """The fields of a record, but for what is reserved."""
-    comments, call = _comments(), dict(_declared())[name]
+    comments, call = _comments(), dict(_find_declared())[name]
     dtype: Any = getattr(layout, name)
     lines = [part.end_lineno for part in call.args]
     found = []
@@ -151,7 +151,7 @@ def _tree() -> ast.Module:
     return ast.parse(_source())
 
 
-def _declared() -> Iterator[tuple[str, ast.Call]]:
+def _find_declared() -> Iterator[tuple[str, ast.Call]]:
     """Every record and how it is declared."""
     for node in _tree().body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
-__all__ = ["HASH_BYTES", "WORDS_MAX", "Kind", "Words", "hashed", "hashed_sender"]
+__all__ = ["HASH_BYTES", "WORDS_MAX", "Kind", "Words", "hash_id", "hash_sender"]
 
 Kind = Literal["event", "feedback", "sender", "proof", "nonce", "consent"]
 
@@ -24,7 +24,7 @@ _BEGUN: Final = {
 }  # fmt: skip
 
 
-def hashed(kind: Kind, record_id: str) -> int:
+def hash_id(kind: Kind, record_id: str) -> int:
     """48 bits of an id; those of one kind and of another do not meet."""
     digest = _BEGUN[kind].copy()
     digest.update(record_id.encode())
@@ -32,9 +32,9 @@ def hashed(kind: Kind, record_id: str) -> int:
 
 
 @lru_cache(SENDERS_CACHED)
-def hashed_sender(name: str) -> int:
+def hash_sender(name: str) -> int:
     """48 bits of a sender's name, of which there are few."""
-    return hashed("sender", name)
+    return hash_id("sender", name)
 
 
 class Words:

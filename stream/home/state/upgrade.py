@@ -53,10 +53,10 @@ from stream.home.state.layout import (
     VOICE,
     WAITING_MAX,
 )  # fmt: skip
-from stream.home.state.names import HASH_BYTES, Words, hashed
+from stream.home.state.names import HASH_BYTES, Words, hash_id
 from stream.home.statements import ACTIVITIES_TOTAL, BY_ACTIVITY, HOURS_TOTAL, recalibrate_home, uncount_claim
 
-__all__ = ["DAMAGED", "UnknownState", "is_old", "upgraded"]
+__all__ = ["DAMAGED", "UnknownState", "is_old", "upgrade"]
 
 VERSION: Final = 3  # to which older ones are brought first
 NEWEST: Final = 4
@@ -83,7 +83,7 @@ def is_old(raw: bytes) -> bool:
     return first & 0xF0 == 0x90 or first in (0xDC, 0xDD)
 
 
-def upgraded(raw: bytes, policy: Policy, slot: Slot) -> Household:
+def upgrade(raw: bytes, policy: Policy, slot: Slot) -> Household:
     """The household of a state of version 1, 2 or 3; raises UnknownState."""
     checksum, packed = raw[:CHECKSUM_BYTES], raw[CHECKSUM_BYTES:]
     expected = zlib.crc32(packed).to_bytes(CHECKSUM_BYTES, "big")
@@ -194,7 +194,7 @@ class _Upgrade:
         for encoder, space in spaces.items():
             self._gallery(encoder, _Kept(*space))
         seen, presence, habits, sources, thresholds, allowances, doubts, monitors = body[12:]
-        self._seen(*seen)
+        self._load_seen(*seen)
         self._presence(presence)
         self._habits(*habits)
         self.home["thresholds"] = thresholds
@@ -204,7 +204,7 @@ class _Upgrade:
             kind: Any = "feedback" if claim[2] == "retract" else "event"
             if self._can_be_read(claim):
                 entry = append(self.home, "waiting")
-                entry["event"] = hashed(kind, event_id)
+                entry["event"] = hash_id(kind, event_id)
                 self._claim(entry["claim"], claim)
         for feedback, (which, owners) in list(folded.items())[-FOLDED_MAX:]:
             entry = append(self.home, "folded")
@@ -231,10 +231,10 @@ class _Upgrade:
         person["name"], person["joined_row"], person["revision"] = self.learn(person_id), joined_row, revision
         for joined_by, left_at, left_by in memberships[-MEMBERSHIPS_MAX:]:
             membership = append(person, "memberships")
-            membership["joined_by"], membership["left_at"] = hashed("feedback", joined_by), left_at or 0
+            membership["joined_by"], membership["left_at"] = hash_id("feedback", joined_by), left_at or 0
             membership["told_at"] = left_at or 0
-            membership["left_by"] = hashed("feedback", left_by) if left_by else 0
-        numbers = [hashed("feedback", feedback_id) for feedback_id in enrolled[-ENROLMENTS_MAX:]]
+            membership["left_by"] = hash_id("feedback", left_by) if left_by else 0
+        numbers = [hash_id("feedback", feedback_id) for feedback_id in enrolled[-ENROLMENTS_MAX:]]
         person["enrolments"][: len(numbers)], person["enrolments_used"] = numbers, len(numbers)
         for calibrated in (person["calibration"], person["live"]):
             calibrated["weights"] = 1.0
@@ -254,7 +254,7 @@ class _Upgrade:
         phone["name"] = self.learn(phone_id)
         for feedback_id, from_row, person_id, prior_log_odds, log_odds in registrations[-REGISTRATIONS_MAX:]:
             entry = append(phone, "registrations")
-            entry["feedback"], entry["from_row"] = hashed("feedback", feedback_id), from_row
+            entry["feedback"], entry["from_row"] = hash_id("feedback", feedback_id), from_row
             entry["person"] = self._place(person_id)
             entry["prior_log_odds"], entry["log_odds"] = prior_log_odds, log_odds
 
@@ -312,9 +312,9 @@ class _Upgrade:
         number, event_id, observed_at, device, activity, _, sightings, stranger, *rest = kept
         evidence, shares, llr, *rest = rest
         unnamed, inferred, counted, tier, named, revision, label, label_revision, claims, first = rest
-        names, raw = [self._named(number) for number in (activity, named, label)], event_id.encode()
+        names, raw = [self._name_of(number) for number in (activity, named, label)], event_id.encode()
         row["observed_at"], row["number"], row["inferred"] = observed_at, number, inferred
-        row["event"] = hashed("event", event_id)
+        row["event"] = hash_id("event", event_id)
         row["event_id"][: len(raw)], row["event_id_length"] = np.frombuffer(raw, "u1"), len(raw)
         row["device_name"] = self.learn(self.names[device])
         row["activity"] = self.learn(names[0]) if names[0] else 0
@@ -322,7 +322,7 @@ class _Upgrade:
         row["counted"], row["tier"] = counted, tier
         row["revision"], row["label_revision"] = revision, label_revision
         row["named"], row["first_tier"] = self._place(names[1]), first[0] if first else tier
-        row["first_named"] = self._place(self._named(first[1])) if first else row["named"]
+        row["first_named"] = self._place(self._name_of(first[1])) if first else row["named"]
         if names[2] is not None and (names[2] == GUEST or names[2] in self.columns):
             row["label"] = self._place(names[2]) + 1
         row["evidence"] = self._shares(evidence)
@@ -340,7 +340,7 @@ class _Upgrade:
             sighting["rssi_dbm"] = max(-128, min(round(rssi_dbm), 127))
         self._claims(row, claims)
 
-    def _named(self, number: int | None) -> str | None:
+    def _name_of(self, number: int | None) -> str | None:
         return None if number is None else self.names[number]
 
     def _shares(self, raw: bytes) -> Any:
@@ -369,14 +369,14 @@ class _Upgrade:
 
     def _claim(self, entry: Any, claim: list[Any]) -> None:
         feedback_id, source, kind, person_id, given_at, right, nats, day = claim
-        entry["feedback"], entry["given_at"], entry["day"] = hashed("feedback", feedback_id), given_at, day
+        entry["feedback"], entry["given_at"], entry["day"] = hash_id("feedback", feedback_id), given_at, day
         entry["source"], entry["kind"] = SOURCES.index(source), _CLAIM_KINDS[kind]
         entry["person"] = UNKNOWN if person_id == "" else self._place(person_id)
         entry["right"], entry["nats"] = NOT_COUNTED if right is None else right, nats
 
     # -- what was learnt
 
-    def _seen(self, young: list[Any], old: list[Any], floors: bytes, floor_of_others: int) -> None:
+    def _load_seen(self, young: list[Any], old: list[Any], floors: bytes, floor_of_others: int) -> None:
         home = self.home
         home["floors_used"], others = _latest(home["floors"], _hashes(floors))
         home["floor_of_others"] = max(floor_of_others, others)

@@ -67,7 +67,7 @@ def judge(cases: Sequence[Case]) -> Columns:
         columns["p"][row, : len(p)] = p
         if case.truth in people:
             columns["target"][row, people.index(case.truth)] = True
-        scored.append(_scored(case, people, p))
+        scored.append(_score(case, people, p))
     for at, name in enumerate(("score", "right", "confidence", "hit")):
         columns[name] = np.array([one[at] for one in scored], bool if name in ("right", "hit") else np.float64)
     answers = [case.answer for case in cases]
@@ -89,7 +89,7 @@ def _members(case: Case) -> list[str]:
     return [person for person in case.answer.posterior if person != GUEST] if case.answer else []
 
 
-def _scored(case: Case, people: list[str], p: list[float]) -> tuple[float, bool, float, bool]:
+def _score(case: Case, people: list[str], p: list[float]) -> tuple[float, bool, float, bool]:
     """Score, whether the right member comes first, confidence, and whether the most probable of all is right."""
     answer = case.answer
     if answer is None:

@@ -226,13 +226,13 @@ def judges(questions: Questions, answered: Sequence[Answered]) -> list[Judge]:
     known = {row: questions.truths[row] or GUEST for row in questions.known if anybody[row]}
     if known:
         found.append(Judge("truth", questions, known, {}))
-    if claimed := _claimed(questions, live):
+    if claimed := _find_claimed(questions, live):
         members = {row: [person for person in live.told[row].posterior if person != GUEST] for row in claimed}
         found.append(Judge("feedback", questions, claimed, members, weigh(live.confidence, live.guest, claimed)))
     return found
 
 
-def _claimed(questions: Questions, live: Answered) -> dict[int, str]:
+def _find_claimed(questions: Questions, live: Answered) -> dict[int, str]:
     """Who it was by what stands of the claims, where A had answered before and the claim says who."""
     found = {}
     for row, verdict in questions.verdicts.items():
@@ -246,7 +246,7 @@ def _claimed(questions: Questions, live: Answered) -> dict[int, str]:
 def _unusable(questions: Questions, live: Answered) -> dict[str, int]:
     """Claims that nothing is judged by: how many events each reason left out."""
     counts = {"before any answer": 0, "only who it was not": 0, "confirmed nobody": 0, "of nobody known": 0}
-    used = _claimed(questions, live)
+    used = _find_claimed(questions, live)
     for row, verdict in questions.verdicts.items():
         if row in used:
             continue

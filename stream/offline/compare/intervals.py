@@ -64,7 +64,7 @@ def _freedom(squares: Array) -> float:
 
 def levels(sums: HomeSums) -> dict[str, Interval]:
     """Every figure of a policy."""
-    here, without = figures_of(sums, sums.total), figures_of(sums, sums.without_each[_speaking(sums)])
+    here, without = figures_of(sums, sums.total), figures_of(sums, sums.without_each[_homes_with_any(sums)])
     return {name: interval(float(value), without[name]) for name, value in here.items()}
 
 
@@ -72,7 +72,7 @@ def differences(first: HomeSums, other: HomeSums) -> dict[str, Interval]:
     """Every figure of `other` less that of `first`, paired by home; where all is the same, it is the same for sure."""
     here, there = figures_of(first, first.total), figures_of(other, other.total)
     one_event = dict.fromkeys(here, 0.0) if np.array_equal(first.sums, other.sums) else weights_of_one(first)
-    speak = _speaking(first) | _speaking(other)
+    speak = _homes_with_any(first) | _homes_with_any(other)
     without = figures_of(first, first.without_each[speak])
     without_there = figures_of(other, other.without_each[speak])
     found = {
@@ -81,6 +81,6 @@ def differences(first: HomeSums, other: HomeSums) -> dict[str, Interval]:
     return {name: one.of_shares() if FIGURES[name].unit == "%" else one for name, one in found.items()}
 
 
-def _speaking(sums: HomeSums) -> Any:
+def _homes_with_any(sums: HomeSums) -> Any:
     """Homes that have anything at all."""
     return (sums.sums != 0).any(1)

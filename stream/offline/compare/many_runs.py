@@ -86,7 +86,7 @@ def _wait(futures: Sequence[Future[Answered | None]], read: Any, watch: RunsSofa
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
+def _silence_warnings() -> Iterator[None]:
     """What a replay warns of was told when the log was read for its questions."""
     logger = logging.getLogger("stream.offline.replay.replay")
     before = logger.disabled
@@ -100,7 +100,7 @@ def _told_once() -> Iterator[None]:
 def _run_quietly(
     policies: Sequence[Policy], ground: Ground, questions: Questions, watch: Callable[[int], None], stop: Stop = lambda: False
 ) -> Answered:
-    with _told_once():
+    with _silence_warnings():
         return run(policies, ground, questions, watch, stop)
 
 

@@ -37,7 +37,7 @@ def players_of(first: Policy, other: Policy) -> list[Player]:
     differ = [name for name in dict.fromkeys([*here, *there]) if here.get(name, _ABSENT) != there.get(name, _ABSENT)]
     players: dict[str, list[str]] = {}
     for name in differ:
-        players.setdefault(_bound(name, differ), []).append(name)
+        players.setdefault(_partner(name, differ), []).append(name)
     return [tuple(names) for names in players.values()]
 
 
@@ -56,7 +56,7 @@ def leaves(policy: Policy) -> dict[str, Any]:
     return found
 
 
-def _bound(name: str, differ: Sequence[str]) -> str:
+def _partner(name: str, differ: Sequence[str]) -> str:
     """What a setting is set together with: the first of those that must rise and differ too."""
     table, _, setting = name.partition(".")
     field = Policy.model_fields[table]
@@ -73,7 +73,7 @@ class Plan:
         self.players = players_of(first, other)
         self._first, self._other = first, other
         self.exact = len(self.players) <= _EXACT_MAX
-        self._orders = [] if self.exact else _drawn(len(self.players), seed)
+        self._orders = [] if self.exact else _draw_orders(len(self.players), seed)
 
     @property
     def sets(self) -> list[frozenset[int]]:
@@ -108,7 +108,7 @@ def _set(target: dict[str, Any], source: Mapping[str, Any], path: Sequence[str])
         target.pop(last, None)
 
 
-def _drawn(players: int, seed: int) -> list[tuple[int, ...]]:
+def _draw_orders(players: int, seed: int) -> list[tuple[int, ...]]:
     rng, orders = np.random.default_rng(seed), []
     for _ in range(max(1, _RUNS_MAX // (2 * (players - 1)))):
         order = tuple(rng.permutation(players).tolist())

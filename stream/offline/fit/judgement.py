@@ -11,7 +11,7 @@ import numpy as np
 
 from learners.fit.fitting import check, fit, folds_of, is_enough
 from learners.fit.recordings import Codes, Flags, Recordings
-from learners.fit.trials import Trials, cllr, equal_error_rate, interval, min_cllr, plain_trials_of, presented, trials_of
+from learners.fit.trials import Trials, cllr, equal_error_rate, interval, min_cllr, plain_trials_of, present, trials_of
 
 __all__ = ["PEOPLE_MIN", "Judgement", "Row", "judge"]
 
@@ -74,7 +74,7 @@ def judge(recordings: Recordings, watch: Callable[[int, int], None] = lambda don
     held = [np.isin(recordings.people, fold) for fold in folds] + [recordings.corpora == corpus for corpus in left]
     judged = []
     for number, chosen in enumerate(held):
-        judged.append(_judged(recordings, chosen))
+        judged.append(_judge(recordings, chosen))
         watch(number + 1, len(held))
     told = np.concatenate([one.told for one in judged[: len(folds)]], axis=1)
     shares = {name: float((told[1, told[0] == c] == c).mean()) for c, name in enumerate(recordings.names)}
@@ -83,20 +83,20 @@ def judge(recordings: Recordings, watch: Callable[[int, int], None] = lambda don
     return Judgement(len(folds), _rows(recordings, judged[: len(folds)]), shares if len(shares) > 1 else {}, by_corpus)
 
 
-def _judged(recordings: Recordings, held: Flags) -> _Judged:
+def _judge(recordings: Recordings, held: Flags) -> _Judged:
     """Those held out, by a fit on the others."""
     projection, judged = fit(recordings.only(~held)), recordings.only(held)
     corpora = judged.by_corpus()
-    trials = Trials.joined([trials_of(projection, corpus) for corpus in corpora])
-    plain = Trials.joined([plain_trials_of(corpus) for corpus in corpora])
+    trials = Trials.join([trials_of(projection, corpus) for corpus in corpora])
+    plain = Trials.join([plain_trials_of(corpus) for corpus in corpora])
     usual = judged.only(~judged.altered)
-    _, channel = presented(projection, usual.vectors)
+    _, channel = present(projection, usual.vectors)
     return _Judged(trials, plain, np.stack([usual.channels, channel]))
 
 
 def _rows(recordings: Recordings, judged: Sequence[_Judged], only: Sequence[str] = ()) -> tuple[Row, ...]:
     """Of each kind of comparison; `only` of these kinds, where any are named."""
-    trials, plain = Trials.joined([one.trials for one in judged]), Trials.joined([one.plain for one in judged])
+    trials, plain = Trials.join([one.trials for one in judged]), Trials.join([one.plain for one in judged])
     rows = []
     for size in np.unique(trials.size).tolist():
         kinds = {name: (trials.channel == c) & ~trials.altered for c, name in enumerate(recordings.names)}

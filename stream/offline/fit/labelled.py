@@ -63,7 +63,7 @@ def read_recordings(recipe: Recipe, folder: Path, choice: Choice = ALL) -> Label
         When a file, an array or a person is not as the recipe or the choice say.
     """
     parts = [_read_corpus(part, folder) for part in recipe.parts]
-    whole = parts[0] if len(parts) == 1 else _joined(recipe, parts)
+    whole = parts[0] if len(parts) == 1 else _join(recipe, parts)
     chosen = _choose(np.array(whole.people), choice, folder / (recipe.recordings or "the corpora"))
     kept = chosen[whole.recordings.people]
     recordings = whole.recordings.only(kept)
@@ -113,7 +113,7 @@ def _read_corpus(recipe: Recipe, folder: Path) -> _Read:
     return _Read(recordings, tuple(people.tolist()), conditions, counted)
 
 
-def _joined(recipe: Recipe, parts: list[_Read]) -> _Read:
+def _join(recipe: Recipe, parts: list[_Read]) -> _Read:
     """Several corpora as one: nobody and no take of two is the same; a channel of the same name is."""
     files = [Path(part.recordings).stem for part in recipe.parts]
     names = tuple(dict.fromkeys(name for part in parts for name in part.recordings.names))

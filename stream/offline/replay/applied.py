@@ -21,4 +21,4 @@ def as_applied(
     """
     order = read_order(names, prefix) if journal else None
     with closing(LogReader(names, INPUT_TOPICS if order is None else JOURNALLED, prefix, say)) as log:
-        yield iter(log) if order is None else order.applied(log, by_content)
+        yield iter(log) if order is None else order.in_applied_order(log, by_content)

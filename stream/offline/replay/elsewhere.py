@@ -56,7 +56,7 @@ def fetch(names: Sequence[str], out: Path, fresh: bool = False, say: Callable[[s
             continue
         path = out / FETCHED / f"{number}-{Path(urlsplit(name).path).name or 'log'}"
         if fresh or not path.exists():
-            say(f"fetching {_shown(name)}")
+            say(f"fetching {_hide_secrets(name)}")
             _fetch(name, path)
         found.append(str(path))
     return found
@@ -65,20 +65,20 @@ def fetch(names: Sequence[str], out: Path, fresh: bool = False, say: Callable[[s
 def _fetch(name: str, path: Path) -> None:
     draft = path.with_name(f"{path.name}.part")
     try:
-        with _opened(name) as source:
+        with _open(name) as source:
             path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             with open(draft, "wb", opener=private) as target:
                 copyfileobj(source, target, _CHUNK)
     except ImportError as error:
         scheme = urlsplit(name).scheme
         right = f"{how_to_install(_EXTRAS.get(scheme, 'remote'))}, or what else reads {scheme}:// ({error})"
-        raise ConfigError("LOG", _shown(name), "a log that lies elsewhere", right) from None
+        raise ConfigError("LOG", _hide_secrets(name), "a log that lies elsewhere", right) from None
     except Exception as error:  # of many clients, each with its own
-        raise InvalidLog(f"{_shown(name)}: cannot be fetched ({_why(error)})") from None
+        raise InvalidLog(f"{_hide_secrets(name)}: cannot be fetched ({_why(error)})") from None
     draft.replace(path)
 
 
-def _opened(name: str) -> Any:
+def _open(name: str) -> Any:
     import fsspec
 
     return fsspec.open(name, "rb").open()
@@ -90,10 +90,10 @@ def _why(error: Exception) -> str:
         return "there is no such file or bucket"
     if type(error).__name__ == "NoCredentialsError":  # of botocore, which need not be there
         return "no credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return f"{type(error).__name__}: {_ADDRESS.sub(lambda found: _shown(found[0]), first_line(error))}"
+    return f"{type(error).__name__}: {_ADDRESS.sub(lambda found: _hide_secrets(found[0]), first_line(error))}"
 
 
-def _shown(name: str) -> str:
+def _hide_secrets(name: str) -> str:
     """An address without what may be secret of it."""
     parts = urlsplit(name)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

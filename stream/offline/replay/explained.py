@@ -15,15 +15,15 @@ from stream.contract.records import Record
 from ..report.run import EventKey, Reading, Run, read
 from ..why.explanation import Explanation, explain
 from ..why.history import play_all
-from ..why.texts import TERMS, held_in_words
+from ..why.texts import TERMS, describe_held
 
-__all__ = ["explained"]
+__all__ = ["explain_events"]
 
 EVENTS_MAX: Final = 5  # of a home
 RECORDS_MAX: Final = 20_000  # of a home, beyond which stepping it once more takes too long for a page
 
 
-def explained(
+def explain_events(
     inputs: Sequence[Record], outputs: Sequence[Record], policy: Policy, of: tuple[Collection[str], Mapping[EventKey, str]]
 ) -> dict[str, dict[str, Any]]:
     """By home and event, what each term gave in nats; `of` are the homes, and the truth where it is known."""
@@ -35,13 +35,13 @@ def explained(
     found = {}
     for home in homes:
         if len(records[home]) <= RECORDS_MAX:
-            histories = play_all(records[home], home, _asked(reading, home, truths), policy)
-            told = {one.event_id: _drawn(explain(one, policy)) for one in histories if one.moment is not None}
+            histories = play_all(records[home], home, _order_asked(reading, home, truths), policy)
+            told = {one.event_id: _draw(explain(one, policy)) for one in histories if one.moment is not None}
             found[home] = {event: terms for event, terms in told.items() if terms["terms"]}
     return found
 
 
-def _asked(reading: Reading, home: str, truths: Mapping[EventKey, str]) -> list[str]:
+def _order_asked(reading: Reading, home: str, truths: Mapping[EventKey, str]) -> list[str]:
     """Events of a home in the order in which a reader would ask."""
     said: dict[str, str] = {
         str(one.value.get("event_id")): str(one.value.get("person_id"))
@@ -58,12 +58,12 @@ def _asked(reading: Reading, home: str, truths: Mapping[EventKey, str]) -> list[
     return [event_id for _, event_id in own[:EVENTS_MAX]]
 
 
-def _drawn(told: Explanation) -> dict[str, Any]:
+def _draw(told: Explanation) -> dict[str, Any]:
     """What the page draws of an explanation."""
     return {
         "subject": told.subject, "p": round(told.probability, 5),
         "nats": None if told.log_odds is None else round(told.log_odds, 3), "device": told.device_id,
         "terms": [[TERMS[term.name], round(term.nats, 3)] for term in told.terms],
-        "held": "" if told.held is None else held_in_words(told.held),
+        "held": "" if told.held is None else describe_held(told.held),
         "next": "" if told.runner_up is None or told.lead is None else f"{told.runner_up}, {told.lead:.2f} nats behind",
     }  # fmt: skip

@@ -17,12 +17,12 @@ from ..runs.difference import CompleteRun
 from ..runs.sources import Given, find_policy
 from .manifest import Manifest, read_manifest
 
-__all__ = ["made_of"]
+__all__ = ["describe_made"]
 
 Rows = list[tuple[str, str]]
 
 
-def made_of(folder: Path) -> tuple[list[tuple[str, Rows]], Policy | None]:
+def describe_made(folder: Path) -> tuple[list[tuple[str, Rows]], Policy | None]:
     """Headings with names and values; and the policy, with its packs where they lie: None where it is not to be had."""
     try:
         manifest = read_manifest(folder)

@@ -30,7 +30,7 @@ from stream.home.step import STEP_VERSION
 
 __all__ = [
     "AS_THEY_STAND", "BY_JOURNAL", "MANIFEST", "Batches", "File", "Inputs", "Made", "Manifest", "Pack", "Processor", "batches_of",
-    "digest_of_pack", "logs_of", "made_here", "manifest_of", "read_manifest", "write_manifest",
+    "digest_of_pack", "logs_of", "describe_program", "manifest_of", "read_manifest", "write_manifest",
 ]  # fmt: skip
 
 MANIFEST: Final = "manifest.json"
@@ -111,7 +111,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def manifest_of(folder: Path, inputs: Inputs, policy: Policy, batches: Batches) -> Manifest:
     """The manifest of a run that ended."""
     outputs = _outputs_of(folder)
-    return Manifest(1, inputs, policy.policy_id, _settings_of(policy), _packs_of(policy), batches, made_here(), outputs)
+    return Manifest(1, inputs, policy.policy_id, _settings_of(policy), _packs_of(policy), batches, describe_program(), outputs)
 
 
 def _settings_of(policy: Policy) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def digest_of_pack(projection: Projection) -> str:
     return digest.hexdigest()
 
 
-def made_here() -> Made:
+def describe_program() -> Made:
     """What makes runs in this process."""
     versions = {
         "kithkin": stream.__version__, "python": platform.python_version(), "numpy": np.__version__,

@@ -196,8 +196,8 @@ def _order(task: Replay) -> JournalOrder | None:
 
 def _broker(task: Replay, log: LogReader, order: JournalOrder | None, progress: LogProgress) -> LogBroker:
     if order is None:
-        return LogBroker(task.what_if.applied(log), task.out, progress)
-    return LogBroker(order.applied(log, by_content), task.out, progress, order.missing)
+        return LogBroker(task.what_if.apply(log), task.out, progress)
+    return LogBroker(order.in_applied_order(log, by_content), task.out, progress, order.count_missing)
 
 
 def _inputs(task: Replay, log: LogReader, order: JournalOrder | None, broker: LogBroker, progress: LogProgress) -> Inputs:
@@ -217,7 +217,7 @@ def _worker(task: Replay, broker: Broker, store: StateStore, jobs: JobProcesses 
         pool: Applier = jobs.pool(store, Setup(task.policy, limits.resident_bytes_max // len(jobs.workers)))
     else:
         pool = JobPool(jobs, store, Setup(task.policy, limits.resident_bytes_max // len(jobs.ends)))
-    return Worker.applying_by(pool, broker, store, task.policy, limits)
+    return Worker.with_applier(pool, broker, store, task.policy, limits)
 
 
 def _limits(wiring: Wiring) -> WorkerLimits:

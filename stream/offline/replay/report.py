@@ -32,8 +32,8 @@ from ..report.run import Reading, answer_of
 from ..report.tally import Tally
 from ..what_if.what_if import WhatIf
 from .applied import as_applied
-from .explained import explained
-from .made import made_of
+from .explained import explain_events
+from .made import describe_made
 
 __all__ = ["HOMES_MAX", "figures_of_replay", "replay_report"]
 
@@ -68,17 +68,17 @@ def replay_report(folder: Path, out: Path, households: Sequence[str] = (), truth
         tally.note(answer_of(msgspec.json.decode(record.value or b"")))
     for strange in (name for name in households if name not in tally.homes):
         raise ConfigError("household", strange, f"of which {folder} has no answer", "one of the replay's")
-    judged, claimed, truths = _judged(folder, ground, truth) if tally.answers else (_unjudged(), None, {})
-    shown = set(households) or _chosen(folder, tally, judged)
+    judged, claimed, truths = _judge(folder, ground, truth) if tally.answers else (_judge_nothing(), None, {})
+    shown = set(households) or _choose(folder, tally, judged)
     with as_applied(ground.logs, ground.what_if.is_nothing) as log:
-        inputs = [record for record in ground.what_if.applied(log) if household_of_key(record.key) in shown]
+        inputs = [record for record in ground.what_if.apply(log) if household_of_key(record.key) in shown]
     topics = [topic for topic in OUTPUT_TOPICS if (folder / f"{topic}.jsonl").exists()]
     outputs = [record for record in _read_written(folder, topics) if _concerns(record, shown)]
     worst = [home for home in home_order(right_by_home(judged)) if home in shown][:WORST]
-    made, policy = made_of(folder)
+    made, policy = describe_made(folder)
     wider = Wider(
         tally, judged, claimed, (policy or Policy()).tiers.least, made,
-        explained(inputs, outputs, policy, (worst or sorted(shown)[:WORST], truths)) if policy and not run["from"] else {},
+        explain_events(inputs, outputs, policy, (worst or sorted(shown)[:WORST], truths)) if policy and not run["from"] else {},
         str(folder),
     )  # fmt: skip
     return report(Run(inputs, outputs, {key: who for key, who in truths.items() if key[0] in shown}), out, wider)
@@ -92,7 +92,7 @@ def figures_of_replay(folder: Path) -> dict[str, float]:
     ConfigError, InvalidLog
         As `replay_report`.
     """
-    _, claimed, _ = _judged(folder, _ground_of(_run_of(folder)), None)
+    _, claimed, _ = _judge(folder, _ground_of(_run_of(folder)), None)
     if claimed is None:
         return {}
     sums = sums_of(claimed.columns, len(claimed.homes))
@@ -103,25 +103,25 @@ def _ground_of(run: Mapping[str, str]) -> Ground:
     return Ground(run["logs"].split(os.pathsep), Wiring(), None, WhatIf.read(run.get("what if", "")))
 
 
-def _judged(folder: Path, ground: Ground, truth: Path | None) -> tuple[Judged, Judged | None, dict[tuple[str, str], str]]:
+def _judge(folder: Path, ground: Ground, truth: Path | None) -> tuple[Judged, Judged | None, dict[tuple[str, str], str]]:
     """All answers by truth, else by what people said; by what people said; and the truth."""
     questions = questions_of(ground, truth)
     answered = read_answers(folder, questions)
     found = {one.by: _as_judged(one, questions, answered) for one in judges(questions, [answered])}
     claimed = found.get("feedback")
     truths = {key: who for key, row in questions.rows.items() if (who := questions.truths[row]) is not None}
-    return found.get("truth") or claimed or _unjudged(), claimed, truths
+    return found.get("truth") or claimed or _judge_nothing(), claimed, truths
 
 
 def _as_judged(judge: Judge, questions: Questions, answered: Answered) -> Judged:
     return Judged(judge.by, questions.homes, judge.columns(answered), answered.observed_at[np.array(judge.rows, np.int64)])
 
 
-def _unjudged() -> Judged:
+def _judge_nothing() -> Judged:
     return judge_by_truth(Reading(), {})
 
 
-def _chosen(folder: Path, tally: Tally, judged: Judged) -> set[str]:
+def _choose(folder: Path, tally: Tally, judged: Judged) -> set[str]:
     """The homes that are worth a page's room: the worst, the alerted, those with the most answers."""
     alerts = [json.loads(record.value) for record in _read_written(folder, [_ALERTS]) if record.value]
     alerted = [home for alert in alerts for home in alert["members"]]

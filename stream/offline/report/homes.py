@@ -38,7 +38,7 @@ def home(household_id: str, reading: Reading, run: Run, right: tuple[int, int] |
     feedback = [_change(cut, said) for said in reading.said.values() if said.household_id == household_id]
     alerts = [alert for alert in reading.alerts if household_id in alert["members"]]
     changed = change(reading.signals.get(household_id, []), alerts)
-    noticed = [_happening(mark["t"], mark["kind"], mark["text"]) for mark in changed["marks"]]
+    noticed = [_make_happening(mark["t"], mark["kind"], mark["text"]) for mark in changed["marks"]]
     entry: dict[str, Any] = {
         "id": household_id, "people": people, "doubt": round(doubt, 4),
         "right": None if right is None else right[0] / right[1], "judged": 0 if right is None else right[1],
@@ -140,10 +140,10 @@ def _honest(cut: _Cut, said: Said, event_id: str | None) -> bool | None:
 
 def _dead(cut: _Cut) -> list[dict[str, Any]]:
     own = [(at_ms, letter) for household_id, at_ms, letter in cut.reading.dead if household_id == cut.household_id]
-    return [_happening(at_ms, "dead letter", f"{d['topic']}: {d['reason']}: {d['detail']}"[:DETAIL_MAX]) for at_ms, d in own]
+    return [_make_happening(at_ms, "dead letter", f"{d['topic']}: {d['reason']}: {d['detail']}"[:DETAIL_MAX]) for at_ms, d in own]
 
 
-def _happening(at_ms: int, kind: str, text: str) -> dict[str, Any]:
+def _make_happening(at_ms: int, kind: str, text: str) -> dict[str, Any]:
     return {"t": at_ms, "kind": kind, "text": text, "others": 0}
 
 
@@ -156,7 +156,7 @@ def _devices(cut: _Cut) -> list[dict[str, Any]]:
         then = known.setdefault(device, now)
         changed = [f"{name} {then.get(name, 'unknown')} → {now[name]}" for name in sorted(now) if now[name] != then.get(name)]
         if changed:
-            out.append(_happening(value["observed_at"], "device", f"{device}: " + ", ".join(changed)))
+            out.append(_make_happening(value["observed_at"], "device", f"{device}: " + ", ".join(changed)))
             known[device] = now
     return out
 

@@ -101,7 +101,7 @@ def _payload(run: Run, reading: Reading, wider: Wider) -> dict[str, Any]:
     return {
         "begin": begin_ms, "end": end_ms, "by": judged.by, "homes": homes, "headline": headline(reading, wider.tally, judged),
         "lead": lead(homes, judged), "tiles": tiles(reading, homes, judged, wider.claimed), "alerts": _alerts(reading),
-        "calibration": calibration(judged), "tiers": tiers(judged), "least": list(wider.least), "tally": wider.tally.drawn(),
+        "calibration": calibration(judged), "tiers": tiers(judged), "least": list(wider.least), "tally": wider.tally.draw(),
         "days": days(judged, begin_ms), "worst": worst[:WORST], "rank": {one: at for at, one in enumerate(worst)},
         "made": wider.made, "explained": wider.explained, "folder": wider.folder,
     }  # fmt: skip

@@ -19,11 +19,11 @@ _DOUBT_MIN: Final = 0.2  # on average, from which it is worth a sentence
 
 def story_of(home: dict[str, Any]) -> str:
     """A few sentences about a home of the page; empty: nothing is remarkable."""
-    told = [*_confused(home), *_alarmed(home), *_doubted(home), *_changed(home), *_unread(home)]
+    told = [*_story_of_confusion(home), *_story_of_alarm(home), *_story_of_doubt(home), *_story_of_change(home), *_unread(home)]
     return " ".join(told[:_SENTENCES_MAX])
 
 
-def _confused(home: dict[str, Any]) -> Iterator[str]:
+def _story_of_confusion(home: dict[str, Any]) -> Iterator[str]:
     """Who was most often taken for whom."""
     people, counts = home["people"], Counter[tuple[str, str]]()
     for who, row in zip(people, home["confusion"], strict=False):
@@ -40,7 +40,7 @@ def _confused(home: dict[str, Any]) -> Iterator[str]:
         yield f"{', '.join(told)}{by}."
 
 
-def _alarmed(home: dict[str, Any]) -> Iterator[str]:
+def _story_of_alarm(home: dict[str, Any]) -> Iterator[str]:
     marks = home["change"]["marks"]
     told = next((mark for kind in ("alert", "alarm") for mark in marks if mark["kind"] == kind), None)
     if told is not None:
@@ -48,12 +48,12 @@ def _alarmed(home: dict[str, Any]) -> Iterator[str]:
         yield f"{_day(told['t'])}: {text}"
 
 
-def _doubted(home: dict[str, Any]) -> Iterator[str]:
+def _story_of_doubt(home: dict[str, Any]) -> Iterator[str]:
     if home["doubt"] >= _DOUBT_MIN:
         yield f"On average whoever came first was given {1 - home['doubt']:.0%} only."
 
 
-def _changed(home: dict[str, Any]) -> Iterator[str]:
+def _story_of_change(home: dict[str, Any]) -> Iterator[str]:
     """The first device that began to say something else of itself; people who came or went later."""
     own = home["happenings"]
     device = next((one for one in own if one["kind"] == "device"), None)

@@ -65,7 +65,7 @@ class Tally:
         """How improbable whom a home's answers put first was, on average; 0 of no answers."""
         return 1 - self.homes[home].sure / self.homes[home].n if home in self.homes else 0.0
 
-    def drawn(self) -> dict[str, Any]:
+    def draw(self) -> dict[str, Any]:
         """As the page has it: shares are of all first answers."""
         total = max(1, self.answers)
         return {

@@ -24,7 +24,7 @@ from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 from ..replay.manifest import read_manifest
 from ..replay.replay import Replay, replay
 from .difference import CompleteRun
-from .published import Outcome, Published, outcome_of, published, read_published
+from .published import Outcome, Published, decode_published, outcome_of, read_published
 
 __all__ = ["Again", "alerts_of_run", "alerts_under", "outcome_of_run"]
 
@@ -116,4 +116,4 @@ def _signals(folder: Path) -> list[Record]:
 def _alerts(signals: Sequence[Signal], policy: Policy) -> Iterator[Published]:
     for offset, alert in enumerate(alerts_of(signals, policy.alerting)):
         made = encode_alert(alert)
-        yield published(Record(ALERTS, made.partition, offset, made.timestamp, made.key, made.value))
+        yield decode_published(Record(ALERTS, made.partition, offset, made.timestamp, made.key, made.value))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from ..replay.manifest import Made, Manifest
 
-__all__ = ["Change", "changes_of", "keys_of", "made_otherwise", "with_changes"]
+__all__ = ["Change", "changes_of", "keys_of", "find_made_otherwise", "with_changes"]
 
 Path = tuple[str, ...]
 _ABSENT: Final = object()
@@ -44,14 +44,14 @@ def changes_of(a: Manifest, b: Manifest) -> list[Change]:
     for path in {**ours, **theirs}:
         before, after = ours.get(path, _ABSENT), theirs.get(path, _ABSENT)
         if before != after:
-            changes.append(Change("policy", ".".join(path), _shown(before), _shown(after), path))
+            changes.append(Change("policy", ".".join(path), _show(before), _show(after), path))
     for encoder in sorted(listed & {*a.packs, *b.packs}):
         packs = [side.packs.get(encoder) for side in (a, b)]
         if len({pack and pack.sha256 for pack in packs}) == 2:
             here, there = (f"{pack.name} ({pack.sha256[:8]}…)" if pack else "none" for pack in packs)
             changes.append(Change("pack", encoder, here, there, ("encoders", encoder, "pack")))
     if a.inputs.order != b.inputs.order:
-        changes.append(Change("order", "order of the records", _ordered(a), _ordered(b)))
+        changes.append(Change("order", "order of the records", _describe_order(a), _describe_order(b)))
     return changes
 
 
@@ -63,14 +63,14 @@ def keys_of(a: Manifest, b: Manifest) -> int:
 
 def with_changes(a: Mapping[str, Any], b: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
     """The policy of run A, with these changes taken from that of run B."""
-    made: dict[str, Any] = _copied(a)
+    made: dict[str, Any] = _copy(a)
     for change in changes:
         if change.path:
             _set(made, b, change.path)
     return made
 
 
-def made_otherwise(a: Made, b: Made) -> list[str]:
+def find_made_otherwise(a: Made, b: Made) -> list[str]:
     """In what the programs differ that made two runs, as people read it; empty: in nothing."""
     names = [name for name in {**a.versions, **b.versions} if a.versions.get(name) != b.versions.get(name)]
     found = [f"{_VERSIONS.get(name, name)} {a.versions.get(name, 'none')} → {b.versions.get(name, 'none')}" for name in names]
@@ -101,17 +101,17 @@ def _leaves(policy: Mapping[str, Any], encoders: Collection[str]) -> Iterator[tu
                     yield (table, name, inner), content
 
 
-def _ordered(manifest: Manifest) -> str:
+def _describe_order(manifest: Manifest) -> str:
     batches = manifest.batches
     return f"that of {', '.join(file.name for file in manifest.inputs.logs)} ({batches.count:,} batches)"
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     return "not there" if value is _ABSENT else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _copied(table: Any) -> Any:
-    return {name: _copied(value) for name, value in table.items()} if isinstance(table, Mapping) else table
+def _copy(table: Any) -> Any:
+    return {name: _copy(value) for name, value in table.items()} if isinstance(table, Mapping) else table
 
 
 def _set(made: dict[str, Any], b: Mapping[str, Any], path: Sequence[str]) -> None:
@@ -121,6 +121,6 @@ def _set(made: dict[str, Any], b: Mapping[str, Any], path: Sequence[str]) -> Non
     for name in tables:
         here, there = here.setdefault(name, {}), there.get(name, {})
     if key in there:
-        here[key] = _copied(there[key])
+        here[key] = _copy(there[key])
     else:
         here.pop(key, None)

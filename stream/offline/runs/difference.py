@@ -15,7 +15,7 @@ from stream.contract.errors import Incomparable
 from stream.contract.records import OUTPUT_TOPICS
 
 from ..replay.manifest import Manifest, read_manifest
-from .published import ALERTS, Published, paired, read_published
+from .published import ALERTS, Published, pair, read_published
 
 __all__ = ["Difference", "Example", "CompleteRun", "TopicDifference", "difference_of", "expected_difference", "read_run"]
 
@@ -122,7 +122,7 @@ def difference_of(a: CompleteRun, b: CompleteRun) -> Difference:
         if digests[0].get(name) == digests[1].get(name):
             difference.topics.append(TopicDifference(topic, same=_lines(a.folder / name)))
             continue
-        pairs = paired(*(read_published(run.folder / name, topic) for run in (a, b)))
+        pairs = pair(*(read_published(run.folder / name, topic) for run in (a, b)))
         difference.topics.append(_compare(topic, pairs, difference))
     return difference
 
@@ -141,7 +141,7 @@ def expected_difference(expected: Path, folder: Path) -> Difference:
     """
     difference = Difference()
     answers = folder / "identities.jsonl"
-    pairs = paired(*map(_identities, (expected, answers)))
+    pairs = pair(*map(_identities, (expected, answers)))
     told = _compare("identities", pairs, difference)
     difference.topics.append(told)
     if not told.same + told.changed and told.only_a + told.only_b:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from stream.contract.errors import Incomparable
 
-from ..replay.manifest import made_here
+from ..replay.manifest import describe_program
 from .again import Again, alerts_of_run, alerts_under, outcome_of_run
-from .changes import Change, changes_of, keys_of, made_otherwise, with_changes
+from .changes import Change, changes_of, find_made_otherwise, keys_of, with_changes
 from .difference import CompleteRun, Difference
 from .least_set import least_set
-from .order import by_home, mixed, place_of, stretches
+from .order import by_home, mix, place_of, stretches
 from .published import Outcome
 from .sources import Given, find_policy, find_records, find_states
 
@@ -87,7 +87,7 @@ class _Search:
         self._counts = sum((topic.homes for topic in difference.topics), Counter[str]())
         self._policies = find_policy(runs[0], given), find_policy(runs[1], given)
         of_a = find_records(runs[0], given, self.homes)
-        self._orders = of_a, find_records(runs[1], given, self.homes) if self._ordered(self.changes) else of_a
+        self._orders = of_a, find_records(runs[1], given, self.homes) if self._has_order(self.changes) else of_a
         self._wanted = [(outcome_of_run(run, self.homes), alerts_of_run(run)) for run in runs]
         self._again = Again(runs[0], self.homes, find_states(runs, given), folder)
         self._agains = [self._again]
@@ -115,7 +115,7 @@ class _Search:
             causes = self._of_some(tried, known)
             chosen = frozenset(causes)
             if chosen not in known and len(tried) < len(self.homes):
-                known[chosen] = self._made(self._again, chosen) or {}
+                known[chosen] = self._make(self._again, chosen) or {}
             left = sorted({home for _, home in _apart(known.get(chosen, whole), whole)} - {*tried})
             if not left:
                 break
@@ -139,7 +139,7 @@ class _Search:
             whole = again.outcome(policy, theirs)
 
             def explains(chosen: frozenset[int]) -> bool:
-                order = mixed(ours, theirs, [some[index] for index in chosen])  # noqa: B023
+                order = mix(ours, theirs, [some[index] for index in chosen])  # noqa: B023
                 return again.outcome(policy, order) == whole  # noqa: B023
 
             found.places += (place_of(ours, theirs, some[index]) for index in least_set(len(some), explains))
@@ -151,29 +151,29 @@ class _Search:
         whole = _part(known[frozenset(range(len(self.changes)))], homes)
 
         def explains(chosen: frozenset[int]) -> bool:
-            made = _part(known[chosen], homes) if chosen in known else self._made(again, chosen)
+            made = _part(known[chosen], homes) if chosen in known else self._make(again, chosen)
             return made == whole
 
         return least_set(len(self.changes), explains)
 
     def _whole(self, chosen: frozenset[int]) -> tuple[Outcome, Outcome]:
         """What all homes that differ come to, and the alerts."""
-        made = self._made(self._again, chosen) if self.homes else {}
+        made = self._make(self._again, chosen) if self.homes else {}
         self._signals = self._again.signals()
         alerts = alerts_under(self._policy(chosen), self._signals)
         if made is None or alerts is None:
             raise Incomparable("The policy of one of the runs cannot be in this version of kithkin. Explain it by the other one")
         return made, alerts
 
-    def _made(self, again: Again, chosen: Collection[int]) -> Outcome | None:
-        order = self._orders[self._ordered(self.changes[index] for index in chosen)]
+    def _make(self, again: Again, chosen: Collection[int]) -> Outcome | None:
+        order = self._orders[self._has_order(self.changes[index] for index in chosen)]
         return again.outcome(self._policy(chosen), order)
 
     def _policy(self, chosen: Collection[int]) -> dict[str, Any]:
         return with_changes(*self._policies, (self.changes[index] for index in chosen))
 
     @staticmethod
-    def _ordered(changes: Iterable[Change]) -> bool:
+    def _has_order(changes: Iterable[Change]) -> bool:
         return any(change.kind == "order" for change in changes)
 
 
@@ -189,12 +189,12 @@ def _part(outcome: Outcome, homes: Collection[str]) -> Outcome:
 def _by_elimination(found: Explanation, runs: tuple[CompleteRun, CompleteRun], reproduced: Sequence[bool]) -> None:
     """Name the programs, where homes made again by those that are here are not what a run published."""
     made = [run.manifest.made for run in runs]
-    found.programs = made_otherwise(*made)
+    found.programs = find_made_otherwise(*made)
     if found.programs:
         return
     lost = [run for run, again in zip(runs, reproduced, strict=True) if not again]
     named = " and ".join(str(run.folder) for run in lost)
-    here = made_otherwise(made[0], made_here())
+    here = find_made_otherwise(made[0], describe_program())
     if here:
         why = f"here are other programs than those that made it ({'; '.join(here)})"
         found.unexplained = f"{named} cannot be made again: {why}. Explain it where it was made"

@@ -34,7 +34,7 @@ def least_set(count: int, explains: Callable[[frozenset[int]], bool]) -> list[in
     """
     known: dict[frozenset[int], bool] = {frozenset(range(count)): True}
 
-    def tried(*parts: Sequence[int]) -> bool:
+    def fails_with(*parts: Sequence[int]) -> bool:
         chosen = frozenset(index for part in parts for index in part)
         if chosen not in known:
             known[chosen] = explains(chosen)
@@ -42,11 +42,11 @@ def least_set(count: int, explains: Callable[[frozenset[int]], bool]) -> list[in
 
     found: list[int] = []
     left: Sequence[int] = range(count)
-    while not tried(found):
+    while not fails_with(found):
         low, high = 0, len(left)  # with the first `high` of them it explains, with the first `low` it does not
         while high - low > 1:
             middle = (low + high) // 2
-            if tried(found, left[:middle]):
+            if fails_with(found, left[:middle]):
                 high = middle
             else:
                 low = middle
@@ -55,5 +55,5 @@ def least_set(count: int, explains: Callable[[frozenset[int]], bool]) -> list[in
     place = 0
     while len(found) > 1 and place < len(found):  # only where changes undo each other can one be left out now
         rest = found[:place] + found[place + 1 :]
-        found, place = (rest, 0) if tried(rest) else (found, place + 1)
+        found, place = (rest, 0) if fails_with(rest) else (found, place + 1)
     return sorted(found)

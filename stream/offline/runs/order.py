@@ -10,7 +10,7 @@ from typing import NamedTuple
 from stream.contract.codec import household_of_key
 from stream.contract.records import Record
 
-__all__ = ["Stretch", "by_home", "mixed", "place_of", "stretches"]
+__all__ = ["Stretch", "by_home", "mix", "place_of", "stretches"]
 
 
 class Stretch(NamedTuple):
@@ -42,7 +42,7 @@ def stretches(a: Sequence[Record], b: Sequence[Record]) -> list[Stretch]:
     return found
 
 
-def mixed(a: Sequence[Record], b: Sequence[Record], chosen: Collection[Stretch]) -> list[Record]:
+def mix(a: Sequence[Record], b: Sequence[Record], chosen: Collection[Stretch]) -> list[Record]:
     """The order of A, and in the stretches that were chosen that of B."""
     records = list(a)
     for stretch in chosen:

@@ -17,7 +17,7 @@ from stream.brokers.log_files import LogReader
 from stream.contract.codec import household_of_key
 from stream.contract.records import Record
 
-__all__ = ["ALERTS", "Outcome", "Published", "outcome_of", "paired", "published", "read_published"]
+__all__ = ["ALERTS", "Outcome", "Published", "outcome_of", "pair", "decode_published", "read_published"]
 
 ALERTS: Final = "drift-alerts"  # of several homes, so that they are nobody's
 _KEYS: Final = {
@@ -47,7 +47,7 @@ class Published(NamedTuple):
     told: dict[str, Any] | None
 
 
-def published(record: Record, without: Collection[str] = _NOT_TOLD) -> Published:
+def decode_published(record: Record, without: Collection[str] = _NOT_TOLD) -> Published:
     """A record of an output topic, without some of its fields."""
     home = "" if record.topic == ALERTS else household_of_key(record.key)
     if record.value is None:
@@ -60,10 +60,10 @@ def published(record: Record, without: Collection[str] = _NOT_TOLD) -> Published
 def read_published(path: Path, topic: str, without: Collection[str] = _NOT_TOLD) -> Iterator[Published]:
     """All of a file, one after the other. Raises InvalidLog where it is none of that topic."""
     with closing(LogReader([str(path)], [topic], prefix=None)) as file:
-        yield from (published(record, without) for record in file)
+        yield from (decode_published(record, without) for record in file)
 
 
-def paired(a: Iterable[Published], b: Iterable[Published]) -> Iterator[tuple[Published | None, Published | None]]:
+def pair(a: Iterable[Published], b: Iterable[Published]) -> Iterator[tuple[Published | None, Published | None]]:
     """What two runs tell of the same thing, side by side; None: one says nothing of it. Kept is what is far apart in them."""
     waiting: tuple[dict[Key, deque[Published]], dict[Key, deque[Published]]] = (defaultdict(deque), defaultdict(deque))
     sides = iter(a), iter(b)

@@ -52,7 +52,7 @@ def find_records(run: CompleteRun, given: Given, homes: Collection[str]) -> list
     names, digests, found = _logs(run, given), RecordDigests(), list[Record]()
     try:
         with as_applied(names, run.manifest.batches.ordering == BY_JOURNAL) as log:
-            records = WhatIf.read(run.manifest.inputs.what_if).applied(log)
+            records = WhatIf.read(run.manifest.inputs.what_if).apply(log)
             while some := list(islice(records, _AT_ONCE)):
                 digests.note(some)
                 found += (record for record in some if household_of_key(record.key) in homes)

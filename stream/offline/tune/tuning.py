@@ -136,7 +136,7 @@ def _round(task: Task, trials: Trials, first: "_Part", watch: Watch) -> None:
     """As many trials as there are processes, at once."""
     asked = trials.ask(min(task.jobs or usable_cores(), task.trials - trials.done))
     policies = [task.space.policy(trial.params) for trial in asked]
-    found = iter(first.tried([policy for policy in policies if policy is not None], task.figure))
+    found = iter(first.try_policies([policy for policy in policies if policy is not None], task.figure))
     for trial, policy in zip(asked, policies, strict=True):
         trials.tell(trial, None if policy is None else next(found))
     best = trials.best()
@@ -188,7 +188,7 @@ class _Part:
             self.sums[policy.policy_id] = self.judge.sums(policy, answered)
         return [self.sums[policy.policy_id] for policy in policies]
 
-    def tried(self, policies: Sequence[Policy], figure: str) -> list[Tried | None]:
+    def try_policies(self, policies: Sequence[Policy], figure: str) -> list[Tried | None]:
         """What trials come to; None: the figure cannot be measured."""
         out: list[Tried | None] = []
         for sums in self.sums_of(policies):

@@ -69,7 +69,7 @@ class WhatIf:
         """What `written` wrote."""
         return msgspec.json.decode(written, type=cls) if written else NOTHING
 
-    def applied(self, records: Iterable[Record]) -> Iterator[Record]:
+    def apply(self, records: Iterable[Record]) -> Iterator[Record]:
         """The records as they would have come."""
         if self.is_nothing:
             yield from records
@@ -90,11 +90,11 @@ def parse_what_if(
     delay_ms = duration_ms(feedback_delay, "feedback-delay") if feedback_delay else 0
     if not 0 <= feedback_loss <= 1:
         raise ConfigError("feedback-loss", feedback_loss, "--feedback-loss", "a share from 0 to 1")
-    dropped = tuple(_dropped(told) for told in drop)
+    dropped = tuple(_parse_drop(told) for told in drop)
     return WhatIf(delay_ms, feedback_loss, dropped, tuple(map(parse_change, inject)), seed)
 
 
-def _dropped(told: str) -> tuple[str, float]:
+def _parse_drop(told: str) -> tuple[str, float]:
     name, parted, written = told.partition("=")
     try:
         share = float(written) if parted else 1.0
@@ -155,11 +155,11 @@ class Altering:
     def rest(self) -> Iterator[Record]:
         """What was still delayed when the log ended."""
         while self._delayed:
-            yield self._numbered(heapq.heappop(self._delayed)[2])
+            yield self._renumber(heapq.heappop(self._delayed)[2])
 
     def _due(self, now_ms: int) -> Iterator[Record]:
         while self._delayed and self._delayed[0][0] <= now_ms:
-            yield self._numbered(heapq.heappop(self._delayed)[2])
+            yield self._renumber(heapq.heappop(self._delayed)[2])
 
     def _feedback(self, record: Record) -> Iterator[Record]:
         what_if, value = self._what_if, fields_of(record)
@@ -176,14 +176,14 @@ class Altering:
             due_ms = _time_of(record) + delay_ms
             heapq.heappush(self._delayed, (due_ms, self._number, replace(record, timestamp=due_ms)))
         else:
-            yield self._numbered(record) if delay_ms else record
+            yield self._renumber(record) if delay_ms else record
 
     def _is_lost(self, value: dict[str, Any]) -> bool:
         """A retraction is lost with what it takes back."""
         said = value.get("retracts") if value.get("kind") == "retract" else value.get("feedback_id")
         return chance(self._what_if.seed, str(value.get("household_id")), str(said), "feedback") < self._what_if.feedback_loss
 
-    def _numbered(self, record: Record) -> Record:
+    def _renumber(self, record: Record) -> Record:
         offset = self._next_offset.get(record.partition, 0)
         self._next_offset[record.partition] = offset + 1
         return replace(record, offset=offset)

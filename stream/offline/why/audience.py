@@ -13,7 +13,7 @@ from stream.contract.records import GUEST
 from .explanation import ANYBODY, Explanation
 from .otherwise import Otherwise
 
-__all__ = ["SOMEBODY_ELSE", "Audience", "Why", "seen_by"]
+__all__ = ["SOMEBODY_ELSE", "Audience", "Why", "redact_for"]
 
 SOMEBODY_ELSE: Final = "somebody else"
 _SOMEBODY: Final = "somebody of the home"
@@ -41,7 +41,7 @@ class Why:
         return "\n".join(lines_of(self))
 
 
-def seen_by(why: Why, audience: Audience) -> Why:
+def redact_for(why: Why, audience: Audience) -> Why:
     """The same without what this audience may not see, or has no use for."""
     if audience == Audience.ENGINEER:
         return why

@@ -28,7 +28,7 @@ from stream.home.numbers import policy_numbers
 from stream.home.publish import Response
 from stream.home.state.at_rest import decode_home
 from stream.home.state.household import Household
-from stream.home.state.names import hashed
+from stream.home.state.names import hash_id
 
 from .history import History, Moment, Revision
 from .kernels import FOUND, SHARED, TERMS, keep, leave_out, share_out, take_apart
@@ -130,7 +130,7 @@ def explain(history: History, policy: Policy, anybody: bool = False) -> Explanat
     """
     assert history.moment is not None, "an event that was answered"
     moment = history.moment
-    home, found = _found(moment, policy)
+    home, found = _find(moment, policy)
     names, count = [GUEST, *home.people], len(home.people) + 1
     logits, posterior = found["logits"][:, :count], found["posterior"][:count]
     answer, likeliest = moment.answer, int(np.argmax(posterior))
@@ -148,13 +148,13 @@ def explain(history: History, policy: Policy, anybody: bool = False) -> Explanat
         {name: float(p) for name, p in zip(names, posterior, strict=True) if name in answer.posterior},
         {sensor: dict(zip(names[1:], found["llr"][m, : count - 1].tolist(), strict=True))
          for m, sensor in enumerate((*_SENSORS, "habit")) if np.any(found["llr"][m])},
-        _held(answer, moment.row, members, (logits[-1], found)), names[others[0]] if others else None,
+        _find_held(answer, moment.row, members, (logits[-1], found)), names[others[0]] if others else None,
         float(logits[-1, likeliest] - logits[-1, others[0]]) if others else None,
-        _revised(history, policy, subject, surest),
+        _find_revisions(history, policy, subject, surest),
     )  # fmt: skip
 
 
-def _found(moment: Moment, policy: Policy) -> tuple[Household, Any]:
+def _find(moment: Moment, policy: Policy) -> tuple[Household, Any]:
     """The home with the event kept in it, and FOUND of that."""
     value: Any = moment.event.value
     home = Household.new(value.household_id) if moment.before is None else decode_home(moment.before, policy)
@@ -205,7 +205,7 @@ def _terms(steps: Sequence[float]) -> list[Term]:
     return [Term(name, nats) for name, nats in zip(TERMS, moved, strict=True) if nats != 0.0 or name == TERMS[0]]
 
 
-def _held(answer: Identity, row: Any, members: npt.NDArray[np.bool_], found: tuple[Any, Any]) -> Held | None:
+def _find_held(answer: Identity, row: Any, members: npt.NDArray[np.bool_], found: tuple[Any, Any]) -> Held | None:
     """What kept an answer from the next tier."""
     logits, numbers = found
     asked, tier = numbers["asked"], answer.tier + 1
@@ -230,13 +230,13 @@ def _held(answer: Identity, row: Any, members: npt.NDArray[np.bool_], found: tup
 # ---- later revisions
 
 
-def _revised(history: History, policy: Policy, subject: str, first: float) -> list[Revised]:
+def _find_revisions(history: History, policy: Policy, subject: str, first: float) -> list[Revised]:
     """Every later answer, from the one before it."""
     told, before = list[Revised](), first
     for number, revision in enumerate(history.revisions):
         answer, cause = revision.answer, revision.cause
         of_last = number + 1 == len(history.revisions) or history.revisions[number + 1].cause is not cause
-        terms, said, log_odds = _moved(history, revision, policy, (subject, before)) if of_last else ([], [], None)
+        terms, said, log_odds = _find_moves(history, revision, policy, (subject, before)) if of_last else ([], [], None)
         listed = answer.posterior
         probability = 1 - listed[GUEST] if subject == ANYBODY else listed.get(subject, 0.0)
         told.append(
@@ -249,13 +249,13 @@ def _revised(history: History, policy: Policy, subject: str, first: float) -> li
     return told
 
 
-def _moved(
+def _find_moves(
     history: History, revision: Revision, policy: Policy, so_far: tuple[str, float]
 ) -> tuple[list[Term], list[Said], float | None]:
     """What led from the answer before to this one: evidence that was inferred again, and the claim that holds."""
     home, (subject, before) = decode_home(revision.state, policy), so_far
     rows = home.record["rows"][: int(home.record["rows_used"])]
-    own = np.flatnonzero(rows["event"] == hashed("event", history.event_id))
+    own = np.flatnonzero(rows["event"] == hash_id("event", history.event_id))
     names = [GUEST, *home.people]
     if not len(own) or (subject != ANYBODY and subject not in names):
         return [], [], None
@@ -263,18 +263,18 @@ def _moved(
     work["event"] = own[0]
     share_out(home.slot, work, shared)
     places = np.array([n > 0 if subject == ANYBODY else name == subject for n, name in enumerate(names)])
-    evidence, shares = (_bounded(shared[0][name][: len(names)][places].sum()) for name in ("evidence", "shares"))
-    said = _said(rows[own[0]], names, int(shared[0]["heeded"]))
+    evidence, shares = (_bounded_logit(shared[0][name][: len(names)][places].sum()) for name in ("evidence", "shares"))
+    said = _claims_of(rows[own[0]], names, int(shared[0]["heeded"]))
     terms = [Term("again", evidence - before), *([Term("claim", shares - evidence)] if said else [])]
     return terms, said, shares
 
 
-def _bounded(p: float) -> float:
+def _bounded_logit(p: float) -> float:
     p = min(max(float(p), LEAST), 1.0 - LEAST)
     return math.log(p / (1.0 - p))
 
 
-def _said(row: Any, names: Sequence[str], heeded: int) -> list[Said]:
+def _claims_of(row: Any, names: Sequence[str], heeded: int) -> list[Said]:
     claims = row["claims"][: int(row["claims_used"])]
     return [
         Said(

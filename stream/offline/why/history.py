@@ -77,11 +77,11 @@ def logs_of(names: Sequence[str], policy: Policy) -> list[str]:
     for name in names:
         if name == STDIN:
             raise ConfigError("LOG", name, "standard input", "files, for they are read more than once")
-        logs += _replayed(Path(name), policy) if Path(name).is_dir() else [name]
+        logs += _replay(Path(name), policy) if Path(name).is_dir() else [name]
     return logs
 
 
-def _replayed(folder: Path, policy: Policy) -> list[str]:
+def _replay(folder: Path, policy: Policy) -> list[str]:
     found = LogProgress.read(folder)
     if found is None:
         raise ConfigError("LOG", str(folder), "which no replay is known to have made", "log files, or the --out of a replay")

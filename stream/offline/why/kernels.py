@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from learners.kernel import array, entry_at_first_use, kernel, record
 from stream.home.core.answer import list_members, log_odds_asked, nats_disputed
-from stream.home.core.feedback.claims import heeded
+from stream.home.core.feedback.claims import find_heeded
 from stream.home.core.feedback.feedback import leave_out_repeated
 from stream.home.core.learn import add_row
 from stream.home.core.posterior import (
@@ -103,4 +103,4 @@ def share_out(homes: Any, works: Any, shareds: Any) -> None:
     list_members(home, index, row.shares, work)
     for place in range(PLACES):
         shared.shares[place] = work.parts[place]
-    shared.heeded = heeded(home, row)
+    shared.heeded = find_heeded(home, row)

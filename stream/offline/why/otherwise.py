@@ -92,17 +92,17 @@ def otherwise(history: History, records: Sequence[Record], policy: Policy, wish:
     assert moment is not None, "an event that was answered"
     changed = _record_without(moment.record, wish.dropped)
     if not wish.settings:
-        return _told(moment.answer, answer_again(moment, changed, policy), f"if {wish.text}", subject)
-    other = _changed(policy, wish)
+        return _make_otherwise(moment.answer, answer_again(moment, changed, policy), f"if {wish.text}", subject)
+    other = _change(policy, wish)
     again = play([changed if one is moment.record else one for one in records], history.household_id, history.event_id, other)
-    return _told(moment.answer, again.moment.answer if again.moment else None, f"if {wish.text}", subject)
+    return _make_otherwise(moment.answer, again.moment.answer if again.moment else None, f"if {wish.text}", subject)
 
 
 def _without(history: History, policy: Policy, subject: str, part: str) -> Otherwise:
     moment = history.moment
     assert moment is not None, "an event that was answered"
     again = answer_again(moment, _record_without(moment.record, [part]), policy)
-    return _told(moment.answer, again, f"without the {part}", subject)
+    return _make_otherwise(moment.answer, again, f"without the {part}", subject)
 
 
 def _record_without(record: Record, parts: Sequence[str]) -> Record:
@@ -112,14 +112,14 @@ def _record_without(record: Record, parts: Sequence[str]) -> Record:
     return replace(record, value=json.dumps(kept, separators=(",", ":")).encode())
 
 
-def _told(answer: Identity, again: Identity | None, change: str, subject: str) -> Otherwise:
+def _make_otherwise(answer: Identity, again: Identity | None, change: str, subject: str) -> Otherwise:
     if again is None:
         return Otherwise(change, None, None, 0.0, True)
     p = 1 - again.posterior[GUEST] if subject == ANYBODY else again.posterior.get(subject, 0.0)
     return Otherwise(change, again.person_id, again.tier, p, (again.person_id, again.tier) != (answer.person_id, answer.tier))
 
 
-def _changed(policy: Policy, wish: Wish) -> Policy:
+def _change(policy: Policy, wish: Wish) -> Policy:
     """The policy with some settings otherwise."""
     tree: dict[str, Any] = policy.model_dump()
     for key, value in wish.settings:

@@ -13,7 +13,7 @@ from .audience import Why
 from .explanation import Explanation, Held, Revised, Term
 from .otherwise import Otherwise
 
-__all__ = ["TERMS", "held_in_words", "lines_of"]
+__all__ = ["TERMS", "describe_held", "lines_of"]
 
 _TIERS: Final = ("unknown", "present", "personal", "private", "purchase", "protected")
 TERMS: Final = {  # names of terms, for people
@@ -70,12 +70,12 @@ def _waterfall(terms: Sequence[Term], log_odds: float | None, probability: float
 
 def _tier(told: Explanation) -> Iterator[str]:
     if told.held is not None:
-        yield held_in_words(told.held)
+        yield describe_held(told.held)
     if told.runner_up is not None and told.lead is not None:
         yield f"Next likeliest: {told.runner_up}, {told.lead:.2f} nats behind; so much against would have made it likelier."
 
 
-def held_in_words(held: Held) -> str:
+def describe_held(held: Held) -> str:
     """What kept an answer from the next tier."""
     name = f"Tier {held.tier} ({_TIERS[held.tier]})"
     if held.reason == "sure" and held.asked is not None and held.had is not None:

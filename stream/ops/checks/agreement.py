@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from stream.brokers.inputs import TOPICS, made_anew
+from stream.brokers.inputs import TOPICS, find_made_anew
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
 from stream.brokers.kafka.identity import input_topics
 from stream.brokers.kafka.topics import partitions_of
@@ -21,7 +21,7 @@ from stream.stores.redis.heartbeats import open_heartbeats
 
 from ..topics import TIMEOUT_S
 from .check import Check, judge
-from .kafka import asking
+from .kafka import make_checks
 
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
@@ -42,7 +42,7 @@ class _Place(NamedTuple):
 
 def agreement_checks(wiring: Wiring, store: str) -> list[Check]:
     """One check over all partitions of topics that are there. Raises ConfigError when the store's URL cannot be."""
-    return [*asking(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]), *_placement(wiring, store)]
+    return [*make_checks(_NAME, wiring, lambda admin: [_check(wiring, store, admin)]), *_placement(wiring, store)]
 
 
 def _placement(wiring: Wiring, store: str) -> Iterator[Check]:
@@ -67,7 +67,7 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
         with closing(open_store(store, once)) as opened:
             beyond = [partition for partition in opened.partitions() if partition >= partitions]
             states = {partition: on_both(opened.offsets(partition)) for partition in range(partitions)}
-            changed = _changed(opened, range(partitions), input_topics(wiring, admin))
+            changed = _describe_change(opened, range(partitions), input_topics(wiring, admin))
             for partition in range(partitions):
                 refuse_moving(opened, partition, opened.offsets(partition))
     except Moved as error:
@@ -89,11 +89,11 @@ def _check(wiring: Wiring, store: str, admin: "AdminClient") -> Check:
     return _judge(places)
 
 
-def _changed(store: StateStore, partitions: Sequence[int], topics: Mapping[str, InputTopic]) -> str:
+def _describe_change(store: StateStore, partitions: Sequence[int], topics: Mapping[str, InputTopic]) -> str:
     """What became of the input topics since the states were made, as a sentence; empty: nothing."""
     for partition in partitions:
         try:
-            made_anew(store.load(partition, [TOPICS]).get(TOPICS), topics, accept=False)
+            find_made_anew(store.load(partition, [TOPICS]).get(TOPICS), topics, accept=False)
         except NewTopics as error:
             return str(error)
     return ""

@@ -18,14 +18,14 @@ from .check import Check, State, judge
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-__all__ = ["asking", "kafka_checks"]
+__all__ = ["make_checks", "kafka_checks"]
 
 _VERSION_MIN: Final = (2, 5)  # a transaction that carries the group's metadata: KIP-447
 _VERSION_WANTED: Final = (4, 0)  # a dead producer's transaction cannot be left hanging: KIP-890
 _OFFSETS_DAYS_MIN: Final = 7  # a group that stands still for so long goes on where it stood
 
 
-def asking(
+def make_checks(
     name: str, wiring: Wiring, ask: Callable[["AdminClient"], Iterable[Check]], refused: State = "failed"
 ) -> Iterator[Check]:
     """The checks that `ask` makes; where the brokers refuse or fail, one that says so."""
@@ -40,11 +40,11 @@ def asking(
 
 def kafka_checks(wiring: Wiring) -> list[Check]:
     """Checks of the brokers; just one, which failed, when they do not answer. Raises ConfigError on a URL that cannot be."""
-    reached = list(asking(f"Kafka at {address(wiring)[1]}", wiring, lambda admin: _answers(wiring, admin)))
+    reached = list(make_checks(f"Kafka at {address(wiring)[1]}", wiring, lambda admin: _answers(wiring, admin)))
     if any(check.state == "failed" for check in reached):
         return reached
-    limits = asking("Kafka: limits", wiring, lambda admin: _limits(wiring, admin), refused="warning")
-    transactions = asking("Kafka: transactions", wiring, lambda _: [_transactions(wiring)])
+    limits = make_checks("Kafka: limits", wiring, lambda admin: _limits(wiring, admin), refused="warning")
+    transactions = make_checks("Kafka: transactions", wiring, lambda _: [_transactions(wiring)])
     return [*reached, *limits, *transactions]
 
 

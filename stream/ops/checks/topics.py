@@ -13,7 +13,7 @@ from stream.contract.units import DAY_MS
 
 from ..topics import MESSAGE_BYTES_MAX, TOPICS, TopicFound, find_topics, in_sync_min
 from .check import Check, judge
-from .kafka import asking
+from .kafka import make_checks
 
 __all__ = ["topic_checks"]
 
@@ -27,7 +27,7 @@ Topics = Mapping[str, TopicFound]
 
 def topic_checks(wiring: Wiring, presence: bool = False) -> list[Check]:
     """Checks of all topics of the contract; just one when none is there. `presence`: its topic is needed, too."""
-    return list(asking("topics", wiring, lambda admin: _checks(wiring, find_topics(wiring, admin), presence)))
+    return list(make_checks("topics", wiring, lambda admin: _checks(wiring, find_topics(wiring, admin), presence)))
 
 
 def _checks(wiring: Wiring, topics: Topics, presence: bool) -> Iterator[Check]:

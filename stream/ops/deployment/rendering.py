@@ -13,13 +13,13 @@ from ..objectives.settings import Objectives
 from .dashboards import DASHBOARDS, dashboard_json
 from .rules import ALERTS, RECORDED, burn_rules, evidence_rules, rules_of
 
-__all__ = ["RUNBOOKS", "render", "rendered"]
+__all__ = ["RUNBOOKS", "render", "render_files"]
 
 RUNBOOKS: Final = "docs/runbooks/"  # of a clone
 _PROMISED: Final = Objectives()
 
 
-def rendered(runbooks: str = RUNBOOKS, objectives: Objectives = _PROMISED) -> dict[str, str]:
+def render_files(runbooks: str = RUNBOOKS, objectives: Objectives = _PROMISED) -> dict[str, str]:
     """All files, by their path in the folder; `runbooks` stands before the name of each alert's page."""
     told = dict(_templates(files(__package__) / "templates"))
     told["prometheus/rules.yml"] = rules_of(RECORDED, ALERTS, "kithkin", runbooks)
@@ -31,7 +31,7 @@ def rendered(runbooks: str = RUNBOOKS, objectives: Objectives = _PROMISED) -> di
 def render(out: Path, runbooks: str = RUNBOOKS, objectives: Objectives = _PROMISED) -> list[Path]:
     """Write all files into a folder; their paths. Raises OSError."""
     written = []
-    for name, text in rendered(runbooks, objectives).items():
+    for name, text in render_files(runbooks, objectives).items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

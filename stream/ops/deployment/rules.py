@@ -172,7 +172,7 @@ def evidence_rules(objectives: Objectives) -> list[RecordingRule]:
         rules.append(RecordingRule(_SHARE, share, told))
         for alarm in ALARMS_OF_BUDGETS:
             whose = told | {"severity": alarm.severity}
-            rules += [_wealth(whose, stake, alarm, alarm.allowed(own)) for stake in BETS]
+            rules += [_wealth(whose, stake, alarm, alarm.share_allowed(own)) for stake in BETS]
             rules.append(RecordingRule(_EVIDENCE, f"avg({_WEALTH}{_selector(whose)})", whose))
     return rules
 
@@ -198,11 +198,11 @@ def burn_rules(objectives: Objectives) -> list[AlertingRule]:
         for alarm in ALARMS_OF_BUDGETS:
             whose = _selector({"objective": name, "severity": alarm.severity})
             expr = f"max_over_time({_EVIDENCE}{whose}[{STANDS_MINUTES}m]) >= {alarm.threshold:.0f}"
-            rules.append(_burning(name.capitalize(), alarm.severity, expr))
+            rules.append(_burn_alert(name.capitalize(), alarm.severity, expr))
     return rules
 
 
-def _burning(name: str, severity: Literal["page", "ticket"], expr: str) -> AlertingRule:
+def _burn_alert(name: str, severity: Literal["page", "ticket"], expr: str) -> AlertingRule:
     told = {"Freshness": "Answers come too late", "Losslessness": "Records of homes in quarantine get no answers"}[name]
     pace = "within days" if severity == "page" else "before the window ends"
     alert = f"Kithkin{name}Burns{'Fast' if severity == 'page' else 'Slowly'}"
@@ -225,24 +225,24 @@ def rules_of(
     """A file of rules, as Prometheus reads it; `runbooks` stands before each page's name; no `interval`: Prometheus's."""
     lines = ["groups:", f"  - name: {name}", *([f"    interval: {interval}"] if interval else []), "    rules:"]
     for rule in recorded:
-        lines += [f"      - record: {rule.record}", f"        expr: {_quoted(rule.expr)}"]
+        lines += [f"      - record: {rule.record}", f"        expr: {_quote(rule.expr)}"]
         if rule.labels:
             lines += ["        labels:", *(f"          {label}: '{value}'" for label, value in rule.labels.items())]
     for alert in alerts:
         lines += [
             f"      - alert: {alert.alert}",
-            f"        expr: {_quoted(alert.expr)}",
+            f"        expr: {_quote(alert.expr)}",
             f"        for: {alert.after}",
             "        labels:",
             f"          severity: {alert.severity}",
             "        annotations:",
-            f"          summary: {_quoted(alert.summary)}",
-            f"          description: {_quoted(alert.meaning)}",
-            f"          runbook_url: {_quoted(runbooks + runbook_of(alert.alert))}",
+            f"          summary: {_quote(alert.summary)}",
+            f"          description: {_quote(alert.meaning)}",
+            f"          runbook_url: {_quote(runbooks + runbook_of(alert.alert))}",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A YAML string in single quotes, in which nothing but the quote itself is special."""
     return "'" + text.replace("'", "''") + "'"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stream.brokers.kafka.cluster import within
 from stream.brokers.kafka.groups import committed_offsets, onlooker
-from stream.brokers.kafka.producer import explaining
+from stream.brokers.kafka.producer import explain_errors
 from stream.brokers.kafka.topics import Names, librdkafka, partitions_of, require_client
 from stream.brokers.partitioning import partition_of
 from stream.contract.codec import household_of_key
@@ -33,7 +33,7 @@ __all__ = ["COPIED", "COPYING", "Copier", "group_of", "places_of"]
 
 _COMPACTED: Final = tuple(topic.name for topic in TOPICS if topic.cleanup == "compact")  # is read from the beginning, by whoever
 COPIED: Final = (*INPUT_TOPICS, *_COMPACTED)
-COPYING: Final = ("copying", "somebody else has begun to copy the same")  # for `explaining`
+COPYING: Final = ("copying", "somebody else has begun to copy the same")  # for `explain_errors`
 _NEEDED: Final = ("recognitions", "feedback")
 _LOG = logging.getLogger(__name__)
 _WAIT_S: Final = 0.1
@@ -102,7 +102,7 @@ class Copier:
                 "fetch.wait.max.ms": 100,
             }
         )
-        with explaining(*COPYING):
+        with explain_errors(*COPYING):
             self._producer.init_transactions(self._patience_s)  # ends what a predecessor left open, and it can go on no more
             self._places = {(p.topic, p.partition): p.partition for p in places_of(self._consumer, wiring)}
         self._offsets: dict[Place, int] = {}
@@ -112,7 +112,7 @@ class Copier:
 
         In a transaction, so that one who was stopped here and wakes up when somebody else copies changes nothing.
         """
-        with explaining(*COPYING):
+        with explain_errors(*COPYING):
             self._transact([], {place: offsets.get(place, 0) for place in self._places})
 
     def copy(self, stop: Callable[[], bool] | None = None) -> Iterator[Counter[str]]:
@@ -122,12 +122,12 @@ class Copier:
         """
         from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-        with explaining(*COPYING):
+        with explain_errors(*COPYING):
             self._offsets = self._stands_at()
             self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._offsets.items()])
         unread = set(self._offsets)
         while not stop() if stop else unread:
-            with explaining(*COPYING):
+            with explain_errors(*COPYING):
                 at_once = self._wiring.batch_records_max
                 messages = self._consumer.consume(at_once, 0) or self._consumer.consume(1, _WAIT_S)
                 for message in messages:

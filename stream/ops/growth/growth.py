@@ -91,7 +91,7 @@ def grow(wiring: Wiring, stores: tuple[StateStore, StateStore], growth: Growth, 
         _keep_times(target, _SENDERS_TIME)
     with closing(Copier(wiring, growth)) as copier:
         if not partitions.is_cut:
-            with partitions.cutting():
+            with partitions.guard_cut():
                 copier.begin(positions(wiring))
             yield Step("the cut is put down: inputs are copied from where the workers had come to")
         copied: Counter[str] = Counter()

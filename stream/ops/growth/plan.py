@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from stream.brokers.kafka.groups import bounds, committed_offsets, onlooker
-from stream.brokers.kafka.producer import explaining
+from stream.brokers.kafka.producer import explain_errors
 from stream.brokers.kafka.topics import Names
 from stream.contract.errors import ConfigError
 from stream.contract.ports import StateStore, on_both
@@ -56,7 +56,7 @@ def look(wiring: Wiring, stores: tuple[StateStore, StateStore], to_prefix: str, 
         growth,
         "new" if not begun else "begun" if GROWING in new.offsets(0) else "done",
         sum(1 for partition in range(growth.partitions_before) for _ in old.households(partition)),
-        _waiting(wiring, group_of(wiring, growth) if cut else wiring.group),
+        _count_waiting(wiring, group_of(wiring, growth) if cut else wiring.group),
         [] if cut else hindrances(wiring, old, growth),
     )
 
@@ -70,7 +70,7 @@ def hindrances(wiring: Wiring, old: StateStore, growth: Growth) -> list[str]:
 
 def positions(wiring: Wiring) -> dict[Place, int]:
     """The next offsets of inputs that the wiring's group has committed, once no transaction is open. Raises BrokerError."""
-    with explaining(*COPYING), onlooker(wiring, "read_committed") as client:
+    with explain_errors(*COPYING), onlooker(wiring, "read_committed") as client:
         patience_s = wiring.kafka.retries_s + wiring.kafka.transaction_timeout_s
         return committed_offsets(client, places_of(client, wiring, INPUT_TOPICS), patience_s)
 
@@ -84,10 +84,10 @@ def _partitions(wiring: Wiring) -> int:
     return numbers[wiring.prefix + INPUT_TOPICS[0]]
 
 
-def _waiting(wiring: Wiring, group: str) -> Counter[str]:
+def _count_waiting(wiring: Wiring, group: str) -> Counter[str]:
     """By topic, how many records come after what a group has committed (markers of transactions are counted with them)."""
     waiting = Counter[str]()
-    with explaining(*COPYING), onlooker(wiring.model_copy(update={"group": group}), "read_uncommitted") as client:
+    with explain_errors(*COPYING), onlooker(wiring.model_copy(update={"group": group}), "read_uncommitted") as client:
         places = places_of(client, wiring)
         committed = committed_offsets(client, places, TIMEOUT_S)
         for place in places:

@@ -82,7 +82,7 @@ class NewPartitions:
         self._save(0, self._claims[0][1], {})
 
     @contextmanager
-    def cutting(self) -> Iterator[None]:
+    def guard_cut(self) -> Iterator[None]:
         """Around putting the cut down: raises Fenced before it where it is no longer ours to do, and after it `is_cut`."""
         self._save(0, self._claims[0][1] | {CUT: 1}, {})
         yield

@@ -88,9 +88,9 @@ def inspect_home(
     if person_id is not None and household.column(person_id) is None:
         raise KeyError(person_id)
     home = household.record
-    look = _Look(household, home, _used(home, "rows"), [GUEST, *household.people], policy, embeddings)
-    phones, expected = _phones(look), _expected(home, policy)
-    waiting = [WaitingView(_hash(entry["event"]), _claim(look, entry["claim"])) for entry in _used(home, "waiting")]
+    look = _Look(household, home, _used_entries(home, "rows"), [GUEST, *household.people], policy, embeddings)
+    phones, expected = _phones(look), _expected_shares(home, policy)
+    waiting = [WaitingView(_hash(entry["event"]), _claim(look, entry["claim"])) for entry in _used_entries(home, "waiting")]
     events = [_event(look, row) for row in look.rows[::-1]]
     return HomeInspection(
         household_id=household.household_id,
@@ -111,7 +111,7 @@ def inspect_home(
     )
 
 
-def _used(entry: Any, name: str) -> Any:
+def _used_entries(entry: Any, name: str) -> Any:
     """The entries of a list that it has."""
     return entry[name][: int(entry[f"{name}_used"])]
 
@@ -120,18 +120,18 @@ def _hash(number: int) -> str:
     return f"{int(number):0{2 * HASH_BYTES}x}"
 
 
-def _expected(home: Any, policy: Policy) -> list[float]:
+def _expected_shares(home: Any, policy: Policy) -> list[float]:
     """Of each place, guest first: the share of the next events that is expected (`presence.log_prior`, written plainly)."""
-    people, priors, guests = _used(home, "people"), policy.priors, int(home["guest_presence"]) * SHARE_STEP
-    own = [priors.person_weight + int(p["presence"]) * SHARE_STEP if not _left_at(p) else 0.0 for p in people]
+    people, priors, guests = _used_entries(home, "people"), policy.priors, int(home["guest_presence"]) * SHARE_STEP
+    own = [priors.person_weight + int(p["presence"]) * SHARE_STEP if not _departure(p) else 0.0 for p in people]
     if not any(own):
         return [1.0] + [0.0] * len(own)
-    counted = guests + sum(int(p["presence"]) * SHARE_STEP for p in people if not _left_at(p))
+    counted = guests + sum(int(p["presence"]) * SHARE_STEP for p in people if not _departure(p))
     guest = (priors.guest_share * priors.guest_weight + guests) / (priors.guest_weight + counted)
     return [guest, *((1 - guest) * weight / sum(own) for weight in own)]
 
 
-def _left_at(person: Any) -> int:
+def _departure(person: Any) -> int:
     """When somebody left; 0 of who is here."""
     return int(person["memberships"]["left_at"][int(person["memberships_used"]) - 1])
 
@@ -145,8 +145,8 @@ def _person(look: _Look, column: int, phones: Sequence[PhoneView], expected: flo
     }
     return PersonInspection(
         person_id=name,
-        here=not _left_at(person),
-        left_at=_left_at(person) or None,
+        here=not _departure(person),
+        left_at=_departure(person) or None,
         first_event=int(person["joined_row"]),
         known_since=_known_since(look, column),
         last_seen_at=int(person["last_seen_at"]) or None,
@@ -164,7 +164,7 @@ def _person(look: _Look, column: int, phones: Sequence[PhoneView], expected: flo
 
 def _sense(look: _Look, column: int, gallery: int) -> SenseView:
     encoder = str(look.word(look.home["galleries"]["name"][gallery]))
-    tails = [tail for tail in _used(look.home["people"][column], "tails") if tail["encoder"] == gallery]
+    tails = [tail for tail in _used_entries(look.home["people"][column], "tails") if tail["encoder"] == gallery]
     with_vector = look.rows[(look.rows["encoders"] == gallery + 1).any(axis=1)]
     own = _rows_of(with_vector, column)
     times = own["observed_at"].tolist()
@@ -217,14 +217,14 @@ def _rows_of(rows: Any, column: int) -> Any:
 
 
 def _known_since(look: _Look, column: int) -> int | None:
-    tails, own = _used(look.home["people"][column], "tails"), _rows_of(look.rows, column)
+    tails, own = _used_entries(look.home["people"][column], "tails"), _rows_of(look.rows, column)
     return min([*map(_ms, tails["since"]), *own["observed_at"].tolist()], default=None)
 
 
 def _phones(look: _Look) -> list[PhoneView]:
     """What was registered last of each."""
     found = []
-    for phone in _used(look.home, "phones"):
+    for phone in _used_entries(look.home, "phones"):
         last = phone["registrations"][int(phone["registrations_used"]) - 1]
         at_first, person = float(last["prior_log_odds"]), int(last["person"])
         now = at_first + float(last["log_odds"])
@@ -292,7 +292,7 @@ def _claim(look: _Look, claim: Any) -> ClaimView:
 def _event(look: _Look, row: Any) -> EventView:
     shares = {name: int(steps) * SHARE_STEP for name, steps in zip(look.names, row["shares"], strict=False)}
     named, label, bits = int(row["named"]), int(row["label"]), int(row["modalities"])
-    heard = [str(look.word(look.home["phones"]["name"][phone])) for phone in _used(row, "sightings")["phone"]]
+    heard = [str(look.word(look.home["phones"]["name"][phone])) for phone in _used_entries(row, "sightings")["phone"]]
     return EventView(
         number=int(row["number"]),
         event_id=_event_id(row),
@@ -307,7 +307,7 @@ def _event(look: _Look, row: Any) -> EventView:
         tier=int(row["tier"]),
         revision=int(row["revision"]),
         label=look.names[label - 1] if label else None,
-        claims=[_claim(look, claim) for claim in _used(row, "claims")],
+        claims=[_claim(look, claim) for claim in _used_entries(row, "claims")],
     )
 
 

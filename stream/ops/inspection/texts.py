@@ -51,7 +51,7 @@ def texts_of(inspection: HomeInspection, events_max: int = 10) -> Iterator[Secti
     yield Section("Guests", list(_guests(inspection)))
     yield Section("How honest feedback is held to be", [_source(source) for source in inspection.sources])
     if inspection.waiting:
-        yield Section("Feedback that waits", [_waiting(waiting) for waiting in inspection.waiting])
+        yield Section("Feedback that waits", [_describe_waiting(waiting) for waiting in inspection.waiting])
     if inspection.ledger:
         shown = inspection.ledger[:events_max]
         lines = [line for event in shown for line in _event(event)]
@@ -135,7 +135,7 @@ def _source(source: SourceView) -> str:
     return f"{source.source}: {_share(source.honesty)}, {compared}"
 
 
-def _waiting(waiting: WaitingView) -> str:
+def _describe_waiting(waiting: WaitingView) -> str:
     what = "a feedback" if waiting.claim.kind == "retract" else "an event"
     return f"{_claim(waiting.claim)}; given {_time(waiting.claim.given_at)} about {what} that has not come ({waiting.about})"
 

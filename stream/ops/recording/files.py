@@ -52,7 +52,7 @@ class RecordingFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self._beside = path, path.with_name(f"{path.name}.progress")
-        self._pack = _packing(path)
+        self._pack = _make_packer(path)
         self.progress = self._read_progress()
         if self.progress is None and (path.exists() or path.is_symlink()):
             raise ConfigError("out", str(path), "which exists", "another file: nothing is written over")
@@ -63,7 +63,7 @@ class RecordingFile:
     def begin(self, progress: Progress) -> Self:
         """Open it where that progress stands, which is its own or one to begin with."""
         self.progress = progress
-        self._file = _appending(self.path)
+        self._file = _open_to_append(self.path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -119,11 +119,11 @@ class RecordingFile:
         os.replace(draft, self._beside)
 
 
-def _appending(path: Path) -> Any:
+def _open_to_append(path: Path) -> Any:
     return open(path, "ab", opener=private)
 
 
-def _packing(path: Path) -> Callable[[bytes], bytes]:
+def _make_packer(path: Path) -> Callable[[bytes], bytes]:
     """How frames are packed, by the file's name."""
     match path.suffixes[-2:]:
         case [*_, ".jsonl"]:

@@ -12,12 +12,12 @@ from stream.brokers.kafka.journals import PartitionReader, Span
 from stream.contract.errors import RecoveryError
 from stream.contract.records import Record
 
-__all__ = ["merged"]
+__all__ = ["merge_spans"]
 
 _AT_ONCE: Final = 1_000  # records of one partition in memory
 
 
-def merged(reader: PartitionReader, spans: Sequence[Span], done: Mapping[tuple[str, int], int]) -> Iterator[Record]:
+def merge_spans(reader: PartitionReader, spans: Sequence[Span], done: Mapping[tuple[str, int], int]) -> Iterator[Record]:
     """All records of the spans from the offsets on that are `done` up to.
 
     Raises

@@ -106,20 +106,20 @@ class Pseudonyms:
         value = record.value
         if value is not None:
             found = _object(value)
-            value = _UNREADABLE if found is None else msgspec.json.encode(self._replaced(rule, found))
+            value = _UNREADABLE if found is None else msgspec.json.encode(self._replace(rule, found))
         return replace(record, key=self._key_of(record.key), value=value)
 
     def _key_of(self, key: bytes | None) -> bytes | None:
         return None if key is None else "/".join(map(self._name, _words_of(key))).encode()
 
-    def _replaced(self, rule: Any, value: Any) -> Any:
+    def _replace(self, rule: Any, value: Any) -> Any:
         match rule:
             case dict() if isinstance(value, dict):
-                return {name: self._replaced(rule[name], inner) for name, inner in value.items() if name in rule}
+                return {name: self._replace(rule[name], inner) for name, inner in value.items() if name in rule}
             case [each] if isinstance(rule, list) and isinstance(value, list):
-                return [self._replaced(each, inner) for inner in value]
+                return [self._replace(each, inner) for inner in value]
             case (names, each) if isinstance(rule, tuple) and isinstance(value, dict):
-                return {self._replaced(names, name): self._replaced(each, inner) for name, inner in value.items()}
+                return {self._replace(names, name): self._replace(each, inner) for name, inner in value.items()}
             case "stays":
                 return value
             case "sorted" if isinstance(value, str):

@@ -21,7 +21,7 @@ from stream.contract.records import INPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
 from .files import Progress, RecordingFile
-from .merging import merged
+from .merging import merge_spans
 from .pseudonyms import TOPICS, Pseudonyms, key_of
 from .spans import Between, History, belongs_to, find_spans
 
@@ -130,7 +130,7 @@ class _Run:
     def gather(self, names: Pseudonyms) -> Pseudonyms:
         """Note all ids; of a recording that goes on those before it too, for no id is ever written."""
         spans = [span for span in self._spans if span.topic in TOPICS and span.topic != "journal"]
-        for number, one in enumerate(merged(self._history, spans, {}), 1):
+        for number, one in enumerate(merge_spans(self._history, spans, {}), 1):
             names.note(one)
             if number % _TOLD_EVERY == 0:
                 self._watch(Sofar(number, number, _total(spans), scanning=True))
@@ -141,10 +141,10 @@ class _Run:
     def write(self, file: RecordingFile, names: Pseudonyms | None) -> tuple[dict[str, int], bool]:
         """Write what is wanted, until all is done; how much of each topic, and whether it is all."""
         done, by_topic = self._progress.offsets, dict[str, int]()
-        before = _done(self._spans, done)
+        before = _count_done(self._spans, done)
         partitions = self._history.partitions("journal")
         finished = not self._stop()
-        for records, one in enumerate(merged(self._history, self._spans, dict(done)) if finished else (), 1):
+        for records, one in enumerate(merge_spans(self._history, self._spans, dict(done)) if finished else (), 1):
             wanted = one if self._wants(one, partitions) else None
             shown = wanted if names is None or wanted is None else names.of(wanted)
             full = shown is not None and file.append(encode_record(shown))
@@ -154,7 +154,7 @@ class _Run:
             if full:
                 file.commit(done)
             if records % _TOLD_EVERY == 0:
-                self._watch(Sofar(records, _done(self._spans, done) - before, _total(self._spans) - before, scanning=False))
+                self._watch(Sofar(records, _count_done(self._spans, done) - before, _total(self._spans) - before, scanning=False))
                 if self._stop():
                     finished = False
                     break
@@ -175,5 +175,5 @@ def _total(spans: list[Span]) -> int:
     return sum((span.stop or 0) - span.start for span in spans)
 
 
-def _done(spans: list[Span], done: Mapping[_Place, int]) -> int:
+def _count_done(spans: list[Span], done: Mapping[_Place, int]) -> int:
     return sum(done.get((span.topic, span.partition), span.start) - span.start for span in spans)

@@ -19,7 +19,7 @@ from stream.fleet.texts import runbook_of
 
 from .webhook import DeliveryError, RetryPolicy, deliver, place_of, post
 
-__all__ = ["Alertmanager", "posted"]
+__all__ = ["Alertmanager", "describe_alert"]
 
 _LOG = logging.getLogger(__name__)
 _PATH: Final = "/api/v2/alerts"
@@ -29,7 +29,7 @@ _CLOSED: Final = ("resolved", "expired")
 _USUAL: Final = RetryPolicy()
 
 
-def posted(alert: Alert, runbooks: str, now_ms: int) -> dict[str, Any]:
+def describe_alert(alert: Alert, runbooks: str, now_ms: int) -> dict[str, Any]:
     """An alert as Alertmanager takes it: its labels say which it is, and to whom it goes; its annotations what there is to know.
 
     Times of the world's clock: an alert is no younger than now, whatever the homes' clocks say.
@@ -81,8 +81,8 @@ class Alertmanager:
             if alert.state not in _CLOSED:
                 self._standing[alert.alert_id] = alert
         now_ms = _now_ms()
-        told = [posted(alert, self._runbooks, now_ms)]
-        if before is not None and (old := posted(before, self._runbooks, now_ms))["labels"] != told[0]["labels"]:
+        told = [describe_alert(alert, self._runbooks, now_ms)]
+        if before is not None and (old := describe_alert(before, self._runbooks, now_ms))["labels"] != told[0]["labels"]:
             told.insert(0, old | {"endsAt": _time(now_ms)})  # graver, or without a name now: another alert to it
         deliver(lambda: self._attempt(told), f"{alert.alert_id}/{alert.revision} for {self._name}", self._policy, self._sleep)
 
@@ -92,11 +92,11 @@ class Alertmanager:
             standing = list(self._standing.values())
         if standing:
             now_ms = _now_ms()
-            told = [posted(alert, self._runbooks, now_ms) for alert in standing]
+            told = [describe_alert(alert, self._runbooks, now_ms) for alert in standing]
             deliver(lambda: self._attempt(told), f"{len(told)} alerts for {self._name}", self._policy, self._sleep)
 
     @contextmanager
-    def repeating(self, every_s: float = _REPEAT_S) -> Iterator[None]:
+    def keep_repeating(self, every_s: float = _REPEAT_S) -> Iterator[None]:
         """Repeat every minute, from a thread of its own; what is not taken is logged, and told the next time."""
         over = Event()
 

@@ -70,7 +70,7 @@ class Archive:
         with self._lock:
             return [entry._asdict() for entry in self._history.get(alert_id, ())]
 
-    def closed(self, after: str, count: int) -> tuple[list[Alert], str | None]:
+    def find_closed(self, after: str, count: int) -> tuple[list[Alert], str | None]:
         """Alerts that ended, the latest first.
 
         Parameters
@@ -95,7 +95,7 @@ class Archive:
         return page, page[-1].alert_id if page and begin + count < len(ended) else None
 
     @contextmanager
-    def following(self, wiring: Wiring) -> Iterator[None]:
+    def follow(self, wiring: Wiring) -> Iterator[None]:
         """Read the topic from its beginning and go on with what comes, in a thread of its own; after an error it begins anew."""
         over = Event()
 

@@ -10,7 +10,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any, Final
 
-__all__ = ["guarded", "refusal"]
+__all__ = ["guard", "refusal"]
 
 _OPEN: Final = ("/", "/healthz", "/metrics")  # they name nobody
 
@@ -40,7 +40,7 @@ def refusal(path: str, host: str, authorization: str, token: str | None, loopbac
     return None if loopback else "off loopback alerts need a token: set KITHKIN_LISTEN_TOKEN where the fleet stage runs"
 
 
-def guarded(token: str | None, bind: str) -> Any:
+def guard(token: str | None, bind: str) -> Any:
     """Faust's web server without its own pages, and with ours behind `refusal`."""
     from aiohttp import web
     from faust.web.drivers.aiohttp import Web

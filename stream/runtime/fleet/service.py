@@ -35,11 +35,11 @@ from stream.stores import open_store
 
 from ..supervision.exit_codes import exit_code_of
 from ..supervision.supervisor import parent_pipe_of_this_process
-from ..supervision.watchdog import Liveness, Watchdog, stopping_on_signals
+from ..supervision.watchdog import Liveness, Watchdog, stop_on_signals
 from ..telemetry.logging import log_to
 from ..telemetry.registry import FLEET_METRICS, Sample, exposition
 from .archive import Archive
-from .guard import guarded
+from .guard import guard
 from .processor import COMMANDS, SIGNALS, EventTimeWatermark, FleetProcessor, PartitionProgress
 from .web import show
 
@@ -61,7 +61,7 @@ def fleet(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
         _faust()  # before anybody is asked to wait
         with ExitStack() as ends:
             liveness, parent = Liveness(opening=True), parent_pipe_of_this_process()
-            Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(liveness)))
+            Watchdog(liveness, wiring.stall_s, parent).start(ends.enter_context(stop_on_signals(liveness)))
             own = wiring.model_copy(update={"group": f"{wiring.prefix}{wiring.group}-fleet"})
             announcer = ends.enter_context(closing(Announcer(wiring, f"{wiring.group}-fleet")))
             store = ends.enter_context(closing(open_store(store_of(own), own)))
@@ -87,7 +87,7 @@ def read_again(wiring: Wiring, processor: FleetProcessor) -> None:
         The brokers do not answer.
     """
     names = Names(wiring.prefix)
-    with onlooker(wiring, "read_uncommitted") as client, _explaining():
+    with onlooker(wiring, "read_uncommitted") as client, _explain_errors():
         from confluent_kafka import TopicPartition
 
         stands_at = committed_offsets(client, partitions_of(client, wiring, [SIGNALS, COMMANDS]), wiring.kafka.retries_s)
@@ -109,7 +109,7 @@ def read_again(wiring: Wiring, processor: FleetProcessor) -> None:
 
 
 @contextmanager
-def _explaining() -> Iterator[None]:
+def _explain_errors() -> Iterator[None]:
     from confluent_kafka import KafkaException
 
     try:
@@ -139,7 +139,7 @@ class FleetService:
         if self._wiring.listen:
             self._show()
         await self.app.start()
-        reading = self._archive.following(self._wiring) if self._wiring.listen else nullcontext()
+        reading = self._archive.follow(self._wiring) if self._wiring.listen else nullcontext()
         try:
             with reading:
                 while not self._liveness.stopping:
@@ -252,7 +252,7 @@ def _app(wiring: Wiring, folder: Path) -> Any:
     )
     if wiring.listen is not None:
         token = wiring.listen_token.get_secret_value() if wiring.listen_token else None
-        app.web = guarded(token, wiring.listen.rpartition(":")[0].strip("[]"))(app)
+        app.web = guard(token, wiring.listen.rpartition(":")[0].strip("[]"))(app)
     return app
 
 

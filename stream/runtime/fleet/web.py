@@ -51,7 +51,7 @@ def show(
         return view.bytes(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _told(alert: Alert) -> dict[str, Any]:
+def _describe(alert: Alert) -> dict[str, Any]:
     return alert.model_dump() | {"runbook": runbook_of(alert.cause_kind)}
 
 
@@ -60,13 +60,13 @@ def _show_alerts(app: Any, processor: FleetProcessor, archive: Archive) -> None:
 
     @app.page("/alerts")  # type: ignore[untyped-decorator]
     async def alerts(view: Any, request: Any) -> Any:
-        return view.json([_told(alert) for alert in processor.alerts.values()])
+        return view.json([_describe(alert) for alert in processor.alerts.values()])
 
     @app.page("/closed")  # type: ignore[untyped-decorator]
-    async def closed(view: Any, request: Any) -> Any:
+    async def ended(view: Any, request: Any) -> Any:
         """Alerts that ended, the latest first, so many at once; `after`: the `last` of those before."""
-        found, last = archive.closed(request.query.get("after", ""), _AT_ONCE)
-        return view.json({"alerts": [_told(alert) for alert in found], "last": last})
+        found, last = archive.find_closed(request.query.get("after", ""), _AT_ONCE)
+        return view.json({"alerts": [_describe(alert) for alert in found], "last": last})
 
     @app.page("/alerts/{alert_id}")
     class One(View):
@@ -74,7 +74,7 @@ def _show_alerts(app: Any, processor: FleetProcessor, archive: Archive) -> None:
             found = processor.alerts.get(alert_id) or archive.alert(alert_id)
             if found is None:
                 return self.json({"error": f"no alert {alert_id} is known"}, status=404)
-            return self.json(_told(found) | {"history": archive.history(alert_id)})
+            return self.json(_describe(found) | {"history": archive.history(alert_id)})
 
         async def post(self, request: Any, alert_id: str) -> Any:
             """Acknowledge, silence or resolve it: {"kind": …, "by": …}."""

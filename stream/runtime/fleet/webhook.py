@@ -157,7 +157,7 @@ class Webhook:
         body = json.dumps(event).encode()
         deliver(lambda: self._attempt(body, event["id"]), f"{event['id']} for {self._name}", self._policy, self._sleep)
 
-    def _signed(self, body: bytes, event_id: str) -> dict[str, str]:
+    def _sign(self, body: bytes, event_id: str) -> dict[str, str]:
         """Headers that say who speaks, and when; none without a secret."""
         if self._secret is None:
             return {}
@@ -167,7 +167,7 @@ class Webhook:
 
     def _attempt(self, body: bytes, event_id: str) -> tuple[str | None, bool]:
         """Why it was not taken (None: it was), and whether that may pass."""
-        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(body, event_id)}
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._sign(body, event_id)}
         return post(self._url, body, headers, self._policy.timeout_s)
 
 

@@ -212,7 +212,7 @@ def create_app(
     @app.get("/v1/people/{sub}")
     async def person(sub: _Handle, caller: Annotated[Caller, Depends(caller_with("people"))]) -> PersonTold:
         """What the client may know of a person."""
-        known = decisions.known(caller.client_id, sub, clock())
+        known = decisions.look_up(caller.client_id, sub, clock())
         if known is None:
             raise HTTPException(404, "nobody whom this client may know of")
         times = {name: _s(getattr(known, name)) for name in ("since", "expires_at", "as_of")}
@@ -251,7 +251,7 @@ def _explain_problems(app: FastAPI) -> None:
     """Everything that goes wrong, in one form; of a body that is not understood only the place is told, never the value."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def refuse(_: Request, error: HTTPException) -> JSONResponse:
         return _problem(error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)

@@ -18,7 +18,7 @@ from stream.contract.rights.signature import sign
 from stream.contract.units import MINUTE_MS
 from stream.home.presence import presences_of
 from stream.home.rights.consents import Granted, consents_of
-from stream.home.rights.decision import Answered, Decision, answers_of, decide, latest_at, seen_by
+from stream.home.rights.decision import Answered, Decision, answers_of, decide, latest_at, redact_for
 
 from .handles import Handles, Person
 from .homes import Homes
@@ -135,7 +135,7 @@ class Decisions:
     ) -> Answer:
         client_id, action, answer = asked
         own = next((g for g in granted if answer is not None and g.person_id == answer.person_id), None)
-        seen = seen_by(answer, own.person_id if own else None)
+        seen = redact_for(answer, own.person_id if own else None)
         decision = _UNKNOWN if seen is None else decide(seen, action, self._policy, now_ms)
         household_id = None if household is None else household.household_id
         sub = None if own is None or household_id is None else self._handles.sub(client_id, Person(household_id, own.number))
@@ -171,7 +171,7 @@ class Decisions:
             self._challenges[name], self._standing[wanted] = wanted, name
         return name
 
-    def pending(self, household_id: str, now_ms: int) -> dict[str, Challenge]:
+    def find_pending(self, household_id: str, now_ms: int) -> dict[str, Challenge]:
         """What is to be proven in a home, by its id."""
         return {
             name: one for name, one in self._challenges.items() if one.household_id == household_id and now_ms < one.until_ms
@@ -179,7 +179,7 @@ class Decisions:
 
     def refuse(self, household_id: str, challenge_id: str, now_ms: int) -> bool:
         """End a challenge of a home; whether there was such a one."""
-        return challenge_id in self.pending(household_id, now_ms) and self._end(challenge_id)
+        return challenge_id in self.find_pending(household_id, now_ms) and self._end(challenge_id)
 
     def _end(self, challenge_id: str) -> bool:
         """Whether there was such a challenge, which is no more."""
@@ -206,7 +206,7 @@ class Decisions:
             self._send("proofs", challenge.household_id, msgspec.json.encode(sign(proof, self._signer.private)), now_ms)
         return verdict
 
-    def known(self, client_id: str, sub: str, now_ms: int) -> Known | None:
+    def look_up(self, client_id: str, sub: str, now_ms: int) -> Known | None:
         """What a client may know of a person; None: nobody whom it may know of."""
         person = self._handles.person(client_id, sub)
         household = self._homes.find(None if person is None else person.household_id)

@@ -26,7 +26,7 @@ _SECRET_BYTES_MIN = 32
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
-def _encrypted_or_here(url: str) -> str:
+def _require_encrypted(url: str) -> str:
     """A URL whose way nobody reads: https, or on this machine."""
     right = "https://… with a host, or http:// to this machine"
     try:
@@ -59,7 +59,7 @@ class Client(BaseModel):
     secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="SHA-256 of its secret, 64 hex digits")
     scopes: frozenset[SCOPES] = Field(frozenset(get_args(SCOPES)), description="what it may ask for")
     per_minute: Annotated[int, Field(ge=1)] = Field(600, description="requests a minute, at most; so many may come at once")
-    push_url: Annotated[str, AfterValidator(_encrypted_or_here)] | None = Field(
+    push_url: Annotated[str, AfterValidator(_require_encrypted)] | None = Field(
         None, description="where events are posted to, https or on this machine; without it the client polls"
     )
 
@@ -78,7 +78,7 @@ class Service(BaseModel):
         "urn:kithkin:api", description="who signs events: a URL, better"
     )
     withdraw_days: Annotated[int, Field(ge=1, le=30)] = Field(7, description="how long a decision can be taken back")
-    home_url: Annotated[str, AfterValidator(_encrypted_or_here)] = Field(
+    home_url: Annotated[str, AfterValidator(_require_encrypted)] = Field(
         "http://127.0.0.1:8095", description="where people of a home reach its page: https, or on this machine"
     )
     sessions: Path = Field(Path("sessions.db"), description="who is let in to homes' pages, by hashes, a SQLite file")

@@ -76,7 +76,7 @@ class Verifier:
         """Who of a household has a PIN."""
         return frozenset(person for (person,) in self._all("SELECT person FROM pins WHERE household = ?", household))
 
-    def locked(self, household: str) -> list[tuple[str, str]]:
+    def find_locked(self, household: str) -> list[tuple[str, str]]:
         """Whom of a household no PIN helps at which device, until they are unlocked."""
         return self._all("SELECT person, device FROM tries WHERE household = ? AND wrong >= ?", household, TRIES_MAX)
 

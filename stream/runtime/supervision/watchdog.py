@@ -21,7 +21,7 @@ from typing import Final
 
 from .supervisor import EXIT_FAILED, EXIT_STALLED, ParentPipe
 
-__all__ = ["Liveness", "Watchdog", "stopping_on_signals"]
+__all__ = ["Liveness", "Watchdog", "stop_on_signals"]
 
 _LOG = logging.getLogger(__name__)
 _TICK_S: Final = 1.0
@@ -108,7 +108,7 @@ class Watchdog:
 
 
 @contextmanager
-def stopping_on_signals(liveness: Liveness) -> Iterator[socket.socket]:
+def stop_on_signals(liveness: Liveness) -> Iterator[socket.socket]:
     """SIGTERM and SIGINT ask to stop; a second SIGINT does not ask: it raises KeyboardInterrupt.
 
     What is given is a socket that is readable at once, even while the main thread, in which Python handles signals, hangs in a

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..worker.batch import Ordering, StepFunction
 
-__all__ = ["PARTS", "TracedBroker", "TracedStore", "Tracing", "traced"]
+__all__ = ["PARTS", "TracedBroker", "TracedStore", "Tracing", "open_tracing"]
 
 PARTS: Final = ("poll", "decode", "load", "apply", "publish", "save")  # spans of a batch, each partition's where it is one's
 _LINKS_MAX: Final = 128  # as many as the SDK keeps
@@ -93,10 +93,10 @@ class Tracing:
         if self._polled is not None:
             self._polled.parts.append(_Part("poll", began_ns, now_ns, {"kithkin.records": len(batch.records)}))
 
-    def ordering(self, order: "Ordering") -> "Ordering":
+    def watch_order(self, order: "Ordering") -> "Ordering":
         """The same; called when work on a partition's records begins."""
 
-        def ordered(records: Sequence[Record]) -> Sequence[Record]:
+        def watch(records: Sequence[Record]) -> Sequence[Record]:
             batch = self._polled
             if batch is not None and records:
                 if not self._begun or self._begun[-1] is not batch:
@@ -104,7 +104,7 @@ class Tracing:
                 self._partition, self._doing, self._mark_ns = records[0].partition, "decode", time.time_ns()
             return order(records)
 
-        return ordered
+        return watch
 
     def note_load(self, homes: int) -> None:
         """States are asked for."""
@@ -112,10 +112,10 @@ class Tracing:
             self._end_part()
             self._doing, self._loaded = "load", homes
 
-    def stepping(self, step: "StepFunction") -> "StepFunction":
+    def watch_step(self, step: "StepFunction") -> "StepFunction":
         """The same, as the part `apply`."""
 
-        def stepped(homes: Mapping[str, Any], events: Sequence[Event], policy: Any) -> Any:
+        def step_and_note(homes: Mapping[str, Any], events: Sequence[Event], policy: Any) -> Any:
             batch = self._polled
             if batch is None:
                 return step(homes, events, policy)
@@ -124,10 +124,10 @@ class Tracing:
             with self._part(batch, "apply", told):
                 return step(homes, events, policy)
 
-        return stepped
+        return step_and_note
 
     @contextmanager
-    def publishing(self, transaction: Transaction) -> Iterator[None]:
+    def span_publish(self, transaction: Transaction) -> Iterator[None]:
         """Around making a batch visible."""
         batch = self._begun[0] if self._begun and transaction.journal else None
         if batch is None:
@@ -143,7 +143,7 @@ class Tracing:
             self._begun.remove(batch)
 
     @contextmanager
-    def saving(self, partition: int, states: int) -> Iterator[None]:
+    def span_save(self, partition: int, states: int) -> Iterator[None]:
         """Around saving a partition's states; the last one's end is that of the batch."""
         batch = self._visible[0] if self._visible and partition in self._visible[0].unsaved else None
         if batch is None:
@@ -249,7 +249,7 @@ class TracedBroker(MeteredBroker):
         return batch
 
     def publish(self, transaction: Transaction) -> None:
-        with self._tracing.publishing(transaction):
+        with self._tracing.span_publish(transaction):
             super().publish(transaction)
 
 
@@ -265,12 +265,12 @@ class TracedStore(MeteredStore):
         return super().load(partition, households)
 
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
-        with self._tracing.saving(partition, len(states)):
+        with self._tracing.span_save(partition, len(states)):
             super().save(partition, epoch, offsets_from, offsets_to, states)
 
 
 @contextmanager
-def traced(wiring: Wiring, policy_id: str) -> Iterator[Tracing | None]:
+def open_tracing(wiring: Wiring, policy_id: str) -> Iterator[Tracing | None]:
     """Traces of a worker for as long as it works; None: the wiring wants none. What is in hand at an error has failed by it.
 
     Raises

@@ -58,7 +58,7 @@ class Applier(Protocol):
         """What became of the oldest batch that was begun and not yet saved."""
         ...
 
-    def saved(self) -> None:
+    def note_saved(self) -> None:
         """The states of that batch are in the store."""
         ...
 
@@ -97,7 +97,7 @@ class LocalApplier:
     def results(self) -> Results:
         return self._done[0]
 
-    def saved(self) -> None:
+    def note_saved(self) -> None:
         self._done.popleft()
         self._homes.unsaved.popleft()
         self.begun -= 1

@@ -31,12 +31,12 @@ from stream.stores.redis.heartbeats import Heartbeats, open_heartbeats
 
 from ..supervision.exit_codes import exit_code_of
 from ..supervision.supervisor import parent_pipe_of_this_process
-from ..supervision.watchdog import Watchdog, stopping_on_signals
+from ..supervision.watchdog import Watchdog, stop_on_signals
 from ..telemetry.endpoints import Endpoints
 from ..telemetry.logging import log_to
 from ..telemetry.metering import MeteredBroker, MeteredStore
 from ..telemetry.registry import exposition
-from ..telemetry.tracing import TracedBroker, TracedStore, traced
+from ..telemetry.tracing import TracedBroker, TracedStore, open_tracing
 from .garbage import seldom_collected
 from .metrics import WorkerMetrics
 from .worker import Worker, WorkerLimits
@@ -63,7 +63,7 @@ def live(wiring: Wiring, policy: Policy, log_level: str = "info") -> int:
             wiring = wiring.model_copy(update={"slot": slot.name})
             metrics = WorkerMetrics(wiring, policy.policy_id, parent.restarts if parent else {})
             metrics.liveness.opening = True
-            Watchdog(metrics.liveness, wiring.stall_s, parent).start(ends.enter_context(stopping_on_signals(metrics.liveness)))
+            Watchdog(metrics.liveness, wiring.stall_s, parent).start(ends.enter_context(stop_on_signals(metrics.liveness)))
             _serve(wiring, policy, metrics)
         except (Exception, KeyboardInterrupt) as error:
             return exit_code_of(error, _LOG)
@@ -106,7 +106,7 @@ def work(worker: Worker, broker: Broker, metrics: WorkerMetrics) -> None:
 def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
     """Open everything, work, and close everything again."""
     with ExitStack() as ends:
-        tracing = ends.enter_context(traced(wiring, policy.policy_id))
+        tracing = ends.enter_context(open_tracing(wiring, policy.policy_id))
         if wiring.listen:
             registry = exposition(metrics.samples)
             endpoints = ends.enter_context(closing(Endpoints(wiring.listen, registry, metrics.sick, metrics.unready)))
@@ -117,7 +117,7 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         broker = ends.enter_context(closing(open_broker(wiring)))
         heartbeats = open_heartbeats(store_of(wiring), wiring)
         if heartbeats is not None:
-            ends.enter_context(_beating(ends.enter_context(closing(heartbeats)), metrics))
+            ends.enter_context(_beat(ends.enter_context(closing(heartbeats)), metrics))
         limits = WorkerLimits(
             records_max=wiring.batch_records_max,
             records_min=_QUIET_RECORDS,
@@ -131,9 +131,9 @@ def _serve(wiring: Wiring, policy: Policy, metrics: WorkerMetrics) -> None:
         if tracing is None:
             worker = Worker(metered, MeteredStore(store, metrics.meter), policy, limits)
         else:
-            limits = replace(limits, ordering=tracing.ordering(limits.ordering))
+            limits = replace(limits, ordering=tracing.watch_order(limits.ordering))
             metered = TracedBroker(broker, metrics.meter, tracing)
-            worker = Worker(metered, TracedStore(store, metrics.meter, tracing), policy, limits, tracing.stepping(step_batch))
+            worker = Worker(metered, TracedStore(store, metrics.meter, tracing), policy, limits, tracing.watch_step(step_batch))
         metrics.counts = worker.counts
         worker.publish_beside(ends.enter_context(ThreadPoolExecutor(1, "publishing")))
         metrics.liveness.opening = False
@@ -150,7 +150,7 @@ def _refuse_what_cannot_work(wiring: Wiring, policy: Policy) -> None:
 
 
 @contextmanager
-def _beating(heartbeats: Heartbeats, metrics: WorkerMetrics) -> Iterator[None]:
+def _beat(heartbeats: Heartbeats, metrics: WorkerMetrics) -> Iterator[None]:
     """Write a heartbeat every few seconds, from a thread of its own: a Redis that hangs delays nothing."""
     over = Event()
 

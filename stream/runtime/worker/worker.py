@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
-from stream.brokers.inputs import TOPICS, Placement, encode_topics, made_anew
+from stream.brokers.inputs import TOPICS, Placement, encode_topics, find_made_anew
 from stream.contract.errors import NewerState, RecoveryError
 from stream.contract.policy import Policy
 from stream.contract.ports import Batch, Broker, StateStore, Transaction, on_both
@@ -90,7 +90,7 @@ class Worker:
         self._counts = Counts()
 
     @classmethod
-    def applying_by(cls, applier: Applier, broker: Broker, store: StateStore, policy: Policy, limits: WorkerLimits) -> "Worker":
+    def with_applier(cls, applier: Applier, broker: Broker, store: StateStore, policy: Policy, limits: WorkerLimits) -> "Worker":
         """A worker that applies batches elsewhere, in the order that its broker gives; the caller closes the applier."""
         worker = cls(broker, store, policy, limits)
         worker._applier = applier
@@ -214,7 +214,7 @@ class Worker:
         version = int(beside.get(_WRITTEN_BY, b"0"))
         if version > STATE_VERSION:
             raise NewerState(version, STATE_VERSION, f"partition {partition}: the latest of its states")
-        anew = made_anew(beside.get(TOPICS), topics, self._limits.accept_new_topics)
+        anew = find_made_anew(beside.get(TOPICS), topics, self._limits.accept_new_topics)
         wanted = {_WRITTEN_BY: b"%d" % STATE_VERSION, **({TOPICS: encode_topics(topics)} if topics else {})}
         self._to_mark[partition] = {name: raw for name, raw in wanted.items() if beside.get(name) != raw}
         if anew is not None:
@@ -281,7 +281,7 @@ class Worker:
             )
         self._applier.begin([(owned, records)])
         self._save(owned, self._applier.results()[owned.partition])
-        self._applier.saved()
+        self._applier.note_saved()
         self._counts.recoveries += 1
 
     # One batch
@@ -332,7 +332,7 @@ class Worker:
             self._save(self._owned[partition], one)
             if one.erases:
                 self._store.forget_overwritten()
-        self._applier.saved()
+        self._applier.note_saved()
         self._count(results)
         return sum(len(one.settled) for one in results.values())
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from stream.cli import app
 from stream.ops.deployment.dashboards import DASHBOARDS
-from stream.ops.deployment.rendering import rendered
+from stream.ops.deployment.rendering import render_files
 from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER, burn_rules, evidence_rules
 from stream.ops.objectives.settings import Objectives
 from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS
@@ -37,7 +37,7 @@ def test_what_is_committed_is_what_is_rendered(tmp_path: Path) -> None:
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
         assert CliRunner().invoke(app, ["ops", "render", "--out", str(out)]).exit_code == 0
-    assert read(outs[0]) == read(outs[1]) == read(DEPLOY) == rendered()
+    assert read(outs[0]) == read(outs[1]) == read(DEPLOY) == render_files()
 
 
 def test_a_folder_that_cannot_be_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def monitor_event(home, event, policy, work, out):
                 e_max = max(e_max, evidence_of(ear.moved.numbers[4:], EQUAL) / STARTS)
             place = _surely(work, np.int64(home.people_used), WHOLE if whole else modality, policy.sure)
             if place > 0:
-                strayed = _strayed(home, (encoder, place - 1), (session, number), work.raw[modality], numbers)
+                strayed = _learn_stray(home, (encoder, place - 1), (session, number), work.raw[modality], numbers)
                 e_max = max(e_max, strayed)
     e_max = max(e_max, _monitor_people(home, session, policy, work))
     if heard:
@@ -96,11 +96,11 @@ def monitor_claim(home, index, claim, policy, work):
             numbers = policy.encoders[home.galleries[encoder].number]
             for k in range(numbers.dimensions):
                 work.expected[k] = np.float32(row.vectors[modality, k]) * np.float32(VECTOR_STEP)
-            _strayed(home, (encoder, place - 1), (number, number), work.expected[:], numbers)
+            _learn_stray(home, (encoder, place - 1), (number, number), work.expected[:], numbers)
 
 
 @kernel
-def _strayed(home, whose, when, vector, numbers):
+def _learn_stray(home, whose, when, vector, numbers):
     """Learn how far a recording of a gallery strays from the person (its column) whose it surely is; the
     e-value of that.
 

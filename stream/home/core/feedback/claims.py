@@ -17,8 +17,8 @@ from stream.home.messages import CORRECT, ENROL, REJECT
 from stream.home.state.layout import CLAIMS_MAX, NOT_COUNTED
 
 __all__ = [
-    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "floor_evidence", "heeded", "is_known",
-    "remove_claim", "repeat_claim", "share_event", "suspended", "uncount_claim",
+    "LEAST", "add_claim", "contradicts", "count_claim", "distrust", "floor_evidence", "find_heeded", "is_known",
+    "remove_claim", "repeat_claim", "share_event", "is_suspended", "uncount_claim",
 ]  # fmt: skip
 
 LEAST: Final = 1 / 8192  # of an event: what is below half a step is little, not impossible
@@ -50,7 +50,7 @@ def contradicts(row, claim):
 
 
 @kernel
-def suspended(home, claim):
+def is_suspended(home, claim):
     """Whether a claim is part of a run that is suspended."""
     if claim.kind == ENROL:
         return False
@@ -62,12 +62,12 @@ def suspended(home, claim):
 
 
 @kernel
-def heeded(home, row):
+def find_heeded(home, row):
     """Index of the claim that counts: the highest in rank of those that weigh anything and are not suspended; -1: none."""
     best = -1
     for c in range(row.claims_used):
         claim = row.claims[c]
-        if (claim.nats > 0 or claim.kind == ENROL) and not suspended(home, claim):
+        if (claim.nats > 0 or claim.kind == ENROL) and not is_suspended(home, claim):
             if best < 0 or outranks(claim, row.claims[best]):
                 best = c
     return best
@@ -77,7 +77,7 @@ def heeded(home, row):
 def share_event(home, index, work):
     """work.shares: the evidence of an event and the claim that holds, together."""
     row, places = home.rows[index], home.people_used + 1
-    best = heeded(home, row)
+    best = find_heeded(home, row)
     for place in range(places):
         work.shares[place] = row.evidence[place]
     if best < 0:

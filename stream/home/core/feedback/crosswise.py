@@ -30,7 +30,7 @@ def are_crosswise(home):
     """Whether two people are each called the other: they were enrolled under each other's names, or somebody says so."""
     for one in range(1, home.people_used + 1):
         for other in range(1, one):
-            if _taken_for(home, one, other)[0] >= CROSSWISE_MIN and _taken_for(home, other, one)[0] >= CROSSWISE_MIN:
+            if _count_taken_for(home, one, other)[0] >= CROSSWISE_MIN and _count_taken_for(home, other, one)[0] >= CROSSWISE_MIN:
                 return True
     return False
 
@@ -42,7 +42,7 @@ def exchange_crosswise(home, policy, work, out):
     """
     for one in range(1, home.people_used + 1):
         for other in range(1, one):
-            agree, too = _taken_for(home, one, other)[1], _taken_for(home, other, one)[1]
+            agree, too = _count_taken_for(home, one, other)[1], _count_taken_for(home, other, one)[1]
             if min(agree, too) >= PHONES_MIN and agree + too >= PHONES_BOTH_MIN:
                 _exchange(home, one, other, policy, work)
                 for index in range(home.rows_used):
@@ -53,7 +53,7 @@ def exchange_crosswise(home, policy, work, out):
 
 
 @kernel
-def _taken_for(home, said, sensed):
+def _count_taken_for(home, said, sensed):
     """Of how many events somebody is said to have made them whom the sensors take for one other member; and how many more phones
     agree with than contradict, of those whose voice and face are the other's.
     """

@@ -45,7 +45,7 @@ def _has_vectors(home, place):
     """Whether anybody was heard or seen in any event that a person enrolled."""
     for i in range(home.rows_used):
         row = home.rows[i]
-        if (row.encoders[VOICE] > 0 or row.encoders[FACE] > 0) and _enrolled_as(row) == place:
+        if (row.encoders[VOICE] > 0 or row.encoders[FACE] > 0) and _enrolled_place(row) == place:
             return True
     return False
 
@@ -60,7 +60,7 @@ def is_repeated(home, index, modality, policy, work):
     for i in range(index if slot > 0 else 0):
         if home.rows[i].encoders[modality] == slot and is_enrolled(home.rows[i]) and _is_same(row, home.rows[i], modality):
             _leave_out(home, index, modality)
-            place = _enrolled_as(home.rows[i])
+            place = _enrolled_place(home.rows[i])
             best, _ = _agreement(home, i, modality, policy, work)
             if best < SURE_NATS:
                 _leave_out(home, i, modality)
@@ -69,7 +69,7 @@ def is_repeated(home, index, modality, policy, work):
 
 
 @kernel
-def _enrolled_as(row):
+def _enrolled_place(row):
     """The place of whose enrolment a row is; NOBODY."""
     for c in range(row.claims_used):
         if row.claims[c].kind == ENROL:
@@ -83,13 +83,13 @@ def _judge_gallery(home, place, gallery, policy, work):
     modality = np.int64(policy.encoders[home.galleries[gallery].number].modality)
     faults, worst, least, greatest = 0, -1, np.inf, -np.inf
     for i in range(home.rows_used):
-        if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_as(home.rows[i]) == place:
+        if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_place(home.rows[i]) == place:
             fault = _fault_alone(home, i, modality, policy, work)
             if fault > 0:
                 faults |= fault
                 _leave_out(home, i, modality)
     for i in range(home.rows_used):
-        if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_as(home.rows[i]) == place:
+        if home.rows[i].encoders[modality] == gallery + 1 and _enrolled_place(home.rows[i]) == place:
             best, elsewhere = _agreement(home, i, modality, policy, work)
             greatest = max(greatest, best)
             if best < least:
@@ -131,7 +131,7 @@ def _fault_alone(home, index, modality, policy, work):
 @kernel
 def _agreement(home, index, modality, policy, work):
     """Nats by which a recording agrees best with another of its enrolment (infinite: there is none), and with other members'."""
-    place = _enrolled_as(home.rows[index])
+    place = _enrolled_place(home.rows[index])
     set_probe_of_row(home, index, modality, policy, work)
     work.alone = 0
     compare(home, index, policy, work)
@@ -139,7 +139,7 @@ def _agreement(home, index, modality, policy, work):
     for i in range(home.rows_used):
         if i == index or home.rows[i].encoders[modality] != home.rows[index].encoders[modality]:
             continue
-        whose = _enrolled_as(home.rows[i])
+        whose = _enrolled_place(home.rows[i])
         if whose == place:
             best = max(best, compare_row(home, i, policy, work))
         elif whose > 0:

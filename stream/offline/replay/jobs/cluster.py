@@ -21,12 +21,12 @@ from stream.runtime.worker.batch import BatchStep, PartitionState, as_arrived
 from stream.runtime.worker.home_cache import HomeCache, Origin, states_at
 from stream.runtime.worker.quarantine import Quarantine
 
-from ..manifest import Made, made_here
+from ..manifest import Made, describe_program
 from .messages import Applied, AppliedPart, PartOfJob, Setup
 from .pool import Begun, BegunPart, together
 from .processes import JobLost
 
-__all__ = ["Cluster", "ClusterPool", "connected"]
+__all__ = ["Cluster", "ClusterPool", "connect"]
 
 _PATIENCE_S: Final = 10
 _LOOKED_S: Final = 1.0
@@ -53,7 +53,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Cluster]:
+def connect(address: str) -> Iterator[Cluster]:
     """The cluster of a scheduler, until the end of the block.
 
     Raises
@@ -83,9 +83,9 @@ def connected(address: str) -> Iterator[Cluster]:
 
 def _refuse_others(client: Any, address: str) -> None:
     """Before anything is replayed: whoever would take part is made as this process is."""
-    here = made_here()
+    here = describe_program()
     try:
-        found = client.run(made_here, on_error="return")
+        found = client.run(describe_program, on_error="return")
     except Exception as error:
         raise ConfigError("on", address, f"whose workers do not answer ({type(error).__name__})", "workers that do") from None
     told = {worker: why for worker, made in sorted(found.items()) if (why := _unlike(made, here))}
@@ -155,7 +155,7 @@ class ClusterPool:
                 begun.applied[place] = self._lanes[part.owned.partition].answer()
         return {part.owned.partition: together(part, begun) for part in begun.parts}
 
-    def saved(self) -> None:
+    def note_saved(self) -> None:
         self._begun.popleft()
 
     def clear(self) -> None:

@@ -29,7 +29,7 @@ from .messages import (
     Request,
     Setup,
     decode_request,
-    framed,
+    frame,
 )
 from .processes import Ends
 
@@ -60,7 +60,7 @@ class _Pipes:
 
     def write(self, answer: Answer) -> None:
         """Hand over an answer."""
-        rest = memoryview(framed(answer))
+        rest = memoryview(frame(answer))
         while rest:
             rest = rest[os.write(self._answers, rest) :]
 
@@ -106,12 +106,12 @@ class _Job:
         return None if raw is None else decode_request(raw)
 
     def _apply(self, request: Apply) -> None:
-        applied = [self._applied(part) for part in request.parts]
+        applied = [self._apply_part(part) for part in request.parts]
         self._homes.touch({part.partition: part.states for part in applied})
         self._homes.unsaved.clear()  # once the replay has them in hand they are as good as that
         self._pipes.write(Applied(applied, residency_of(self._homes)))
 
-    def _applied(self, part: PartOfJob) -> AppliedPart:
+    def _apply_part(self, part: PartOfJob) -> AppliedPart:
         owned = self._owned.get(part.partition)
         if owned is None or owned.epoch != part.epoch:
             owned = PartitionState(part.partition, part.epoch, {}, Quarantine(part.epoch, part.quarantined))

@@ -16,7 +16,7 @@ from stream.runtime.worker.batch import Settled, StepFunction
 
 __all__ = [
     "HEAD_BYTES", "Answer", "Applied", "AppliedPart", "Apply", "Clear", "Loaded", "Missing", "PartOfJob", "Request", "Setup",
-    "decode_answer", "decode_request", "framed", "unframed",
+    "decode_answer", "decode_request", "frame", "unframe",
 ]  # fmt: skip
 
 HEAD_BYTES: Final = 8
@@ -91,7 +91,7 @@ decode_request: Final = msgspec.msgpack.Decoder(Request).decode
 decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
 
 
-def framed(message: Request | Answer | bytes) -> bytearray:
+def frame(message: Request | Answer | bytes) -> bytearray:
     """A message as it is written; of bytes, those bytes."""
     buffer = bytearray(_ROOM_BYTES)
     if isinstance(message, bytes):
@@ -102,7 +102,7 @@ def framed(message: Request | Answer | bytes) -> bytearray:
     return buffer
 
 
-def unframed(received: memoryview) -> tuple[list[memoryview], int]:
+def unframe(received: memoryview) -> tuple[list[memoryview], int]:
     """The messages in what was received that are whole, and where they end."""
     whole, end = list[memoryview](), 0
     while len(received) >= end + HEAD_BYTES:

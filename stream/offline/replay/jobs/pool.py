@@ -32,8 +32,8 @@ from .messages import (
     Request,
     Setup,
     decode_answer,
-    framed,
-    unframed,
+    frame,
+    unframe,
 )
 from .processes import PIPE_BYTES, JobProcesses
 
@@ -103,7 +103,7 @@ class JobPool:
         begun, requests = Begun(), dict[int, list[PartOfJob]]()
         for owned, records in parts:
             self._owned[owned.partition] = owned
-            jobs, shares = self._shared_out(owned.partition, records)
+            jobs, shares = self._share_out(owned.partition, records)
             begun.parts.append(BegunPart(owned, records, jobs))
             for number, share in enumerate(shares):
                 if share:
@@ -123,7 +123,7 @@ class JobPool:
             self._exchange(wait=True)
         return {part.owned.partition: together(part, begun) for part in begun.parts}
 
-    def saved(self) -> None:
+    def note_saved(self) -> None:
         self._begun.popleft()
         self._exchange(wait=False)
 
@@ -132,7 +132,7 @@ class JobPool:
         for job in self._jobs:
             job.send(Clear())
 
-    def _shared_out(self, partition: int, records: Sequence[Record]) -> tuple[list[int], list[list[Record]]]:
+    def _share_out(self, partition: int, records: Sequence[Record]) -> tuple[list[int], list[list[Record]]]:
         """By record the job of its household, and by job its records. A household is known by its key; one that is new goes
         to the job with the fewest records so far.
         """
@@ -205,7 +205,7 @@ class _Job:
         """Have a message on its way: at once, as far as there is room."""
         if not self._outgoing:
             self._selector.register(self.ends.requests, selectors.EVENT_WRITE, self)
-        self._outgoing.append(memoryview(framed(request)))
+        self._outgoing.append(memoryview(frame(request)))
         self.write()
 
     def write(self) -> None:
@@ -223,7 +223,7 @@ class _Job:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            raise self._processes.lost() from None
+            raise self._processes.describe_loss() from None
         self._selector.unregister(self.ends.requests)
 
     def read(self) -> list[Applied | Missing]:
@@ -231,9 +231,9 @@ class _Job:
         with memoryview(self._incoming) as room:
             received = os.readv(self.ends.answers, [room[self._received :]])
             if not received:
-                raise self._processes.lost()
+                raise self._processes.describe_loss()
             self._received += received
-            whole, used = unframed(room[: self._received])
+            whole, used = unframe(room[: self._received])
             answers = [decode_answer(raw) for raw in whole]
             room[: self._received - used] = room[used : self._received]
         self._received -= used

@@ -73,7 +73,7 @@ class JobProcesses:
         """The process group of all of them, which has the id of the first."""
         return self._first.pid
 
-    def lost(self) -> JobLost:
+    def describe_loss(self) -> JobLost:
         """One of them has closed its pipe: how it ended, as an error to be raised."""
         try:
             code = self._first.wait(_PATIENCE_S)

@@ -53,7 +53,7 @@ class Follower:
 
     def _withdrawn_by(self, record: Record, now_ms: int) -> list[Decided]:
         if record.topic == "identities":
-            revised = _revised(record)
+            revised = _decode_revised(record)
             return [] if revised is None else self._withdrawals.take_identity(revised, now_ms)
         decided = read_model(record, Decided)
         if decided is None:
@@ -91,7 +91,7 @@ def _follow_once(wiring: "Wiring", outbox: Outbox, days: int, stop: Event) -> No
             follower.take(record, _now_ms())
 
 
-def _revised(record: Record) -> Revised | None:
+def _decode_revised(record: Record) -> Revised | None:
     try:
         return None if record.value is None else msgspec.json.decode(record.value, type=Revised)
     except msgspec.DecodeError as error:

@@ -84,7 +84,7 @@ class Outbox:
             while len(pending) > _PENDING_MAX:
                 del pending[next(iter(pending))]
 
-    def pending(self, client_id: str, count_max: int = 100) -> tuple[dict[str, str], bool]:
+    def list_pending(self, client_id: str, count_max: int = 100) -> tuple[dict[str, str], bool]:
         """Tokens by `jti` that a client has not taken, oldest first, and whether there are more."""
         with self._lock:
             pending = self._pending.get(client_id, {})

@@ -42,7 +42,7 @@ class Push:
     def run(self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         """Until it is stopped."""
         while not self._stop.wait(_LOOK_S):
-            pending, _ = self._outbox.pending(self._client_id, len(self._refused) + 100)
+            pending, _ = self._outbox.list_pending(self._client_id, len(self._refused) + 100)
             self._refused &= pending.keys()
             for jti, token in pending.items():
                 if jti not in self._refused and not self._stop.is_set():

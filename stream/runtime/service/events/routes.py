@@ -61,7 +61,7 @@ def events_router(outbox: Outbox, let_in: Callable[..., Awaitable[Caller]], cloc
         outbox.take(caller.client_id, [*wanted.ack, *wanted.setErrs], clock())
         until_s = time.monotonic() + (0 if wanted.returnImmediately or wanted.maxEvents == 0 else _WAIT_S)
         while True:
-            sets, more = outbox.pending(caller.client_id, min(wanted.maxEvents, _EVENTS_MAX))
+            sets, more = outbox.list_pending(caller.client_id, min(wanted.maxEvents, _EVENTS_MAX))
             if sets or time.monotonic() >= until_s:
                 return Polled(sets=sets, moreAvailable=more)
             await asyncio.sleep(_LOOK_S)

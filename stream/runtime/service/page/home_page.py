@@ -40,9 +40,9 @@ class HomePage:
     def __init__(self, homes: "Homes", beside: Told, gate: "Gate", publish: Callable[[Record], None]) -> None:
         self._homes, self._beside, self.gate, self._publish = homes, beside, gate, publish
 
-    def told(self, household: str, decisions: "Decisions", now_ms: int) -> dict[str, Any]:
+    def tell(self, household: str, decisions: "Decisions", now_ms: int) -> dict[str, Any]:
         """All that is shown."""
-        return home_told(self._home(household), self._beside, decisions.pending(household, now_ms), now_ms)
+        return home_told(self._home(household), self._beside, decisions.find_pending(household, now_ms), now_ms)
 
     def export(self, household: str, person_id: str | None, now_ms: int) -> dict[str, Any]:
         """All that is kept of a home, or a person, but vectors."""

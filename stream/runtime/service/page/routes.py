@@ -108,7 +108,7 @@ def page_router(
     @router.get("/page/state")
     async def state(household: Annotated[str, Depends(session)]) -> dict[str, Any]:
         """What the home answered last and how surely, what is pending, and who may ask; times in ms."""
-        return page.told(household, decisions, clock())
+        return page.tell(household, decisions, clock())
 
     @router.get("/page/export")
     async def export(

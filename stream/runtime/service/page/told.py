@@ -50,7 +50,7 @@ def home_told(household: "Household", beside: Told, challenges: "dict[str, Chall
     """All that the page shows, as JSON; times in ms."""
     seen = inspect_home(household, beside.policy, 0)
     phones = [phone for person in seen.people for phone in person.phones]
-    pins, locked = beside.verifier.people(seen.household_id), beside.verifier.locked(seen.household_id)
+    pins, locked = beside.verifier.people(seen.household_id), beside.verifier.find_locked(seen.household_id)
     return {
         "household_id": seen.household_id,
         "as_of": seen.stream_time,
