@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from stream.contract.policy import Drift, Encoder, Limits, Policy, Tiers
+from stream.contract.policy import Drift, Encoder, Limits, Policy, Presence, Tiers
 from stream.home.numbers import policy_numbers, spaces
 from stream.home.state.layout import CHANNELS_MAX, DIMENSIONS, PEOPLE_MAX, PHONES_MAX, WAITING_MAX
 
@@ -49,7 +49,7 @@ def test_switches_are_numbers() -> None:
 
 
 def test_every_number_of_the_policy_is_set() -> None:
-    numbers = policy_numbers(POLICY)
+    numbers = policy_numbers(POLICY.model_copy(update={"presence": Presence(publish=True)}))
     zero = {name for name in numbers.dtype.names if name != "encoders" and not np.any(numbers[name])}
     assert zero == {"own_attribution"}
 
