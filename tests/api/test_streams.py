@@ -43,7 +43,7 @@ def test_a_policy_of_a_replay_is_one_or_its_file(log: Path, tmp_path: Path) -> N
 
 
 def test_what_nobody_publishes_is_told(log: Path) -> None:
-    with pytest.raises(ValueError, match="'identites' is nothing to subscribe to: one of identities, profiles, labels, presence, alerts"):
+    with pytest.raises(ValueError, match=r"'identites' is nothing to subscribe to: one of identities, .*, alerts"):
         subscribe("identites")  # type: ignore[call-overload]
 
 

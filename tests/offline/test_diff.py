@@ -74,7 +74,8 @@ def test_planted_changes_of_a_policy_are_named_among_others_without_effect(
     rng = random.Random(1)
     for number in range(PLANTED):
         planted = [works[True][number % len(works[True])]]
-        idle = rng.sample(works[False], rng.randint(0, 6))
+        apart = [key for key in works[False] if key[0] != planted[0][0]]  # what a table's other keys do may hang on it
+        idle = rng.sample(apart, rng.randint(0, 6))
         found = explained(a, a_run(records, tmp_path / f"b{number}", policy_with(*planted, *idle)))
         assert [change.path for change in found.causes] == planted, idle
         assert {change.path for change in found.idle} == {*idle}
