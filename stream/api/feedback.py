@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from stream.contract import records
-from stream.contract.records import Id, Source, Time, Version
+from stream.contract.fields.scalars import Id, Time, Version
+from stream.contract.records import Source
 
 __all__ = ["Confirm", "Correct", "Enrol", "Erase", "Join", "Leave", "Phone", "Reject", "Retract"]
 

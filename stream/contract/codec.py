@@ -12,22 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from .fields.embedding import looks_like_float32
+from .fields.scalars import OBSERVED_AT_MS_MIN
 from .policy import Policy
 from .ports import Encoded
 from .reading import read_parts, read_recognitions
-from .records import (
-    FEEDBACK,
-    OBSERVED_AT_MS_MIN,
-    Consent,
-    Erase,
-    Event,
-    InvalidRecord,
-    Output,
-    Proof,
-    Record,
-    Unlisted,
-    Voice,
-)
+from .records import FEEDBACK, Consent, Erase, Event, InvalidRecord, Output, Proof, Record, Unlisted, Voice
 from .rights.signature import fault_of_signature
 from .units import DAY_MS, HOUR_MS
 

@@ -18,17 +18,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from .fields.embedding import EMBEDDING_NORM_MAX
-from .records import (
-    CONTROLS,
-    DEVICE_ATTRIBUTES_MAX,
-    ID_PATTERN,
-    OBSERVED_AT_MS_MAX,
-    OBSERVED_AT_MS_MIN,
-    PHONES_MAX,
-    QUALITIES_MAX,
-    QUALITY_MAX,
-    Recognition,
-)
+from .fields.scalars import CONTROLS, OBSERVED_AT_MS_MAX, OBSERVED_AT_MS_MIN, QUALITY_MAX
+from .records import DEVICE_ATTRIBUTES_MAX, ID_PATTERN, PHONES_MAX, QUALITIES_MAX, Recognition
 
 __all__ = [
     "LEFT_OUT", "RECOGNITIONS", "SensedPart", "SensedPhone", "SensedRecognition", "SensedSession", "read_parts",

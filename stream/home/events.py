@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from learners.kernel import array, entry, kernel, record
 from learners.precision import NOISE_STEP, VECTOR_STEP, VECTOR_STEPS_MAX
+from stream.contract.fields.scalars import OBSERVED_AT_MS_MIN
 from stream.contract.policy import SOURCES, Policy
 from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import (
     GUEST,
-    OBSERVED_AT_MS_MIN,
     Confirm,
     Consent,
     Correct,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.contract.records import OBSERVED_AT_MS_MAX, OBSERVED_AT_MS_MIN
+from stream.contract.fields.scalars import OBSERVED_AT_MS_MAX, OBSERVED_AT_MS_MIN
 
 from ..log_lines import InvalidLog
 from ..partitioning import partition_of

@@ -63,7 +63,7 @@ def _show_alerts(app: Any, processor: FleetProcessor, archive: Archive) -> None:
         return view.json([_describe(alert) for alert in processor.alerts.values()])
 
     @app.page("/closed")  # type: ignore[untyped-decorator]
-    async def ended(view: Any, request: Any) -> Any:
+    async def list_ended(view: Any, request: Any) -> Any:
         """Alerts that ended, the latest first, so many at once; `after`: the `last` of those before."""
         found, last = archive.find_closed(request.query.get("after", ""), _AT_ONCE)
         return view.json({"alerts": [_describe(alert) for alert in found], "last": last})
