@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "Mlflow", "OnCluster", "Origin",
-    "PolicyFile", "Prefix", "Seed", "Since", "StoreUrl", "Until", "WiringFile",
+    "AsJson", "AsOf", "BrokerUrl", "DropModality", "FeedbackDelay", "FeedbackLoss", "Group", "Inject", "Mlflow", "OnCluster",
+    "Origin", "PolicyFile", "Prefix", "Seed", "Since", "StoreUrl", "Until", "WiringFile",
 ]  # fmt: skip
 
 PolicyFile = Annotated[
@@ -43,6 +43,8 @@ Mlflow = Annotated[
     str | None,
     typer.Option("--mlflow", metavar="URI", help="Keep it as a run there too: http://HOST:5000, or sqlite:///runs.db."),
 ]
+AsOf = Annotated[str | None, typer.Option("--at", metavar="WHEN", help='As of then: "10m" ago, or a date in UTC; else now.')]
+AsJson = Annotated[bool, typer.Option("--json", help="All of it as one JSON object, for machines.")]
 Prefix = Annotated[str | None, typer.Option("--prefix", help='Stands before every topic\'s name, such as "prod.".')]
 Group = Annotated[str | None, typer.Option("--group", help="The workers of one group share partitions and states.")]
 

@@ -11,7 +11,7 @@ import typer
 
 from ..connection import wiring_in_force
 from ..faults import faults_explained
-from ..options import Group, PolicyFile, Prefix, StoreUrl, WiringFile
+from ..options import AsJson, Group, PolicyFile, Prefix, StoreUrl, WiringFile
 from ..stored_home import StoredHome, find_home, unknown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def inspect(
     group: Group = None,
     person: Annotated[str | None, typer.Option("--person", metavar="ID", help="Only this person of the household.")] = None,
     events: Annotated[int, typer.Option("--events", min=0, help="How many of the kept events to show.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object, for machines.")] = False,
+    as_json: AsJson = False,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="With the voice and face vectors that are kept: biometric data.")
     ] = False,

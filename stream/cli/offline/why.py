@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..faults import faults_explained
-from ..options import PolicyFile
+from ..options import AsJson, PolicyFile
 
 if TYPE_CHECKING:
     from stream.contract.policy import Policy
@@ -49,7 +49,7 @@ def why(
         Audience, typer.Option("--for", help="Who reads it: a person sees nothing of others, an engineer everything.")
     ] = Audience.SUPPORT,
     policy: PolicyFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object, for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell why an event was answered as it was: what spoke for whom, in nats, and what kept it from the next tier.
 

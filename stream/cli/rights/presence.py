@@ -13,7 +13,7 @@ import typer
 from ..connection import wiring_in_force
 from ..faults import faults_explained
 from ..live.identities import moment_ms
-from ..options import Group, PolicyFile, Prefix, StoreUrl, WiringFile
+from ..options import AsJson, AsOf, Group, PolicyFile, Prefix, StoreUrl, WiringFile
 from ..stored_home import find_home
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ def presence(
     policy: PolicyFile = None,
     prefix: Prefix = None,
     group: Group = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="WHEN", help='As of then: "10m" ago, or a date in UTC; else now.')
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object, for machines.")] = False,
+    at: AsOf = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell who of a household is at home, how surely, and where they were last.
 
