@@ -5,17 +5,17 @@ then only the home's app opens it again; after a wrong one pass thirty seconds. 
 one.
 """
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from stream.contract.errors import ConfigError
+
+from .database import Database
 
 __all__ = ["DELAY_MS", "TRIES_MAX", "Verdict", "Verifier"]
 
@@ -42,12 +42,8 @@ class Verifier:
     """
 
     def __init__(self, path: Path, hasher: PasswordHasher | None = None) -> None:
-        if not path.exists():
-            path.touch(mode=0o600)
         self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA secure_delete = ON").fetchall()
-        self._connection.executescript(_SCHEMA)
+        self._database = Database(path, _SCHEMA)
         self._pool, self._lock = ThreadPoolExecutor(1, "argon2"), Lock()
         self._nobody = self._hasher.hash("")
 
@@ -55,66 +51,55 @@ class Verifier:
         """Let this be a person's PIN, and forget wrong tries. Raises ConfigError when it is none."""
         if len(pin) not in PIN_DIGITS or not (pin.isascii() and pin.isdigit()) or len({*pin}) == 1:
             raise ConfigError("PIN", "…", "which is not taken", f"{PIN_DIGITS[0]} to {PIN_DIGITS[-1]} digits, not all alike")
-        self._write("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", household, person, self._hasher.hash(pin))
+        self._database.write("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", household, person, self._hasher.hash(pin))
         self.unlock(household, person)
 
     def reset(self, household: str, person: str) -> None:
         """Forget a person's PIN and tries."""
-        self._write("DELETE FROM pins WHERE household = ? AND person = ?", household, person)
+        self._database.write("DELETE FROM pins WHERE household = ? AND person = ?", household, person)
         self.unlock(household, person)
 
     def unlock(self, household: str, person: str) -> None:
         """Forget wrong tries at all devices."""
-        self._write("DELETE FROM tries WHERE household = ? AND person = ?", household, person)
+        self._database.write("DELETE FROM tries WHERE household = ? AND person = ?", household, person)
 
     def forget(self, household: str) -> None:
         """Forget all PINs and tries of a household."""
-        self._write("DELETE FROM pins WHERE household = ?", household)
-        self._write("DELETE FROM tries WHERE household = ?", household)
+        self._database.write("DELETE FROM pins WHERE household = ?", household)
+        self._database.write("DELETE FROM tries WHERE household = ?", household)
 
     def people(self, household: str) -> frozenset[str]:
         """Who of a household has a PIN."""
-        return frozenset(person for (person,) in self._all("SELECT person FROM pins WHERE household = ?", household))
+        return frozenset(person for (person,) in self._database.all("SELECT person FROM pins WHERE household = ?", household))
 
     def find_locked(self, household: str) -> list[tuple[str, str]]:
         """Whom of a household no PIN helps at which device, until they are unlocked."""
-        return self._all("SELECT person, device FROM tries WHERE household = ? AND wrong >= ?", household, TRIES_MAX)
+        return self._database.all("SELECT person, device FROM tries WHERE household = ? AND wrong >= ?", household, TRIES_MAX)
 
     def check(self, place: tuple[str, str, str], pin: str, now_ms: int) -> Verdict:
         """Whether a PIN is right, of a household's person at a device; `wait` and `locked`: it was not even tried."""
         with self._lock:
             of_place = "household = ? AND person = ? AND device = ?"
-            wrong, at_ms = self._one(f"SELECT wrong, at_ms FROM tries WHERE {of_place}", *place) or (0, 0)
+            wrong, at_ms = self._database.one(f"SELECT wrong, at_ms FROM tries WHERE {of_place}", *place) or (0, 0)
             if wrong >= TRIES_MAX:
                 return "locked"
             if wrong and now_ms - at_ms < DELAY_MS:
                 return "wait"
             # Counted before it is known, so that tries at the same time are not one.
-            self._write("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?)", *place, wrong + 1, now_ms)
-        (kept,) = self._one("SELECT hash FROM pins WHERE household = ? AND person = ?", *place[:2]) or ("",)
+            self._database.write("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?)", *place, wrong + 1, now_ms)
+        (kept,) = self._database.one("SELECT hash FROM pins WHERE household = ? AND person = ?", *place[:2]) or ("",)
         if not self._pool.submit(self._matches, kept or self._nobody, pin).result() or not kept:
             return "wrong"
-        self._write(f"DELETE FROM tries WHERE {of_place}", *place)
+        self._database.write(f"DELETE FROM tries WHERE {of_place}", *place)
         return "right"
 
     def close(self) -> None:
         """Release the file."""
         self._pool.shutdown()
-        self._connection.close()
+        self._database.close()
 
     def _matches(self, kept: str, pin: str) -> bool:
         try:
             return self._hasher.verify(kept, pin)
         except (VerifyMismatchError, InvalidHashError):
             return False
-
-    def _one(self, query: str, *values: str) -> Any:
-        with closing(self._connection.execute(query, values)) as cursor:
-            return cursor.fetchone()
-
-    def _all(self, query: str, *values: str | int) -> list[Any]:
-        with closing(self._connection.execute(query, values)) as cursor:
-            return cursor.fetchall()
-
-    def _write(self, statement: str, *values: str | int) -> None:
-        self._connection.execute(statement, values)

@@ -7,10 +7,8 @@ Theory: Security Event Tokens (RFC 8417) of the Shared Signals Framework. A deci
 has ended (CAEP `session-revoked`): to tell the new level (`assurance-level-change`) would tell that another member was heard.
 """
 
-import sqlite3
 import warnings
 from collections.abc import Iterable
-from contextlib import closing
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -24,6 +22,7 @@ from joserfc.jwk import OKPKey
 from stream.contract.records import Decided
 from stream.contract.units import DAY_MS
 
+from ..database import Database
 from ..decisions import Signer
 
 __all__ = ["SESSION_REVOKED", "Outbox", "jti_of"]
@@ -59,10 +58,7 @@ class Outbox:
     """
 
     def __init__(self, path: Path, issuer: str, signer: Signer) -> None:
-        if not path.exists():
-            path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute(_SCHEMA)
+        self._database = Database(path, _SCHEMA)
         self._issuer, self._kid = issuer, signer.kid
         self._key = OKPKey.import_key(signer.private, {"kid": signer.kid, "use": "sig", "alg": "EdDSA"})
         self._pending: dict[str, dict[str, str]] = {}  # tokens by client and jti, oldest first
@@ -97,17 +93,16 @@ class Outbox:
         with self._lock:
             own = [jti for jti in jtis if self._pending.get(client_id, {}).pop(jti, None) is not None]
             if own:
-                self._connection.executemany("INSERT OR IGNORE INTO taken VALUES (?, ?)", [(jti, now_ms) for jti in own])
-                self._connection.execute("DELETE FROM taken WHERE at_ms < ?", (now_ms - _KEPT_DAYS * DAY_MS,))
+                self._database.write_all("INSERT OR IGNORE INTO taken VALUES (?, ?)", [(jti, now_ms) for jti in own])
+                self._database.write("DELETE FROM taken WHERE at_ms < ?", now_ms - _KEPT_DAYS * DAY_MS)
 
     def close(self) -> None:
         """Release the file."""
         with self._lock:
-            self._connection.close()
+            self._database.close()
 
     def _is_taken(self, jti: str) -> bool:
-        with closing(self._connection.execute("SELECT 1 FROM taken WHERE jti = ?", (jti,))) as cursor:
-            return cursor.fetchone() is not None
+        return self._database.one("SELECT 1 FROM taken WHERE jti = ?", jti) is not None
 
     def _sign(self, jti: str, withdrawn: Decided) -> str:
         at_s = (withdrawn.withdrawn_at or withdrawn.at) // 1_000

@@ -5,13 +5,13 @@ is of one household.
 """
 
 import secrets
-import sqlite3
-from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from stream.contract.units import DAY_MS, MINUTE_MS
+
+from ..database import Database
 
 __all__ = ["LINK_MINUTES", "Sessions"]
 
@@ -35,57 +35,47 @@ class Sessions:
     """
 
     def __init__(self, path: Path, idle_days: int) -> None:
-        if not path.exists():
-            path.touch(mode=0o600)
         self._idle_ms = idle_days * DAY_MS
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.executescript(_SCHEMA)
+        self._database = Database(path, _SCHEMA)
 
     def link(self, household: str, now_ms: int) -> str:
         """A secret that opens a session of a household, once."""
-        self._write("DELETE FROM links WHERE until_ms <= ?", now_ms)
-        self._write("DELETE FROM sessions WHERE seen_ms <= ?", now_ms - self._idle_ms)
+        self._database.write("DELETE FROM links WHERE until_ms <= ?", now_ms)
+        self._database.write("DELETE FROM sessions WHERE seen_ms <= ?", now_ms - self._idle_ms)
         secret = secrets.token_urlsafe(32)
-        self._write("INSERT INTO links VALUES (?, ?, ?)", _hash(secret), household, now_ms + LINK_MINUTES * MINUTE_MS)
+        self._database.write("INSERT INTO links VALUES (?, ?, ?)", _hash(secret), household, now_ms + LINK_MINUTES * MINUTE_MS)
         return secret
 
     def open(self, secret: str, now_ms: int) -> str | None:
         """The secret of a session, for that of a link; None: there is no such link, or it was used, or has ended."""
-        link = self._one("DELETE FROM links WHERE hash = ? RETURNING household, until_ms", _hash(secret))
+        link = self._database.one("DELETE FROM links WHERE hash = ? RETURNING household, until_ms", _hash(secret))
         if link is None or now_ms >= link[1]:
             return None
         opened = secrets.token_urlsafe(32)
-        self._write("INSERT INTO sessions VALUES (?, ?, ?)", _hash(opened), link[0], now_ms)
+        self._database.write("INSERT INTO sessions VALUES (?, ?, ?)", _hash(opened), link[0], now_ms)
         return opened
 
     def household_of(self, secret: str, now_ms: int) -> str | None:
         """Whose session this is, which is used now; None: nobody's."""
-        session = self._one("SELECT household, seen_ms FROM sessions WHERE hash = ?", _hash(secret))
+        session = self._database.one("SELECT household, seen_ms FROM sessions WHERE hash = ?", _hash(secret))
         if session is None or now_ms >= session[1] + self._idle_ms:
             return None
         if now_ms >= session[1] + _SEEN_EVERY_MS:
-            self._write("UPDATE sessions SET seen_ms = ? WHERE hash = ?", now_ms, _hash(secret))
+            self._database.write("UPDATE sessions SET seen_ms = ? WHERE hash = ?", now_ms, _hash(secret))
         return str(session[0])
 
     def leave(self, secret: str) -> None:
         """End a session."""
-        self._write("DELETE FROM sessions WHERE hash = ?", _hash(secret))
+        self._database.write("DELETE FROM sessions WHERE hash = ?", _hash(secret))
 
     def end(self, household: str) -> None:
         """End all sessions and links of a household."""
-        self._write("DELETE FROM sessions WHERE household = ?", household)
-        self._write("DELETE FROM links WHERE household = ?", household)
+        self._database.write("DELETE FROM sessions WHERE household = ?", household)
+        self._database.write("DELETE FROM links WHERE household = ?", household)
 
     def close(self) -> None:
         """Release the file."""
-        self._connection.close()
-
-    def _one(self, query: str, *values: str) -> Any:
-        with closing(self._connection.execute(query, values)) as cursor:
-            return cursor.fetchone()
-
-    def _write(self, statement: str, *values: str | int) -> None:
-        self._connection.execute(statement, values)
+        self._database.close()
 
 
 def _hash(secret: str) -> str:
