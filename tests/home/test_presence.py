@@ -91,6 +91,13 @@ def test_of_who_is_gone_a_tombstone_is_published_and_nothing_more(kind: str) -> 
     assert kind == "leave" or not any(b"anna" in value for value in told)
 
 
+def test_who_left_while_nothing_was_published_is_not_known_of() -> None:
+    story = Story(policy=POLICY)
+    story.run.policy = Policy()
+    story.say("leave", person_id="anna")
+    assert [one.person_id for one in presences_of(story.home, POLICY)] == ["bert"]
+
+
 def test_who_comes_back_is_told_of_again() -> None:
     story = Story(policy=POLICY)
     story.say("leave", person_id="anna")
