@@ -11,6 +11,7 @@ firmware changes; the cause named against the true one, with attribution by othe
 import argparse
 import json
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,7 +30,8 @@ from stream.home.step import step
 from tests.support.changing_homes import CAUSES, Plan, home_records
 
 from .quality.people import FAR
-from .quality.trials import Settings, Trial, policy_for, world_of
+from .quality.trials import Settings, policy_for
+from .quality.worlds import Trial, world_of
 
 __all__ = ["Heard", "main", "play"]
 
@@ -111,11 +113,12 @@ def judged(world: Path, policy: Policy) -> Outcome:
 
 def worlds_of(scenario: str, args: argparse.Namespace, *overrides: str) -> Iterator[Outcome]:
     """Each seed twice, with either half of the people judged."""
-    settings = Settings(CACHE, overrides, args.without)
-    for seed in map(int, args.seeds.split(",")):
-        for half in (0, 1):
-            trial = Trial(scenario, seed, half, args.households)
-            yield judged(world_of(trial, CACHE), policy_for(trial.side, settings))
+    with tempfile.TemporaryDirectory(prefix="kithkin-drift-packs-") as packs:
+        settings = Settings(CACHE, Path(packs), overrides, args.without)
+        for seed in map(int, args.seeds.split(",")):
+            for half in (0, 1):
+                trial = Trial(scenario, seed, half, args.households)
+                yield judged(world_of(trial, CACHE), policy_for(trial.side, settings))
 
 
 def summary(scenario: str, outcomes: list[Outcome]) -> str:

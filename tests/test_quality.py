@@ -12,7 +12,7 @@ import pytest
 
 from bench.quality import results
 from bench.quality.bootstrap import differences, intervals
-from bench.quality.hard_worlds import HARD, write_hard
+from bench.quality.hard_worlds import HARD, SIZES, write_hard
 from bench.quality.judged import Columns, judge, pool, take
 from bench.quality.measures import believed, measure, recognised, top1
 from bench.quality.page import page, with_summary
@@ -145,7 +145,11 @@ def test_a_hard_world_is_of_the_people_of_its_folder(shared: Path, tmp_path: Pat
     truth = [json.loads(line) for line in (tmp_path / "one" / "truth.jsonl").read_text().splitlines()]
     assert scenario != "kin" or all(event["hard"] for event in truth)
     heard = {event["voice_condition"] for event in truth if event["phase"] and event["voice_condition"]}
-    assert len(heard) == {"noisy": 4, "storm": 2, "kin": 1, "rooms": 2}[scenario]
+    assert len(heard) == {"noisy": 4, "storm": 2, "kin": 1, "rooms": 2, "one": 1, "eight": 1}[scenario]
+    if scenario in SIZES:
+        told = json.loads((tmp_path / "one" / "world.json").read_text())
+        homes = [{name for name in home["people"] if name.startswith("p")} for home in told["households"].values()]
+        assert [len(members) for members in homes] == [SIZES[scenario]] * 2
 
 
 # ---- whether it counts right

@@ -25,11 +25,12 @@ from . import quick
 from .hard_worlds import HARD
 from .page import page, with_summary
 from .people import RECORDINGS, VOICES
+from .plan import Plan, trials_of
 from .plots import det_plot, reliability_plot
 from .results import compared
 from .targets import SCENARIOS
 from .trials import Settings, run
-from .whole import Plan, ablation_table, rounded, trials_of, whole
+from .whole import ablation_table, rounded, whole
 
 __all__ = ["main", "write_docs"]
 
@@ -39,19 +40,23 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def main() -> None:
     args = _arguments()
-    settings = Settings(args.cache, tuple(args.set), args.without)
+    with tempfile.TemporaryDirectory(prefix="kithkin-quality-packs-") as packs:
+        results = _measure(args, Settings(args.cache, Path(packs), tuple(args.set), args.without))
+    if args.json:
+        args.json.write_text(json.dumps(rounded(results), indent=1) + "\n")
+
+
+def _measure(args: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     plan = Plan(settings, jobs=args.jobs)
     plan = plan.smaller if args.quick or args.ablate else plan
     plan = replace(plan, seeds=args.seeds or plan.seeds, households=args.households or plan.households)
     if args.quick:
-        results = _quick(plan, args)
-    elif args.ablate:
-        results = _ablate(plan)
-    else:
-        results = whole(plan, _stopwatch())
-        write_docs(results, args.docs)
-    if args.json:
-        args.json.write_text(json.dumps(rounded(results), indent=1) + "\n")
+        return _quick(plan, args)
+    if args.ablate:
+        return _ablate(plan)
+    results = whole(plan, _stopwatch())
+    write_docs(results, args.docs)
+    return results
 
 
 def _quick(plan: Plan, args: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Worlds that the tools do not have: every channel at random, a storm, relatives, and two rooms.
+"""Worlds that the tools do not have: every channel at random, a storm, relatives, two rooms, and homes of one and of eight.
 
 Law: people, phones and habits are drawn as in the tool's worlds; only what a scenario says is other.
 """
@@ -7,12 +7,15 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from .people import FAR
 from .tools import tool
 
 __all__ = ["HARD", "write_hard"]
 
-HARD: Final = ("noisy", "storm", "kin", "rooms")
+HARD: Final = ("noisy", "storm", "kin", "rooms", "one", "eight")
+SIZES: Final = {"one": 1, "eight": 8}
 TELEPHONE: Final = "tel8k_mulaw"
 
 
@@ -36,6 +39,8 @@ def _scenarios(world: Any) -> dict[str, Any]:
         "storm": make("telephone half way, lies, 40 % guests", swapped, enrol=3, guests=0.4, trait="false_feedback"),
         "kin": make("all homes are of the nearest voices"),
         "rooms": make("a far microphone in a second room", (rooms,) * 4),
+        "one": make("homes of one person"),
+        "eight": make("homes of eight people"),
     }
 
 
@@ -43,6 +48,8 @@ def _home_of(world: Any, scenario: str) -> type:
     class Home(world.Household):  # type: ignore[misc]
         def _people(self) -> None:
             self.hard |= scenario == "kin"
+            if scenario in SIZES:
+                self.rng = _Sized(self.rng, SIZES[scenario])
             super()._people()
 
         def _recognition(self, at: int, person: Any, voice: Any, *rest: Any, **more: Any) -> str:
@@ -52,3 +59,16 @@ def _home_of(world: Any, scenario: str) -> type:
             return event
 
     return Home
+
+
+class _Sized:
+    """A generator whose first whole number, by which the tool chooses how many live in a home, is given."""
+
+    def __init__(self, generator: np.random.Generator, size: int) -> None:
+        self._generator, self._size = generator, [size]
+
+    def integers(self, *words: Any, **more: Any) -> Any:
+        return self._size.pop() if self._size else self._generator.integers(*words, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._generator, name)

@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 from . import page_texts as texts
+from .corpora import corpora_behind, corpora_page
 from .measures import TIERS
 from .tables import figures_table, point, table, told
 from .targets import AT_LEAST, BUDGETS, NAMES, behind, cost_targets
@@ -26,8 +27,8 @@ def page(results: dict[str, Any]) -> str:
     parts = [
         _title(results["settings"], worlds), _behind(results), _recognition(worlds), _beside_static(worlds), _calibration(worlds),
         _tiers(worlds), texts.LABELS + figures_table("world", _ours(worlds), ("labels_right", "labels_covered")),
-        _attack(results), _microphone(results), _life(results["life"]), _costs(results["costs"]),
-        _ablations(results["ablations"]), texts.LIMITS,
+        _attack(results), _microphone(results), corpora_page(results["corpora"]), _life(results["life"]),
+        _costs(results["costs"]), _ablations(results["ablations"]), texts.LIMITS,
     ]  # fmt: skip
     return "\n".join(part.strip() + "\n" for part in parts)
 
@@ -53,7 +54,7 @@ def _title(settings: dict[str, Any], worlds: Worlds) -> str:
 
 
 def _behind(results: dict[str, Any]) -> str:
-    found = behind(results)
+    found = [*behind(results), *corpora_behind(results["corpora"])]
     if not found:
         return texts.BEHIND + "Nothing: every target is met."
     rows = [[f"`{miss.where}`", miss.what, miss.target, told(miss.found, ".3f" if miss.fine else ".2f")] for miss in found]

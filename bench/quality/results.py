@@ -12,7 +12,7 @@ from .judged import Columns, pool, take
 from .measures import TIERS, believed, det, measure, recognised, reliability, top1
 from .trials import Answers
 
-__all__ = ["compared", "margins", "patterns", "pooled", "reported"]
+__all__ = ["compared", "margins", "patterns", "pooled", "reported", "worst_single"]
 
 PATTERN_EVENTS_MIN = 100  # fewer events tell nothing of calibration
 
@@ -42,7 +42,7 @@ def reported(worlds: list[Answers], draws: int) -> dict[str, Any]:
         "oracle": intervals(columns["oracle"], recognised, draws),
         "patterns": patterns(ours, draws),
         "margins": margins(ours, static),
-        "single": _worst_single(worlds),
+        "single": worst_single(worlds),
         "det": {name: det(columns[name]) for name in ("ours", "static")},
         "reliability": reliability(ours),
     }
@@ -65,7 +65,7 @@ def patterns(ours: Columns, draws: int) -> dict[str, Any]:
     return found
 
 
-def _worst_single(worlds: list[Answers]) -> dict[str, float]:
+def worst_single(worlds: list[Answers]) -> dict[str, float]:
     """The least margin over `static` of a single world, and the most errors of each tier in one."""
     figures = [measure(world.columns["ours"]) for world in worlds]
     errors = [f"tier{tier}_{who}" for tier in TIERS for who in ("guests", "members") if (tier, who) != (1, "members")]

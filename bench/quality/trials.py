@@ -4,11 +4,12 @@ Law: our own answers are always made anew, with packs fitted anew, by the code a
 """
 
 import collections
+import os
 import tempfile
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from stream.offline.replay.replay import Replay, replay
 
 from . import judged
 from .judged import Columns
-from .people import Side, fit_packs, judged_files, write_half
+from .people import FACE, VOICE, Side, fit_packs, judged_files, write_half
 from .tools import SHARED, tool
 from .worlds import Trial, without_claims, world_of
 
@@ -31,12 +32,13 @@ __all__ = ["Answers", "Settings", "merged", "policy_for", "run"]
 class Settings:
     """Where worlds are kept, and in what a run is not the ordinary one.
 
-    `overrides`: lines of TOML laid over the policy. `without`: a recording condition that the packs are not fitted on.
-    `strangers`: the packs are fitted on none of the corpora judged, instead of on the other half of their people. `unclaimed`:
-    what an attacker says is left out of the log.
+    `packs`: a folder for the packs of this run, shared by its processes. `overrides`: lines of TOML laid over the policy.
+    `without`: a recording condition that the packs are not fitted on. `strangers`: the packs are fitted on none of the corpora
+    judged, instead of on the other half of their people. `unclaimed`: what an attacker says is left out of the log.
     """
 
     cache: Path
+    packs: Path
     overrides: tuple[str, ...] = ()
     without: str = ""
     strangers: bool = False
@@ -84,22 +86,25 @@ def _kept(path: Path) -> Columns:
         return dict(arrays)
 
 
-@cache
-def packs_for(side: Side, without: str, strangers: bool) -> dict[str, str]:
-    """Packs fitted on everybody but the people of the side; once a process, for what fits may change."""
-    folder = Path(_scratch().name) / f"{side.voices}{side.name}{without}{strangers}"
-    people = write_half(SHARED / "data", folder / "people", side.other, without)
-    return fit_packs(people, folder / "packs", judged_files(side) if strangers else ())
+def packs_for(side: Side, settings: Settings) -> dict[str, str]:
+    """Packs fitted on everybody but the people of the side, or but their corpora; once a run, for what fits may change.
 
-
-@cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="kithkin-quality-")
+    Returns encoder -> the policy's `pack`.
+    """
+    side = Side(0, 0, side.voices) if settings.strangers else side  # nobody of the corpora is fitted on, whichever is judged
+    kept = settings.packs / "-".join([side.voices, side.name, settings.without, "strangers" if settings.strangers else "half"])
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
+            people = write_half(SHARED / "data", Path(temporary) / "people", side.other, settings.without)
+            fit_packs(people, Path(temporary) / "packs", judged_files(side) if settings.strangers else ())
+            with suppress(OSError):  # it is there: another process was faster, with the same packs
+                os.rename(Path(temporary) / "packs", kept)
+    return {encoder: str(kept / f"{encoder}.npz") for encoder in (VOICE, FACE)}
 
 
 def policy_for(side: Side, settings: Settings) -> Policy:
     """The policy that judges the people of the side."""
-    packs = {"encoders": {name: {"pack": path} for name, path in packs_for(side, settings.without, settings.strangers).items()}}
+    packs = {"encoders": {name: {"pack": path} for name, path in packs_for(side, settings).items()}}
     overrides = [tomllib.loads(line) for line in settings.overrides]
     return Policy.model_validate(merged(Policy().model_dump(), packs, *overrides))
 

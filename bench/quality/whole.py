@@ -6,48 +6,27 @@ Law: costs are measured while nothing else of ours runs; all else is spread over
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
 from . import ablations
 from .ablations import PARTS, ablated
 from .bootstrap import differences, intervals
+from .corpora import by_corpus
 from .costs import costs
 from .life_world import LIFE
 from .lives import lived, lives
 from .measures import attacked, believed, recognised
-from .people import FAR
+from .people import FAR, VOICES
+from .plan import Plan, trials_of
 from .results import pooled, reported
 from .targets import SCENARIOS
 from .trials import Answers, Settings, run
-from .worlds import Trial
 
-__all__ = ["Plan", "ablation_table", "rounded", "trials_of", "whole"]
+__all__ = ["ablation_table", "rounded", "whole"]
 
 Tasks = list[Future[Answers]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured. Every seed is judged on both halves of the people."""
-
-    settings: Settings
-    seeds: Sequence[int] = (0, 1, 2, 3, 4)
-    households: int = 40
-    draws: int = 300
-    jobs: int = 2
-    life_households: int = 4
-    voices: str = "an4"
-
-    @property
-    def smaller(self) -> "Plan":
-        """For a quick look, and for ablations, of which there are many."""
-        return replace(self, seeds=self.seeds[:2], households=min(self.households, 30))
-
-
-def trials_of(scenario: str, plan: Plan) -> list[Trial]:
-    return [Trial(scenario, seed, half, plan.households, plan.voices) for seed in plan.seeds for half in (0, 1)]
 
 
 def whole(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
@@ -66,6 +45,7 @@ def whole(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
         say("unknown microphone, attack")
         results["life"] = _lives(pool, plan)
         say("long lives")
+        results["corpora"] = by_corpus(pool, plan.smaller, say)
         results["ablations"] = ablation_table(pool, plan.smaller, say)
     return {key: rounded(value) for key, value in results.items()}
 
@@ -97,17 +77,22 @@ def _lives(pool: Executor, plan: Plan) -> dict[str, Any]:
 
 
 def ablation_table(pool: Executor, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
-    """Part -> scenario -> what the part is worth there, figure by figure."""
-    started = {scenario: _start(pool, scenario, plan, plan.settings) for scenario in ablations.SCENARIOS}
-    whole_ones = {scenario: _done(tasks) for scenario, tasks in started.items()}
+    """Part -> scenario -> what the part is worth there, figure by figure: homes of all corpora by packs without them."""
+    plan = replace(plan, seeds=plan.seeds[:1])
+    whole_ones = {scenario: _done(_strangers(pool, scenario, plan)) for scenario in ablations.SCENARIOS}
     table: dict[str, Any] = {}
     for part, lines in PARTS.items():
-        settings = replace(plan.settings, overrides=(*plan.settings.overrides, *lines))
-        without = {scenario: _start(pool, scenario, plan, settings) for scenario in ablations.SCENARIOS}
+        without = {scenario: _strangers(pool, scenario, plan, lines) for scenario in ablations.SCENARIOS}
         told = {s: pool.submit(ablated, whole_ones[s], _done(tasks), plan.draws // 3) for s, tasks in without.items()}
         table[part] = {scenario: task.result() for scenario, task in told.items()}
         say(f"without {part}")
     return table
+
+
+def _strangers(pool: Executor, scenario: str, plan: Plan, lines: Sequence[str] = ()) -> Tasks:
+    """A scenario of every corpus in turn, by packs that know nothing of it."""
+    settings = replace(plan.settings, strangers=True, overrides=(*plan.settings.overrides, *lines))
+    return [task for voices in VOICES for task in _start(pool, scenario, replace(plan, voices=voices), settings)]
 
 
 def rounded(value: Any) -> Any:
