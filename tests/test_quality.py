@@ -16,7 +16,7 @@ from bench.quality.hard_worlds import HARD, SIZES, write_hard
 from bench.quality.judged import Columns, judge, pool, take
 from bench.quality.measures import believed, measure, recognised, top1
 from bench.quality.page import page, with_summary
-from bench.quality.people import FACE, FAR, VOICE, Side, fit_packs, half_of, judged_files, write_half
+from bench.quality.people import FACE, FAR, RECORDINGS, VOICE, Side, fit_packs, half_of, judged_files, write_half
 from bench.quality.plots import det_plot, reliability_plot
 from bench.quality.targets import behind, misses
 from bench.quality.tools import tool
@@ -134,6 +134,13 @@ def test_a_channel_is_left_out_for_a_pack_that_does_not_know_it(people: Path, tm
         assert len(found["emb"]) == len(found["vad_seconds"]) == 4
     with np.load(tmp_path / "half" / "voice_so762.npz") as whole:
         assert (whole["conditions"].tolist(), len(np.unique(whole["speaker"]))) == (["clean", "tel8k_mulaw", "babble_5dB"], 8)
+
+
+def test_what_a_corpus_tells_of_each_recording_is_as_long_as_it_has_recordings(shared: Path) -> None:
+    for file, (person, axes) in RECORDINGS.items():
+        with np.load(shared / "data" / file) as arrays:
+            told = {name: array.shape[axes[name]] for name, array in arrays.items() if name in axes}
+            assert set(told.values()) == {len(arrays[person])}, file
 
 
 @pytest.mark.parametrize("scenario", HARD)

@@ -29,7 +29,7 @@ RECORDINGS: Final[dict[str, tuple[str, dict[str, int]]]] = {
     "voice_sc.npz": ("speaker", _VOICE_AXES | {"take": 0}),
     "voice_alnum.npz": ("speaker", _VOICE_AXES | {"sex": 0, "recording": 0}),
     "face_orl.npz": ("subject", _FACE_AXES),
-    "face_london.npz": ("subject", _FACE_AXES | {"image_name": 0, "sex": 0}),
+    "face_london.npz": ("subject", _FACE_AXES | {"sex": 0}),
 }
 People = npt.NDArray[np.int64]
 
