@@ -1,4 +1,7 @@
-"""A recording of a real Kafka, made while two workers were being killed and restarted, replays to exactly what was published."""
+"""A recording of a real Kafka, made while two workers were being killed and restarted, replays to exactly what was published.
+
+With a policy that publishes all there is to publish, who is at home too.
+"""
 
 import json
 import os
@@ -52,7 +55,9 @@ def kill_one(site: Site, number: int) -> None:
 def test_what_two_workers_published_while_they_were_killed_is_what_their_recording_replays_to(
     site: Site, dask: Any, tmp_path: Path
 ) -> None:
-    site.start("--workers", "2", batch_records_max=10)
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[presence]\npublish = true\n")
+    site.start("--workers", "2", "--policy", str(policy), batch_records_max=10)
     assert until(lambda: sorted(len(note["partitions"]) for note in site.notes()) == [2, 2], PATIENCE_S)
     for number in range(KILLS):
         written = len(site.written("journal"))
@@ -66,12 +71,14 @@ def test_what_two_workers_published_while_they_were_killed_is_what_their_recordi
     run("record", "--from", "2020-01-01", *of_cluster, "--out", log, "--outputs")
     epochs = Counter(json.loads(entry.value or b"")["epoch"] for entry in read(log, "journal"))
     assert len(epochs) > 1, "whoever takes a partition over counts one more"
-    published = len(read(log, "identities"))
-    assert published > 200
+    published = {topic: len(read(log, topic)) for topic in ("identities", "presence")}
+    assert published["identities"] > 200
+    assert published["presence"] > 50
     ways: dict[str, list[str]] = {"one": [], "jobs": ["--jobs", "2"], "dask": ["--on", dask.scheduler_address]}
     for name, words in ways.items():
-        told = run("replay", log, "--out", tmp_path / name, "--expect", log, *words)
+        told = run("replay", log, "--out", tmp_path / name, "--policy", policy, "--expect", log, *words)
         assert "As expected" in told
-        assert len((tmp_path / name / "identities.jsonl").read_bytes().splitlines()) == published
+        for topic, count in published.items():
+            assert len((tmp_path / name / f"{topic}.jsonl").read_bytes().splitlines()) == count
     for name in ways:
         assert (tmp_path / name / "manifest.json").read_bytes() == (tmp_path / "one" / "manifest.json").read_bytes()
