@@ -36,7 +36,7 @@ ACTIVITIES_TOTAL: Final = HOURS_TOTAL + 1
 LEARNT: Final = 1  # which tails: all that was not enrolled by hand
 DEVICE: Final = CAUSES.index("device")
 KEPT_OF_ALL: Final = (  # of a home that is erased: only what tells that a record was seen
-    "next_row", "floor_of_others", "seen_used", "floors_used", "floors", "seen",
+    "next_row", "floor_of_others", "seen_used", "floors_used", "floors", "seen", "again",
 )  # fmt: skip
 
 Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from stream.home.core.admission.seen import RECOGNISED
 from stream.home.messages import CAUSES, CONFIRM, ENROL, RETRACT
 from stream.home.state.household import Household
 from stream.home.state.layout import (
+    AGAIN_BYTES,
     CHANNELS_MAX,
     DIMENSIONS,
     HOME,
@@ -156,6 +158,8 @@ def _parts(path: str, entry: Any, common: tuple[int, int]) -> list[tuple[int, in
             return [(modality * DIMENSIONS, DIMENSIONS) for modality in range(2) if entry["encoders"][modality]]
         case "rows.evidence" | "rows.shares":
             return [(0, 2 * (people + 1))]
+        case "again":
+            return [(0, AGAIN_BYTES)] if entry["seen_used"][RECOGNISED] else []
         case "rows.llr":
             columns = entry["llr"].shape[1]
             return [(m * columns, people) for m in range(MODALITIES) if int(entry["modalities"]) >> m & 1]

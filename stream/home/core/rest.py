@@ -83,6 +83,7 @@ GALLERIES, PEOPLE, PHONES, ROWS = (_list(HOME, name) for name in ("galleries", "
 DEVICES, EARS, REPORTED, DOUBTS = (_list(HOME, name) for name in ("devices", "ears", "reported", "doubts"))
 FOLDED, WAITING, FLOORS, SEEN, CONSENTS = (_list(HOME, name) for name in ("folded", "waiting", "floors", "seen", "consents"))
 PRESENCES: Final = _list(HOME, "presences")
+AGAIN: Final = _span(HOME, "again")
 FILTER_HEAD, SENDERS = _span(FILTER, "others_until", "bits"), _list(FILTER, "senders")
 GALLERY_HEAD, GALLERY_COUNT = _span(GALLERY, "fingerprint", "name"), _span(GALLERY, "offsets_used")
 OFFSETS: Final = _list(GALLERY, "offsets")
@@ -247,6 +248,8 @@ def _move_home(memory, home, raw):
             _move_list(memory, raw, place, SENDERS, np.int64(home.seen[kind, index].senders_used))
     _move_list(memory, raw, NOTHING, CONSENTS, np.int64(home.consents_used))
     _move_list(memory, raw, NOTHING, PRESENCES, np.int64(home.presences_used))
+    if home.seen_used[0] > 0:
+        _move(memory, raw, AGAIN[0], AGAIN[1])
 
 
 # ---- bounds

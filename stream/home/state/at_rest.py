@@ -17,13 +17,13 @@ from stream.contract.errors import NewerState
 from stream.contract.policy import Policy
 from stream.home.core.rest import NUMBERS, RAW, READING, RENUMBERING, TIMES, WRITING, carry
 from stream.home.state.household import Household, Slot, new_slot, take_out
-from stream.home.state.layout import GALLERY, HOME
+from stream.home.state.layout import AGAIN_BYTES, GALLERY, HOME
 from stream.home.state.names import Words
 from stream.home.state.upgrade import DAMAGED, UnknownState, is_old, upgrade
 
 __all__ = ["STATE_VERSION", "UnknownState", "decode_home", "encode_home"]
 
-STATE_VERSION: Final = 5
+STATE_VERSION: Final = 6
 CHECKSUM_BYTES: Final = 4
 BETWEEN: Final = "\0"  # words: no id has it
 _HEAD: Final = struct.Struct("<BBHI")  # version; bytes of the id, of words and of the record
@@ -105,10 +105,10 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     if is_old(raw):
         return decode_home(encode_home(upgrade(raw, policy, new_slot())), policy, slot)
     body = memoryview(raw)[CHECKSUM_BYTES:]
-    if len(body) and body[0] == _WITHOUT_VISITS and zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") == raw[:CHECKSUM_BYTES]:
-        return decode_home(_with_visits(bytes(body)), policy, slot)
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
+    if body[0] in _LATER:
+        return decode_home(_LATER[body[0]](bytes(body)), policy, slot)
     if body[0] != STATE_VERSION:
         raise NewerState(body[0], STATE_VERSION) if body[0] > STATE_VERSION else UnknownState(INCONSISTENT)
     if len(body) < _HEAD.size:
@@ -152,6 +152,23 @@ def _with_visits(body: bytes) -> bytes:
     head = _HEAD.pack(version + 1, of_id, of_words, of_record + _VISITS_BYTES + len(_COUNTS))
     newer = head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + _COUNTS + body[end:]
     return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
+
+
+_FILTERS_USED: Final = HOME.fields["seen_used"][1] - NUMBERS[0]  # type: ignore[index]
+
+
+def _with_ids_again(body: bytes) -> bytes:
+    """A state of version 5 as one of version 6: the youngest filter of recognitions has its ids again, which here are all."""
+    if len(body) < _HEAD.size:
+        raise UnknownState(INCONSISTENT)
+    version, of_id, of_words, of_record = _HEAD.unpack_from(body)
+    used = _HEAD.size + of_id + of_words + int(TIMES[1]) + _FILTERS_USED
+    again = b"\xff" * AGAIN_BYTES if any(body[used : used + 1]) else b""
+    newer = _HEAD.pack(version + 1, of_id, of_words, of_record + len(again)) + body[_HEAD.size :] + again
+    return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
+
+
+_LATER: Final = {_WITHOUT_VISITS: _with_visits, _WITHOUT_VISITS + 1: _with_ids_again}  # version -> its bytes as of the next
 
 
 # ---- galleries and the policy's encoders

@@ -17,7 +17,7 @@ from learners.kernel import record
 from learners.occupancy.whereabouts import STATES
 
 __all__ = [
-    "ACTIVITIES_MAX", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "CONSENT", "CONSENTS_MAX", "CONSENT_ACTIONS_MAX",
+    "ACTIVITIES_MAX", "AGAIN_BYTES", "CHANNELS_MAX", "CLAIM", "CLAIMS_MAX", "CONSENT", "CONSENTS_MAX", "CONSENT_ACTIONS_MAX",
     "DEVICES_MAX", "DIMENSIONS", "DOUBTS_MAX", "EARS_MAX", "ENCODERS_MAX", "ENROLMENTS_MAX", "FACE", "FILTERS_MAX",
     "FILTER_BYTES", "FOLDED_MAX", "FOLDED_PER_PERSON", "GALLERY", "GUEST_PLACE", "HABIT", "HEADING", "HOME", "HOURS",
     "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE",
@@ -48,7 +48,8 @@ WAITING_MAX: Final = 32  # claims that came before their event
 DOUBTS_MAX: Final = 20  # runs of claims that contradict the sensors: by source, or about one person
 FILTERS_MAX: Final = 8  # in which records are known again; a small home has fewer
 FILTER_BYTES: Final = 256
-SEEN_PER_FILTER: Final = 96  # ids: 21 bits each, so that of 18,000 others a full one takes about one for seen
+AGAIN_BYTES: Final = 128  # of the youngest of recognitions: 11 bits more, and it takes one of 2.7 million for seen
+SEEN_PER_FILTER: Final = 96  # ids: 21 bits each, so that a full one takes one of 18,000 others for seen
 SENDERS_MAX: Final = 16  # with a floor of their own
 DEVICES_MAX: Final = 16  # that are watched
 EARS_MAX: Final = PEOPLE_MAX  # encoders of devices that are watched
@@ -300,4 +301,5 @@ HOME = record(
     ("consents", CONSENT, CONSENTS_MAX),  # that were not revoked, oldest first
     ("presences", PRESENCE, PEOPLE_MAX),  # in the order in which people came; none where presence is not published
     ("seen", FILTER, (2, FILTERS_MAX)),  # recognitions, then feedback; the youngest filter first
+    ("again", "u1", AGAIN_BYTES),  # the ids of the youngest filter of recognitions once more, by other bits
 )

@@ -7,8 +7,9 @@ records look old, and a record that is later than all of its sender's is new.
 
 Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for events and for feedback:
 much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is full; its
-senders' times are their floors then. Older filters are asked about records that are no later than theirs of that
-sender: one in 100,000 new records is taken for seen, and of those that come out of order one in 10,000.
+senders' times are their floors then. The youngest is asked about every record: of recognitions it has the ids twice, by different
+bits of them, and one in 40 million new ones is taken for seen; of feedback one in 160,000. Older filters are asked about records
+that are no later than theirs of that sender: of what comes out of order by so much, one in 10,000 is taken for seen.
 """
 
 from typing import Final
@@ -16,7 +17,8 @@ from typing import Final
 import numpy as np
 
 from learners.kernel import array, entry, kernel
-from stream.home.state.layout import FILTER_BYTES, FILTERS_MAX, HOME, SEEN_PER_FILTER, SENDERS_MAX
+from stream.home.state.layout import AGAIN_BYTES, FILTERS_MAX, HOME, SEEN_PER_FILTER, SENDERS_MAX
+from stream.home.state.names import HASH_BYTES
 
 __all__ = [
     "FEEDBACK", "RECOGNISED", "add_seen", "add_told", "begin_filter_of", "floor_of", "forgotten_until", "is_seen", "was_told",
@@ -26,32 +28,46 @@ RECOGNISED, FEEDBACK = 0, 1  # of which records a filter is
 FILTERS_MIN: Final = 3  # of recognitions, in a home of two; one more for every further person
 FEEDBACK_FILTERS: Final = 2
 PLACES_OF_ID: Final = 10  # bits
-BITS: Final = 8 * FILTER_BYTES
+HALF_ID: Final = 4 * HASH_BYTES  # bits
 
 
 @kernel
-def _place(number, i):
-    """The bit of a filter that stands for an id, one of PLACES_OF_ID."""
+def _place(number, i, bits):
+    """The bit of so many that stands for an id, one of PLACES_OF_ID."""
     here = np.int64(number)
-    return (here % BITS + i * (here >> 11) % BITS + i * i * ((here >> 22) % BITS) + i) % BITS
+    return (here % bits + i * (here >> 11) % bits + i * i * ((here >> 22) % bits) + i) % bits
 
 
 @kernel
-def _has(filtered, number):
+def _turn(number):
+    """An id with its halves the other way round, so that bits that stand for it are others."""
+    here = np.int64(number)
+    return here >> HALF_ID | (here & (1 << HALF_ID) - 1) << HALF_ID
+
+
+@kernel
+def _has(bits, number):
     for i in range(PLACES_OF_ID):
-        bit = _place(number, i)
-        if filtered.bits[bit >> 3] >> (bit & 7) & 1 == 0:
+        bit = _place(number, i, 8 * len(bits))
+        if bits[bit >> 3] >> (bit & 7) & 1 == 0:
             return False
     return True
 
 
 @kernel
-def mark(filtered, number):
-    """Put an id into a filter."""
+def _set(bits, number):
     for i in range(PLACES_OF_ID):
-        bit = _place(number, i)
-        filtered.bits[bit >> 3] |= np.uint8(1 << (bit & 7))
-    filtered.ids += 1
+        bit = _place(number, i, 8 * len(bits))
+        bits[bit >> 3] |= np.uint8(1 << (bit & 7))
+
+
+@kernel
+def _mark(home, kind, number):
+    """Put an id into the youngest filter."""
+    _set(home.seen[kind, 0].bits, number)
+    if kind == RECOGNISED:
+        _set(home.again, _turn(number))
+    home.seen[kind, 0].ids += 1
 
 
 @kernel
@@ -67,8 +83,9 @@ def _until(filtered, sender):
 def is_seen(home, kind, number, sender, at):
     """Whether a record of that id came before, as far as is remembered; of time 0: whatever time it had."""
     for f in range(home.seen_used[kind]):
-        if (f == 0 or at == 0 or at <= _until(home.seen[kind, f], sender)) and _has(home.seen[kind, f], number):
-            return True
+        if (f == 0 or at == 0 or at <= _until(home.seen[kind, f], sender)) and _has(home.seen[kind, f].bits, number):
+            if kind != RECOGNISED or f > 0 or _has(home.again, _turn(number)):
+                return True
     return False
 
 
@@ -99,7 +116,7 @@ def add_seen(home, kind, number, sender, at):
         kept = FEEDBACK_FILTERS if kind == FEEDBACK else min(max(int(home.people_used) + 1, FILTERS_MIN), FILTERS_MAX)
         begin_filter(home, kind, kept)
     youngest = home.seen[kind, 0]
-    mark(youngest, number)
+    _mark(home, kind, number)
     for s in range(youngest.senders_used):
         if youngest.senders[s].sender == sender:
             youngest.senders[s].at = max(int(youngest.senders[s].at), at)
@@ -128,6 +145,8 @@ def begin_filter(home, kind, kept):
     youngest.ids, youngest.senders_used, youngest.others_until = 0, 0, 0
     for i in range(len(youngest.bits)):
         youngest.bits[i] = 0
+    for i in range(AGAIN_BYTES if kind == RECOGNISED else 0):
+        home.again[i] = 0
 
 
 @kernel
@@ -157,7 +176,7 @@ def begin_filter_of(homes, told):
     """Begin a filter of a home with ids whose senders are for the caller to tell: `told` (1 + n,) is its kind, then hashes."""
     begin_filter(homes[0], told[0], FILTERS_MAX)
     for i in range(1, len(told)):
-        mark(homes[0].seen[told[0], 0], told[i])
+        _mark(homes[0], told[0], told[i])
 
 
 @entry(array(HOME), array(np.dtype(np.int64)))
