@@ -73,6 +73,10 @@ _PROMISE: Final = (
 _SORTS: Final = {
     "late": "Late", "early": "Early", "double": "Double", "contradictory": "Contradictory", "impossible": "What cannot be",
 }  # fmt: skip
+_MISTAKEN: Final = (
+    "A home remembers ids in a few bits each, so a new record may be taken for one that came: one recognition in 40 million, and one",
+    "feedback in 160,000; of those that come later than a hundred others of the same device or source that they precede, one in 10,000.",
+)
 _PARTS: Final = (
     "A fault in what makes identity or order unclear (`v`, the ids, `observed_at`, the key) makes the record a dead",
     "letter. A fault in a part that may be absent costs that part alone, the smallest that it lies in, and the rest is",
@@ -130,6 +134,8 @@ def _oddities() -> Iterator[str]:
         for oddity in ODDITIES:
             if oddity.sort == sort:
                 yield f"| {cell(oddity.sent)} | {', then '.join(map(_outcomes, oddity.becomes))} | {cell(oddity.means)} |"
+        if sort == "double":
+            yield from ("", *_MISTAKEN)
 
 
 def _outcomes(words: str) -> str:
