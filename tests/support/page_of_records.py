@@ -74,8 +74,9 @@ _SORTS: Final = {
     "late": "Late", "early": "Early", "double": "Double", "contradictory": "Contradictory", "impossible": "What cannot be",
 }  # fmt: skip
 _MISTAKEN: Final = (
-    "A home remembers ids in a few bits each, so a new record may be taken for one that came: one recognition in 40 million, and one",
-    "feedback in 160,000; of those that come later than a hundred others of the same device or source that they precede, one in 10,000.",
+    "A home remembers ids in a few bits each, so a new record may be taken for one that came: one recognition in 40 million,",
+    "and one feedback in 160,000; of those that come later than a hundred others of the same device or source that they",
+    "precede, one in 10,000.",
 )
 _PARTS: Final = (
     "A fault in what makes identity or order unclear (`v`, the ids, `observed_at`, the key) makes the record a dead",
