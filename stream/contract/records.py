@@ -22,7 +22,7 @@ __all__ = [
     "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decay",
     "Decided", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
     "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence", "Profile", "Proof", "Prototype", "SCOPES",
-    "Scope", "Recognition", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
+    "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
     "dead_letter", "construct",
 ]  # fmt: skip
 
@@ -32,7 +32,7 @@ ENROL_ANEW: Final = "enrol anew"  # stands in `adapted` of a signal where that h
 CLOCK: Final = "clock"  # the kind of a signal that tells of a wrong clock; it is no evidence of change
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 REQUIRED_TOPICS: Final = ("recognitions", "feedback")
-OPTIONAL_TOPICS: Final = ("consents", "proofs")  # inputs that a cluster may lack
+OPTIONAL_TOPICS: Final = ("consents", "proofs", "sightings")  # inputs that a cluster may lack
 INPUT_TOPICS: Final = REQUIRED_TOPICS + OPTIONAL_TOPICS
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "presence", "drift-signals", "drift-alerts", "dead-letters")
 
@@ -315,11 +315,34 @@ class Proof(_Given):
         return f"proofs/{self.kid}"
 
 
+class Sighting(_Input):
+    """Something that happened at the home, as a sensor of the home or a personal device reports it."""
+
+    v: Version = Field(description="version of this form of record")
+    sighting_id: Id = Field(description="names this report, once in its household; the same id again is a duplicate")
+    household_id: Id = Field(description="whose home it is; also the record's key")
+    device_id: Name = Field(description="who reports it; of a personal device the phone_id that feedback registered")
+    device_class: Literal["home", "personal"] = Field(description="home: a sensor of the home's own; personal: somebody's device")
+    kind: Name = Field(description="what happened, a dotted name such as door.unlock: two reports of the same have the same")
+    nonce: Id | None = Field(None, description="what both devices know of that one happening; it counts once; null: none")
+    observed_at: Time = Field(description="when it happened, ms since the Unix epoch, UTC")
+
+    @property
+    def at(self) -> int:
+        """Event time, ms."""
+        return self.observed_at
+
+    @property
+    def sender(self) -> str:
+        """Whose clock that is."""
+        return f"sightings/{self.device_id}"
+
+
 class Event(NamedTuple):
     """A decoded record: where it stood, what it says, and which parts of that could not be read (words of `reading.LEFT_OUT`)."""
 
     record: Record
-    value: Recognition | Feedback | Consent | Proof
+    value: Recognition | Feedback | Consent | Proof | Sighting
     left_out: Sequence[str] = ()
     unlisted: Sequence[Unlisted] = ()
 
@@ -595,6 +618,7 @@ class Output(NamedTuple):
 
 MODELS: Final[dict[str, Any]] = {
     "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof,
+    "sightings": Sighting,
     "identities": Identity, "profiles": Profile, "labels": Label, "presence": Presence,
     "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "decisions": Decided,
     "journal": Journal, "dead-letters": DeadLetter,

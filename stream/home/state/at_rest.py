@@ -136,10 +136,10 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     return household
 
 
-_WITHOUT_VISITS: Final = 4  # the version before there were any, any consents, and any presences
+_WITHOUT_VISITS: Final = 4  # the version before there were any, any consents, presences and witnesses
 _VISITS: Final = HOME.fields["visits"][1] - NUMBERS[0]  # type: ignore[index]
 _VISITS_BYTES: Final = HOME["visits"].itemsize
-_COUNTS: Final = bytes(2)  # of consents and of presences
+_COUNTS: Final = bytes(3)  # of consents, presences and witnesses
 
 
 def _with_visits(body: bytes) -> bytes:

@@ -114,6 +114,8 @@ def _exchange(home, one, other, policy, work):
         _exchange_claim(home.waiting[w].claim, one, other)
     for c in range(home.consents_used):
         home.consents[c].person = _other(home.consents[c].person, one, other)
+    for v in range(home.witnesses_used):
+        home.witnesses[v].person = _other(home.witnesses[v].person, one, other)
     for d in range(home.doubts_used):
         home.doubts[d].person = _other(home.doubts[d].person, one, other)
     for place in (one, other):
