@@ -12,8 +12,8 @@ from river import base
 from learners.estimators.record_estimator import RecordEstimator, f8, shares, truth
 from learners.kernel import array, entry_at_first_use, record
 from learners.recognition.phones import (
-    doubt_phone,
     LISTENED,
+    doubt_phone,
     hear_phones,
     learn_phone,
     learn_strangers,

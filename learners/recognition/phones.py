@@ -1,16 +1,17 @@
 """Phones: what hearing somebody's phone tells of who spoke, and how far to trust that phone.
 
-Law: a phone's evidence is bounded by its reliability, and its reliability is learnt only from what other sensors said. A report of
-somebody's phone that a sensor of the home bears out is that phone heard at that moment, and nothing more.
+Law: a phone's evidence is bounded by its reliability, and its reliability is learnt only from what other sensors said. A
+report of somebody's phone that a sensor of the home bears out is that phone heard at that moment; but it is no sensor that agrees
+with another (`core.answer`).
 
 Theory: of a phone that goes with its owner, P(heard | owner speaks) is high and its signal near; of one that lies on
 the counter or went to somebody else, hearing it has nothing to do with who speaks. The evidence is the mixture of
 both, the weight (Dawid and Skene 1979 call it the worker's reliability) a log-odds moved by how well either explains
 what was heard, given who spoke as seen by voice and face alone.
 
-Reports (`home.witnesses`) are of something that happened: one by a phone and one by a sensor of the home make a pair. Whether they do is
-a function of the reports that there are, whichever came first. A device that did not listen, but beside which a pair tells of a phone,
-heard that phone; of all others it says nothing.
+Reports (`home.witnesses`) are of something that happened: one by a phone and one by a sensor of the home make a pair. Whether
+they do is a function of the reports that there are, whichever came first. A device that did not listen, but beside which a pair
+tells of a phone, heard that phone; of all others it says nothing.
 """
 
 import math
@@ -29,7 +30,7 @@ SPEAKS: Final = 0.3  # share of a home's events at which one certain person spea
 LOG_ODDS_MIN, LOG_ODDS_MAX = -5.0, 2.0  # a phone can win trust back, and never has all of it
 PRIOR_EVENTS: Final = 10.0  # the weight of what is assumed of strangers' phones
 EVENTS_MAX: Final = 400.0  # beyond that the older half counts half
-LISTENED, REPORTED = 1, 2  # of an event's `scanned`: the device listened; it did not, but pairs told of phones
+LISTENED, REPORTED = 1, 2  # bits of an event's `scanned`: the device listened; pairs told of phones that it had not heard
 APART_MS: Final = 10_000  # between two reports of the same, at most
 HEARD_BEFORE_MS, HEARD_AFTER_MS = 10_000, 60_000  # an event that long before and after a pair is of who was there
 
@@ -38,8 +39,8 @@ HEARD_BEFORE_MS, HEARD_AFTER_MS = 10_000, 60_000  # an event that long before an
 def hear_phones(home, seen, number, policy, work):
     """Of every phone, heard or not, that belonged to somebody of the home at event `number`: heard[phone], heard_place[phone].
 
-    `seen` has `sightings` and `scanned`: of an event or of a row. `heard`: nats, the owner speaks against somebody else does, if the phone goes
-    with its owner.
+    `seen` has `sightings` and `scanned`: of an event or of a row. `heard`: nats, the owner speaks against somebody else does, if
+    the phone goes with its owner.
     """
     for phone in range(home.phones_used):
         state, work.heard_place[phone] = home.phones[phone], 0
@@ -47,7 +48,7 @@ def hear_phones(home, seen, number, policy, work):
             if state.registrations[r].from_row <= number:
                 work.heard_place[phone] = state.registrations[r].person
                 break
-        work.heard[phone] = policy.phone_unheard if seen.scanned == LISTENED else 0.0
+        work.heard[phone] = policy.phone_unheard if seen.scanned & LISTENED else 0.0
     for s in range(seen.sightings_used):
         signal = policy.slope_per_db * (float(seen.sightings[s].rssi_dbm) - policy.rssi_even_dbm)
         near = max(-policy.signal_llr_max, min(signal, policy.signal_llr_max))
@@ -92,8 +93,7 @@ def _add_heard(row, phone, policy):
     sighting = row.sightings[row.sightings_used]
     sighting.phone, sighting.rssi_dbm = phone, np.int8(np.rint(policy.rssi_even_dbm))
     row.sightings_used += 1
-    if row.scanned != LISTENED:
-        row.scanned = REPORTED
+    row.scanned |= REPORTED
     return 1
 
 

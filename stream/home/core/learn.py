@@ -153,7 +153,7 @@ def _learn_phones(home, index, policy, work):
     """Who spoke by everything but the phones tells how far the phones are to be trusted."""
     row = home.rows[index]
     blind_posterior(home, PHONE, work)
-    if row.scanned == LISTENED:
+    if row.scanned & LISTENED:
         learn_strangers(home.strangers, row.stranger, work.blind[0])
     for phone in range(home.phones_used):
         place = work.heard_place[phone]

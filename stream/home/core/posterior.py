@@ -32,7 +32,8 @@ from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
     "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR",
-    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior", "row_logits",
+    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
+    "row_logits",
 ]  # fmt: skip
 
 PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
@@ -85,7 +86,7 @@ def row_logits(home, index, terms, policy, work):
     work.terms, work.modalities, work.stranger_llr, work.returning_llr = terms, 0, 0.0, 0.0
     if terms & KEPT:
         _add_kept(home, index, work)
-        if terms & STRANGER and row.scanned == LISTENED:
+        if terms & STRANGER and row.scanned & LISTENED:
             work.parts[0] += stranger_llr(home.strangers, row.stranger)
         return
     work.alone = 1 if terms & ALIGNED or not has_unenrolled(home) else 0  # else nobody asks who returned
@@ -106,7 +107,7 @@ def row_logits(home, index, terms, policy, work):
         if work.modalities & (1 << modality):
             for p in range(people):
                 work.parts[p + 1] += work.llr[modality, p]
-    if terms & STRANGER and row.scanned == LISTENED:
+    if terms & STRANGER and row.scanned & LISTENED:
         work.stranger_llr = stranger_llr(home.strangers, row.stranger)
     if terms & RETURNING:
         work.returning_llr = _returning_llr(home, index, policy, work)
@@ -228,8 +229,8 @@ def _returning_llr(home, without, policy, work):
 
 @kernel
 def add_reported(home, index, policy, work):
-    """Bring a kept event in line with the pairs around it that came since: its evidence moves by what their phones say beside what
-    phones said before.
+    """Bring a kept event in line with the pairs around it that came since: its evidence moves by what phones say now beside what
+    they said before.
     """
     row, people = home.rows[index], int(home.people_used)
     for p in range(people):

@@ -221,7 +221,7 @@ def _step(home, index, moment, policy, work):
         _count_acts(home, row, hours, acts, work)
     if acts:
         _weigh_event(home, row, hours, work)
-    if row.scanned == LISTENED:
+    if row.scanned & LISTENED:
         _weigh_phones(home, row, (min(float(at - listened) / HOUR_MS, HOURS_MAX), learns), policy, work)
         listened = at
     return at, listened, learns
@@ -376,6 +376,6 @@ def _evidence(home, place, now):
                 for modality in range(2):
                     bits |= 1 << modality if row.encoders[modality] > 0 else 0
                 bits |= 1 << HABIT if row.activity > 0 else 0
-            if row.scanned == LISTENED and row.sightings_used > 0 and _phone_of(home, row, place)[0]:
+            if row.scanned & LISTENED and row.sightings_used > 0 and _phone_of(home, row, place)[0]:
                 bits |= 1 << PHONE
     return bits

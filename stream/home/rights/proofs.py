@@ -1,9 +1,9 @@
 """Proofs: what a second factor that a verifier saw does for an answer.
 
 Law: a proof counts once, for the person who was named in the event that it names, and only while it is fresh: given within the
-policy's minutes after the event, and come within as many after it was given. One of the factor `event` also needs sightings that bear
-it out: whoever signs cannot prove what was not seen, and whoever is seen is not proven without a signature. That its signature is
-right was seen to before.
+policy's minutes after the event, and come within as many after it was given. One of the factor `event` also needs sightings
+that bear it out: whoever signs cannot prove what was not seen, and whoever is seen is not proven without a signature. That its
+signature is right was seen to before.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
     """Mark the event of a proof as proven; the outcome.
 
     `used`, or why not: `nonce` (its challenge was met before), `stale`, `unknown_person` (no member), `unknown_event` (not
-    answered, or long past), `other_person` (somebody else was named in it, or nobody), `no_sighting` (of the factor `event`: no pair of
-    theirs around that event). `arrived`: ms, 0 where it is not known.
+    answered, or long past), `other_person` (somebody else was named in it, or nobody), `no_sighting` (of the factor
+    `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not known.
     """
     fresh_ms = policy.tiers.pin_minutes * MINUTE_MS
     if not is_first(household, FEEDBACK, value.nonce, value):

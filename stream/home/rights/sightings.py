@@ -1,9 +1,9 @@
 """Sightings: what happened at the home, as a sensor of the home and somebody's phone both report it.
 
 Law: one report alone does nothing, and two make the same pair whichever came first: of the same happening, at most ten seconds
-apart, by the same nonce where both have one. A pair is the phone of a member, heard at that moment (`learners.recognition.phones`);
-it gives no tier that a phone does not. A phone that was not whose it is now, and one that nobody registered, is no evidence. A nonce
-counts once for each class of device.
+apart, by the same nonce where both have one. A pair is the phone of a member, heard at that moment
+(`learners.recognition.phones`); it moves probabilities, and no more. A phone that is somebody else's now, and one that nobody
+registered, is no evidence. A nonce counts once for each class of device.
 
 A home keeps the reports of the last minutes, at most WITNESSES_MAX; so what comes later than that has no effect.
 """
@@ -35,8 +35,8 @@ def _mark_paired(homes: Any, paired: Any) -> None:
 def sight(household: Household, value: Sighting, policy: Policy) -> str:
     """Keep a report; the outcome.
 
-    `used` (it makes a pair), `early` (it waits for the other), or why not: `stale` (of long before the home's time), `unknown_device`
-    (a personal device that is no member's phone), `nonce` (it came before).
+    `used` (it makes a pair), `early` (it waits for the other), or why not: `stale` (of long before the home's time),
+    `unknown_device` (a personal device that is no member's phone), `nonce` (it came before).
     """
     home, oldest = household.record, int(household.record["stream_time"]) - _kept_ms(policy)
     take_out(home, "witnesses", home["witnesses"]["at"] < oldest)
@@ -76,9 +76,9 @@ def is_first(household: Household, kind: int, nonce: str, value: Proof | Sightin
     `kind`: with which ids it is remembered, those of what is said or of what sensors report.
     """
     number = hash_id("nonce", nonce)
-    asked = np.array([kind, number], np.int64)
+    asked, told = np.array([kind, number], np.int64), np.array([kind, number, hash_sender(value.sender), value.at], np.int64)
     was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    add_told(household.slot, np.array([kind, number, hash_sender(value.sender), value.at], np.int64))  # type: ignore[no-untyped-call]
+    add_told(household.slot, told)  # type: ignore[no-untyped-call]
     return not asked[0]
 
 
@@ -100,7 +100,7 @@ def _phone_of(household: Household, phone_id: str) -> tuple[int, int]:
 
 def _paired(household: Household) -> Any:
     paired = np.zeros(int(household.record["witnesses_used"]), np.int64)
-    _mark_paired(household.slot, paired)  # type: ignore[no-untyped-call]
+    _mark_paired(household.slot, paired)
     return paired
 
 

@@ -92,7 +92,7 @@ ROW = record(
     ("revision", "<i2"),
     ("label_revision", "<i2"),  # of the last label published; -1: none
     ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count; 16: a voice or a face came
-    ("scanned", "i1"),  # 1: the device listened for phones; 2: it did not, and its sightings are of witnesses
+    ("scanned", "i1"),  # bits: 1: the device listened for phones; 2: witnesses told of some that it had not heard
     ("stranger", "i1"),  # a phone that nobody had registered was heard
     ("counted", "i1"),  # its shares are in presence and habits (guided enrolment is in neither)
     ("tier", "i1"),

@@ -45,8 +45,8 @@ _RULES: Final[Mapping[str, Any]] = {
         "person_id": _SORTED, "event_id": _HASHED, "event_ids": [_HASHED], "retracts": _HASHED, "phone_id": _SORTED,
     },
     "sightings": {
-        "v": _STAYS, "sighting_id": _HASHED, "household_id": _SORTED, "device_id": _SORTED, "device_class": _STAYS, "kind": _STAYS,
-        "nonce": _HASHED, "observed_at": _STAYS,
+        "v": _STAYS, "sighting_id": _HASHED, "household_id": _SORTED, "device_id": _SORTED, "device_class": _STAYS,
+        "kind": _STAYS, "nonce": _HASHED, "observed_at": _STAYS,
     },
     "journal": {
         "v": _STAYS, "partition": _STAYS, "offsets_from": _STAYS, "offsets_to": _STAYS, "count": _STAYS, "epoch": _STAYS,

@@ -5,9 +5,9 @@ told apart from a duplicate, so it is refused rather than answered twice. A send
 feedback: a record comes again from where it came, with the time it had, so that one clock that is ahead does not make the others'
 records look old, and a record that is later than all of its sender's is new.
 
-Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for what sensors report and for what is said:
-much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is full; its
-senders' times are their floors then. Older filters are asked about records that are no later than theirs of that
+Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for what sensors report and
+for what is said: much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is
+full; its senders' times are their floors then. Older filters are asked about records that are no later than theirs of that
 sender: one in 100,000 new records is taken for seen, and of those that come out of order one in 10,000.
 """
 
@@ -162,7 +162,7 @@ def begin_filter_of(homes, told):
 
 @entry(array(HOME), array(np.dtype(np.int64)))
 def was_told(homes, asked):
-    """Whether an id was seen in a home, as far as is remembered: `asked` (2,) is its kind and hash, and begins with 1 or 0 then."""
+    """Whether an id was seen in a home, as far as is remembered: `asked` (2,) is its kind and hash; 1 or 0 comes in its place."""
     asked[0] = 1 if is_seen(homes[0], asked[0], asked[1], 0, 0) else 0
 
 

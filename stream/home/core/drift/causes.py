@@ -163,7 +163,7 @@ def find_owners(home, encoder, first, policy, work):
                 owned[place] = int(row.shares[place]) / max(total, 1)
             continue
         log_prior(home, row.observed_at, policy, work.parts)
-        if row.scanned == LISTENED:
+        if row.scanned & LISTENED:
             work.parts[0] += stranger_llr(home.strangers, row.stranger)
         for modality in range(MODALITIES):
             if modality != numbers.modality and int(row.modalities) & (1 << modality) != 0:
