@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter
 
 from .fields.embedding import Embedding
 from .fields.scalars import ID_PATTERN, Id, Name, PersonId, Quality, Time, Version
+from .rights.sighting import Sighting
 
 __all__ = [
     "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
@@ -315,29 +316,6 @@ class Proof(_Given):
         return f"proofs/{self.kid}"
 
 
-class Sighting(_Input):
-    """Something that happened at the home, as a sensor of the home or a personal device reports it."""
-
-    v: Version = Field(description="version of this form of record")
-    sighting_id: Id = Field(description="names this report, once in its household; the same id again is a duplicate")
-    household_id: Id = Field(description="whose home it is; also the record's key")
-    device_id: Name = Field(description="who reports it; of a personal device the phone_id that feedback registered")
-    device_class: Literal["home", "personal"] = Field(description="home: a sensor of the home's own; personal: somebody's device")
-    kind: Name = Field(description="what happened, a dotted name such as door.unlock: two reports of the same have the same")
-    nonce: Id | None = Field(None, description="what both devices know of that one happening; it counts once; null: none")
-    observed_at: Time = Field(description="when it happened, ms since the Unix epoch, UTC")
-
-    @property
-    def at(self) -> int:
-        """Event time, ms."""
-        return self.observed_at
-
-    @property
-    def sender(self) -> str:
-        """Whose clock that is."""
-        return f"sightings/{self.device_id}"
-
-
 class Event(NamedTuple):
     """A decoded record: where it stood, what it says, and which parts of that could not be read (words of `reading.LEFT_OUT`)."""
 
@@ -617,8 +595,7 @@ class Output(NamedTuple):
 
 
 MODELS: Final[dict[str, Any]] = {
-    "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof,
-    "sightings": Sighting,
+    "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof, "sightings": Sighting,
     "identities": Identity, "profiles": Profile, "labels": Label, "presence": Presence,
     "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "decisions": Decided,
     "journal": Journal, "dead-letters": DeadLetter,

@@ -305,10 +305,10 @@ class _Life:
     def one_more(self) -> Record:
         """Whatever happens next."""
         if self.shape.sighted and self.rng.random() < self.shape.sighted:
-            self.desk.now += round(self.rng.exponential(5_000))
+            self.desk.now += round(self.rng.exponential(2_000))
             return self._sight()
         jump = self.rng.random()
-        usual_ms = MINUTE_MS if self.shape.sighted and jump < 0.7 else 20 * MINUTE_MS
+        usual_ms = 15_000 if self.shape.sighted and jump < 0.8 else 20 * MINUTE_MS
         self.desk.now += round(self.rng.exponential(usual_ms)) + (round(8 * DAY_MS * jump) if jump > 0.985 else 0)
         if self.sent and self.rng.random() < 0.06:
             topic, value = self.sent[self.rng.integers(len(self.sent))]
@@ -354,9 +354,9 @@ class _Life:
         value = {
             "v": 1, "sighting_id": f"s{self.sights:04d}:{self.name}", "household_id": self.name,
             "device_id": "front-door" if home else self._phone_of(self._one_of([*self.people, "a stranger"])),
-            "device_class": "home" if home else "personal", "kind": "door.unlock" if chance[0] < 0.8 else "garage.open",
-            "nonce": f"n{self.sights // 4}" if chance[1] < 0.3 else None,
-            "observed_at": self.desk.now - round(10_000 * chance[2]) - (7_200_000 if chance[3] < 0.05 else 0),
+            "device_class": "home" if home else "personal", "kind": "door.unlock" if chance[0] < 0.9 else "garage.open",
+            "nonce": f"n{self.sights // 3}" if chance[1] < 0.2 else None,
+            "observed_at": self.desk.now - round(8_000 * chance[2]) - (7_200_000 if chance[3] < 0.05 else 0),
         }  # fmt: skip
         return self._send("sightings", value)
 

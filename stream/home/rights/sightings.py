@@ -56,7 +56,7 @@ def sight(household: Household, value: Sighting, policy: Policy) -> str:
 
 def was_sighted(household: Household, place: int, at: int, fresh_ms: int) -> bool:
     """Whether a pair is of the person at a place, at most so long before or after a time."""
-    reports, paired = household.record["witnesses"], _paired(household)
+    reports, paired = household.record["witnesses"], _find_paired(household)
     own = (reports["person"] == place) & (np.abs(reports["at"] - at) <= fresh_ms)
     return bool((own[: len(paired)] & (paired > 0)).any())
 
@@ -98,11 +98,11 @@ def _phone_of(household: Household, phone_id: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _paired(household: Household) -> Any:
+def _find_paired(household: Household) -> Any:
     paired = np.zeros(int(household.record["witnesses_used"]), np.int64)
     _mark_paired(household.slot, paired)
     return paired
 
 
 def _count_pairs(household: Household) -> int:
-    return int(_paired(household).sum())
+    return int(_find_paired(household).sum())
