@@ -2,8 +2,7 @@
 
 Law: a proof counts once, for the person who was named in the event that it names, and only while it is fresh: given within the
 policy's minutes after the event, and come within as many after it was given. One of the factor `event` also needs sightings
-that bear it out: whoever signs cannot prove what was not seen, and whoever is seen is not proven without a signature. That its
-signature is right was seen to before.
+that bear it out; these alone prove nothing. That its signature is right was seen to before.
 """
 
 from typing import Any
