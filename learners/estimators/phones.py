@@ -12,6 +12,7 @@ from river import base
 from learners.estimators.record_estimator import RecordEstimator, f8, shares, truth
 from learners.kernel import array, entry_at_first_use, record
 from learners.recognition.phones import (
+    LISTENED,
     doubt_phone,
     hear_phones,
     learn_phone,
@@ -26,7 +27,7 @@ REGISTRATION = record(("prior_log_odds", "<f8"), ("log_odds", "<f8"), ("from_row
 PHONE = record(("registrations", REGISTRATION, 1), ("registrations_used", "<i8"))
 HOME = record(("phones", PHONE, 1), ("people_used", "<i4"), ("phones_used", "<i4"))  # of one person with one phone
 SIGHTING = record(("rssi_dbm", "<f8"), ("phone", "<i8"))
-EVENT = record(("sightings", SIGHTING, 1), ("sightings_used", "<i8"))
+EVENT = record(("sightings", SIGHTING, 1), ("sightings_used", "<i8"), ("scanned", "<i8"))
 WORK = record(("heard", "<f8", 1), ("heard_place", "<i8", 1))
 POLICY = record(
     ("phone_heard", "<f8"), ("phone_unheard", "<f8"), ("slope_per_db", "<f8"), ("rssi_even_dbm", "<f8"),
@@ -107,7 +108,7 @@ class PhoneReliability(RecordEstimator, base.Estimator):
     def _hear(self, rssi_dbm: float | None) -> tuple[float, float]:
         """Nats of an observation: if the phone goes with its owner, and as far as that is so."""
         event, policy, work, found = np.zeros(1, EVENT), np.zeros(1, POLICY), np.zeros(1, WORK), np.zeros(1)
-        policy["phone_heard"] = math.log(self.heard_with_owner / self.heard_without)
+        event["scanned"], policy["phone_heard"] = LISTENED, math.log(self.heard_with_owner / self.heard_without)
         policy["phone_unheard"] = math.log((1 - self.heard_with_owner) / (1 - self.heard_without))
         policy["slope_per_db"], policy["rssi_even_dbm"] = self.slope_per_db, self.rssi_even_dbm
         policy["signal_llr_max"] = self.signal_llr_max

@@ -28,12 +28,14 @@ _MEANINGS: Final = {
     "answered": "recognitions answered",
     "used": "feedback used",
     "contradictory": "feedback contradicting another",
-    "early": "feedback before its event, waited",
+    "early": "feedback before its event, or a sighting before the other",
     "duplicate": "duplicates, nothing done",
     "expired": "feedback too late",
     "unknown_person": "feedback on an unknown person",
     "unknown_event": "feedback on an event that never came",
     "rejected": "feedback that cannot be done",
+    "unknown_device": "sightings by no member's phone",
+    "no_sighting": "proofs of what was not sighted",
     "refused": "too old or too far ahead",
 }  # an outcome that is not here is shown by its own word
 

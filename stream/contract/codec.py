@@ -16,7 +16,7 @@ from .fields.scalars import OBSERVED_AT_MS_MIN
 from .policy import Policy
 from .ports import Encoded
 from .reading import read_parts, read_recognitions
-from .records import FEEDBACK, Consent, Erase, Event, InvalidRecord, Output, Proof, Record, Unlisted, Voice
+from .records import FEEDBACK, Consent, Erase, Event, InvalidRecord, Output, Proof, Record, Sighting, Unlisted, Voice
 from .rights.signature import fault_of_signature
 from .units import DAY_MS, HOUR_MS
 
@@ -27,7 +27,9 @@ __all__ = [
 
 VALUE_BYTES_MAX: Final = 131_072  # the largest record that the contract allows has about 20 KB
 DETAIL_MAX: Final = 500
-_SAID: Final[dict[str, TypeAdapter[Any]]] = {"feedback": FEEDBACK, "consents": TypeAdapter(Consent), "proofs": TypeAdapter(Proof)}
+_SAID: Final[dict[str, TypeAdapter[Any]]] = {
+    "feedback": FEEDBACK, "consents": TypeAdapter(Consent), "proofs": TypeAdapter(Proof), "sightings": TypeAdapter(Sighting),
+}  # fmt: skip
 
 
 def decode(record: Record, policy: Policy) -> Event:

@@ -22,7 +22,7 @@ def on_both(offsets: Offsets) -> dict[str, int]:
     """Next offsets with an entry for each input topic, also for one that is not there, so that they compare.
 
     >>> on_both({"feedback": 7})
-    {'recognitions': 0, 'feedback': 7, 'consents': 0, 'proofs': 0}
+    {'recognitions': 0, 'feedback': 7, 'consents': 0, 'proofs': 0, 'sightings': 0}
     """
     return {topic: offsets.get(topic, 0) for topic in INPUT_TOPICS}
 

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter
 
 from .fields.embedding import Embedding
 from .fields.scalars import ID_PATTERN, Id, Name, PersonId, Quality, Time, Version
+from .rights.sighting import Sighting
 
 __all__ = [
     "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
     "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decay",
     "Decided", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
     "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence", "Profile", "Proof", "Prototype", "SCOPES",
-    "Scope", "Recognition", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
+    "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
     "dead_letter", "construct",
 ]  # fmt: skip
 
@@ -32,7 +33,7 @@ ENROL_ANEW: Final = "enrol anew"  # stands in `adapted` of a signal where that h
 CLOCK: Final = "clock"  # the kind of a signal that tells of a wrong clock; it is no evidence of change
 ERASED: Final = "erased"  # the kind of a signal that asks to forget a person, or with no person the home
 REQUIRED_TOPICS: Final = ("recognitions", "feedback")
-OPTIONAL_TOPICS: Final = ("consents", "proofs")  # inputs that a cluster may lack
+OPTIONAL_TOPICS: Final = ("consents", "proofs", "sightings")  # inputs that a cluster may lack
 INPUT_TOPICS: Final = REQUIRED_TOPICS + OPTIONAL_TOPICS
 OUTPUT_TOPICS: Final = ("identities", "profiles", "labels", "presence", "drift-signals", "drift-alerts", "dead-letters")
 
@@ -319,7 +320,7 @@ class Event(NamedTuple):
     """A decoded record: where it stood, what it says, and which parts of that could not be read (words of `reading.LEFT_OUT`)."""
 
     record: Record
-    value: Recognition | Feedback | Consent | Proof
+    value: Recognition | Feedback | Consent | Proof | Sighting
     left_out: Sequence[str] = ()
     unlisted: Sequence[Unlisted] = ()
 
@@ -594,7 +595,7 @@ class Output(NamedTuple):
 
 
 MODELS: Final[dict[str, Any]] = {
-    "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof,
+    "recognitions": Recognition, "feedback": FEEDBACK, "consents": Consent, "proofs": Proof, "sightings": Sighting,
     "identities": Identity, "profiles": Profile, "labels": Label, "presence": Presence,
     "drift-signals": Signal, "drift-alerts": Alert, "drift-commands": Command, "decisions": Decided,
     "journal": Journal, "dead-letters": DeadLetter,

@@ -36,6 +36,7 @@ from stream.contract.records import (
     Recognition,
     Reject,
     Retract,
+    Sighting,
     Voice,
 )
 from stream.home.messages import CONFIRM, CORRECT, ENROL, EVENT, FOLLOW_UP, RECOGNITION, REJECT, STATEMENT
@@ -66,8 +67,9 @@ EVENTS_AT_FIRST: Final = 64
 _EVENT_BYTES: Final = EVENT.itemsize
 _NOT_TOLD: Final = math.nan
 
-Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof
-STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase, Consent, Proof)
+Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof | Sighting
+STATEMENTS: Final = (Join, Leave, Phone, Retract, Erase, Consent, Proof, Sighting)
+Said = Feedback | Consent | Proof | Sighting
 _KINDS: Final[dict[type, int]] = {Confirm: CONFIRM, Reject: REJECT, Correct: CORRECT}
 _SOURCES: Final = {source: number for number, source in enumerate(SOURCES)}
 
@@ -267,7 +269,7 @@ _HEAD, _HEAD_NAMES = _pack_format()
 assert _HEAD_NAMES == [
     "at", "arrived", "record", "sender", "event", "home", "device_name", "activity", "encoder_names", "encoder_names", "kind",
     "source", "person", "hour", "scanned", "stranger", "sightings_used", "event_id_length", "encoders", "encoders", "channels",
-    "channels", "noises", "noises", "first", "last", "erases", "event_id",
+    "channels", "noises", "noises", "first", "last", "erases", "sensed", "event_id",
 ], "the order in which `Run` packs an event"  # fmt: skip
 
 
@@ -383,7 +385,7 @@ class Run(Generic[Told]):
             self._buffer, at, observed_at, _arrival(owner), hash_of_event, hash_sender(device), hash_of_event, home,
             known(device) or words.learn(device), (known(activity) or words.learn(activity)) if activity else 0, of_voice,
             of_face, RECOGNITION, 0, 0, observed_at % DAY_MS // HOUR_BIN_MS, scanned, 0, len(heard) if heard else 0,
-            len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, event_id.encode(),
+            len(event_id), voice, face, 0, 0, 0, 0, 1, 1, 0, 0, event_id.encode(),
         )  # fmt: skip
 
     def _vector(self, number: int, part: Voice) -> int:
@@ -400,7 +402,7 @@ class Run(Generic[Told]):
         vectors.events.append(number)
         return vectors.number
 
-    def _feedback(self, owner: Told, home: int, value: Feedback | Consent | Proof) -> None:
+    def _feedback(self, owner: Told, home: int, value: Said) -> None:
         if isinstance(value, Enrol):
             events, place = list(dict.fromkeys(value.event_ids)), place_of(owner.household, value.person_id)
             for i, event_id in enumerate(events):
@@ -414,15 +416,15 @@ class Run(Generic[Told]):
     def _claim(self, owner: Told, home: int, said: tuple[int, str, int, bool, bool]) -> None:
         """`said`: kind, event, whom it names, whether it is the first and the last EVENT of its record."""
         (kind, about, place, first, last), at = said, self._place(owner)
-        value = cast("Feedback | Consent | Proof", owner.event.value)
+        value = cast(Said, owner.event.value)
         event = hash_id("event", about) if about else 0
         if isinstance(value, Retract):
             event = hash_id("feedback", value.retracts)
         record, source = _identity(value)
         _HEAD.pack_into(
-            self._buffer, at, value.given_at, _arrival(owner), record, hash_sender(value.sender),
+            self._buffer, at, value.at, _arrival(owner), record, hash_sender(value.sender),
             event, home, 0, 0, 0, 0, kind, source, place, 0, 0, 0, 0, len(about), 0, 0, 0, 0, 0, 0, first, last,
-            isinstance(value, Erase), about.encode(),
+            isinstance(value, Erase), isinstance(value, Sighting), about.encode(),
         )  # fmt: skip
 
     def ready(self, homes: Any) -> Any:
@@ -436,8 +438,10 @@ class Run(Generic[Told]):
         return events
 
 
-def _identity(value: Feedback | Consent | Proof) -> tuple[int, int]:
+def _identity(value: Said) -> tuple[int, int]:
     """By what a record is known again, and its source."""
+    if isinstance(value, Sighting):
+        return hash_id("sighting", value.sighting_id), 0
     if isinstance(value, Proof):
         return hash_id("proof", value.proof_id), 0
     if isinstance(value, Consent):

@@ -58,7 +58,8 @@ EVENT = record(
     ("first", "i1"),  # of an enrolment's events the first, which is admitted for all
     ("last", "i1"),  # and the last, after which the home is tidied
     ("erases", "i1"),  # a statement that hangs on no clock
-    ("reserved", "u1", 3),
+    ("sensed", "i1"),  # a statement that a sensor makes: its id is kept among those of recognitions
+    ("reserved", "u1", 2),
     ("event_id", "u1", ID_MAX),
     ("vectors", "i1", (2, DIMENSIONS)),
     ("sightings", SIGHTING, SIGHTINGS_MAX),
@@ -70,6 +71,7 @@ ROOMS_MAX: Final = 4  # of somebody, that are told
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
     "refused", "wrong_clock", "bad_enrolment", "stale", "nonce", "other_person",
+    "unknown_device", "no_sighting",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject

@@ -14,12 +14,13 @@ import numpy as np
 from learners.kernel import array, entry
 from learners.precision import SHARE_ONE, SHARE_STEP
 from stream.contract.policy import Policy
-from stream.contract.records import GUEST, Consent, Erase, Join, Leave, Phone, Proof, Retract
-from stream.home.core.admission.seen import was_told
+from stream.contract.records import GUEST, Consent, Erase, Join, Leave, Phone, Proof, Retract, Sighting
+from stream.home.core.admission.seen import FEEDBACK, was_told
 from stream.home.core.learn import HABIT_SHARE_MIN, recalibrate
 from stream.home.messages import CAUSES, RETRACT
 from stream.home.rights.consents import consent
 from stream.home.rights.proofs import prove
+from stream.home.rights.sightings import forget_witnesses, sight
 from stream.home.state.household import DAY_MS, Household, append, take_out
 from stream.home.state.layout import ACTIVITIES_MAX, HOME, HOURS, NOT_COUNTED, PEOPLE_MAX, PHONES_MAX, UNKNOWN, WAITING_MAX
 from stream.home.state.names import hash_id
@@ -39,7 +40,7 @@ KEPT_OF_ALL: Final = (  # of a home that is erased: only what tells that a recor
     "next_row", "floor_of_others", "seen_used", "floors_used", "floors", "seen", "again",
 )  # fmt: skip
 
-Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof
+Statement = Join | Leave | Phone | Retract | Erase | Consent | Proof | Sighting
 
 
 class Done(NamedTuple):
@@ -65,6 +66,8 @@ def state(household: Household, value: Statement, policy: Policy, at: int, arriv
             return Done([prove(household, value, policy, arrived)], [], [])
         case Consent():
             return Done([consent(household, value)], [], [])
+        case Sighting():
+            return Done([sight(household, value, policy)], [], [])
     waiting, own = home["waiting"], hash_id("feedback", value.feedback_id)
     early = _is(waiting["claim"]["kind"], RETRACT) & _is(waiting["event"], own)
     if take_out(home, "waiting", early) and not isinstance(value, Erase):
@@ -125,9 +128,9 @@ def _clear_calibration(calibration: Any) -> None:
 
 def _was_told(household: Household, feedback: int) -> bool:
     """Whether a feedback was seen, as far as is remembered."""
-    asked = np.array([feedback, 0], np.int64)
+    asked = np.array([FEEDBACK, feedback], np.int64)
     was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    return bool(asked[1])
+    return bool(asked[0])
 
 
 @entry(array(HOME))
@@ -349,6 +352,7 @@ def forget_person(household: Household, column: int, policy: Policy) -> None:
         _take_out_column(home, row, column, policy)
     for gallery in home["galleries"]:
         gallery["offsets_used"] = gallery["offsets"] = 0  # they were learnt beside what this person is like
+    forget_witnesses(home, home["witnesses"]["person"] == place)
     take_out(home, "people", np.arange(PEOPLE_MAX) == column)
     _free_activities(home)
     for index in reversed(range(int(home["phones_used"]))):
@@ -360,7 +364,7 @@ def forget_person(household: Household, column: int, policy: Policy) -> None:
     take_out(home, "waiting", home["waiting"]["claim"]["person"] == place)
     for name_of_list in ("doubts", "consents", "presences"):
         take_out(home, name_of_list, home[name_of_list]["person"] == place)
-    for listed in (home["waiting"]["claim"], home["doubts"], home["consents"], home["presences"]):
+    for listed in (home["waiting"]["claim"], home["doubts"], home["consents"], home["presences"], home["witnesses"]):
         listed["person"] -= listed["person"] > place
     owners = home["folded"]["owners"]
     owners[:] = owners & ((1 << column) - 1) | owners >> column + 1 << column
@@ -403,6 +407,8 @@ def _forget_in_monitors(home: Any, name: int) -> None:
 
 def forget_phone(home: Any, index: int) -> None:
     """Forget a phone: its registrations, and where it was heard."""
+    forget_witnesses(home, home["witnesses"]["phone"] == index + 1)
+    home["witnesses"]["phone"] -= home["witnesses"]["phone"] > index + 1
     take_out(home, "phones", np.arange(PHONES_MAX) == index)
     for row in home["rows"][: int(home["rows_used"])]:
         take_out(row, "sightings", row["sightings"]["phone"] == index)

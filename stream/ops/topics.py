@@ -64,6 +64,7 @@ TOPICS: Final = (
     Topic("feedback", "household_id", "delete", 7),
     Topic("consents", "household_id", "delete", 7, for_worker=False),
     Topic("proofs", "household_id", "delete", 7, for_worker=False),
+    Topic("sightings", "household_id", "delete", 7, for_worker=False),
     Topic("identities", "household_id", "delete", 30),
     Topic("profiles", "household_id/person_id", "compact", None),
     Topic("labels", "household_id", "delete", 30),

@@ -107,7 +107,7 @@ def test_fields_nobody_knows_and_empty_lines_are_passed_over(tmp_path: Path) -> 
         (HEAD.replace(b":12,", b":-1,") + b',"value":{}}', "`int` >= 0"),
         (HEAD.replace(b":12,", b":1.5,") + b',"value":{}}', "expected `int`"),
         (HEAD.replace(b'"partition":0,', b"") + b',"value":{}}', "missing required field `partition`"),
-        (HEAD.replace(b"recognitions", b"sightings") + b',"value":{}}', "'sightings', where it should be"),
+        (HEAD.replace(b"recognitions", b"glances") + b',"value":{}}', "'glances', where it should be"),
         (b"\xff\xfe", "not a record of a log"),
     ],
 )
@@ -317,14 +317,14 @@ def test_topics_of_the_contract_that_are_no_inputs_are_passed_over_and_said_so_o
     with closing(LogReader([write_log(tmp_path / "log", tuple(lines))], say=said.append)) as log:
         assert tuple(map(line_of, log)) == recorded_lines()[: len(others)]
     assert said == [
-        f"{tmp_path}/log: consents, feedback, proofs and recognitions are read, and other topics, such as journal, "
+        f"{tmp_path}/log: consents, feedback, proofs, recognitions and sightings are read, and other topics, such as journal, "
         "are passed over."
     ]
 
 
 def test_a_log_of_other_topics_alone_is_refused(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log", (line_of(Record("identities", 0, 1, 5, b"h", b"{}")),))
-    wanted = "consents, feedback, proofs or recognitions"
+    wanted = "consents, feedback, proofs, recognitions or sightings"
     with pytest.raises(InvalidLog, match=rf"log: it has only identities, where it should have {wanted}"):
         read(log)
 

@@ -10,9 +10,10 @@ import pytest
 from stream.brokers.log_files import InvalidLog, LogReader
 from stream.brokers.log_forms.bare import partition_for
 from stream.contract.policy import Policy
-from stream.contract.records import REQUIRED_TOPICS, Record
+from stream.contract.records import INPUT_TOPICS, REQUIRED_TOPICS, Record
 from stream.contract.settings import Wiring
 from stream.offline.replay.replay import Replay, replay
+from stream.offline.senders.examples import EXAMPLES
 from tests.support.log_forms import LINES, ROWS, cloudevents, debezium, in_file, own_time
 from tests.support.recorded import recorded
 
@@ -88,6 +89,12 @@ def test_a_sentence_says_what_is_put_in_the_place_of_what_a_form_does_not_carry(
         "read as output of kafka-console-consumer, with timestamp, key, value. Put in place of what is not there: topic: by "
         "their fields, else feedback; partition: of the key, among 4; offset: counted."
     )
+
+
+@pytest.mark.parametrize("topic", INPUT_TOPICS)
+def test_a_bare_record_tells_its_topic_by_its_fields(tmp_path: Path, topic: str) -> None:
+    values = [json.dumps(value).encode() for value in EXAMPLES[topic].values()]
+    assert {record.topic for record in read_lines(tmp_path / "log", *values)} == {topic}
 
 
 def test_one_file_a_topic_keeps_records_that_do_not_tell_their_topic(tmp_path: Path) -> None:

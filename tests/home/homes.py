@@ -27,7 +27,7 @@ __all__ = ["POLICY", "random_home", "used_bytes"]
 WORDS = {  # where numbers of words stand: list -> fields
     "": ("alarm_name", "activities"), "people": ("name",), "phones": ("name",), "rows": ("device_name", "activity"),
     "devices": ("name",), "ears": ("device_name",), "reported": ("name",), "consents": ("client", "actions"),
-    "presences": ("device_name",),
+    "presences": ("device_name",), "witnesses": ("happened",),
 }  # fmt: skip
 
 
@@ -93,6 +93,9 @@ def _within(home: Any, rng: np.random.Generator) -> None:
     home["presences_used"] = min(int(home["presences_used"]), people)
     if not phones:
         rows["sightings_used"] = 0
+    home["witnesses"]["phone"] = rng.integers(0, phones + 1, len(home["witnesses"])) if people else 0
+    by_phone = home["witnesses"]["phone"] > 0
+    home["witnesses"]["person"] = np.where(by_phone, rng.integers(1, max(1, people) + 1, len(by_phone)), 0)
     for entries, field, low, high in (
         (tails, "encoder", 0, max(0, galleries - 1)), (tails, "channel", 0, CHANNELS_MAX - 1), (tails, "learnt", 0, 1),
         (home["ears"], "encoder", 0, max(0, galleries - 1)), (home["phones"]["registrations"], "person", 0, people),

@@ -115,8 +115,8 @@ def test_a_new_home_is_small() -> None:
 def test_a_person_takes_few_bytes(people: int) -> None:
     """Everybody enrolled in voice and face, who were heard on one more channel; a ledger as long as it gets."""
     lists = {"people": people, "galleries": 2, "rows": min(people, 4) * 7, "phones": people, "tails": 6, "claims": 0}
-    watched = {"devices": 4, "ears": people, "reported": 8, "doubts": 0, "folded": 8, "waiting": 0, "floors": 4, "consents": 0}
-    household = random_home(5, **lists, **watched, presences=0, memberships=1)
+    watched = {"devices": 4, "ears": people, "reported": 8, "doubts": 0, "folded": 8, "waiting": 0, "floors": 4}
+    household = random_home(5, **lists, **watched, consents=0, presences=0, witnesses=0, memberships=1)
     home = household.record
     home["seen_used"], home["seen"]["senders_used"] = (min(people + 1, 8), 2), 4
     home["people"]["enrolments_used"] = home["phones"]["registrations_used"] = 1

@@ -88,6 +88,7 @@ def test_limits_are_those_of_the_lists() -> None:
         ("people", "PEOPLE_MAX"), ("rows", "ROWS_MAX"), ("phones", "PHONES_MAX"), ("galleries", "ENCODERS_MAX"),
         ("ears", "EARS_MAX"), ("devices", "DEVICES_MAX"),
         ("presences", "PEOPLE_MAX"), ("reported", "REPORTED_MAX"), ("doubts", "DOUBTS_MAX"), ("folded", "FOLDED_MAX"),
+        ("witnesses", "WITNESSES_MAX"),
         ("waiting", "WAITING_MAX"), ("consents", "CONSENTS_MAX"), ("floors", "SENDERS_MAX"), ("seen", "FILTERS_MAX"),
     ):  # fmt: skip
         assert home[name][0].shape[-1] == most[limit]

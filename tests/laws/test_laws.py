@@ -30,10 +30,10 @@ searched = settings(max_examples=HISTORIES)
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.builds(
     Shape, homes=st.integers(1, 3), people=st.integers(1, 4), records=st.integers(10, 60), enrolled=st.booleans(),
-    odd=st.sampled_from([0.0, 0.3, 0.7]), erasing=st.booleans(),
+    odd=st.sampled_from([0.0, 0.3, 0.7]), erasing=st.booleans(), sighted=st.sampled_from([0.0, 0.0, 0.4]),
 )  # fmt: skip
 fractions = st.floats(0, 1)
-topics = st.sampled_from(["recognitions", "feedback"])
+topics = st.sampled_from(["recognitions", "feedback", "sightings"])
 
 
 def assert_same(one: Run, other: Run) -> None:
@@ -72,6 +72,7 @@ def test_another_process_with_other_hash_seeds_gives_the_same_bytes() -> None:
 def test_compiled_and_interpreted_kernels_give_the_same_bytes() -> None:
     """In two short worlds in which about everything is said."""
     worlds = [Shape(homes=1, people=2, records=45, odd=0.5, enrolled=enrolled) for enrolled in (True, False)]
+    worlds.append(Shape(homes=1, people=2, records=60, sighted=0.5))
     said = {json.loads(r.value or b"").get("kind") for seed, shape in enumerate(worlds) for r in world(seed, shape)}
     assert said >= {"join", "phone", "enrol", "confirm", "reject", "correct", "retract", "erase"}
     assert digest(*worlds, NUMBA_DISABLE_JIT="1") == digest(*worlds, NUMBA_DISABLE_JIT="0")

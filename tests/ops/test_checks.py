@@ -237,7 +237,7 @@ def test_states_ahead_of_the_committed_offsets_fail_before_anything_is_consumed(
     cluster.committed(1, recognitions=6, feedback=2)
     check = cluster.checks()["states and offsets"]
     assert check.state == "failed"
-    stands_at = "{'recognitions': 7, 'feedback': 2, 'consents': 0, 'proofs': 0}"
+    stands_at = "{'recognitions': 7, 'feedback': 2, 'consents': 0, 'proofs': 0, 'sightings': 0}"
     assert f"partition 1: the states stand at {stands_at}, ahead of the committed offsets" in check.found
 
 

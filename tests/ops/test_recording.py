@@ -3,6 +3,7 @@
 import json
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from stream.ops.recording.pseudonyms import TOPICS, Pseudonyms
 from stream.ops.recording.recording import Recording, record
 from stream.ops.recording.spans import Between
 from tests.support.recorded import recorded
+from tests.support.worlds import Shape, world
 
 RECORDS = recorded()
 FIRST, LAST = RECORDS[0].timestamp, max(one.timestamp for one in RECORDS)
@@ -170,8 +172,17 @@ def answers(log: Path, out: Path) -> list[Record]:
     return [one for topic in ("identities", "labels") for one in read(out / f"{topic}.jsonl", topic)]
 
 
-def test_the_replay_with_pseudonyms_is_the_replay_with_pseudonyms(tmp_path: Path, keyfile: Path) -> None:
-    street = neighbourhood(homes=12, days=5, seed=3).records  # with broken records, visitors and an erasure
+STREETS = {
+    "broken records, visitors and an erasure": lambda: neighbourhood(homes=12, days=5, seed=3).records,
+    "sightings": lambda: world(8, Shape(homes=2, people=2, records=60, sighted=0.5, erasing=False)),
+}
+
+
+@pytest.mark.parametrize("street_of", STREETS.values(), ids=STREETS)
+def test_the_replay_with_pseudonyms_is_the_replay_with_pseudonyms(
+    tmp_path: Path, keyfile: Path, street_of: Callable[[], list[Record]]
+) -> None:
+    street = street_of()
     between = Between(street[0].timestamp, street[-1].timestamp + 1)
     plain, other = tmp_path / "plain.jsonl", tmp_path / "other.jsonl"
     record(task(plain, between), WIRING, Kept(*street))

@@ -70,6 +70,7 @@ class _Household:
             partial(self._membership, now): 8,
             partial(self._again, now): 5,
             partial(self._rubbish, now): 4,
+            partial(self._sighting, now): 4,
             partial(self._erase, now): 1,
         }
         yield from self.chance.choices(list(kinds), list(kinds.values()))[0]()
@@ -112,6 +113,18 @@ class _Household:
 
     def _erase(self, now: int) -> Iterator[Sent]:
         yield self._feedback(now, "erase", person_id=self.chance.choice(["alice", "bob", None]))
+
+    def _sighting(self, now: int) -> Iterator[Sent]:
+        """Something happened: a sensor reports it, mostly a phone too, in either order; often somebody is met just then."""
+        kind, phone = self.chance.choice(["door.unlock", "garage.open"]), f"ph-{self.chance.choice(['alice', 'bob', 'stranger'])}"
+        nonce = self.chance.choice([None, None, self._number("n"), "n-again"])
+        reports = [("front-door", "home", now), (phone, "personal", now + self.chance.randrange(-12_000, 12_000))]
+        self.chance.shuffle(reports)
+        for device, device_class, at in reports[: self.chance.choice([1, 2, 2, 2])]:
+            told = {"v": 1, "sighting_id": self._number("s"), "device_id": device, "device_class": device_class, "kind": kind}
+            yield self._send("sightings", at, told | {"nonce": nonce, "observed_at": at})
+        if self.chance.random() < 0.5:
+            yield self._seen(now + self.chance.randrange(-12_000, 70_000), self._number("e"), self._anyone())
 
     def _again(self, now: int) -> Iterator[Sent]:
         yield self.chance.choice(self.sent)._replace(timestamp=now)

@@ -50,6 +50,16 @@ def say(story: Story, kind: str, **fields: Any) -> str:
     return became(story.say(kind, **fields))
 
 
+def sight(story: Story, device: str, nonce: str | None = None, **fields: Any) -> str:
+    """What becomes of a report of the door, by anna's phone or by a sensor of the home."""
+    value = {
+        "v": 1, "sighting_id": f"s-{story.desk.offsets['sightings']}", "household_id": "h", "device_id": device,
+        "device_class": "personal" if device.startswith("ph-") else "home", "kind": "door.unlock", "nonce": nonce,
+        "observed_at": story.desk.now,
+    }  # fmt: skip
+    return became(story.run.play(story.desk.record("sightings", value | fields)))
+
+
 def whose(story: Story, event_id: str = EVENT) -> str:
     """Whom an event is held to be of most."""
     shares = story.shares(event_id)
@@ -89,6 +99,11 @@ def too_late_recognition(story: Story) -> tuple[Sequence[str], bool]:
     return [see(story, at=story.desk.now - 31 * DAY_MS)], story.answers(EVENT) == []
 
 
+def late_sighting(story: Story) -> tuple[Sequence[str], bool]:
+    told = sight(story, "front-door", observed_at=story.desk.now - 10 * MINUTE_MS)
+    return [told], story.home.record["witnesses_used"] == 0
+
+
 # ---- early
 
 
@@ -116,6 +131,13 @@ def early_retraction(story: Story) -> tuple[Sequence[str], bool]:
     return told, story.shares(EVENT) == before
 
 
+def early_sighting(story: Story) -> tuple[Sequence[str], bool]:
+    say(story, "phone", phone_id="ph-anna", person_id="anna")
+    told = [sight(story, "ph-anna"), sight(story, "front-door")]
+    see(story, at=story.desk.now)
+    return told, "phone" in story.answers(EVENT)[0]["modalities"]
+
+
 def ahead_of_its_timestamp(story: Story) -> tuple[Sequence[str], bool]:
     return quiet_but_a_letter(story, lambda: see(story, at=story.desk.now + 25 * HOUR_MS + MINUTE_MS))
 
@@ -138,6 +160,12 @@ def said_twice(story: Story) -> tuple[Sequence[str], bool]:
     see(story)
     told = [say(story, "correct", event_id=EVENT, person_id="bert") for _ in range(2)]
     return told[1:], whose(story) == "bert"
+
+
+def nonce_twice(story: Story) -> tuple[Sequence[str], bool]:
+    sight(story, "front-door", "n-1")
+    told = sight(story, "front-door", "n-1")
+    return [told], story.home.record["witnesses_used"] == 1
 
 
 # ---- contradictory
@@ -196,6 +224,11 @@ def about_who_left(story: Story) -> tuple[Sequence[str], bool]:
     see(story)
     say(story, "leave", person_id="anna")
     return [say(story, "correct", event_id=EVENT, person_id="anna")], story.shares(EVENT)["anna"] > 0
+
+
+def by_an_unknown_device(story: Story) -> tuple[Sequence[str], bool]:
+    told = sight(story, "ph-zoe")
+    return [told], story.home.record["witnesses_used"] == 0
 
 
 def confirmed_nobody(story: Story) -> tuple[Sequence[str], bool]:
@@ -261,6 +294,10 @@ def _table() -> Iterator[Oddity]:
                  "it is answered like any other", late_recognition)
     yield Oddity("late", "a recognition 31 days older than the home's time", ("refused + dead letter too_old",),
                  "no answer", too_late_recognition)
+    yield Oddity("late", "a sighting some minutes older than the home's time", ("stale",),
+                 "nothing: it could be of nobody who is met now", late_sighting)
+    yield Oddity("early", "a sighting, then the other of the same", ("early", "used"),
+                 "a pair, whichever came first: that person's phone counts as heard at recognitions around it", early_sighting)
     yield Oddity("early", "feedback, then its recognition", ("early", "answered + used"),
                  "it waits, and counts right after the answer, which then has a `revision` 1", early_feedback)
     yield Oddity("early", "feedback whose recognition does not come within 7 days", ("early", "answered + unknown_event"),
@@ -277,6 +314,8 @@ def _table() -> Iterator[Oddity]:
                  "nothing", feedback_twice)
     yield Oddity("double", "the same said again with another `feedback_id`", ("used",),
                  "the later takes the place of the earlier: it does not count twice", said_twice)
+    yield Oddity("double", "a sighting with a `nonce` that came before from that class of device", ("nonce",),
+                 "nothing: a nonce counts once", nonce_twice)
     yield Oddity("contradictory", "`correct` to one person, later to another, by the same source", ("used", "contradictory"),
                  "the later `given_at` holds", corrected_again)
     yield Oddity("contradictory", "the same, but the later arrives first", ("used", "contradictory"),
@@ -294,6 +333,8 @@ def _table() -> Iterator[Oddity]:
                  "nothing", about_a_stranger)
     yield Oddity("impossible", "feedback on an earlier recognition of who has left", ("used",),
                  "it counts for that recognition, for a week", about_who_left)
+    yield Oddity("impossible", "a sighting by a personal device that is no member's phone", ("unknown_device",),
+                 "nothing", by_an_unknown_device)
     yield Oddity("impossible", "`confirm` of an answer that named nobody", ("rejected",),
                  "nothing: say who it was (`correct`)", confirmed_nobody)
     yield Oddity("impossible", "`join` of `guest`", ("rejected",), "nothing", called_guest)

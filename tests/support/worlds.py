@@ -263,6 +263,7 @@ class Shape:
     enrolled: bool = True
     odd: float = 0.3
     erasing: bool = True
+    sighted: float = 0.0  # share of records that report something that happened; all then follow each other sooner
     start_ms: int = START_MS
     numbered_from: int = 0  # ids of events and feedback count from here
 
@@ -287,6 +288,7 @@ class _Life:
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.away: dict[str, None] = {}  # who should come back, in order
         self.events = self.said = shape.numbered_from
+        self.sights = 0
 
     def opening(self) -> list[Record]:
         """Everybody joins, brings a phone, and (or not) enrols."""
@@ -302,8 +304,12 @@ class _Life:
 
     def one_more(self) -> Record:
         """Whatever happens next."""
+        if self.shape.sighted and self.rng.random() < self.shape.sighted:
+            self.desk.now += round(self.rng.exponential(2_000))
+            return self._sight()
         jump = self.rng.random()
-        self.desk.now += round(self.rng.exponential(20 * MINUTE_MS)) + (round(8 * DAY_MS * jump) if jump > 0.985 else 0)
+        usual_ms = 15_000 if self.shape.sighted and jump < 0.8 else 20 * MINUTE_MS
+        self.desk.now += round(self.rng.exponential(usual_ms)) + (round(8 * DAY_MS * jump) if jump > 0.985 else 0)
         if self.sent and self.rng.random() < 0.06:
             topic, value = self.sent[self.rng.integers(len(self.sent))]
             return self.desk.record(topic, value)
@@ -340,6 +346,19 @@ class _Life:
         late = round(self.rng.random() * 2 * DAY_MS) if chance[4] < 0.05 else 0
         value = recognition(self.name, self._event(0), self.desk.now - late, self._one_of(DEVICES), **parts)
         return self._send("recognitions", value)
+
+    def _sight(self) -> Record:
+        """A report by a sensor of the home, a phone of somebody or a stranger's, seldom late or of a nonce that came before."""
+        self.sights += 1
+        chance, home = self.rng.random(4), self.rng.random() < 0.5
+        value = {
+            "v": 1, "sighting_id": f"s{self.sights:04d}:{self.name}", "household_id": self.name,
+            "device_id": "front-door" if home else self._phone_of(self._one_of([*self.people, "a stranger"])),
+            "device_class": "home" if home else "personal", "kind": "door.unlock" if chance[0] < 0.9 else "garage.open",
+            "nonce": f"n{self.sights // 3}" if chance[1] < 0.2 else None,
+            "observed_at": self.desk.now - round(8_000 * chance[2]) - (7_200_000 if chance[3] < 0.05 else 0),
+        }  # fmt: skip
+        return self._send("sightings", value)
 
     def _say(self, kind: str, **fields: Any) -> Record:
         self.said += 1

@@ -35,6 +35,7 @@ class Fields(msgspec.Struct):
     feedback_id: Any = None
     consent_id: Any = None
     proof_id: Any = None
+    sighting_id: Any = None
     device_id: Any = None
     observed_at: Any = None
     given_at: Any = None
@@ -46,6 +47,8 @@ class Fields(msgspec.Struct):
             return "feedback"
         if self.consent_id is not None or self.proof_id is not None:
             return "consents" if self.proof_id is None else "proofs"
+        if self.sighting_id is not None:
+            return "sightings"
         return "recognitions" if self.event_id is not None and self.device_id is not None else None
 
     @property

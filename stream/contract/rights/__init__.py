@@ -1,3 +1,3 @@
-"""What is signed: records that count only with a signature of somebody whose public key the policy lists."""
+"""Second factors: what is signed by somebody whose public key the policy lists, and the sightings that some of it needs."""
 
 __all__: list[str] = []

@@ -2,7 +2,8 @@
 
 Law: every answer's posterior sums to 1 over the members of that moment and `guest`; a revision never raises a tier, but from 4
 to 5 where it was proven. A tier is given by sensors and prior alone; no claim raises one, nor lowers what is asked for it. Tier
-3 needs a voice or a face, tier 4 two sensors that agree, tier 5 also a proof: of that event, or of that person minutes before.
+3 needs a voice or a face, tier 4 two sensors that agree (of which a phone that was only reported is none), tier 5 also a proof:
+of that event, or of that person minutes before.
 
 What is asked of an answer is the policy's, fitted on many homes, moved a little by what became of this home's own
 answers: an event that leaves the ledger has the last word on who it was.
@@ -14,6 +15,7 @@ from learners.kernel import kernel
 from learners.precision import LLR_STEP, NATS_STEP, SHARE_STEP
 from learners.recognition.fusion import log_odds
 from learners.recognition.gallery import is_enrolled
+from learners.recognition.phones import REPORTED
 from learners.recognition.presence import belongs
 from learners.recognition.thresholds import CAUTION_STEP, move_threshold
 from learners.recognition.visits import is_sensed
@@ -128,12 +130,18 @@ def _tier(home, index, policy, work):
         return 2, best
     agreeing = 0
     for sensor in range(SENSORS):
-        if row.modalities & (1 << sensor) and row.llr[sensor, best - 1] > 0:
+        if _has_sensor(row, sensor) and row.llr[sensor, best - 1] > 0:
             agreeing += 1
     if sure < log_odds_asked(home, policy, 4) or agreeing < AGREEING_MIN:
         return 3, best
     pin_at = home.people[best - 1].last_pin_at
     return (5 if pin_at != 0 and 0 <= row.observed_at - pin_at <= policy.pin_ms else 4), best
+
+
+@kernel
+def _has_sensor(row, sensor):
+    """Whether a sensor of the home told something of an event by itself; phones that were reported by others do not count."""
+    return (row.modalities & (1 << sensor)) != 0 and not (sensor == PHONE and row.scanned & REPORTED)
 
 
 @kernel
@@ -224,7 +232,7 @@ def _support_bits(home, index, best, policy):
     """Bits of the sensors that speak for a person by themselves (or, for a guest, against everybody), or RETURNED."""
     row, bits, least = home.rows[index], 0, policy.label_llr_min / LLR_STEP
     for sensor in range(SENSORS):
-        if row.modalities & (1 << sensor):
+        if _has_sensor(row, sensor):
             if best > 0:
                 bits |= (1 << sensor) if row.llr[sensor, best - 1] >= least else 0
             elif home.people_used > 0:

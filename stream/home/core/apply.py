@@ -10,6 +10,7 @@ import numpy as np
 
 from learners.kernel import array, entry, kernel
 from learners.precision import SHARE_ONE
+from learners.recognition.phones import hear_witnesses
 from learners.recognition.presence import belongs
 from stream.home.core.admission.clock import FORGOTTEN, believe
 from stream.home.core.admission.seen import FEEDBACK, RECOGNISED, add_seen, floor_of, is_seen
@@ -32,7 +33,7 @@ from stream.home.core.feedback.feedback import (
 from stream.home.core.feedback.suspend import review
 from stream.home.core.guests import is_exemplar, link
 from stream.home.core.learn import add_row, fold, learn_event
-from stream.home.core.posterior import ANSWER_TERMS, has_unenrolled, posterior
+from stream.home.core.posterior import ANSWER_TERMS, add_reported, has_unenrolled, posterior
 from stream.home.core.presence import fold_presence, tell_presence
 from stream.home.core.profile import add_profile
 from stream.home.core.settle import infer_all, infer_one, settle, touch
@@ -67,7 +68,7 @@ def _admit(home, event, policy, work, out):
         _bound_time(home, event, policy, work)
         return not work.skips
     work.skips = 1
-    kind, said_at = RECOGNISED if event.kind == RECOGNITION else FEEDBACK, np.int64(event.at)
+    kind, said_at = RECOGNISED if event.kind == RECOGNITION or event.sensed else FEEDBACK, np.int64(event.at)
     if is_seen(home, kind, event.record, event.sender, 0 if event.erases else said_at):
         add_outcome(DUPLICATE, work, out)
         return False
@@ -127,6 +128,8 @@ def _tell_of_time(home, event, found, work, out):
 def _recognise(home, event, policy, work, out):
     """Answer a recognition, learn from it, and apply what was said of it before it came."""
     index = add_row(home, event, policy)
+    if home.witnesses_used > 0:
+        hear_witnesses(home, home.rows[index], policy)
     leave_out_repeated(home, index, policy, work, out)
     posterior(home, index, ANSWER_TERMS, policy, work)
     judge_profiles(home, index, policy, work, out)
@@ -217,6 +220,9 @@ def apply(homes, events, policies, works, outs):
         out.next_event += 1
         if event.kind == FOLLOW_UP:
             _bound_time(home, event, policy, work)
+            if home.witnesses_used > 0:
+                for index in range(home.rows_used):
+                    add_reported(home, index, policy, work)
             settle(home, -1, policy, work, out)
             _tidy(home, policy, work, out)
         elif _admit(home, event, policy, work, out):

@@ -14,7 +14,7 @@ from learners.recognition.calibration import copy_calibration, learn_calibration
 from learners.recognition.fusion import quantise
 from learners.recognition.gallery import expect, fold_row, is_enrolled, set_probe_of_row
 from learners.recognition.habits import count_habit
-from learners.recognition.phones import learn_phone, learn_strangers
+from learners.recognition.phones import LISTENED, learn_phone, learn_strangers
 from learners.recognition.presence import count_presence, fade_presence
 from learners.recognition.visits import CAME, count_visit
 from stream.home.core.feedback.claims import distrust, find_heeded, share_event
@@ -153,7 +153,8 @@ def _learn_phones(home, index, policy, work):
     """Who spoke by everything but the phones tells how far the phones are to be trusted."""
     row = home.rows[index]
     blind_posterior(home, PHONE, work)
-    learn_strangers(home.strangers, row.stranger, work.blind[0])
+    if row.scanned & LISTENED:
+        learn_strangers(home.strangers, row.stranger, work.blind[0])
     for phone in range(home.phones_used):
         place = work.heard_place[phone]
         if place > 0:

@@ -22,17 +22,18 @@ import numpy as np
 from learners.kernel import kernel
 from learners.precision import LLR_STEP, MEAN_STEP, SHARE_STEP, VECTOR_STEP
 from learners.recognition.calibration import calibrated_llr
-from learners.recognition.fusion import softmax
+from learners.recognition.fusion import quantise, softmax
 from learners.recognition.gallery import compare, set_probe_of_row
 from learners.recognition.habits import habit_llr
-from learners.recognition.phones import hear_phones, phone_llr, stranger_llr
+from learners.recognition.phones import LISTENED, hear_phones, hear_witnesses, phone_llr, stranger_llr
 from learners.recognition.presence import belongs, log_prior
 from learners.recognition.visits import take_over
 from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
     "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR",
-    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "blind_posterior", "has_unenrolled", "posterior", "row_logits",
+    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
+    "row_logits",
 ]  # fmt: skip
 
 PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
@@ -47,6 +48,7 @@ AGAIN: Final = PRIOR | SENSED | PHONE_TERM | STRANGER | RETURNING
 
 SENSED_BITS: Final = 1 << VOICE | 1 << FACE
 LEFT_LLR_MAX: Final = 30.0  # nats: of who left; more is no surer
+LEAST: Final = 1e-6  # probability: evidence has less than that of nobody
 GUEST_SHARE_MIN: Final = 0.25  # of an event: less is no guest that could return
 OFFSET_CHANCE: Final = 0.12  # a dimension's square of the mean of recordings that have no offset
 _CODE: Final = np.float32(1 / VECTOR_STEP)
@@ -84,7 +86,7 @@ def row_logits(home, index, terms, policy, work):
     work.terms, work.modalities, work.stranger_llr, work.returning_llr = terms, 0, 0.0, 0.0
     if terms & KEPT:
         _add_kept(home, index, work)
-        if terms & STRANGER and row.scanned:
+        if terms & STRANGER and row.scanned & LISTENED:
             work.parts[0] += stranger_llr(home.strangers, row.stranger)
         return
     work.alone = 1 if terms & ALIGNED or not has_unenrolled(home) else 0  # else nobody asks who returned
@@ -105,7 +107,7 @@ def row_logits(home, index, terms, policy, work):
         if work.modalities & (1 << modality):
             for p in range(people):
                 work.parts[p + 1] += work.llr[modality, p]
-    if terms & STRANGER and row.scanned:
+    if terms & STRANGER and row.scanned & LISTENED:
         work.stranger_llr = stranger_llr(home.strangers, row.stranger)
     if terms & RETURNING:
         work.returning_llr = _returning_llr(home, index, policy, work)
@@ -223,6 +225,33 @@ def _returning_llr(home, without, policy, work):
             mass += share
             mixture += share * math.exp(work.alike[i])
     return math.log(mixture / mass)
+
+
+@kernel
+def add_reported(home, index, policy, work):
+    """Bring a kept event in line with the pairs around it that came since: its evidence moves by what phones say now beside what
+    they said before.
+    """
+    row, people = home.rows[index], int(home.people_used)
+    for p in range(people):
+        work.found[p] = 0.0
+    if row.scanned:
+        hear_phones(home, row, row.number, policy, work)
+        phone_llr(home, row.number, work, work.found)
+    if hear_witnesses(home, row, policy) == 0:
+        return
+    hear_phones(home, row, row.number, policy, work)
+    phone_llr(home, row.number, work, work.llr[PHONE])
+    work.logits[0] = math.log(max(float(row.evidence[0]) * SHARE_STEP, LEAST))
+    for p in range(people):
+        before = math.log(max(float(row.evidence[p + 1]) * SHARE_STEP, LEAST))
+        work.logits[p + 1] = before + work.llr[PHONE, p] - work.found[p]
+        row.llr[PHONE, p] = int(np.rint(work.llr[PHONE, p] / LLR_STEP))
+    softmax(work.logits, people + 1, work.posterior)
+    quantise(work.posterior, people + 1, row.evidence)
+    row.modalities |= 1 << PHONE
+    if row.unsettled == 0:
+        row.unsettled = 1
 
 
 @kernel

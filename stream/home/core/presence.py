@@ -24,7 +24,7 @@ import numpy as np
 from learners.kernel import kernel
 from learners.occupancy.whereabouts import MODES, ON, STATES, at_home, pass_time, see_phone, settle_down, weigh_home
 from learners.precision import SHARE_STEP
-from learners.recognition.phones import trust_at
+from learners.recognition.phones import LISTENED, trust_at
 from learners.recognition.presence import belongs, log_prior
 from learners.recognition.visits import CAME
 from stream.home.core.work import add_result
@@ -221,7 +221,7 @@ def _step(home, index, moment, policy, work):
         _count_acts(home, row, hours, acts, work)
     if acts:
         _weigh_event(home, row, hours, work)
-    if row.scanned:
+    if row.scanned & LISTENED:
         _weigh_phones(home, row, (min(float(at - listened) / HOUR_MS, HOURS_MAX), learns), policy, work)
         listened = at
     return at, listened, learns
@@ -376,6 +376,6 @@ def _evidence(home, place, now):
                 for modality in range(2):
                     bits |= 1 << modality if row.encoders[modality] > 0 else 0
                 bits |= 1 << HABIT if row.activity > 0 else 0
-            if row.scanned and row.sightings_used > 0 and _phone_of(home, row, place)[0]:
+            if row.scanned & LISTENED and row.sightings_used > 0 and _phone_of(home, row, place)[0]:
                 bits |= 1 << PHONE
     return bits

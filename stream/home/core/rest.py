@@ -41,6 +41,7 @@ from stream.home.state.layout import (
     TIERS,
     UNKNOWN,
     WAITING_MAX,
+    WITNESSES_MAX,
 )  # fmt: skip
 
 __all__ = ["NUMBERS", "RAW", "READING", "RENUMBERING", "TIMES", "WRITING", "carry"]
@@ -77,12 +78,12 @@ def _list(owner: np.dtype[Any], name: str) -> tuple[np.int64, np.int64, np.int64
     return np.int64(place), np.int64(field.subdtype[0].itemsize), np.int64(field.shape[-1])
 
 
-TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "presences_used")
+TIMES, NUMBERS = _span(HOME, "stream_time", "habits_origin"), _span(HOME, "next_row", "witnesses_used")
 GUEST_HABITS, STREAMS = _span(HOME, "guest_habits"), _span(HOME, "unknown_voices", "sources")
 GALLERIES, PEOPLE, PHONES, ROWS = (_list(HOME, name) for name in ("galleries", "people", "phones", "rows"))
 DEVICES, EARS, REPORTED, DOUBTS = (_list(HOME, name) for name in ("devices", "ears", "reported", "doubts"))
 FOLDED, WAITING, FLOORS, SEEN, CONSENTS = (_list(HOME, name) for name in ("folded", "waiting", "floors", "seen", "consents"))
-PRESENCES: Final = _list(HOME, "presences")
+PRESENCES, WITNESSES = _list(HOME, "presences"), _list(HOME, "witnesses")
 AGAIN: Final = _span(HOME, "again")
 FILTER_HEAD, SENDERS = _span(FILTER, "others_until", "bits"), _list(FILTER, "senders")
 GALLERY_HEAD, GALLERY_COUNT = _span(GALLERY, "fingerprint", "name"), _span(GALLERY, "offsets_used")
@@ -248,6 +249,7 @@ def _move_home(memory, home, raw):
             _move_list(memory, raw, place, SENDERS, np.int64(home.seen[kind, index].senders_used))
     _move_list(memory, raw, NOTHING, CONSENTS, np.int64(home.consents_used))
     _move_list(memory, raw, NOTHING, PRESENCES, np.int64(home.presences_used))
+    _move_list(memory, raw, NOTHING, WITNESSES, np.int64(home.witnesses_used))
     if home.seen_used[0] > 0:
         _move(memory, raw, AGAIN[0], AGAIN[1])
 
@@ -265,6 +267,7 @@ def _counts_fit(home):
     fit = fit and 0 <= home.doubts_used <= DOUBTS_MAX and 0 <= home.folded_used <= FOLDED_MAX
     fit = fit and 0 <= home.waiting_used <= WAITING_MAX and 0 <= home.floors_used <= SENDERS_MAX
     fit = fit and 0 <= home.consents_used <= CONSENTS_MAX and 0 <= home.presences_used <= PEOPLE_MAX
+    fit = fit and 0 <= home.witnesses_used <= WITNESSES_MAX
     for kind in range(2):
         fit = fit and 0 <= home.seen_used[kind] <= FILTERS_MAX
     return fit
@@ -325,6 +328,10 @@ def _is_sound(home):
         sound = sound and 0 < home.consents[i].person <= people
     for i in range(home.presences_used):
         sound = sound and 0 < home.presences[i].person <= people
+    for i in range(home.witnesses_used):
+        witness = home.witnesses[i]
+        sound = sound and 0 <= witness.phone <= home.phones_used and 0 <= witness.person <= people
+        sound = sound and (witness.phone == 0) == (witness.person == 0)
     return sound
 
 
@@ -377,6 +384,8 @@ def _number_words(home, raw, words):
             consent.actions[k] = _word(raw, words, consent.actions[k])
     for i in range(home.presences_used):
         home.presences[i].device_name = _word(raw, words, home.presences[i].device_name)
+    for i in range(home.witnesses_used):
+        home.witnesses[i].happened = _word(raw, words, home.witnesses[i].happened)
 
 
 @entry(array(MEMORY), array(HOME), array(RAW), array(np.dtype(np.int16)))

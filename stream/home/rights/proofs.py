@@ -1,7 +1,8 @@
 """Proofs: what a second factor that a verifier saw does for an answer.
 
 Law: a proof counts once, for the person who was named in the event that it names, and only while it is fresh: given within the
-policy's minutes after the event, and come within as many after it was given. That its signature is right was seen to before.
+policy's minutes after the event, and come within as many after it was given. One of the factor `event` also needs sightings
+that bear it out; these alone prove nothing. That its signature is right was seen to before.
 """
 
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 from stream.contract.policy import Policy
 from stream.contract.records import Proof
 from stream.contract.units import MINUTE_MS
-from stream.home.core.admission.seen import add_told, was_told
+from stream.home.core.admission.seen import FEEDBACK
 from stream.home.core.answer import PROVEN
+from stream.home.rights.sightings import is_first, was_sighted
 from stream.home.state.household import Household
-from stream.home.state.names import hash_id, hash_sender
+from stream.home.state.names import hash_id
 
 __all__ = ["prove"]
 
@@ -23,10 +25,11 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
     """Mark the event of a proof as proven; the outcome.
 
     `used`, or why not: `nonce` (its challenge was met before), `stale`, `unknown_person` (no member), `unknown_event` (not
-    answered, or long past), `other_person` (somebody else was named in it, or nobody). `arrived`: ms, 0 where it is not known.
+    answered, or long past), `other_person` (somebody else was named in it, or nobody), `no_sighting` (of the factor
+    `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not known.
     """
     fresh_ms = policy.tiers.pin_minutes * MINUTE_MS
-    if not _is_first(household, value):
+    if not is_first(household, FEEDBACK, value.nonce, value):
         return "nonce"
     if value.person_id not in household.members:
         return "unknown_person"
@@ -39,19 +42,12 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
     column = household.column(value.person_id)
     if column is None or row["named"] != column + 1:
         return "other_person"
+    if value.factor == "event" and not was_sighted(household, column + 1, int(row["observed_at"]), fresh_ms):
+        return "no_sighting"
     person = household.record["people"][column]
     person["last_pin_at"] = max(int(person["last_pin_at"]), value.given_at)
     row["unsettled"] = PROVEN
     return "used"
-
-
-def _is_first(household: Household, value: Proof) -> bool:
-    """Whether no proof of this nonce came before; from now on one did."""
-    nonce = hash_id("nonce", value.nonce)
-    asked = np.array([nonce, 0], np.int64)
-    was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    add_told(household.slot, np.array([nonce, hash_sender(value.sender), value.given_at], np.int64))  # type: ignore[no-untyped-call]
-    return not asked[1]
 
 
 def _row_of(home: Any, event: int) -> Any:

@@ -107,8 +107,8 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     body = memoryview(raw)[CHECKSUM_BYTES:]
     if zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") != raw[:CHECKSUM_BYTES] or not body:
         raise UnknownState(DAMAGED)
-    if body[0] in _LATER:
-        return decode_home(_LATER[body[0]](bytes(body)), policy, slot)
+    if body[0] in _NEXT:
+        return decode_home(_of_next_version(bytes(body)), policy, slot)
     if body[0] != STATE_VERSION:
         raise NewerState(body[0], STATE_VERSION) if body[0] > STATE_VERSION else UnknownState(INCONSISTENT)
     if len(body) < _HEAD.size:
@@ -136,39 +136,43 @@ def decode_home(raw: bytes, policy: Policy, slot: Slot | None = None) -> Househo
     return household
 
 
+# ---- earlier versions of this form: the bytes of each as of the next
+
 _WITHOUT_VISITS: Final = 4  # the version before there were any, any consents, and any presences
 _VISITS: Final = HOME.fields["visits"][1] - NUMBERS[0]  # type: ignore[index]
 _VISITS_BYTES: Final = HOME["visits"].itemsize
 _COUNTS: Final = bytes(2)  # of consents and of presences
+_FILTERS_USED: Final = HOME.fields["seen_used"][1] - NUMBERS[0]  # type: ignore[index]
+_WITNESSES: Final = HOME.fields["witnesses_used"][1] - NUMBERS[0]  # type: ignore[index]  # the last of the numbers
 
 
 def _with_visits(body: bytes) -> bytes:
-    """A state of version 4 as one of version 5: among its numbers are those of visits, behind them these counts; all 0."""
-    if len(body) < _HEAD.size:
-        raise UnknownState(INCONSISTENT)
+    """Of version 4: among its numbers are those of visits, behind them these counts; all 0."""
     version, of_id, of_words, of_record = _HEAD.unpack_from(body)
     numbers = _HEAD.size + of_id + of_words + int(TIMES[1])
-    visits, end = numbers + _VISITS, numbers + int(NUMBERS[1]) - _VISITS_BYTES - len(_COUNTS)
+    visits, end = numbers + _VISITS, numbers + _WITNESSES - _VISITS_BYTES - len(_COUNTS)
     head = _HEAD.pack(version + 1, of_id, of_words, of_record + _VISITS_BYTES + len(_COUNTS))
-    newer = head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + _COUNTS + body[end:]
-    return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
-
-
-_FILTERS_USED: Final = HOME.fields["seen_used"][1] - NUMBERS[0]  # type: ignore[index]
+    return head + body[_HEAD.size : visits] + bytes(_VISITS_BYTES) + body[visits:end] + _COUNTS + body[end:]
 
 
 def _with_ids_again(body: bytes) -> bytes:
-    """A state of version 5 as one of version 6: the youngest filter of recognitions has its ids again, which here are all."""
+    """Of version 5: there are no witnesses; the youngest filter of recognitions has its ids again, which here are all there are."""
+    version, of_id, of_words, of_record = _HEAD.unpack_from(body)
+    numbers = _HEAD.size + of_id + of_words + int(TIMES[1])
+    filters, end = numbers + _FILTERS_USED, numbers + _WITNESSES
+    again = b"\xff" * AGAIN_BYTES if any(body[filters : filters + 1]) else b""
+    head = _HEAD.pack(version + 1, of_id, of_words, of_record + 1 + len(again))
+    return head + body[_HEAD.size : end] + bytes(1) + body[end:] + again
+
+
+_NEXT: Final = {_WITHOUT_VISITS: _with_visits, _WITHOUT_VISITS + 1: _with_ids_again}
+
+
+def _of_next_version(body: bytes) -> bytes:
     if len(body) < _HEAD.size:
         raise UnknownState(INCONSISTENT)
-    version, of_id, of_words, of_record = _HEAD.unpack_from(body)
-    used = _HEAD.size + of_id + of_words + int(TIMES[1]) + _FILTERS_USED
-    again = b"\xff" * AGAIN_BYTES if any(body[used : used + 1]) else b""
-    newer = _HEAD.pack(version + 1, of_id, of_words, of_record + len(again)) + body[_HEAD.size :] + again
+    newer = _NEXT[body[0]](body)
     return zlib.crc32(newer).to_bytes(CHECKSUM_BYTES, "big") + newer
-
-
-_LATER: Final = {_WITHOUT_VISITS: _with_visits, _WITHOUT_VISITS + 1: _with_ids_again}  # version -> its bytes as of the next
 
 
 # ---- galleries and the policy's encoders

@@ -23,7 +23,7 @@ __all__ = [
     "ID_MAX", "MEMBERSHIPS_MAX", "MODALITIES", "NOBODY", "NOT_COUNTED", "OFFSETS_MAX", "PEOPLE_MAX", "PERSON", "PHONE",
     "PHONES_MAX", "PHONE_STATE", "PLACES", "PRESENCE", "REGISTRATIONS_MAX", "REPORTED_MAX", "ROW", "ROWS_MAX", "SEEN_PER_FILTER",
     "SENDERS_MAX", "SIGHTING", "SIGHTINGS_MAX", "SOURCES", "TAILS_MAX", "TIERS", "UNKNOWN", "USUAL", "VOICE",
-    "WAITING_MAX",
+    "WAITING_MAX", "WITNESS", "WITNESSES_MAX",
 ]  # fmt: skip
 
 PEOPLE_MAX: Final = 16  # members of a home, and who left a short while ago
@@ -44,6 +44,7 @@ TAILS_MAX: Final = 12  # folded pasts of one person, over encoders, channels, an
 OFFSETS_MAX: Final = 2  # devices whose offset is kept, by encoder
 CONSENTS_MAX: Final = 24  # that stand in a home, of all its people: more are refused
 CONSENT_ACTIONS_MAX: Final = 8  # of one consent
+WITNESSES_MAX: Final = 16  # reports of what happened at a home, of the last minutes: of more the oldest goes
 WAITING_MAX: Final = 32  # claims that came before their event
 DOUBTS_MAX: Final = 20  # runs of claims that contradict the sensors: by source, or about one person
 FILTERS_MAX: Final = 8  # in which records are known again; a small home has fewer
@@ -92,7 +93,7 @@ ROW = record(
     ("revision", "<i2"),
     ("label_revision", "<i2"),  # of the last label published; -1: none
     ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count; 16: a voice or a face came
-    ("scanned", "i1"),  # the device listened for phones
+    ("scanned", "i1"),  # bits: 1: the device listened for phones; 2: witnesses told of some that it had not heard
     ("stranger", "i1"),  # a phone that nobody had registered was heard
     ("counted", "i1"),  # its shares are in presence and habits (guided enrolment is in neither)
     ("tier", "i1"),
@@ -239,6 +240,14 @@ PRESENCE = record(  # whether a person is at home; see core.presence
     ("person", "i1"),  # place
     ("present", "i1"),  # they are taken to be at home
 )
+WITNESS = record(  # a report of something that happened at the home; see rights.sightings
+    ("at", "<i8"),  # ms
+    ("nonce", "<i8"),  # hash; 0: none
+    ("happened", "<i2"),  # word
+    ("phone", "i1"),  # index in `phones` + 1; 0: a sensor of the home reports it
+    ("person", "i1"),  # place of who had that phone then
+    ("reserved", "u1", 4),
+)
 SENDER = record(("sender", "<u8"), ("at", "<i8"))
 FILTER = record(  # ids of records that were seen, in their order; see core.admission
     ("others_until", "<i8"),  # ms: the latest of the senders beyond SENDERS_MAX
@@ -284,7 +293,8 @@ HOME = record(
     ("anew", "i1"),  # a statement asks that all be inferred anew: cleared before the step ends
     ("consents_used", "i1"),
     ("presences_used", "i1"),
-    ("reserved", "u1", 11),
+    ("witnesses_used", "i1"),
+    ("reserved", "u1", 10),
     ("unknown_voices", RATE),  # shares of guests
     ("sources", SOURCE, SOURCES),
     ("galleries", GALLERY, ENCODERS_MAX),
@@ -300,6 +310,7 @@ HOME = record(
     ("floors", SENDER, SENDERS_MAX),
     ("consents", CONSENT, CONSENTS_MAX),  # that were not revoked, oldest first
     ("presences", PRESENCE, PEOPLE_MAX),  # in the order in which people came; none where presence is not published
+    ("witnesses", WITNESS, WITNESSES_MAX),  # in the order in which they came
     ("seen", FILTER, (2, FILTERS_MAX)),  # recognitions, then feedback; the youngest filter first
     ("again", "u1", AGAIN_BYTES),  # the ids of the youngest filter of recognitions once more, by other bits
 )

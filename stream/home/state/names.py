@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 
 __all__ = ["HASH_BYTES", "WORDS_MAX", "Kind", "Words", "hash_id", "hash_sender"]
 
-Kind = Literal["event", "feedback", "sender", "proof", "nonce", "consent"]
+Kind = Literal["event", "feedback", "sender", "proof", "nonce", "consent", "sighting"]
 
 HASH_BYTES: Final = 6
 WORDS_MAX: Final = 32_767  # of one home between two writings: a number has two bytes

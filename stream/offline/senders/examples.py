@@ -72,6 +72,10 @@ _CONSENT: Final[dict[str, Any]] = {
     "v": 1, "consent_id": "c-000001", "household_id": _HOME, "person_id": "alice", "client_id": "pharmacy", "kind": "grant",
     "scopes": ["person"], "actions": ["pharmacy.refill"], "given_at": _AT, "expires_at": None,
 }  # fmt: skip
+_SIGHTING: Final[dict[str, Any]] = {
+    "v": 1, "sighting_id": "s-000001", "household_id": _HOME, "device_id": "front-door", "device_class": "home",
+    "kind": "door.unlock", "nonce": "u7Rk2c", "observed_at": _AT - 30_000,
+}  # fmt: skip
 _DECIDED: Final[dict[str, Any]] = {
     "v": 1, "decision_id": "d-000001", "household_id": _HOME, "client_id": "pharmacy", "action": "pharmacy.refill",
     "event_id": "e-000017", "revision": 1, "required": 5, "had": 5, "outcome": "allow", "sub": "0a4kTz", "at": _AT + 30_000,
@@ -107,6 +111,12 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
         "a PIN": {
             "v": 1, "proof_id": "p-000001", "household_id": _HOME, "person_id": "alice", "factor": "pin", "event_id": "e-000017",
             "given_at": _AT + 20_000, "nonce": "1pYQ0mE6fX2t", "kid": "api-1", "signature": b64encode(bytes(64)).decode(),
+        },
+    },
+    "sightings": {
+        "by a sensor of the home": _SIGHTING,
+        "by somebody's phone": {
+            **_SIGHTING, "sighting_id": "s-000002", "device_id": "ph-1", "device_class": "personal", "observed_at": _AT - 27_600,
         },
     },
     "identities": {

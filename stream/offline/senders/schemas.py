@@ -34,6 +34,7 @@ TOPICS: Final = {
     "feedback": Topic(True, "household_id", "what a person, an app or an annotator says of people, phones and recognitions"),
     "consents": Topic(True, "household_id", "which client a person lets ask what about them"),
     "proofs": Topic(True, "household_id", "second factors that a verifier saw and signed"),
+    "sightings": Topic(True, "household_id", "what happened at a home, by a sensor of it or somebody's phone"),
     "identities": Topic(False, "household_id", "who it was: one a recognition, and more when a later fact revises it"),
     "profiles": Topic(False, "household_id/person_id", "the refreshed profile of one person; null when erased or gone"),
     "labels": Topic(False, "household_id", "ground truth: recognitions that were labelled without asking anyone"),

@@ -44,6 +44,10 @@ _RULES: Final[Mapping[str, Any]] = {
         "v": _STAYS, "feedback_id": _HASHED, "household_id": _SORTED, "given_at": _STAYS, "source": _STAYS, "kind": _STAYS,
         "person_id": _SORTED, "event_id": _HASHED, "event_ids": [_HASHED], "retracts": _HASHED, "phone_id": _SORTED,
     },
+    "sightings": {
+        "v": _STAYS, "sighting_id": _HASHED, "household_id": _SORTED, "device_id": _SORTED, "device_class": _STAYS,
+        "kind": _STAYS, "nonce": _HASHED, "observed_at": _STAYS,
+    },
     "journal": {
         "v": _STAYS, "partition": _STAYS, "offsets_from": _STAYS, "offsets_to": _STAYS, "count": _STAYS, "epoch": _STAYS,
         "step_version": _STAYS, "policy_id": _STAYS,

@@ -5,11 +5,11 @@ told apart from a duplicate, so it is refused rather than answered twice. A send
 feedback: a record comes again from where it came, with the time it had, so that one clock that is ahead does not make the others'
 records look old, and a record that is later than all of its sender's is new.
 
-Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for events and for feedback:
-much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is full; its
-senders' times are their floors then. The youngest is asked about every record: of recognitions it has the ids twice, by different
-bits of them, and one in 40 million new ones is taken for seen; of feedback one in 160,000. Older filters are asked about records
-that are no later than theirs of that sender: of what comes out of order by so much, one in 10,000 is taken for seen.
+Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for what sensors report and for what
+is said: much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is full; its
+senders' times are their floors then. The youngest is asked about every record: of reports it has the ids twice, by different bits of
+them, and one in 40 million new ones is taken for seen; of what is said one in 160,000. Older filters are asked about records that
+are no later than theirs of that sender: of what comes out of order by so much, one in 10,000 is taken for seen.
 """
 
 from typing import Final
@@ -181,11 +181,11 @@ def begin_filter_of(homes, told):
 
 @entry(array(HOME), array(np.dtype(np.int64)))
 def was_told(homes, asked):
-    """Whether a feedback was seen in a home, as far as is remembered: `asked` (2,) is its hash, and becomes 1 or 0 behind it."""
-    asked[1] = 1 if is_seen(homes[0], FEEDBACK, asked[0], 0, 0) else 0
+    """Whether an id was seen in a home, as far as is remembered: `asked` (2,) is its kind and hash; 1 or 0 comes in its place."""
+    asked[0] = 1 if is_seen(homes[0], asked[0], asked[1], 0, 0) else 0
 
 
 @entry(array(HOME), array(np.dtype(np.int64)))
 def add_told(homes, told):
-    """Remember an id in a home among those of feedback: `told` (3,) is its hash, its sender's, and its time."""
-    add_seen(homes[0], FEEDBACK, told[0], np.uint64(told[1]), told[2])
+    """Remember an id in a home: `told` (4,) is its kind, its hash, its sender's, and its time."""
+    add_seen(homes[0], told[0], told[1], np.uint64(told[2]), told[3])

@@ -22,7 +22,7 @@ from learners.drift.sequential import EQUAL, RATE_SHARES, STARTS, evidence_of
 from learners.kernel import kernel
 from learners.precision import SHARE_STEP
 from learners.recognition.fusion import softmax
-from learners.recognition.phones import stranger_llr
+from learners.recognition.phones import LISTENED, stranger_llr
 from learners.recognition.presence import log_prior
 from stream.home.messages import CAUSES
 from stream.home.state.layout import ENCODERS_MAX, MODALITIES, PLACES, SOURCES
@@ -163,7 +163,7 @@ def find_owners(home, encoder, first, policy, work):
                 owned[place] = int(row.shares[place]) / max(total, 1)
             continue
         log_prior(home, row.observed_at, policy, work.parts)
-        if row.scanned != 0:
+        if row.scanned & LISTENED:
             work.parts[0] += stranger_llr(home.strangers, row.stranger)
         for modality in range(MODALITIES):
             if modality != numbers.modality and int(row.modalities) & (1 << modality) != 0:

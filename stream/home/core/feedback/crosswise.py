@@ -11,6 +11,7 @@ from learners.drift.sequential import reset_stream
 from learners.feedback.annotators import expected_right, learn_source, reliability, unlearn_source
 from learners.kernel import kernel
 from learners.precision import LLR_STEP, SHARE_STEP
+from learners.recognition.phones import REPORTED
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import floor_evidence
 from stream.home.messages import CORRECT, ENROL, REJECT
@@ -82,8 +83,10 @@ def _looks_like(row, place):
 
 @kernel
 def _rssi_dbm(home, row, place):
-    """How strong the strongest phone of somebody's was heard; UNHEARD: none was."""
+    """How strong the strongest phone of somebody's was heard; UNHEARD: none was, or others tell so."""
     strongest = UNHEARD
+    if row.scanned & REPORTED:
+        return strongest
     for s in range(row.sightings_used):
         phone = home.phones[row.sightings[s].phone]
         if phone.registrations_used > 0 and phone.registrations[phone.registrations_used - 1].person == place:
@@ -114,6 +117,8 @@ def _exchange(home, one, other, policy, work):
         _exchange_claim(home.waiting[w].claim, one, other)
     for c in range(home.consents_used):
         home.consents[c].person = _other(home.consents[c].person, one, other)
+    for v in range(home.witnesses_used):
+        home.witnesses[v].person = _other(home.witnesses[v].person, one, other)
     for d in range(home.doubts_used):
         home.doubts[d].person = _other(home.doubts[d].person, one, other)
     for place in (one, other):
