@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..connection import refuse_missing, wiring_in_force
+from ..connection import policy_in_force, refuse_missing, service_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
-from .pin import SERVICE, ServiceFile
+from .pin import ServiceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _LEAVE_S = 8  # for requests that are under way when the service ends; a poll ta
 
 def api(
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:8095",
-    service: ServiceFile = SERVICE,
+    service: ServiceFile = None,
     policy: PolicyFile = None,
     wiring: WiringFile = None,
     broker: BrokerUrl = None,
@@ -62,7 +62,7 @@ def api(
         from stream.stores import open_store
 
         host, port = _place(listen)
-        settings, rules = load_service(service), load_policy(policy)
+        settings, rules = load_service(service_in_force(service)), load_policy(policy_in_force(policy, wiring, store))
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
         secret, signer = secret_of(settings), Signer(settings.kid, proof_key_of(settings))
         refuse_other_key(settings, signer.private, rules)

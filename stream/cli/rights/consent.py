@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..connection import refuse_missing, wiring_in_force
+from ..connection import refuse_missing, service_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Prefix, WiringFile
-from .pin import SERVICE, Household, Person, ServiceFile
+from .pin import Household, Person, ServiceFile
 
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
@@ -38,7 +38,7 @@ def grant(
     client: Client,
     action: Annotated[list[str], typer.Option("--action", help="What it may ask for; several times for several.")],
     days: Annotated[int | None, typer.Option("--days", min=1, help="How long; else until it is revoked.")] = None,
-    service: ServiceFile = SERVICE,
+    service: ServiceFile = None,
     wiring: WiringFile = None,
     broker: BrokerUrl = None,
     prefix: Prefix = None,
@@ -48,7 +48,7 @@ def grant(
         from stream.runtime.service.handles import Handles
         from stream.runtime.service.settings import load_service, secret_of
 
-        handles = Handles(secret_of(load_service(service)))
+        handles = Handles(secret_of(load_service(service_in_force(service))))
         consent_id, now_ms = f"c-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
         expires_at = None if days is None else now_ms + days * 86_400_000
         _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {

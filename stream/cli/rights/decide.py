@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..connection import wiring_in_force
+from ..connection import policy_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..live.identities import moment_ms
 from ..options import AsJson, AsOf, Group, PolicyFile, Prefix, StoreUrl, WiringFile
@@ -56,7 +56,8 @@ def decide(
         from stream.home.rights.decision import answers_of
         from stream.home.rights.decision import decide as decided
 
-        rules, wired = load_policy(policy), wiring_in_force(wiring, store=store, prefix=prefix, group=group)
+        rules = load_policy(policy_in_force(policy, wiring, store))
+        wired = wiring_in_force(wiring, store=store, prefix=prefix, group=group)
         now_ms = moment_ms("0s" if at is None else at, time.time(), "at")
         answers = answers_of(find_home(wired, household).decode(rules))
         decision = decided(answers.get(event), action, rules, now_ms)
