@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contract.policy import Action, Policy
+from stream.home.rights.consents import Forbid
 from stream.home.rights.decision import Answered, answers_of, decide, latest_at, redact_for
 from tests.support.worlds import START_MS, Story
 
@@ -47,6 +48,25 @@ def test_of_another_member_nothing_is_told_that_is_not_told_of_nobody(answer: An
     if answer.person_id is not None:
         assert redact_for(answer, "zoe") == nobody
         assert redact_for(answer, answer.person_id) == answer
+
+
+forbids = st.lists(st.builds(
+    Forbid, st.integers(1, 9), st.sampled_from(["anna", "bert"]), st.frozensets(actions, max_size=2),
+    st.none() | st.integers(1, 5), st.just(START_MS), st.none(),
+), max_size=3)  # fmt: skip
+
+
+@given(answered, actions, ages, forbids)
+def test_a_forbid_beats_any_tier_and_changes_nothing_else(
+    answer: Answered, action: str, age_ms: int, forbidden: list[Forbid]
+) -> None:
+    own = [one for one in forbidden if one.person_id == answer.person_id]
+    barred = any(action in one.actions or TIERS[action].tier >= (one.tier or 9) for one in own)
+    decision, without = (decide(answer, action, POLICY, START_MS + age_ms, these) for these in (forbidden, ()))
+    assert (decision.outcome, decision.reason) == (("deny", "forbidden") if barred else (without.outcome, without.reason))
+    if barred:
+        assert redact_for(answer, answer.person_id, forbidden=True) is None, "as an event that there is not"
+        assert redact_for(answer, "zoe", forbidden=True) == answer._replace(tier=0, person_id=None), "as nobody of the home"
 
 
 @pytest.mark.parametrize("answer", [None, Answered("e-1", "kitchen", START_MS, 0, 5, "anna")])

@@ -133,7 +133,12 @@ class Site(Story):
         answer = self.http.post("/oauth/token", data=form)
         return answer.json().get("access_token", answer)
 
-    def grant(self, consent_id: str, person: str = "anna", client: str = "pharmacy", kind: str = "grant", **fields: Any) -> None:
+    def forbid(self, consent_id: str, person: str = "anna", **what: Any) -> None:
+        self.grant(consent_id, person, None, "forbid", **{"scopes": [], "actions": []} | what)
+
+    def grant(
+        self, consent_id: str, person: str = "anna", client: str | None = "pharmacy", kind: str = "grant", **fields: Any
+    ) -> None:
         self.play("consents", {
             "v": 1, "consent_id": consent_id, "household_id": "h", "person_id": person, "client_id": client, "kind": kind,
             "scopes": ["person"], "actions": [*POLICY.actions], "given_at": self.desk.now, "expires_at": None,

@@ -130,6 +130,40 @@ def test_another_member_who_spoke_looks_like_nobody(site: Site) -> None:
     assert site.ask("list.show", device_id="kitchen").json()["sub"] is None
 
 
+def test_what_is_forbidden_looks_like_what_there_is_not_and_costs_as_much(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = spoken(site)
+    assert site.ask("mail.read", event_id=event).json()["outcome"] == "allow"
+    challenge_id = site.ask("pharmacy.refill", event_id=event).json()["challenge_id"]
+    site.forbid("f-1", tier=3)
+    forbidden, absent = site.ask("mail.read", event_id=event).json(), site.ask("mail.read", event_id="e-99").json()
+    assert nameless(forbidden) == nameless(absent)
+    assert site.ask("list.show", event_id=event).json()["outcome"] == "allow", "it asks for less"
+    assert site.post(f"/v1/challenges/{challenge_id}", {"pin": "271828"}).status_code == 200
+    site.work()
+    assert site.answers(event)[-1]["tier"] == 5
+    proven, absent = (site.ask("pharmacy.refill", event_id=asked).json() for asked in (event, "e-99"))
+    assert nameless(proven) == nameless(absent), "a proof does not help"
+    audit = [Decided.model_validate_json(record.value or b"") for record in site.decisions if b'"deny"' in (record.value or b"")]
+    assert [one.event_id for one in audit] == [event, None, event, None]
+    works: list[str] = []
+    decode = homes_module.decode_home
+    monkeypatch.setattr(homes_module, "decode_home", lambda *asked: works.append("decode") or decode(*asked))
+    for asked in (event, "e-99"):
+        site.ask("mail.read", event_id=asked)
+    assert works == ["decode"] * 2
+    site.grant("f-1", kind="revoke", client=None, scopes=[], actions=[])
+    assert site.ask("pharmacy.refill", event_id=event).json()["outcome"] == "allow"
+
+
+def test_what_another_member_may_not_do_looks_as_if_nobody_of_the_home_had_spoken(site: Site) -> None:
+    event = spoken(site, "bert")
+    assert site.ask("list.show", event_id=event).json()["outcome"] == "allow"
+    site.forbid("f-1", person="bert", actions=["list.show"])
+    told = site.ask("list.show", event_id=event).json()
+    assert (told["outcome"], told["reason"], told["sub"]) == ("step_up", "not_recognised", None)
+    assert told["acr"] == "urn:kithkin:tier:0"
+
+
 def test_a_revoked_consent_ends_all_and_another_has_another_sub(site: Site) -> None:
     event = spoken(site)
     first = site.ask("mail.read", event_id=event).json()["sub"]

@@ -1,19 +1,21 @@
 """Whether an answer allows an action.
 
-Law: a decision is a function of the answer, the action, the policy and the time it is asked for; who asks is told the same of an
-answer that names somebody else as of one that names nobody.
+Law: a decision is a function of the answer, the action, the policy, what is forbidden and the time it is asked for; a forbid
+beats any tier. Who asks is told the same of an answer that names somebody else as of one that names nobody.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from stream.contract.policy import Policy
+from stream.home.rights.consents import Forbid
 from stream.home.state.household import Household
 
-__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "latest_at", "redact_for"]
+__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "is_forbidden", "latest_at", "redact_for"]
 
 Outcome = Literal["allow", "step_up", "deny"]
-Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "unknown_event", "unknown_action"]
+Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "forbidden", "unknown_event", "unknown_action"]
 PROTECTED: Final = 5  # the tier that a second factor gives
 NAMED: Final = 2  # the least tier at which somebody is named
 
@@ -44,8 +46,10 @@ class Decision:
     expires_at: int | None = None
 
 
-def decide(answer: Answered | None, action: str, policy: Policy, now_ms: int) -> Decision:
-    """Whether an answer allows an action at a time.
+def decide(
+    answer: Answered | None, action: str, policy: Policy, now_ms: int, forbids: Iterable[Forbid] = ()
+) -> Decision:
+    """Whether an answer allows an action at a time; `forbids`: what stands in the home then.
 
     >>> from stream.contract.policy import Action
     >>> policy = Policy(actions={"pharmacy.refill": Action(tier=5)})
@@ -62,6 +66,8 @@ def decide(answer: Answered | None, action: str, policy: Policy, now_ms: int) ->
         return Decision("deny", "unknown_action", None, 0)
     if answer is None:
         return Decision("deny", "unknown_event", asked.tier, 0)
+    if is_forbidden(answer, action, policy, forbids):
+        return Decision("deny", "forbidden", asked.tier, answer.tier, answer.observed_at)
     at, ends_at = answer.observed_at, answer.observed_at + 1_000 * asked.max_age_s
     if now_ms >= ends_at:
         return Decision("step_up", "too_old", asked.tier, answer.tier, at)
@@ -72,11 +78,24 @@ def decide(answer: Answered | None, action: str, policy: Policy, now_ms: int) ->
     return Decision("step_up", "not_sure" if answer.tier >= NAMED else "not_recognised", asked.tier, answer.tier, at)
 
 
-def redact_for(answer: Answered | None, person_id: str | None) -> Answered | None:
-    """An answer as whoever is about one person alone may see it: of somebody else, as if nobody had been named."""
-    if answer is None or answer.person_id is None or answer.person_id == person_id:
+def is_forbidden(answer: Answered, action: str, policy: Policy, forbids: Iterable[Forbid]) -> bool:
+    """Whether who was named may not do an action of the policy, whatever their tier."""
+    tier = policy.actions[action].tier
+    own = (one for one in forbids if one.person_id == answer.person_id)
+    return any(action in one.actions or (one.tier is not None and tier >= one.tier) for one in own)
+
+
+def redact_for(answer: Answered | None, person_id: str | None, forbidden: bool = False) -> Answered | None:
+    """An answer as whoever is about one person alone may see it.
+
+    Of somebody else, as if nobody had been named; if that somebody may not do it, as if it were nobody of the home. What the
+    person may not do, as if the home kept no such event.
+    """
+    if answer is None or answer.person_id is None:
         return answer
-    return answer._replace(tier=NAMED - 1, person_id=None)
+    if answer.person_id == person_id:
+        return None if forbidden else answer
+    return answer._replace(tier=0 if forbidden else NAMED - 1, person_id=None)
 
 
 def answers_of(household: Household) -> dict[str, Answered]:

@@ -17,8 +17,8 @@ from stream.contract.records import Decided, Record
 from stream.contract.rights.signature import sign
 from stream.contract.units import MINUTE_MS
 from stream.home.presence import presences_of
-from stream.home.rights.consents import Granted, consents_of
-from stream.home.rights.decision import Answered, Decision, answers_of, decide, latest_at, redact_for
+from stream.home.rights.consents import Granted, consents_of, forbids_of
+from stream.home.rights.decision import Answered, Decision, answers_of, decide, is_forbidden, latest_at, redact_for
 
 from .handles import Handles, Person
 from .homes import Homes
@@ -135,7 +135,8 @@ class Decisions:
     ) -> Answer:
         client_id, action, answer = asked
         own = next((g for g in granted if answer is not None and g.person_id == answer.person_id), None)
-        seen = redact_for(answer, own.person_id if own else None)
+        seen = redact_for(answer, own.person_id if own else None, self._is_forbidden(household, answer, action, now_ms))
+        own = None if seen is None else own
         decision = _UNKNOWN if seen is None else decide(seen, action, self._policy, now_ms)
         household_id = None if household is None else household.household_id
         sub = None if own is None or household_id is None else self._handles.sub(client_id, Person(household_id, own.number))
@@ -146,7 +147,7 @@ class Decisions:
         if household_id is not None and granted:
             self._audit(Decided(
                 decision_id=decision_id, household_id=household_id, client_id=client_id, action=action,
-                event_id=None if seen is None else seen.event_id, revision=None if seen is None else seen.revision,
+                event_id=None if answer is None else answer.event_id, revision=None if answer is None else answer.revision,
                 required=decision.required, had=decision.had, outcome=decision.outcome, sub=sub, at=now_ms,
             ))  # fmt: skip
         known = self._policy.actions.get(action) if decision.required is not None else None
@@ -156,6 +157,11 @@ class Decisions:
             challenge_id, known.max_age_s if known else None,
             int(household.record["stream_time"]) if household is not None and granted else None,
         )  # fmt: skip
+
+    def _is_forbidden(self, household: "Household | None", answer: Answered | None, action: str, now_ms: int) -> bool:
+        if household is None or answer is None or action not in self._policy.actions:
+            return False
+        return is_forbidden(answer, action, self._policy, forbids_of(household, now_ms))
 
     def _challenge(self, client_id: str, household_id: str, person_id: str, answer: Answered) -> str:
         """The id of what is to be proven, which is its nonce too; the same as long as it stands."""
