@@ -40,7 +40,8 @@ POLICY = Policy(
     encoders=WORLD.encoders,
     proofs=Proofs(keys={"api-1": ProofKey(public_key=text_of_public_key(PRIVATE))}),
     presence=Presence(publish=True),
-    actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3), "list.show": Action(tier=1)},
+    actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3),
+        "mail.send": Action(tier=3, second_factor=True), "list.show": Action(tier=1)},
 )  # fmt: skip
 
 

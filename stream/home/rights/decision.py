@@ -6,9 +6,10 @@ beats any tier. Who asks is told the same of an answer that names somebody else 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from stream.contract.policy import Policy
+from stream.contract.units import HOUR_MS
 from stream.home.rights.consents import Forbid
 from stream.home.state.household import Household
 
@@ -17,6 +18,8 @@ __all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", 
 Outcome = Literal["allow", "step_up", "deny"]
 Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "forbidden", "unknown_event", "unknown_action"]
 PROTECTED: Final = 5  # the tier that a second factor gives
+PROVEN_MS: Final = 24 * HOUR_MS  # for so long a second factor counts below that tier,
+IDLE_MS: Final = 4 * HOUR_MS  # and for so long after its person was named last
 NAMED: Final = 2  # the least tier at which somebody is named
 
 
@@ -29,6 +32,8 @@ class Answered(NamedTuple):
     revision: int
     tier: int
     person_id: str | None
+    voiced: bool = False  # a voice spoke for it
+    proven_until: int | None = None  # ms: how long a second factor of that person still counts; None: none was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,11 @@ def decide(
     at, ends_at = answer.observed_at, answer.observed_at + 1_000 * asked.max_age_s
     if now_ms >= ends_at:
         return Decision("step_up", "too_old", asked.tier, answer.tier, at)
-    if answer.tier >= asked.tier:
+    lacking = asked.second_factor and now_ms >= (answer.proven_until or 0)
+    if answer.tier >= asked.tier and not lacking:
+        ends_at = min(ends_at, answer.proven_until or ends_at) if asked.second_factor else ends_at
         return Decision("allow", "sure", asked.tier, answer.tier, at, ends_at)
-    if asked.tier == PROTECTED and answer.tier == PROTECTED - 1:
+    if answer.tier == PROTECTED - 1 == asked.tier - 1 or (answer.tier >= max(asked.tier, NAMED) and lacking):
         return Decision("step_up", "second_factor", asked.tier, answer.tier, at)
     return Decision("step_up", "not_sure" if answer.tier >= NAMED else "not_recognised", asked.tier, answer.tier, at)
 
@@ -95,20 +102,33 @@ def redact_for(answer: Answered | None, person_id: str | None, forbidden: bool =
         return answer
     if answer.person_id == person_id:
         return None if forbidden else answer
-    return answer._replace(tier=0 if forbidden else NAMED - 1, person_id=None)
+    return answer._replace(tier=0 if forbidden else NAMED - 1, person_id=None, voiced=False, proven_until=None)
 
 
 def answers_of(household: Household) -> dict[str, Answered]:
     """The answers that a home still keeps, by event id, oldest first; what left the ledger cannot be revised, nor asked for."""
     home, people = household.record, household.people
+    rows = home["rows"][: int(home["rows_used"])]
+    places = {*rows["named"].tolist()} - {0}
+    until = {place: _proven_until(home["people"][place - 1], rows[rows["named"] == place]) for place in places}
     return {
         event_id: Answered(
             event_id, household.words[int(row["device_name"])], int(row["observed_at"]), int(row["revision"]), int(row["tier"]),
-            people[int(row["named"]) - 1] if row["named"] else None,
+            people[int(row["named"]) - 1] if row["named"] else None, bool(row["modalities"] & 1), until.get(int(row["named"])),
         )
-        for row in home["rows"][: int(home["rows_used"])]
+        for row in rows
         for event_id in [row["event_id"][: int(row["event_id_length"])].tobytes().decode()]
     }  # fmt: skip
+
+
+def _proven_until(person: Any, named: Any) -> int | None:
+    """How long a person's latest second factor counts, by the kept rows in which they were named, of any order."""
+    used = given_at = int(person["last_pin_at"])
+    if not given_at:
+        return None
+    for at in sorted(named["observed_at"].tolist()):
+        used = at if used < at < used + IDLE_MS else used
+    return min(given_at + PROVEN_MS, used + IDLE_MS)
 
 
 def latest_at(household: Household, device_id: str) -> Answered | None:

@@ -42,6 +42,7 @@ _TITLES: Final = {
 _VERDICTS: Final = {
     "wrong": "the PIN is not right", "wait": "there was a try just before: half a minute must pass",
     "locked": "too many wrong PINs at this device: the home's app can unlock it",
+    "spent": "too many wrong PINs of this person today: the home's app can unlock it",
 }  # fmt: skip
 _FLOWS: Final = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=_SCOPES))
 _BEARER: Final = OAuth2(flows=_FLOWS, auto_error=False)
@@ -206,7 +207,7 @@ def create_app(
         if verdict is None:
             raise HTTPException(404, "no such challenge, or it has ended")
         if verdict != "right":
-            raise HTTPException(403, _VERDICTS[verdict], {"Retry-After": "30"} if verdict != "locked" else None)
+            raise HTTPException(403, _VERDICTS[verdict], {"Retry-After": "30"} if verdict in ("wrong", "wait") else None)
         return Taken()
 
     @app.get("/v1/people/{sub}")

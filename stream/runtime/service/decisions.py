@@ -22,7 +22,7 @@ from stream.home.rights.decision import Answered, Decision, answers_of, decide, 
 
 from .handles import Handles, Person
 from .homes import Homes
-from .verifier import Verdict, Verifier
+from .verifier import Place, Verdict, Verifier
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "AtHome", "Challenge", "Decisions", "Known", "Signer", "acr"]
 
 _CHALLENGES_MAX: Final = 10_000
+_OWNER_TIER: Final = 3  # from which on wrong PINs of others do not bar a person
 _UNKNOWN: Final = Decision("deny", "unknown_event", None, 0)
 
 
@@ -82,6 +83,7 @@ class Challenge(NamedTuple):
     event_id: str
     observed_at: int
     until_ms: int
+    owner: bool  # the person's own voice reached tier 3 in it
 
 
 class Signer(NamedTuple):
@@ -167,7 +169,8 @@ class Decisions:
         """The id of what is to be proven, which is its nonce too; the same as long as it stands."""
         until_ms = answer.observed_at + self._policy.tiers.pin_minutes * MINUTE_MS
         wanted = Challenge(
-            client_id, household_id, person_id, answer.device_id, answer.event_id, answer.observed_at, until_ms
+            client_id, household_id, person_id, answer.device_id, answer.event_id, answer.observed_at, until_ms,
+            answer.voiced and answer.tier >= _OWNER_TIER,
         )
         name = self._standing.get(wanted)
         if name is None:
@@ -202,7 +205,8 @@ class Decisions:
         if now_ms >= challenge.until_ms:
             self._end(challenge_id)
             return None
-        verdict = self._verifier.check((challenge.household_id, challenge.person_id, challenge.device_id), pin, now_ms)
+        place = Place(challenge.household_id, challenge.person_id, challenge.device_id, challenge.owner)
+        verdict = self._verifier.check(place, pin, now_ms)
         if verdict == "right" and self._end(challenge_id):
             proof = {
                 "v": 1, "proof_id": secrets.token_urlsafe(16), "household_id": challenge.household_id,
