@@ -49,6 +49,7 @@ def api(
         from stream.contract.settings import load_policy, store_of
         from stream.runtime.service.access import Tokens
         from stream.runtime.service.app import create_app
+        from stream.runtime.service.assertions import Assertions
         from stream.runtime.service.decisions import Decisions, Signer
         from stream.runtime.service.events.outbox import Outbox
         from stream.runtime.service.handles import Handles
@@ -69,11 +70,12 @@ def api(
         homes = Homes(ends.enter_context(closing(open_store(store_of(wired), wired))), rules)
         verifier = ends.enter_context(closing(Verifier(settings.verifier)))
         outbox = ends.enter_context(closing(Outbox(settings.events, settings.issuer, signer)))
+        tokens = Tokens(settings, secret, ends.enter_context(closing(Assertions(settings.assertions, settings))))
         publish = _publisher(wired, ends)
         decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), publish)
         gate = Gate(ends.enter_context(closing(Sessions(settings.sessions, settings.session_idle_days))), settings.home_url)
         page = HomePage(homes, Told(rules, verifier, Handles(secret), sorted(settings.clients)), gate, publish)
-        app = create_app(decisions, Tokens(settings, secret), outbox, page)
+        app = create_app(decisions, tokens, outbox, page)
         _tell_clients(settings, wired, outbox, ends)
         typer.echo(f"http://{host}:{port}/docs", err=True)
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=_LEAVE_S)

@@ -122,6 +122,24 @@ class PresenceTold(_Body):
     as_of: int
 
 
+class TokenWanted(BaseModel):
+    """RFC 6749, 4.4.2: with a secret, or with an assertion."""
+
+    grant_type: Literal["client_credentials"]
+    client_id: Annotated[str, Field(max_length=64)] = ""
+    client_secret: Annotated[str, Field(max_length=256)] | None = None
+    client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] | None = None
+    client_assertion: Annotated[str, Field(max_length=4_096)] | None = None
+    scope: Annotated[str, Field(max_length=256)] = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "TokenWanted":
+        signed = self.client_assertion is not None
+        if signed != (self.client_assertion_type is not None) or signed == (self.client_secret is not None):
+            raise ValueError("either client_secret, or client_assertion and its client_assertion_type")
+        return self
+
+
 class Token(_Body):
     """RFC 6749, 5.1."""
 
@@ -178,16 +196,16 @@ def create_app(
         return let_in
 
     @app.post("/oauth/token", responses={400: {"model": Problem}})
-    async def token(
-        grant_type: Annotated[Literal["client_credentials"], Form()],
-        client_id: Annotated[str, Form(max_length=64)],
-        client_secret: Annotated[str, Form(max_length=256)],
-        scope: Annotated[str, Form(max_length=256)] = "",
-    ) -> Token:
-        """A token for a client and its secret (RFC 6749, 4.4)."""
-        issued = tokens.issue(client_id, client_secret, frozenset(scope.split()), clock())
+    async def token(form: Annotated[TokenWanted, Form()], request: Request) -> Token:
+        """A token for a client and its secret (RFC 6749, 4.4), or what it signed in place of one (RFC 7523, 2.2)."""
+        tokens.count_issue(request.client.host if request.client else "", clock())
+        scopes = frozenset(form.scope.split())
+        if form.client_assertion is None:
+            issued = tokens.issue(form.client_id, form.client_secret or "", scopes, clock())
+        else:
+            issued = tokens.issue_signed(form.client_assertion, form.client_id, scopes, clock())
         if issued is None:
-            raise HTTPException(401, "client or secret is not right, or it has none of these scopes")
+            raise HTTPException(401, "client, secret or assertion is not right, or it has none of these scopes")
         text, caller = issued
         left_s = (caller.until_ms - clock()) // 1_000
         return Token(access_token=text, expires_in=left_s, scope=" ".join(sorted(caller.scopes)))
