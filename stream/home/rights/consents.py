@@ -104,9 +104,9 @@ def forbids_of(household: Household, now_ms: int) -> Iterator[Forbid]:
 
 
 def _iterate(household: Household, now_ms: int) -> Iterator[tuple[Any, str]]:
-    home, members = household.record, {*household.members}
+    home, people, members = household.record, household.people, {*household.members}
     for entry in home["consents"][: int(home["consents_used"])]:
-        person_id = household.people[int(entry["person"]) - 1]
+        person_id = people[int(entry["person"]) - 1]
         if person_id in members and (not entry["expires_at"] or int(entry["expires_at"]) > now_ms):
             yield entry, person_id
 

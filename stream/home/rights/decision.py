@@ -8,18 +8,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
+
 from stream.contract.policy import Policy
 from stream.contract.units import HOUR_MS
 from stream.home.rights.consents import Forbid
 from stream.home.state.household import Household
+from stream.home.state.names import hash_id
 
-__all__ = ["Answered", "Decision", "Outcome", "Reason", "answers_of", "decide", "is_forbidden", "latest_at", "redact_for"]
+__all__ = [
+    "Answered", "Decision", "Outcome", "Reason", "answer_to", "answers_of", "decide", "is_forbidden", "latest_at", "redact_for",
+]  # fmt: skip
 
 Outcome = Literal["allow", "step_up", "deny"]
 Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old", "forbidden", "unknown_event", "unknown_action"]
 PROTECTED: Final = 5  # the tier that a second factor gives
 PROVEN_MS: Final = 24 * HOUR_MS  # for so long a second factor counts below that tier,
 IDLE_MS: Final = 4 * HOUR_MS  # and for so long after its person was named last
+VOICE: Final = 1  # bit of a row's `modalities`
 NAMED: Final = 2  # the least tier at which somebody is named
 
 
@@ -107,30 +113,41 @@ def redact_for(answer: Answered | None, person_id: str | None, forbidden: bool =
 
 def answers_of(household: Household) -> dict[str, Answered]:
     """The answers that a home still keeps, by event id, oldest first; what left the ledger cannot be revised, nor asked for."""
-    home, people = household.record, household.people
-    rows = home["rows"][: int(home["rows_used"])]
-    places = {*rows["named"].tolist()} - {0}
-    until = {place: _proven_until(home["people"][place - 1], rows[rows["named"] == place]) for place in places}
-    return {
-        event_id: Answered(
-            event_id, household.words[int(row["device_name"])], int(row["observed_at"]), int(row["revision"]), int(row["tier"]),
-            people[int(row["named"]) - 1] if row["named"] else None, bool(row["modalities"] & 1), until.get(int(row["named"])),
-        )
-        for row in rows
-        for event_id in [row["event_id"][: int(row["event_id_length"])].tobytes().decode()]
-    }  # fmt: skip
+    answers = (_answered(household, row) for row in household.record["rows"][: int(household.record["rows_used"])])
+    return {answer.event_id: answer for answer in answers}
 
 
-def _proven_until(person: Any, named: Any) -> int | None:
-    """How long a person's latest second factor counts, by the kept rows in which they were named, of any order."""
-    used = given_at = int(person["last_pin_at"])
-    if not given_at:
-        return None
-    for at in sorted(named["observed_at"].tolist()):
-        used = at if used < at < used + IDLE_MS else used
-    return min(given_at + PROVEN_MS, used + IDLE_MS)
+def answer_to(household: Household, event_id: str) -> Answered | None:
+    """The answer to one event; None: it is not kept."""
+    rows = household.record["rows"][: int(household.record["rows_used"])]
+    found = np.flatnonzero(rows["event"] == np.array(hash_id("event", event_id), rows["event"].dtype))
+    return _answered(household, rows[int(found[0])]) if len(found) else None
 
 
 def latest_at(household: Household, device_id: str) -> Answered | None:
     """The latest answer of a device; None: none is kept."""
-    return next((a for a in reversed([*answers_of(household).values()]) if a.device_id == device_id), None)
+    rows, device = household.record["rows"][: int(household.record["rows_used"])], household.words.number(device_id)
+    found = np.flatnonzero(rows["device_name"] == (device or -1))
+    return _answered(household, rows[int(found[-1])]) if len(found) else None
+
+
+def _answered(household: Household, row: Any) -> Answered:
+    words, named = household.words, int(row["named"])
+    person = household.record["people"][named - 1] if named else None
+    return Answered(
+        row["event_id"][: int(row["event_id_length"])].tobytes().decode(), words[int(row["device_name"])],
+        int(row["observed_at"]), int(row["revision"]), int(row["tier"]),
+        None if person is None else words[int(person["name"])], bool(row["modalities"] & VOICE),
+        None if person is None else _proven_until(household.record, person, named),
+    )  # fmt: skip
+
+
+def _proven_until(home: Any, person: Any, place: int) -> int | None:
+    """How long the latest second factor of a person counts, by the kept answers that named them."""
+    used = given_at = int(person["last_pin_at"])
+    if not given_at:
+        return None
+    rows = home["rows"][: int(home["rows_used"])]
+    for at in sorted(rows["observed_at"][rows["named"] == place].tolist()):
+        used = at if used < at < used + IDLE_MS else used
+    return min(given_at + PROVEN_MS, used + IDLE_MS)

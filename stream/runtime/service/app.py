@@ -5,9 +5,9 @@ Law: whatever is wrong has the same form, and says nothing of homes or people; a
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
@@ -23,6 +23,7 @@ from .access import Caller, Tokens, TooMany
 from .decisions import Decisions
 from .events.outbox import Outbox
 from .events.routes import events_router
+from .hot_route import HotRoute, told_of
 from .page.home_page import HomePage
 from .page.routes import page_router
 
@@ -214,9 +215,7 @@ def create_app(
     async def decide(asked: Asked, caller: Annotated[Caller, Depends(caller_with("decisions"))]) -> Told:
         """Whether an action may be done, and if not, what would help."""
         found = decisions.decide(caller.client_id, asked.home, (asked.action, asked.event_id, asked.device_id), clock())
-        fields = {name: value for name, value in asdict(found).items() if name != "max_age_s"}
-        times = {name: _s(fields[name]) for name in ("auth_time", "expires_at", "as_of")}
-        return Told(**fields | times, www_authenticate=_step_up(found.outcome, found.required, found.max_age_s))
+        return Told(**msgspec.structs.asdict(told_of(found)))
 
     @app.post("/v1/challenges/{challenge_id}")
     def challenge(challenge_id: _Handle, met: Met, caller: Annotated[Caller, Depends(caller_with("challenges"))]) -> Taken:
@@ -240,6 +239,7 @@ def create_app(
     app.include_router(_presence_router(decisions, caller_with("presence"), clock))
     app.include_router(events_router(outbox, caller_with("events"), clock))
     app.include_router(page_router(page, decisions, caller_with("people"), _BEARER, clock))
+    app.add_middleware(HotRoute, decisions=decisions, tokens=tokens, clock=clock)
     return app
 
 
@@ -257,13 +257,6 @@ def _presence_router(decisions: Decisions, let_in: Callable[..., Awaitable[Calle
         return PresenceTold(people=told, as_of=as_of // 1_000)
 
     return router
-
-
-def _step_up(outcome: str, required: str | None, max_age_s: int | None) -> str | None:
-    if outcome != "step_up":
-        return None
-    told = 'Bearer error="insufficient_user_authentication", error_description="A higher tier is asked for"'
-    return f'{told}, acr_values="{required}", max_age="{max_age_s}"'
 
 
 def _explain_problems(app: FastAPI) -> None:

@@ -18,7 +18,7 @@ from stream.contract.rights.signature import sign
 from stream.contract.units import MINUTE_MS
 from stream.home.presence import presences_of
 from stream.home.rights.consents import Granted, consents_of, forbids_of
-from stream.home.rights.decision import Answered, Decision, answers_of, decide, is_forbidden, latest_at, redact_for
+from stream.home.rights.decision import Answered, Decision, answer_to, decide, is_forbidden, latest_at, redact_for
 
 from .handles import Handles, Person
 from .homes import Homes
@@ -129,7 +129,7 @@ class Decisions:
         granted = [] if household is None else [g for g in consents_of(household, client_id, now_ms) if action in g.actions]
         answer = None
         if household is not None and granted:
-            answer = latest_at(household, device_id) if device_id else answers_of(household).get(event_id or "")
+            answer = latest_at(household, device_id) if device_id else answer_to(household, event_id or "")
         return self._answer(household, granted, (client_id, action, answer), now_ms)
 
     def _answer(
