@@ -38,7 +38,7 @@ __all__ = ["KEYS", "POLICY", "PRIVATE", "SECRETS", "Served", "Site", "serve"]
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 SECRETS = {"pharmacy": "p" * 32, "music": "m" * 32}
-KEYS: dict[str, Any] = {"bank": OKPKey.generate_key("Ed25519"), "shop": ECKey.generate_key("P-256")}  # in the place of a secret
+KEYS: dict[str, Any] = {"lender": OKPKey.generate_key("Ed25519"), "shop": ECKey.generate_key("P-256")}  # in the place of a secret
 POLICY = Policy(
     encoders=WORLD.encoders,
     proofs=Proofs(keys={"api-1": ProofKey(public_key=text_of_public_key(PRIVATE))}),

@@ -13,7 +13,7 @@ from stream.runtime.service.settings import Client
 from tests.service.site import KEYS, SECRETS, Site
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHM = {"bank": "Ed25519", "shop": "ES256"}
+ALGORITHM = {"lender": "Ed25519", "shop": "ES256"}
 OTHER = OKPKey.generate_key("Ed25519")
 
 
@@ -22,7 +22,7 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def signed(site: Site, client: str = "bank", key: Any = None, algorithm: str = "", **claims: Any) -> str:
+def signed(site: Site, client: str = "lender", key: Any = None, algorithm: str = "", **claims: Any) -> str:
     """An assertion that holds, but for these claims; None: without that."""
     now_s = site.desk.now // 1_000
     told = {"iss": client, "sub": client, "aud": "urn:kithkin:api", "exp": now_s + 60, "jti": f"j-{site.said}", "iat": now_s}
@@ -68,16 +68,16 @@ def test_what_is_for_others_or_of_another_time_does_not_hold(site: Site, claims:
 
 
 def test_what_the_client_did_not_sign_does_not_hold(site: Site) -> None:
-    public = KEYS["bank"].as_dict(private=False)["x"].encode()
+    public = KEYS["lender"].as_dict(private=False)["x"].encode()
     forged = [
-        signed(site, key=OTHER), signed(site, "shop", OTHER, "Ed25519"), signed(site, "bank", KEYS["shop"], "ES256"),
+        signed(site, key=OTHER), signed(site, "shop", OTHER, "Ed25519"), signed(site, "lender", KEYS["shop"], "ES256"),
         signed(site, key=OctKey.import_key(public), algorithm="HS256"), signed(site)[:-8] + "AAAAAAAA", "a.b.c",
         "..", urlsafe_b64encode(b'{"alg":"none"}').decode() + "." + signed(site).split(".")[1] + ".",
         f"e30.{urlsafe_b64encode(b'[' * 2_900).decode()}.x",
     ]  # fmt: skip
     assert {shown(site, one).status_code for one in forged} == {401}
     assert shown(site, signed(site), client_id="shop").status_code == 401
-    assert site.token("bank", "x").status_code == 401, "it has no secret"
+    assert site.token("lender", "x").status_code == 401, "it has no secret"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_the_client_did_not_sign_does_not_hold(site: Site) -> None:
 def test_what_is_shown_is_one_thing(site: Site, fields: dict[str, str]) -> None:
     answer = shown(site, signed(site), **fields)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert site.http.post("/oauth/token", data={"grant_type": "client_credentials", "client_id": "bank"}).status_code == 422
+    assert site.http.post("/oauth/token", data={"grant_type": "client_credentials", "client_id": "lender"}).status_code == 422
 
 
 def test_tokens_have_a_limit_of_their_own(site: Site) -> None:

@@ -51,7 +51,7 @@ def test_both_ways_say_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_well_asked_goes_the_short_way_and_counts_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.runtime.service.app.told_of", lambda _: pytest.fail("the other way was gone"))
+    monkeypatch.setattr("stream.runtime.service.app.tell", lambda _: pytest.fail("the other way was gone"))
     codes = [site.ask("mail.read", event_id="e-1").status_code for _ in range(601)]
     assert (codes.count(200), codes[-1]) == (600, 429)
     assert int(site.ask("mail.read", event_id="e-1").headers["retry-after"]) >= 1

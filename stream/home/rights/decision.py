@@ -113,7 +113,7 @@ def redact_for(answer: Answered | None, person_id: str | None, forbidden: bool =
 
 def answers_of(household: Household) -> dict[str, Answered]:
     """The answers that a home still keeps, by event id, oldest first; what left the ledger cannot be revised, nor asked for."""
-    answers = (_answered(household, row) for row in household.record["rows"][: int(household.record["rows_used"])])
+    answers = (_answer_of(household, row) for row in household.record["rows"][: int(household.record["rows_used"])])
     return {answer.event_id: answer for answer in answers}
 
 
@@ -121,17 +121,17 @@ def answer_to(household: Household, event_id: str) -> Answered | None:
     """The answer to one event; None: it is not kept."""
     rows = household.record["rows"][: int(household.record["rows_used"])]
     found = np.flatnonzero(rows["event"] == np.array(hash_id("event", event_id), rows["event"].dtype))
-    return _answered(household, rows[int(found[0])]) if len(found) else None
+    return _answer_of(household, rows[int(found[0])]) if len(found) else None
 
 
 def latest_at(household: Household, device_id: str) -> Answered | None:
     """The latest answer of a device; None: none is kept."""
     rows, device = household.record["rows"][: int(household.record["rows_used"])], household.words.number(device_id)
     found = np.flatnonzero(rows["device_name"] == (device or -1))
-    return _answered(household, rows[int(found[-1])]) if len(found) else None
+    return _answer_of(household, rows[int(found[-1])]) if len(found) else None
 
 
-def _answered(household: Household, row: Any) -> Answered:
+def _answer_of(household: Household, row: Any) -> Answered:
     words, named = household.words, int(row["named"])
     person = household.record["people"][named - 1] if named else None
     return Answered(

@@ -23,7 +23,7 @@ from .access import Caller, Tokens, TooMany
 from .decisions import Decisions
 from .events.outbox import Outbox
 from .events.routes import events_router
-from .hot_route import HotRoute, told_of
+from .hot_route import HotRoute, tell
 from .page.home_page import HomePage
 from .page.routes import page_router
 
@@ -215,7 +215,7 @@ def create_app(
     async def decide(asked: Asked, caller: Annotated[Caller, Depends(caller_with("decisions"))]) -> Told:
         """Whether an action may be done, and if not, what would help."""
         found = decisions.decide(caller.client_id, asked.home, (asked.action, asked.event_id, asked.device_id), clock())
-        return Told(**msgspec.structs.asdict(told_of(found)))
+        return Told(**msgspec.structs.asdict(tell(found)))
 
     @app.post("/v1/challenges/{challenge_id}")
     def challenge(challenge_id: _Handle, met: Met, caller: Annotated[Caller, Depends(caller_with("challenges"))]) -> Taken:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .access import Caller, Tokens
     from .decisions import Answer, Decisions
 
-__all__ = ["HotRoute", "Told", "told_of"]
+__all__ = ["HotRoute", "Told", "tell"]
 
 PATH: Final = "/v1/decisions"
 _BODY_BYTES_MAX: Final = 4_096  # longer ones are handed on
@@ -50,7 +50,7 @@ class Told(msgspec.Struct):
     www_authenticate: str | None
 
 
-def told_of(answer: "Answer") -> Told:
+def tell(answer: "Answer") -> Told:
     """What is told of an answer."""
     return Told(
         answer.decision_id, answer.outcome, answer.reason, answer.acr, answer.required, answer.sub, _s(answer.auth_time),
@@ -118,7 +118,7 @@ class HotRoute:
                 return None
             self._tokens.count(caller.client_id, self._clock())
             wanted = asked.action, asked.event_id, asked.device_id
-            return self._encoder.encode(told_of(self._decisions.decide(caller.client_id, asked.home, wanted, self._clock())))
+            return self._encoder.encode(tell(self._decisions.decide(caller.client_id, asked.home, wanted, self._clock())))
         except (msgspec.DecodeError, TooMany, StoreError, BrokerError):
             return None
 
