@@ -4,7 +4,8 @@
 
 The service as `kithkin api` serves it (uvicorn), its homes in a Redis of its own, which are read and decoded anew for every
 decision. Records of the audit are made, but go to no broker. First requests come at a rate, whether or not the last was
-answered, and a latency counts from when a request was due; then each connection asks again at once.
+answered, and a latency counts from when a request was due; then each connection asks again at once. CPU time is the server's, of
+one request of the latter: what else the machine does changes it least (Linux alone tells it).
 
 Beside it, by the same server and client: `bare`, an ASGI application that reads the body by msgspec and answers at once, and
 `read`, one that reads the same home from the same Redis besides, and does not decode it.
@@ -13,6 +14,7 @@ Beside it, by the same server and client: `bare`, an ASGI application that reads
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -192,8 +194,9 @@ class _Connection:
         self._writer.close()
 
 
-async def measure(port: int, bodies: list[bytes], token: str, args: Namespace) -> dict[str, float]:
-    """Latencies at a rate, ms, and how many a second are answered when every connection asks at once."""
+async def measure(server: tuple[int, int], bodies: list[bytes], token: str, args: Namespace) -> dict[str, float]:
+    """Latencies at a rate, ms, and how many a second are answered when every connection asks at once; `server`: port and pid."""
+    port, pid = server
     head = f"POST /v1/decisions HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     idle: asyncio.Queue[_Connection] = asyncio.Queue()
     opened = [await _Connection(port, head).open() for _ in range(args.connections)]
@@ -215,7 +218,7 @@ async def measure(port: int, bodies: list[bytes], token: str, args: Namespace) -
         await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
         tasks.append(asyncio.create_task(ask_one(due_s, bodies[number % len(bodies)])))
     await asyncio.gather(*tasks)
-    answered, until_s = [0], time.perf_counter() + args.seconds
+    answered, until_s, cpu_s = [0], time.perf_counter() + args.seconds, _cpu_s(pid)
 
     async def ask_on(connection: _Connection, first: int) -> None:
         while time.perf_counter() < until_s:
@@ -224,10 +227,20 @@ async def measure(port: int, bodies: list[bytes], token: str, args: Namespace) -
             answered[0] += 1
 
     await asyncio.gather(*(ask_on(connection, number * 97) for number, connection in enumerate(opened)))
+    cpu_us = 1e6 * (_cpu_s(pid) - cpu_s) / answered[0]
     for connection in opened:
         connection.close()
     p50, p99, most = (float(np.percentile(took, share)) for share in (50, 99, 100))
-    return {"p50_ms": p50, "p99_ms": p99, "max_ms": most, "saturated_per_s": answered[0] / args.seconds}
+    return {"p50_ms": p50, "p99_ms": p99, "max_ms": most, "saturated_per_s": answered[0] / args.seconds, "cpu_us": cpu_us}
+
+
+def _cpu_s(pid: int) -> float:
+    """What a process has taken of processors; 0 where nobody tells."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.is_file():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _token(port: int) -> str:
@@ -260,10 +273,10 @@ def main() -> None:
             for home, event in asked
         ]
         found = {kind: _measure_kind(kind, redis.url, bodies, Path(scratch), args) for kind in args.kinds}
-    print(f"{'':8}{'p50':>9}{'p99':>9}{'most':>9}  at {args.rate:,.0f}/s{'saturated':>14}")
+    print(f"{'':8}{'p50':>9}{'p99':>9}{'most':>9}  at {args.rate:,.0f}/s{'saturated':>14}{'CPU':>11}")
     for kind, one in found.items():
         times = "".join(f"{one[name]:7.2f} ms"[:10].rjust(9) for name in ("p50_ms", "p99_ms", "max_ms"))
-        print(f"{kind:8}{times}{'':12}{one['saturated_per_s']:10,.0f}/s")
+        print(f"{kind:8}{times}{'':12}{one['saturated_per_s']:10,.0f}/s{one['cpu_us']:8,.0f} µs")
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
     own = found.get("service")
@@ -279,7 +292,7 @@ def _measure_kind(kind: str, url: str, bodies: list[bytes], scratch: Path, args:
     try:
         assert until(lambda: not server.running or _answers(port), PATIENCE_S), server.last_words
         assert server.running, server.last_words
-        return asyncio.run(measure(port, bodies, _token(port) if kind == "service" else "none", args))
+        return asyncio.run(measure((port, server.pid), bodies, _token(port) if kind == "service" else "none", args))
     finally:
         server.stop(10)
 
