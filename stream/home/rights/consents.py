@@ -88,24 +88,26 @@ def _number_of(handle: str) -> list[int]:
 
 def consents_of(household: Household, client_id: str | None, now_ms: int) -> Iterator[Granted]:
     """What stands for a client (None: for any) at a time, of people who belong to the home."""
-    for entry, person_id in _iterate(household, now_ms):
-        client = household.words[int(entry["client"])] if entry["client"] else None
-        if client is not None and client_id in (None, client):
-            scopes = frozenset(scope for bit, scope in enumerate(SCOPES) if int(entry["scopes"]) >> bit & 1)
-            yield Granted(int(entry["consent"]), person_id, client, scopes, *_rest_of(household, entry))
+    entries = household.record["consents"][: int(household.record["consents_used"])]
+    wanted = entries["client"] > 0 if client_id is None else entries["client"] == (household.words.number(client_id) or -1)
+    for entry, person_id in _iterate(household, entries[wanted], now_ms):
+        client = household.words[int(entry["client"])]
+        scopes = frozenset(scope for bit, scope in enumerate(SCOPES) if int(entry["scopes"]) >> bit & 1)
+        yield Granted(int(entry["consent"]), person_id, client, scopes, *_rest_of(household, entry))
 
 
 def forbids_of(household: Household, now_ms: int) -> Iterator[Forbid]:
     """What is forbidden at a time to people who belong to the home."""
-    for entry, person_id in _iterate(household, now_ms):
-        if not entry["client"]:
-            actions, given_at, expires_at = _rest_of(household, entry)
-            yield Forbid(int(entry["consent"]), person_id, actions, int(entry["scopes"]) or None, given_at, expires_at)
+    entries = household.record["consents"][: int(household.record["consents_used"])]
+    for entry, person_id in _iterate(household, entries[entries["client"] == 0], now_ms):
+        actions, given_at, expires_at = _rest_of(household, entry)
+        yield Forbid(int(entry["consent"]), person_id, actions, int(entry["scopes"]) or None, given_at, expires_at)
 
 
-def _iterate(household: Household, now_ms: int) -> Iterator[tuple[Any, str]]:
-    home, people, members = household.record, household.people, {*household.members}
-    for entry in home["consents"][: int(home["consents_used"])]:
+def _iterate(household: Household, entries: Any, now_ms: int) -> Iterator[tuple[Any, str]]:
+    """Those that stand, and of whom they are."""
+    people, members = (household.people, {*household.members}) if len(entries) else ([], set())
+    for entry in entries:
         person_id = people[int(entry["person"]) - 1]
         if person_id in members and (not entry["expires_at"] or int(entry["expires_at"]) > now_ms):
             yield entry, person_id
