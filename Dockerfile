@@ -21,12 +21,15 @@ RUN find /opt/kithkin -name '*.py' -exec touch --date=2020-01-01 {} + \
  && /opt/kithkin/bin/python -m compileall -q /opt/kithkin/lib \
  && /opt/kithkin/bin/python -c "import stream.home.step" \
  && chown -R 10001:10001 "$NUMBA_CACHE_DIR"
+# A new volume has the owner of the folder that it is mounted over.
+RUN install --directory --owner=10001 --group=10001 --mode=700 /var/lib/kithkin/service /var/lib/kithkin/policy
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="kithkin" \
       org.opencontainers.image.description="Learns, continuously and from real life, who is who in a household." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/kithkin /opt/kithkin
+COPY --from=build --chown=10001:10001 /var/lib/kithkin /var/lib/kithkin
 ENV PATH=/opt/kithkin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # On another kind of processor the kernels are compiled anew: the folder must be writable, for instance an emptyDir.
 ENV NUMBA_CACHE_DIR=/opt/kithkin/kernels

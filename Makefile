@@ -113,7 +113,7 @@ sbom: $(READY) ## what the image is made of, with versions and hashes: a Cyclone
 
 lock: ## choose newest versions of all dependencies (needs .venv/bin/uv: run `make setup` once)
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements-dev.lock
-	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fleet --extra otel pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --constraint requirements-dev.lock --extra cluster --extra fleet --extra otel --extra service pyproject.toml --output-file requirements.lock
 	@echo uv | $(COMPILE) - --output-file requirements-uv.lock
 	@$(COMPILE) --all-extras pyproject.toml >/dev/null # the extras still fit together
 	@git diff --stat -- '*.lock'

@@ -30,7 +30,7 @@ from stream.ops.local_cluster.redis import redis_program
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
 WATCH = ("prometheus", "grafana")
-LASTING = ("kafka", "redis", "worker", "fleet", *WATCH)
+LASTING = ("kafka", "redis", "worker", "fleet", "api", *WATCH)
 IDENTITIES = 20
 VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?(?P<sentence>[^}]+)\}")
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -102,7 +102,19 @@ def test_data_lie_in_named_volumes_where_the_images_keep_them(compose: dict[str,
     assert kafka["volumes"] == [f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}"]
     assert compose["services"]["redis"]["volumes"] == ["redis:/data"]
     assert "prometheus:/prometheus" in compose["services"]["prometheus"]["volumes"]
-    assert set(compose["volumes"]) == {"kafka", "redis", "prometheus"}
+    assert set(compose["volumes"]) == {"kafka", "redis", "service", "policy", "prometheus"}
+
+
+def test_workers_have_the_policy_but_not_the_secrets_of_the_api(compose: dict[str, Any]) -> None:
+    mounts = {name: [mount.split(":") for mount in compose["services"][name]["volumes"]] for name in ("service", "api", "worker")}
+    assert [volume for volume, *_ in mounts["worker"]] == ["policy"]
+    assert [mode for name in ("worker", "api") for volume, _, *mode in mounts[name] if volume == "policy"] == [["ro"], ["ro"]]
+    folders = {folder for mounted in mounts.values() for _, folder, *_ in mounted}
+    made = next(rest for name, rest in stages()[0] if name == "RUN" and rest.startswith("install "))
+    assert folders == set(made.split()[-2:])
+    owner, group = dict(stages()[-1])["USER"].split(":")
+    assert f"--owner={owner} --group={group} --mode=700" in made
+    assert ("COPY", "--from=build --chown=10001:10001 /var/lib/kithkin /var/lib/kithkin") in stages()[-1]
 
 
 def test_who_watches_reads_what_was_rendered_and_finds_the_jobs_of_the_rules(compose: dict[str, Any]) -> None:
@@ -121,7 +133,8 @@ def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, 
 
     waits = {name: awaited(service) for name, service in services.items()}
     assert waits["topics"] == {"kafka": "service_healthy"}
-    assert waits["worker"] == waits["fleet"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
+    assert waits["fleet"] == {"topics": "service_completed_successfully", "redis": "service_healthy"}
+    assert waits["worker"] == waits["api"] == waits["fleet"] | {"service": "service_completed_successfully"}
     assert waits["load"] == {"topics": "service_completed_successfully"}
     profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
     assert profiles == {"load": ["load"], "prometheus": ["watch"], "grafana": ["watch"]}
@@ -129,7 +142,7 @@ def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, 
 
 def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
     ours = [service for service in compose["services"].values() if service["image"] == "kithkin"]
-    assert len(ours) == 4
+    assert len(ours) == 6
     for service in ours:
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 
@@ -198,9 +211,9 @@ class Here:
 
     def __init__(self, compose: dict[str, Any], folder: Path) -> None:
         self.services, self.folder = compose["services"], folder
-        names = ["kafka:19092", ":19092", ":9092", ":19093", "redis:6379", "0.0.0.0:8080"]
-        inside, outside, controller, redis, web = free_ports(5)
-        ports = [inside, inside, outside, controller, redis, web]
+        names = ["kafka:19092", ":19092", ":9092", ":19093", "redis:6379", "0.0.0.0:8080", "0.0.0.0:8095"]
+        inside, outside, controller, redis, web, self.api_port = free_ports(6)
+        ports = [inside, inside, outside, controller, redis, web, self.api_port]
         self.redis_port, self.web_port = redis, web
         self._places = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
         for service in self.services.values():
@@ -210,6 +223,8 @@ class Here:
                 self._places[config["target"]] = str(path)
         self._places |= {"@localhost": "@", "//localhost": "//"}
         self._places |= {"OUTSIDE://127.0.0.1": "OUTSIDE://", "/var/lib/kafka/data": str(folder / "kafka")}
+        self._places |= {f"/var/lib/kithkin/{name}": str(folder / name) for name in ("service", "policy")}
+        (folder / "policy").mkdir(0o700)  # which Docker makes
 
     def placed(self, value: str) -> str:
         """A setting with the addresses and folders of this test."""
@@ -247,11 +262,18 @@ class Here:
 
     def environment(self, service: str) -> dict[str, str]:
         image = dict(shlex.split(rest)[0].split("=", 1) for name, rest in stages()[-1] if name == "ENV" if "KITHKIN_" in rest)
-        told = {**image, **self.services[service]["environment"]}
+        told = {**image, **self.services[service].get("environment", {})}
         return {**os.environ, **{name: self.placed(value) for name, value in told.items()}}
 
+    def api_is_healthy(self) -> bool:
+        """The service's own check, spoken to the API of this test."""
+        _, python, *words = self.services["api"]["healthcheck"]["test"]
+        assert python == "python"
+        words = [word.replace(":8095", f":{self.api_port}") for word in words]
+        return self._ended([sys.executable, *words], dict(os.environ)).returncode == 0
+
     def command(self, service: str) -> list[str]:
-        return [sys.executable, "-m", "stream.cli", *self.services[service]["command"]]
+        return [sys.executable, "-m", "stream.cli", *map(self.placed, self.services[service]["command"])]
 
     def run(self, service: str) -> subprocess.CompletedProcess[str]:
         return self._ended(self.command(service), self.environment(service))
@@ -289,11 +311,14 @@ def test_with_these_settings_identities_flow(compose: dict[str, Any], tmp_path: 
         ends.callback(redis.stop, 10)
         assert until(lambda: here.run("topics").returncode == 0, PATIENCE_S), kafka.last_words
 
+        assert here.run("service").returncode == 0
         worker = ends.enter_context(here.running("worker"))
         assert until(lambda: not worker.running or here.healthy(), PATIENCE_S), worker.last_words
         amiss = {check["name"]: check["state"] for check in json.loads(here.doctor().stdout) if check["state"] != "ok"}
         assert amiss == {"replication": "warning"}
 
+        api = ends.enter_context(here.running("api"))
+        assert until(lambda: not api.running or here.api_is_healthy(), PATIENCE_S), api.last_words
         ends.enter_context(here.running("load"))
         assert here.kafka_is_healthy()
         broker, password = (here.environment("worker")[f"KITHKIN_{name}"] for name in ("BROKER", "KAFKA__PASSWORD"))

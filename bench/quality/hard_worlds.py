@@ -12,7 +12,7 @@ import numpy as np
 from .people import FAR
 from .tools import tool
 
-__all__ = ["HARD", "write_hard"]
+__all__ = ["HARD", "hard_scenarios", "home_of", "write_hard"]
 
 HARD: Final = ("noisy", "storm", "kin", "rooms", "one", "eight")
 SIZES: Final = {"one": 1, "eight": 8}
@@ -22,14 +22,15 @@ TELEPHONE: Final = "tel8k_mulaw"
 def write_hard(scenario: str, people: Path, out: Path, args: argparse.Namespace) -> None:
     """Write such a world of a data folder's people; `args` as the tool's: seed, households, voices."""
     world: Any = tool("world")
-    world.SCENARIOS |= _scenarios(world)
+    world.SCENARIOS |= hard_scenarios(world)
     args = argparse.Namespace(enrol=None, phoneless=0.1, **vars(args))
-    corpus, home = world.Corpus(people, args.voices), _home_of(world, scenario)
+    corpus, home = world.Corpus(people, args.voices), home_of(world, scenario)
     homes = [home(corpus, world.SCENARIOS[scenario], index, args).run(scenario) for index in range(args.households)]
     world.write(out, scenario, homes, [item for one in homes for item in one.items], args)
 
 
-def _scenarios(world: Any) -> dict[str, Any]:
+def hard_scenarios(world: Any) -> dict[str, Any]:
+    """What is special about each, by its name."""
     clean, telephone = {"clean": 1.0}, {TELEPHONE: 1.0}
     any_channel = {"clean": 0.25, TELEPHONE: 0.25, FAR: 0.25, "babble_5dB": 0.25}
     rooms = {"clean": 0.5, FAR: 0.5}
@@ -44,7 +45,8 @@ def _scenarios(world: Any) -> dict[str, Any]:
     }
 
 
-def _home_of(world: Any, scenario: str) -> type:
+def home_of(world: Any, scenario: str) -> type:
+    """The homes of a scenario, of the tool's or of these."""
     class Home(world.Household):  # type: ignore[misc]
         def _people(self) -> None:
             self.hard |= scenario == "kin"

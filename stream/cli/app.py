@@ -60,6 +60,7 @@ from .rights.api import api
 from .rights.consent import consent
 from .rights.decide import decide
 from .rights.home_link import home_link
+from .rights.new_service import new_service
 from .rights.pin import pin
 from .rights.presence import presence
 from .tracking import Tracker
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     from stream.offline.replay.jobs.cluster import Cluster
     from stream.offline.replay.jobs.processes import JobProcesses
     from stream.offline.replay.replay import Replay, Summary
-    from stream.offline.runs.difference import Difference
 
 __all__ = ["app", "main"]
 
@@ -215,6 +215,11 @@ app.command(
     "  [cyan]kithkin api --service service.toml --policy policy.toml[/]   beside `kithkin up`\n\n"
     "  [cyan]kithkin api --listen 0.0.0.0:8095 --wiring wiring.toml --policy policy.toml[/]   behind TLS, in a cluster",
 )(api)
+app.command(
+    "new-service",
+    epilog="Examples:\n\n"
+    "  [cyan]kithkin new-service service[/]   then: kithkin api --service service/service.toml --policy service/policy.toml",
+)(new_service)
 app.command(
     "home-link",
     epilog="Examples:\n\n  [cyan]kithkin home-link h-042 --service service.toml[/]   to be opened in a browser",
@@ -418,12 +423,13 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Want
     from stream.offline.runs.frames import refuse_without_arrow, write_parquet
     from stream.ops.encoders import explain_unlisted
 
+    from .difference import compare_expected, refuse_unexpectable
     from .progress import show_progress
     from .summary import describe_unanswered, summary_json, summary_run, summary_table
 
     expect, tracker, as_json, parquet = wanted
     if expect is not None:
-        _refuse_unexpectable(expect, task)
+        refuse_unexpectable(expect, task.out)
     if parquet:
         refuse_without_arrow()
     with until_interrupted() as stop, show_progress(Console(stderr=True), "events") as watch:
@@ -432,7 +438,7 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Want
         write_parquet(task.out)
     if not as_json:
         Console(highlight=False).print(summary_table(summary))
-    difference = _compare_expected(expect, task, as_json) if expect and summary.finished else None
+    difference = compare_expected(expect, task.out, as_json) if expect and summary.finished else None
     if as_json:
         typer.echo(json.dumps(summary_json(summary, difference), ensure_ascii=False))
     if not summary.finished:
@@ -447,37 +453,6 @@ def _replay(task: "Replay", jobs: "JobProcesses | Cluster | None", wanted: _Want
         raise typer.Exit(EXIT_NOTHING)
     if difference is not None and difference.differs:
         raise typer.Exit(EXIT_DIFFERENT)
-
-
-def _refuse_unexpectable(expect: Path, task: "Replay") -> None:
-    """Before anything is replayed: what is expected can be opened, and is not what this replay is about to write."""
-    from stream.brokers.log_files import LogReader
-    from stream.contract.errors import ConfigError
-
-    if expect.resolve().parent == task.out.resolve():
-        raise ConfigError("expect", str(expect), "which this replay writes", "a file of another run, or another --out")
-    LogReader([str(expect)], ["identities"], prefix=None).close()
-
-
-def _compare_expected(expect: Path, task: "Replay", quiet: bool) -> "Difference":
-    """How identities differ from those expected (A), and unless quiet tell it."""
-    from rich.console import Console
-
-    from stream.offline.runs.difference import expected_difference
-
-    from .difference import difference_table, difference_told
-
-    difference = expected_difference(expect, task.out)
-    if quiet:
-        return difference
-    if not difference.differs:
-        typer.echo(f"\nAs expected: {difference.topics[0].same:,} identities are those of {expect}.")
-    else:
-        typer.echo(f"\nNot as expected. A: {expect}; B: this replay.")
-        Console(highlight=False).print(difference_table(difference))
-        for line in difference_told(difference):
-            typer.echo(line)
-    return difference
 
 
 def _how_to_go_on(task: "Replay", summary: "Summary") -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
 
-__all__ = ["client_logs_silenced", "refuse_misspelt", "refuse_missing", "wiring_in_force"]
+__all__ = ["client_logs_silenced", "policy_in_force", "refuse_misspelt", "refuse_missing", "service_in_force", "wiring_in_force"]
 
 _ANSWER_S: Final = 3.0  # who looks at a terminal does not wait for longer
 
@@ -21,6 +21,25 @@ def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
     from stream.ops.local_cluster import place  # nothing heavy is imported before a command needs it
 
     return place.wiring_in_force(wiring, **flags)
+
+
+def policy_in_force(policy: Path | None, wiring: Path | None, store: str | None) -> Path | None:
+    """The policy of who asks a cluster: as it is given, else of the running `kithkin up` that is asked; None: the defaults."""
+    from stream.ops.local_cluster import place
+
+    found = None if policy is not None else place.place_in_force(wiring, store=store)
+    return found.policy_file if found is not None and found.policy_file.is_file() else policy
+
+
+def service_in_force(service: Path | None) -> Path:
+    """The service's settings: as they are given, else ./service.toml, else those of a running `kithkin up`."""
+    from stream.ops.local_cluster import place
+
+    here = Path("service.toml")
+    if service is not None or here.is_file():
+        return service or here
+    found = place.place_in_force(None)
+    return here if found is None else found.service.settings_file
 
 
 def refuse_misspelt(wiring: "Wiring") -> None:

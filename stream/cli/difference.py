@@ -5,17 +5,48 @@ Law: what is the same is said in one line; a list that is cut says how much more
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
+import typer
+from rich.console import Console
 from rich.table import Table
 
-from stream.offline.runs.difference import Difference, Example, TopicDifference
+from stream.offline.runs.difference import Difference, Example, TopicDifference, expected_difference
 from stream.offline.runs.explain import Explanation
 
-__all__ = ["difference_json", "difference_table", "difference_told", "explanation_json", "explanation_told"]
+__all__ = [
+    "compare_expected", "difference_json", "difference_table", "difference_told", "explanation_json", "explanation_told",
+    "refuse_unexpectable",
+]  # fmt: skip
 
 _LISTED: Final = 8
 _FIELDS: Final = ("person_id", "tier", "probability", "withdrawn", "reason", "state", "kind", "log_e_value")  # worth a look
+
+
+def refuse_unexpectable(expect: Path, out: Path) -> None:
+    """Before anything is replayed: what is expected can be opened, and is not what this replay is about to write."""
+    from stream.brokers.log_files import LogReader
+    from stream.contract.errors import ConfigError
+
+    if expect.resolve().parent == out.resolve():
+        raise ConfigError("expect", str(expect), "which this replay writes", "a file of another run, or another --out")
+    LogReader([str(expect)], ["identities"], prefix=None).close()
+
+
+def compare_expected(expect: Path, out: Path, quiet: bool) -> Difference:
+    """How identities differ from those expected (A), and unless quiet tell it."""
+    difference = expected_difference(expect, out)
+    if quiet:
+        return difference
+    if not difference.differs:
+        typer.echo(f"\nAs expected: {difference.topics[0].same:,} identities are those of {expect}.")
+    else:
+        typer.echo(f"\nNot as expected. A: {expect}; B: this replay.")
+        Console(highlight=False).print(difference_table(difference))
+        for line in difference_told(difference):
+            typer.echo(line)
+    return difference
 
 
 def difference_table(difference: Difference) -> Table:

@@ -270,6 +270,9 @@ class Action(_Table):
     max_age_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
         300, description="an answer allows it for so long after its recognition"
     )
+    second_factor: bool = Field(
+        False, description="below tier 5: a second factor within 24 hours too, since when the person was never away for 4"
+    )
 
 
 class ProofKey(_Table):

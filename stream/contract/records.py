@@ -10,9 +10,9 @@ Embeddings are decoded here, once, into read-only float32 arrays.
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, model_validator
 
 from .fields.embedding import Embedding
 from .fields.scalars import ID_PATTERN, Id, Name, PersonId, Quality, Time, Version
@@ -281,17 +281,30 @@ FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Annotated[Feedback, Discriminator(
 
 
 class Consent(_Given):
-    """A person lets a client ask about them, or does so no longer."""
+    """A person lets a client ask about them, or does so no longer; or the home forbids a person what no tier then allows."""
 
     consent_id: Id = Field(
         description="names what is granted; the same is revoked (or what the home's page calls it), and another grant has another"
     )
-    person_id: PersonId = Field(description="who grants it, a member")
-    client_id: Id = Field(description="to whom")
-    kind: Literal["grant", "revoke"] = Field(description="grant or revoke")
-    scopes: list[Scope] = Field(description="what may be known of the person")
-    actions: Annotated[list[Id], Field(max_length=8)] = Field(description="actions that may be asked for, at most 8")
+    person_id: PersonId = Field(description="who grants it, or to whom it is forbidden: a member")
+    client_id: Id | None = Field(description="to whom; null: of a forbid, which holds whichever client asks")
+    kind: Literal["grant", "revoke", "forbid"] = Field(description="grant, revoke (either of the others), or forbid")
+    scopes: list[Scope] = Field(description="what may be known of the person; of a forbid: none")
+    actions: Annotated[list[Id], Field(max_length=8)] = Field(
+        description="actions that may be asked for, or that the person may not do; at most 8"
+    )
+    tier: Annotated[int, Field(ge=1, le=5)] | None = Field(
+        None, description="of a forbid: nor any action that asks for this tier (of 0 to 5) or more"
+    )
     expires_at: Time | None = Field(description="until when, ms since the Unix epoch, UTC; null: until it is revoked")
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> Self:
+        if self.kind == "forbid" and (self.client_id is not None or self.scopes or not (self.actions or self.tier)):
+            raise ValueError("a forbid names actions, a tier or both, and neither a client nor scopes")
+        if self.kind == "grant" and (self.client_id is None or self.tier is not None):
+            raise ValueError("a grant names a client, and no tier")
+        return self
 
     @property
     def sender(self) -> str:

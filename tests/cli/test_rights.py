@@ -43,5 +43,18 @@ def test_decide_denies_what_is_unknown_and_says_so(kept: tuple[Path, Path, str])
     assert "deny: playlist.play the home keeps no such event" in plain(decided(kept, "playlist.play", event="e-99"))
 
 
+def test_decide_tells_what_the_home_forbids(kept: tuple[Path, Path, str], tmp_path: Path) -> None:
+    story = Story()
+    event = story.see("anna")
+    story.play("consents", {
+        "v": 1, "consent_id": "f-1", "household_id": "h", "person_id": "anna", "client_id": None, "kind": "forbid", "scopes": [],
+        "actions": ["playlist.play"], "given_at": story.desk.now, "expires_at": None,
+    })  # fmt: skip
+    with closing(SqliteStore(str(tmp_path / "forbids.db"))) as opened:
+        opened.save(0, opened.claim(0).epoch, {}, {"recognitions": 1}, {"h": story.state})
+    told = plain(decided((tmp_path / "forbids.db", *kept[1:]), "playlist.play", event=event))
+    assert told.startswith("deny: playlist.play the home forbids it to that person, whatever the tier")
+
+
 def test_decide_names_a_home_that_is_like_an_unknown_one(kept: tuple[Path, Path, str]) -> None:
     assert "such as h" in plain(run("decide", "hh", "e-1", "x", "--store", kept[0], code=2))

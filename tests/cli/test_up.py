@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 import redis
@@ -28,6 +32,7 @@ from stream.contract.errors import ConfigError
 from stream.contract.ports import BrokerError
 from stream.contract.records import INPUT_TOPICS, Cause, Identity, Record
 from stream.contract.settings import Wiring
+from stream.ops.local_cluster.local import Wish, prepare_service
 from stream.ops.local_cluster.place import Place, default_folder
 from stream.ops.local_cluster.processes import ClusterError, is_free, until
 from tests.cli.test_cli import run
@@ -58,9 +63,13 @@ class Up:
         filed = tomllib.loads(self.place.wiring_file.read_text())
         return [int(filed[name].removesuffix("/0").rpartition(":")[2]) for name in ("broker", "store")]
 
+    @property
+    def api(self) -> str:
+        return self.place.service.home_url
+
     def end(self, number: signal.Signals) -> int:
         """Signal it; its exit code, after everything it started has gone."""
-        ports = self.ports
+        ports = [*self.ports, *([urlsplit(self.api).port or 0] if self.api else [])]
         self.process.send_signal(number)
         code = self.process.wait(END_S)
         assert until(lambda: all(map(is_free, ports)), END_S), "a server outlived it"
@@ -107,8 +116,17 @@ def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder
         assert until(lambda: "Ready" in cluster.said.read_text(), ANSWER_S)
         run("feed", log)
         assert until(lambda: answers() == expected, ANSWER_S)
+        address = cluster.api
+        assert (urlsplit(address).hostname, f"{address}/docs" in cluster.said.read_text()) == ("127.0.0.1", True)
+        assert until(lambda: "/page/#" in cluster.said.read_text(), ANSWER_S)
+        (link,) = re.findall(rf"^ *({address}/page/#\S+)$", cluster.said.read_text(), re.MULTILINE)
+        assert [opens(link), opens(link)] == [204, 401], "a link works once"
+        assert opens(run("home-link", min(answers()).split()[0]).splitlines()[0]) == 204
+        (home, event), *_ = (answer.split() for answer in answers())
+        assert "no such action" not in run("decide", home, event, "playlist.play"), "by the policy that was made"
         assert cluster.end(signal.SIGINT) == 0
     with up(folder) as cluster:
+        assert cluster.api == address
         assert answers() == expected
         run("feed", log)
         assert until(lambda: json.loads(run("status", "--json"))["lag"] == 0, ANSWER_S)
@@ -120,8 +138,22 @@ def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder
         assert all(map(is_free, cluster.ports))
 
 
+def opens(link: str) -> int:
+    """What a browser is answered that opens a link to a home's page."""
+    url, _, token = link.partition("#")
+    headers = {"X-Kithkin-Page": "1", "Content-Type": "application/json"}
+    try:
+        with urlopen(Request(f"{url}session", json.dumps({"token": token}).encode(), headers), timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as refused:
+        refused.close()
+        return refused.code
+
+
 def test_a_cluster_ends_with_its_terminal_and_runs_once_in_a_folder(folder: Path) -> None:
-    with up(folder, "--workers", "2") as cluster:
+    with up(folder, "--workers", "2", "--no-api") as cluster:
+        assert not (folder / "service").exists()
+        assert not cluster.place.policy_file.exists()
         refused = run("up", code=1)
         assert all(f":{port}" in refused for port in cluster.ports)
         (port, _) = cluster.ports
@@ -152,7 +184,8 @@ def test_nobody_enters_without_the_passwords_which_are_told_nowhere(folder: Path
 
     passwords = [(folder / f"{server}.password").read_text().strip() for server in ("kafka", "redis")]
     assert min(map(len, passwords)) >= 32
-    holders = {"kafka.password", "redis.password", "server.properties", "redis.conf"}
+    passwords += [(folder / "service" / name).read_text().strip() for name in ("service.key", "api-1.key")]
+    holders = {"kafka.password", "redis.password", "server.properties", "redis.conf", "service.key", "api-1.key"}
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files if path.name in holders} == {0o600}
     told += [path.read_bytes().decode(errors="replace") for path in files if path.name not in holders]
@@ -170,6 +203,43 @@ def test_what_is_wrong_is_said_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text("no_such_key = 1")
     assert "no_such_key" in run("up", "--dir", tmp_path / "never", "--policy", tmp_path / "policy.toml", code=2)
     assert not (tmp_path / "never").exists()
+
+
+def test_wrong_settings_of_the_service_are_said_before_anything_starts(tmp_path: Path) -> None:
+    place = Place(tmp_path / "up")
+    place.service.make("http://127.0.0.1:8095")
+    place.service.settings_file.write_text(f"{place.service.settings_file.read_text()}\nno_such_key = 1")
+    assert "no_such_key" in run("up", "--dir", place.folder, code=2)
+    place.policy_file.write_text("nor_this = 1")
+    assert "nor_this" in run("up", "--dir", place.folder, "--no-api", code=2)
+    assert not (place.folder / "kafka").exists()
+
+
+def test_with_a_policy_of_ones_own_the_api_runs_once_that_lists_its_key(tmp_path: Path) -> None:
+    place, own = Place(tmp_path / "up"), tmp_path / "own.toml"
+    own.write_text("")
+    port, why = prepare_service(place, Wish(place.folder, policy=own))
+    assert (port, place.service.key_lines in why) == (None, True)
+    own.write_text(place.service.key_lines)
+    assert prepare_service(place, Wish(place.folder, policy=own)) == (urlsplit(place.service.home_url).port, "")
+    assert prepare_service(place, Wish(place.folder, api=False)) == (None, "")
+
+
+def test_the_api_stays_where_it_was_unless_somebody_is_there(tmp_path: Path) -> None:
+    place = Place(tmp_path / "up")
+    first, _ = prepare_service(place, Wish(place.folder))
+    secret = (tmp_path / "up" / "service" / "service.key").read_bytes()
+    assert prepare_service(place, Wish(place.folder))[0] == first
+    with socket.create_server(("127.0.0.1", first or 0)):
+        moved, _ = prepare_service(place, Wish(place.folder))
+        with pytest.raises(ClusterError, match="--api-port"):
+            prepare_service(place, Wish(place.folder, api_port=first))
+    assert place.service.home_url == f"http://127.0.0.1:{moved}" != f"http://127.0.0.1:{first}"
+    assert (tmp_path / "up" / "service" / "service.key").read_bytes() == secret
+    text = place.service.settings_file.read_text()
+    place.service.settings_file.write_text(text.replace(place.service.home_url, "https://home.example"))
+    prepare_service(place, Wish(place.folder))
+    assert place.service.home_url == "https://home.example", "behind a proxy, and not ours to change"
 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from stream.home.rights.consents import Granted, consents_of
+import pytest
+from pydantic import ValidationError
+
+from stream.contract.records import Consent
+from stream.home.rights.consents import Granted, consents_of, forbids_of, handle_of
 from stream.home.state.at_rest import decode_home, encode_home
 from stream.home.state.layout import CONSENTS_MAX
 from stream.home.state.names import hash_id
@@ -73,3 +77,51 @@ def test_forgetting_one_person_leaves_the_consents_of_the_others() -> None:
     grant(story, "c-1", person_id="carl")
     story.say("erase", person_id="anna")
     assert [granted.person_id for granted in standing(story)] == ["carl"]
+
+
+def forbid(story: Story, consent_id: str, **fields: Any) -> list[str]:
+    return grant(story, consent_id, "forbid", **{"client_id": None, "scopes": [], "actions": []} | fields)
+
+
+def test_a_forbid_stands_as_a_consent_does_and_is_none() -> None:
+    story = Story()
+    grant(story, "c-1")
+    assert forbid(story, "f-1", person_id="bert", actions=["door.unlock"], tier=4) == ["used"]
+    assert forbid(story, "f-2", actions=["music.play"], expires_at=story.desk.now + 10 * 60_000) == ["used"]
+    assert forbid(story, "f-3", person_id="zoe", tier=1) == ["unknown_person"]
+    assert len([*consents_of(story.home, None, story.desk.now)]) == 1
+    first, second = forbids_of(story.home, story.desk.now)
+    assert (first.person_id, first.actions, first.tier) == ("bert", {"door.unlock"}, 4)
+    assert (second.person_id, second.actions, second.tier) == ("anna", {"music.play"}, None)
+    story.run.homes["h"] = decode_home(story.state, POLICY)
+    assert [*forbids_of(story.home, story.desk.now)] == [first, second]
+    story.wait(10 * 60_000)
+    assert [*forbids_of(story.home, story.desk.now)] == [first]
+    assert grant(story, handle_of(first.number), "revoke", person_id="bert", client_id=None, actions=[]) == ["used"]
+    assert [*forbids_of(story.home, story.desk.now)] == []
+
+
+def test_what_a_person_may_not_do_stands_again_when_they_come_back_and_is_forgotten_with_them() -> None:
+    story = Story()
+    forbid(story, "f-1", person_id="bert", tier=2)
+    story.say("leave", person_id="bert")
+    assert [*forbids_of(story.home, story.desk.now)] == []
+    story.wait(60_000)
+    story.say("join", person_id="bert")
+    assert len([*forbids_of(story.home, story.desk.now)]) == 1
+    story.say("erase", person_id="bert")
+    assert int(story.home.record["consents_used"]) == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "forbid"}, {"kind": "forbid", "client_id": None}, {"kind": "grant", "client_id": None}, {"tier": 3},
+     {"kind": "forbid", "client_id": None, "scopes": []}],
+)  # fmt: skip
+def test_what_is_neither_a_grant_nor_a_forbid_is_refused(fields: dict[str, Any]) -> None:
+    value = {
+        "v": 1, "consent_id": "c-1", "household_id": "h", "person_id": "anna", "client_id": "pharmacy", "kind": "grant",
+        "scopes": ["person"], "actions": [], "given_at": 1763690000000, "expires_at": None,
+    } | fields  # fmt: skip
+    with pytest.raises(ValidationError):
+        Consent.model_validate(value)

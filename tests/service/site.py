@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from joserfc.jwk import ECKey, OKPKey
 
 from stream.contract.policy import Action, Policy, Presence, ProofKey, Proofs
 from stream.contract.ports import Encoded, StateStore
@@ -17,6 +18,7 @@ from stream.contract.rights.signature import text_of_public_key
 from stream.home.state.at_rest import encode_home
 from stream.runtime.service.access import Tokens
 from stream.runtime.service.app import create_app
+from stream.runtime.service.assertions import Assertions
 from stream.runtime.service.decisions import Decisions, Signer
 from stream.runtime.service.events.follow import Follower
 from stream.runtime.service.events.outbox import Outbox
@@ -32,15 +34,17 @@ from stream.stores import MemoryStore
 from tests.support.worlds import POLICY as WORLD
 from tests.support.worlds import Story
 
-__all__ = ["POLICY", "PRIVATE", "SECRETS", "Served", "Site", "serve"]
+__all__ = ["KEYS", "POLICY", "PRIVATE", "SECRETS", "Served", "Site", "serve"]
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 SECRETS = {"pharmacy": "p" * 32, "music": "m" * 32}
+KEYS: dict[str, Any] = {"lender": OKPKey.generate_key("Ed25519"), "shop": ECKey.generate_key("P-256")}  # in the place of a secret
 POLICY = Policy(
     encoders=WORLD.encoders,
     proofs=Proofs(keys={"api-1": ProofKey(public_key=text_of_public_key(PRIVATE))}),
     presence=Presence(publish=True),
-    actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3), "list.show": Action(tier=1)},
+    actions={"pharmacy.refill": Action(tier=5), "mail.read": Action(tier=3),
+        "mail.send": Action(tier=3, second_factor=True), "list.show": Action(tier=1)},
 )  # fmt: skip
 
 
@@ -60,15 +64,15 @@ def serve(
     """A service whose files are in a folder, and whose homes' pages are at a URL."""
     verifier = Verifier(folder / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     clients = {name: Client(secret_sha256=sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()}
+    clients |= {name: Client(keys=(key.as_dict(private=False),)) for name, key in KEYS.items()}
     settings = Service(secret_file=folder / "s", proof_key_file=folder / "k", clients=clients)
     signer, handles, homes = Signer("api-1", PRIVATE), Handles(b"s" * 32), Homes(store, POLICY)
     decisions = Decisions(homes, POLICY, handles, (verifier, signer), publish)
     outbox = Outbox(folder / "events.db", settings.issuer, signer)
     sessions = Sessions(folder / "sessions.db", settings.session_idle_days)
     page = HomePage(homes, Told(POLICY, verifier, handles, [*clients]), Gate(sessions, url), publish)
-    return Served(
-        create_app(decisions, Tokens(settings, b"s" * 32), outbox, page, clock), handles, verifier, outbox, sessions
-    )
+    tokens = Tokens(settings, b"s" * 32, Assertions(folder / "assertions.db", settings))
+    return Served(create_app(decisions, tokens, outbox, page, clock), handles, verifier, outbox, sessions)
 
 
 class Site(Story):
@@ -133,7 +137,12 @@ class Site(Story):
         answer = self.http.post("/oauth/token", data=form)
         return answer.json().get("access_token", answer)
 
-    def grant(self, consent_id: str, person: str = "anna", client: str = "pharmacy", kind: str = "grant", **fields: Any) -> None:
+    def forbid(self, consent_id: str, person: str = "anna", **what: Any) -> None:
+        self.grant(consent_id, person, None, "forbid", **{"scopes": [], "actions": []} | what)
+
+    def grant(
+        self, consent_id: str, person: str = "anna", client: str | None = "pharmacy", kind: str = "grant", **fields: Any
+    ) -> None:
         self.play("consents", {
             "v": 1, "consent_id": consent_id, "household_id": "h", "person_id": person, "client_id": client, "kind": kind,
             "scopes": ["person"], "actions": [*POLICY.actions], "given_at": self.desk.now, "expires_at": None,

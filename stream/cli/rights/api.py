@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..connection import refuse_missing, wiring_in_force
+from ..connection import policy_in_force, refuse_missing, service_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Group, PolicyFile, Prefix, StoreUrl, WiringFile
-from .pin import SERVICE, ServiceFile
+from .pin import ServiceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _LEAVE_S = 8  # for requests that are under way when the service ends; a poll ta
 
 def api(
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer.")] = "127.0.0.1:8095",
-    service: ServiceFile = SERVICE,
+    service: ServiceFile = None,
     policy: PolicyFile = None,
     wiring: WiringFile = None,
     broker: BrokerUrl = None,
@@ -49,6 +49,7 @@ def api(
         from stream.contract.settings import load_policy, store_of
         from stream.runtime.service.access import Tokens
         from stream.runtime.service.app import create_app
+        from stream.runtime.service.assertions import Assertions
         from stream.runtime.service.decisions import Decisions, Signer
         from stream.runtime.service.events.outbox import Outbox
         from stream.runtime.service.handles import Handles
@@ -62,18 +63,19 @@ def api(
         from stream.stores import open_store
 
         host, port = _place(listen)
-        settings, rules = load_service(service), load_policy(policy)
+        settings, rules = load_service(service_in_force(service)), load_policy(policy_in_force(policy, wiring, store))
         wired = wiring_in_force(wiring, broker=broker, store=store, prefix=prefix, group=group)
         secret, signer = secret_of(settings), Signer(settings.kid, proof_key_of(settings))
         refuse_other_key(settings, signer.private, rules)
         homes = Homes(ends.enter_context(closing(open_store(store_of(wired), wired))), rules)
         verifier = ends.enter_context(closing(Verifier(settings.verifier)))
         outbox = ends.enter_context(closing(Outbox(settings.events, settings.issuer, signer)))
+        tokens = Tokens(settings, secret, ends.enter_context(closing(Assertions(settings.assertions, settings))))
         publish = _publisher(wired, ends)
         decisions = Decisions(homes, rules, Handles(secret), (verifier, signer), publish)
         gate = Gate(ends.enter_context(closing(Sessions(settings.sessions, settings.session_idle_days))), settings.home_url)
         page = HomePage(homes, Told(rules, verifier, Handles(secret), sorted(settings.clients)), gate, publish)
-        app = create_app(decisions, Tokens(settings, secret), outbox, page)
+        app = create_app(decisions, tokens, outbox, page)
         _tell_clients(settings, wired, outbox, ends)
         typer.echo(f"http://{host}:{port}/docs", err=True)
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=_LEAVE_S)

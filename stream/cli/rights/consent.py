@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..connection import refuse_missing, wiring_in_force
+from ..connection import refuse_missing, service_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..options import BrokerUrl, Prefix, WiringFile
-from .pin import SERVICE, Household, Person, ServiceFile
+from .pin import Household, Person, ServiceFile
 
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["consent"]
 
 consent = typer.Typer(
-    help="Let a client ask about a person, or no longer.",
+    help="Let a client ask about a person, or no longer; forbid a person what no tier then allows.",
     epilog="Examples:\n\n"
     "  [cyan]kithkin consent grant h-042 alice pharmacy --action pharmacy.refill[/]   prints what the client needs\n\n"
-    "  [cyan]kithkin consent revoke h-042 alice pharmacy c-8Jx2[/]",
+    "  [cyan]kithkin consent revoke h-042 alice pharmacy c-8Jx2[/]\n\n"
+    "  [cyan]kithkin consent forbid h-042 bob --tier 4[/]   nothing that asks for tier 4 or 5; undone by `lift`",
     no_args_is_help=True,
 )
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="A client of the service.")]
@@ -38,7 +39,7 @@ def grant(
     client: Client,
     action: Annotated[list[str], typer.Option("--action", help="What it may ask for; several times for several.")],
     days: Annotated[int | None, typer.Option("--days", min=1, help="How long; else until it is revoked.")] = None,
-    service: ServiceFile = SERVICE,
+    service: ServiceFile = None,
     wiring: WiringFile = None,
     broker: BrokerUrl = None,
     prefix: Prefix = None,
@@ -48,7 +49,7 @@ def grant(
         from stream.runtime.service.handles import Handles
         from stream.runtime.service.settings import load_service, secret_of
 
-        handles = Handles(secret_of(load_service(service)))
+        handles = Handles(secret_of(load_service(service_in_force(service))))
         consent_id, now_ms = f"c-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
         expires_at = None if days is None else now_ms + days * 86_400_000
         _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
@@ -70,11 +71,53 @@ def revoke(
 ) -> None:
     """Take a consent back: from then on the client knows nothing more of the person, by whatever id."""
     with faults_explained():
-        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
-            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
-            "kind": "revoke", "scopes": [], "actions": [], "given_at": int(time.time() * 1_000), "expires_at": None,
-        })  # fmt: skip
+        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), _revocation(household, person, client, consent_id))
         typer.echo(f"{consent_id} is revoked.")
+
+
+@consent.command(epilog=f"{_EXAMPLE}forbid h-042 bob --action door.unlock --tier 4[/]")
+def forbid(
+    household: Household,
+    person: Person,
+    action: Annotated[list[str] | None, typer.Option("--action", help="What they may not do; several times for several.")] = None,
+    tier: Annotated[int | None, typer.Option("--tier", min=1, max=5, help="Nor what asks for this tier or more.")] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="How long; else until it is lifted.")] = None,
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    prefix: Prefix = None,
+) -> None:
+    """Let a person, a child say, not do something, whichever client asks and however surely they are recognised; prints an id."""
+    with faults_explained():
+        consent_id, now_ms = f"f-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
+        expires_at = None if days is None else now_ms + days * 86_400_000
+        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
+            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": None,
+            "kind": "forbid", "scopes": [], "actions": action or [], "tier": tier, "given_at": now_ms, "expires_at": expires_at,
+        })  # fmt: skip
+        typer.echo(json.dumps({"consent_id": consent_id}))
+
+
+@consent.command(epilog=f"{_EXAMPLE}lift h-042 bob f-8Jx2[/]")
+def lift(
+    household: Household,
+    person: Person,
+    consent_id: Annotated[str, typer.Argument(metavar="FORBID", help="The id that `forbid` printed.")],
+    wiring: WiringFile = None,
+    broker: BrokerUrl = None,
+    prefix: Prefix = None,
+) -> None:
+    """Let a person do again what was forbidden."""
+    with faults_explained():
+        wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
+        _send(wired, _revocation(household, person, None, consent_id))
+        typer.echo(f"{consent_id} is lifted.")
+
+
+def _revocation(household: str, person: str, client: str | None, consent_id: str) -> dict[str, object]:
+    return {
+        "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
+        "kind": "revoke", "scopes": [], "actions": [], "given_at": int(time.time() * 1_000), "expires_at": None,
+    }  # fmt: skip
 
 
 def _send(wired: "Wiring", value: dict[str, object]) -> None:

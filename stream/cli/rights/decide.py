@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..connection import wiring_in_force
+from ..connection import policy_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..live.identities import moment_ms
 from ..options import AsJson, AsOf, Group, PolicyFile, Prefix, StoreUrl, WiringFile
@@ -27,6 +27,7 @@ _WHY: Final = {
     "not_sure": "the answer is of tier {had}, and {required} is asked for: `kithkin why` tells what it lacked",
     "not_recognised": "nobody is named at tier {had}, and {required} is asked for",
     "second_factor": "tier 4 was reached, and a second factor of that person makes it 5",
+    "forbidden": "the home forbids it to that person, whatever the tier",
     "too_old": "the recognition is older than the action's max_age_s: let them say it again",
     "unknown_action": "the policy has no such action: [actions.\"…\"] tier = 1 to 5",
     "unknown_event": "the home keeps no such event: it is not answered yet, or long past",
@@ -49,17 +50,21 @@ def decide(
 
     It reads the states that workers save, or those of a replay (--store FILE.db), and changes nothing.
 
-    Actions stand in the policy, with the least tier of an answer and how old it may be. An unknown one is denied.
+    Actions stand in the policy, with the least tier of an answer and how old it may be. An unknown one is denied, and so is
+    what the home forbids to who was named.
     """
     with faults_explained():
         from stream.contract.settings import load_policy
+        from stream.home.rights.consents import forbids_of
         from stream.home.rights.decision import answers_of
         from stream.home.rights.decision import decide as decided
 
-        rules, wired = load_policy(policy), wiring_in_force(wiring, store=store, prefix=prefix, group=group)
+        rules = load_policy(policy_in_force(policy, wiring, store))
+        wired = wiring_in_force(wiring, store=store, prefix=prefix, group=group)
         now_ms = moment_ms("0s" if at is None else at, time.time(), "at")
-        answers = answers_of(find_home(wired, household).decode(rules))
-        decision = decided(answers.get(event), action, rules, now_ms)
+        home = find_home(wired, household).decode(rules)
+        answers = answers_of(home)
+        decision = decided(answers.get(event), action, rules, now_ms, forbids_of(home, now_ms))
         if as_json:
             typer.echo(json.dumps({"household_id": household, "event_id": event, "action": action, **asdict(decision)}))
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..connection import wiring_in_force
+from ..connection import policy_in_force, wiring_in_force
 from ..faults import faults_explained
 from ..live.identities import moment_ms
 from ..options import AsJson, AsOf, Group, PolicyFile, Prefix, StoreUrl, WiringFile
@@ -42,7 +42,8 @@ def presence(
         from stream.contract.settings import load_policy
         from stream.home.presence import presences_of
 
-        rules, wired = load_policy(policy), wiring_in_force(wiring, store=store, prefix=prefix, group=group)
+        rules = load_policy(policy_in_force(policy, wiring, store))
+        wired = wiring_in_force(wiring, store=store, prefix=prefix, group=group)
         now_ms = moment_ms("0s" if at is None else at, time.time(), "at")
         found = presences_of(find_home(wired, household).decode(rules), rules)
         if as_json:

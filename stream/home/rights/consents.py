@@ -1,11 +1,11 @@
-"""Consents: which client may ask what about whom.
+"""Consents: which client may ask what about whom; and forbids, which stand in the same list: what somebody may not do.
 
 Law: a consent stands from its grant until it is revoked, expires, or its person leaves or is erased; what was revoked does not
-stand again, and another grant is another consent.
+stand again, and another grant is another consent. A forbid stands by the same rules, of no client.
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from stream.home.state.household import Household, append, take_out
 from stream.home.state.layout import CONSENTS_MAX
 from stream.home.state.names import hash_id
 
-__all__ = ["Granted", "consent", "consents_of", "handle_of"]
+__all__ = ["Forbid", "Granted", "consent", "consents_of", "forbids_of", "handle_of"]
 
 _HANDLE: Final = "consent:"
 
@@ -27,6 +27,17 @@ class Granted(NamedTuple):
     client_id: str
     scopes: frozenset[Scope]
     actions: frozenset[str]
+    given_at: int
+    expires_at: int | None
+
+
+class Forbid(NamedTuple):
+    """What a person may not do, whatever their tier: some actions, and all that ask for `tier` or more (None: no others)."""
+
+    number: int
+    person_id: str
+    actions: frozenset[str]
+    tier: int | None
     given_at: int
     expires_at: int | None
 
@@ -46,8 +57,12 @@ def consent(household: Household, value: Consent) -> str:
         return "rejected"
     granted, learn = append(home, "consents"), household.words.learn
     granted["consent"], granted["given_at"], granted["expires_at"] = own, value.given_at, value.expires_at or 0
-    granted["client"], granted["person"] = learn(value.client_id), column + 1
-    granted["scopes"] = sum(1 << SCOPES.index(scope) for scope in {*value.scopes})
+    granted["person"] = column + 1
+    if value.client_id is None:
+        granted["scopes"] = value.tier or 0
+    else:
+        granted["client"] = learn(value.client_id)
+        granted["scopes"] = sum(1 << SCOPES.index(scope) for scope in {*value.scopes})
     for place, action in enumerate(dict.fromkeys(value.actions)):
         granted["actions"][place] = learn(action)
     return "used"
@@ -73,14 +88,32 @@ def _number_of(handle: str) -> list[int]:
 
 def consents_of(household: Household, client_id: str | None, now_ms: int) -> Iterator[Granted]:
     """What stands for a client (None: for any) at a time, of people who belong to the home."""
-    home, words, members = household.record, household.words, {*household.members}
-    for entry in home["consents"][: int(home["consents_used"])]:
-        person_id, expires_at = household.people[int(entry["person"]) - 1], int(entry["expires_at"]) or None
-        client = words[int(entry["client"])]
-        if client_id not in (None, client) or person_id not in members or (expires_at and expires_at <= now_ms):
-            continue
-        yield Granted(
-            int(entry["consent"]), person_id, client,
-            frozenset(scope for bit, scope in enumerate(SCOPES) if int(entry["scopes"]) >> bit & 1),
-            frozenset(words[number] for number in entry["actions"].tolist() if number), int(entry["given_at"]), expires_at,
-        )  # fmt: skip
+    entries = household.record["consents"][: int(household.record["consents_used"])]
+    wanted = entries["client"] > 0 if client_id is None else entries["client"] == (household.words.number(client_id) or -1)
+    for entry, person_id in _iterate(household, entries[wanted], now_ms):
+        client = household.words[int(entry["client"])]
+        scopes = frozenset(scope for bit, scope in enumerate(SCOPES) if int(entry["scopes"]) >> bit & 1)
+        yield Granted(int(entry["consent"]), person_id, client, scopes, *_rest_of(household, entry))
+
+
+def forbids_of(household: Household, now_ms: int) -> Iterator[Forbid]:
+    """What is forbidden at a time to people who belong to the home."""
+    entries = household.record["consents"][: int(household.record["consents_used"])]
+    for entry, person_id in _iterate(household, entries[entries["client"] == 0], now_ms):
+        actions, given_at, expires_at = _rest_of(household, entry)
+        yield Forbid(int(entry["consent"]), person_id, actions, int(entry["scopes"]) or None, given_at, expires_at)
+
+
+def _iterate(household: Household, entries: Any, now_ms: int) -> Iterator[tuple[Any, str]]:
+    """Those that stand, and of whom they are."""
+    people, members = (household.people, {*household.members}) if len(entries) else ([], set())
+    for entry in entries:
+        person_id = people[int(entry["person"]) - 1]
+        if person_id in members and (not entry["expires_at"] or int(entry["expires_at"]) > now_ms):
+            yield entry, person_id
+
+
+def _rest_of(household: Household, entry: Any) -> tuple[frozenset[str], int, int | None]:
+    """The actions of an entry, and from when until when it stands."""
+    actions = frozenset(household.words[number] for number in entry["actions"].tolist() if number)
+    return actions, int(entry["given_at"]), int(entry["expires_at"]) or None

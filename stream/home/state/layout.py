@@ -220,10 +220,10 @@ CONSENT = record(
     ("consent", "<u8"),  # hash of its id, of which ids for the client are made
     ("given_at", "<i8"),
     ("expires_at", "<i8"),  # 0: when it is revoked
-    ("client", "<i2"),  # word
+    ("client", "<i2"),  # word; 0: a forbid
     ("actions", "<i2", CONSENT_ACTIONS_MAX),  # words; 0: none
     ("person", "i1"),  # place
-    ("scopes", "i1"),  # bits of SCOPES in rights.consents
+    ("scopes", "i1"),  # bits of SCOPES in rights.consents; of a forbid: from which tier on, 0: none
     ("reserved", "u1", 4),
 )
 PRESENCE = record(  # whether a person is at home; see core.presence

@@ -106,6 +106,10 @@ EXAMPLES: Final[Mapping[str, Mapping[str, dict[str, Any] | None]]] = {  # by top
     "consents": {
         "grant": _CONSENT,
         "revoke": {**_CONSENT, "kind": "revoke", "given_at": _AT + 86_400_000},
+        "forbid": {
+            **_CONSENT, "consent_id": "c-000002", "person_id": "bob", "client_id": None, "kind": "forbid", "scopes": [],
+            "actions": ["door.unlock"], "tier": 4,
+        },
     },
     "proofs": {
         "a PIN": {

@@ -18,9 +18,10 @@ from typing import IO, Any, Final
 from stream.contract.credentials import PRIVATE_FOLDER, private
 from stream.contract.settings import Wiring, load_wiring
 
+from ..service_folder import ServiceFolder
 from .processes import ClusterError, until
 
-__all__ = ["USERNAME", "Place", "default_folder", "wiring_in_force"]
+__all__ = ["USERNAME", "Place", "default_folder", "place_in_force", "wiring_in_force"]
 
 USERNAME: Final = "kithkin"  # of who enters its Kafka
 _PASSWORD_BYTES: Final = 24
@@ -42,12 +43,15 @@ def wiring_in_force(wiring: Path | None, **flags: str | None) -> Wiring:
     What flags and KITHKIN_* say; when none of them says where the brokers or the states are, a running `kithkin up`; and when
     there is none, the defaults.
     """
+    place = place_in_force(wiring, **flags)
+    return load_wiring(wiring, **flags) if place is None else place.wiring(**flags)
+
+
+def place_in_force(wiring: Path | None, **flags: str | None) -> "Place | None":
+    """The folder of the running `kithkin up` that a command speaks to; None: it does not, or there is none."""
     told = [name for name in ("broker", "store") if flags.get(name) or f"KITHKIN_{name.upper()}" in os.environ]
-    if wiring is None and not told:
-        place = Place(default_folder())
-        if place.running:
-            return place.wiring(**flags)
-    return load_wiring(wiring, **flags)
+    place = Place(default_folder())
+    return place if wiring is None and not told and place.running else None
 
 
 class Place:
@@ -56,6 +60,8 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().absolute()
         self.wiring_file = self.folder / "wiring.toml"  # written when its servers run
+        self.policy_file = self.folder / "policy.toml"  # made with the service, and its user's to change
+        self.service = ServiceFolder(self.folder / "service", self.policy_file)
         self._lock = self.folder / "lock"
 
     def password_file(self, server: str) -> Path:

@@ -1,7 +1,7 @@
 """Who asks: OAuth 2 clients by their credentials (RFC 6749, 4.4), tokens, and how often who asks may.
 
-Law: a client's secret is compared in constant time and kept nowhere; an unknown client costs as much as a wrong secret. A token
-is verified once and remembered by its hash until it ends.
+Law: a client's secret is compared in constant time and kept nowhere; an unknown client costs as much as a wrong secret. A client
+that has keys may sign in their place what counts once. A token is verified once and remembered by its hash until it ends.
 """
 
 import hmac
@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from .assertions import Assertions
 from .settings import Service
 
 __all__ = ["Caller", "RateLimit", "Tokens", "TooMany"]
@@ -60,18 +61,27 @@ class RateLimit:
 class Tokens:
     """Issues tokens to clients and knows them again; counts what clients ask for."""
 
-    def __init__(self, service: Service, secret: bytes) -> None:
+    def __init__(self, service: Service, secret: bytes, assertions: Assertions) -> None:
         self._clients, self._lasts_ms = service.clients, service.token_minutes * 60_000
+        self._assertions, self._tokens_per_minute = assertions, service.tokens_per_minute
         self._key = OctKey.import_key(hmac.digest(secret, b"tokens", "sha256"))
         self._known: dict[str, Caller] = {}
-        self._limit = RateLimit()
+        self._limit, self._issues = RateLimit(), RateLimit()
 
     def issue(self, client_id: str, secret: str, scopes: frozenset[str], now_ms: int) -> tuple[str, Caller] | None:
         """A token for those of the scopes (none: all) that the client has; None: it is none of ours, or has none of them."""
         client = self._clients.get(client_id)
-        right = hmac.compare_digest(sha256(secret.encode()).hexdigest(), client.secret_sha256 if client else _NOBODY)
-        if client is None or not right:
-            return None
+        kept = client.secret_sha256 if client else None
+        right = hmac.compare_digest(sha256(secret.encode()).hexdigest(), kept or _NOBODY)
+        return self._grant(client_id, scopes, now_ms) if kept is not None and right else None
+
+    def issue_signed(self, assertion: str, client_id: str, scopes: frozenset[str], now_ms: int) -> tuple[str, Caller] | None:
+        """The same for what a client signed; `client_id`: as it says beside it, or empty."""
+        found = self._assertions.client_of(assertion, client_id, now_ms)
+        return None if found is None else self._grant(found, scopes, now_ms)
+
+    def _grant(self, client_id: str, scopes: frozenset[str], now_ms: int) -> tuple[str, Caller] | None:
+        client = self._clients[client_id]
         granted = frozenset(client.scopes) & (scopes or frozenset(client.scopes))
         if not granted:
             return None
@@ -90,6 +100,10 @@ class Tokens:
             self._known.clear()
         self._known[name] = caller
         return caller
+
+    def count_issue(self, address: str, now_ms: int) -> None:
+        """One more request for a token. Raises TooMany."""
+        self._issues.count(address, self._tokens_per_minute, now_ms)
 
     def count(self, client_id: str, now_ms: int) -> None:
         """One more request. Raises TooMany."""

@@ -5,9 +5,9 @@ Law: whatever is wrong has the same form, and says nothing of homes or people; a
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
@@ -23,6 +23,7 @@ from .access import Caller, Tokens, TooMany
 from .decisions import Decisions
 from .events.outbox import Outbox
 from .events.routes import events_router
+from .hot_route import HotRoute, tell
 from .page.home_page import HomePage
 from .page.routes import page_router
 
@@ -42,6 +43,7 @@ _TITLES: Final = {
 _VERDICTS: Final = {
     "wrong": "the PIN is not right", "wait": "there was a try just before: half a minute must pass",
     "locked": "too many wrong PINs at this device: the home's app can unlock it",
+    "spent": "too many wrong PINs of this person today: the home's app can unlock it",
 }  # fmt: skip
 _FLOWS: Final = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=_SCOPES))
 _BEARER: Final = OAuth2(flows=_FLOWS, auto_error=False)
@@ -121,6 +123,24 @@ class PresenceTold(_Body):
     as_of: int
 
 
+class TokenWanted(BaseModel):
+    """RFC 6749, 4.4.2: with a secret, or with an assertion."""
+
+    grant_type: Literal["client_credentials"]
+    client_id: Annotated[str, Field(max_length=64)] = ""
+    client_secret: Annotated[str, Field(max_length=256)] | None = None
+    client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] | None = None
+    client_assertion: Annotated[str, Field(max_length=4_096)] | None = None
+    scope: Annotated[str, Field(max_length=256)] = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "TokenWanted":
+        signed = self.client_assertion is not None
+        if signed != (self.client_assertion_type is not None) or signed == (self.client_secret is not None):
+            raise ValueError("either client_secret, or client_assertion and its client_assertion_type")
+        return self
+
+
 class Token(_Body):
     """RFC 6749, 5.1."""
 
@@ -177,16 +197,16 @@ def create_app(
         return let_in
 
     @app.post("/oauth/token", responses={400: {"model": Problem}})
-    async def token(
-        grant_type: Annotated[Literal["client_credentials"], Form()],
-        client_id: Annotated[str, Form(max_length=64)],
-        client_secret: Annotated[str, Form(max_length=256)],
-        scope: Annotated[str, Form(max_length=256)] = "",
-    ) -> Token:
-        """A token for a client and its secret (RFC 6749, 4.4)."""
-        issued = tokens.issue(client_id, client_secret, frozenset(scope.split()), clock())
+    async def token(form: Annotated[TokenWanted, Form()], request: Request) -> Token:
+        """A token for a client and its secret (RFC 6749, 4.4), or what it signed in place of one (RFC 7523, 2.2)."""
+        tokens.count_issue(request.client.host if request.client else "", clock())
+        scopes = frozenset(form.scope.split())
+        if form.client_assertion is None:
+            issued = tokens.issue(form.client_id, form.client_secret or "", scopes, clock())
+        else:
+            issued = tokens.issue_signed(form.client_assertion, form.client_id, scopes, clock())
         if issued is None:
-            raise HTTPException(401, "client or secret is not right, or it has none of these scopes")
+            raise HTTPException(401, "client, secret or assertion is not right, or it has none of these scopes")
         text, caller = issued
         left_s = (caller.until_ms - clock()) // 1_000
         return Token(access_token=text, expires_in=left_s, scope=" ".join(sorted(caller.scopes)))
@@ -195,9 +215,7 @@ def create_app(
     async def decide(asked: Asked, caller: Annotated[Caller, Depends(caller_with("decisions"))]) -> Told:
         """Whether an action may be done, and if not, what would help."""
         found = decisions.decide(caller.client_id, asked.home, (asked.action, asked.event_id, asked.device_id), clock())
-        fields = {name: value for name, value in asdict(found).items() if name != "max_age_s"}
-        times = {name: _s(fields[name]) for name in ("auth_time", "expires_at", "as_of")}
-        return Told(**fields | times, www_authenticate=_step_up(found.outcome, found.required, found.max_age_s))
+        return Told(**msgspec.structs.asdict(tell(found)))
 
     @app.post("/v1/challenges/{challenge_id}")
     def challenge(challenge_id: _Handle, met: Met, caller: Annotated[Caller, Depends(caller_with("challenges"))]) -> Taken:
@@ -206,7 +224,7 @@ def create_app(
         if verdict is None:
             raise HTTPException(404, "no such challenge, or it has ended")
         if verdict != "right":
-            raise HTTPException(403, _VERDICTS[verdict], {"Retry-After": "30"} if verdict != "locked" else None)
+            raise HTTPException(403, _VERDICTS[verdict], {"Retry-After": "30"} if verdict in ("wrong", "wait") else None)
         return Taken()
 
     @app.get("/v1/people/{sub}")
@@ -221,6 +239,7 @@ def create_app(
     app.include_router(_presence_router(decisions, caller_with("presence"), clock))
     app.include_router(events_router(outbox, caller_with("events"), clock))
     app.include_router(page_router(page, decisions, caller_with("people"), _BEARER, clock))
+    app.add_middleware(HotRoute, decisions=decisions, tokens=tokens, clock=clock)
     return app
 
 
@@ -238,13 +257,6 @@ def _presence_router(decisions: Decisions, let_in: Callable[..., Awaitable[Calle
         return PresenceTold(people=told, as_of=as_of // 1_000)
 
     return router
-
-
-def _step_up(outcome: str, required: str | None, max_age_s: int | None) -> str | None:
-    if outcome != "step_up":
-        return None
-    told = 'Bearer error="insufficient_user_authentication", error_description="A higher tier is asked for"'
-    return f'{told}, acr_values="{required}", max_age="{max_age_s}"'
 
 
 def _explain_problems(app: FastAPI) -> None:

@@ -17,12 +17,12 @@ from stream.contract.records import Decided, Record
 from stream.contract.rights.signature import sign
 from stream.contract.units import MINUTE_MS
 from stream.home.presence import presences_of
-from stream.home.rights.consents import Granted, consents_of
-from stream.home.rights.decision import Answered, Decision, answers_of, decide, latest_at, redact_for
+from stream.home.rights.consents import Granted, consents_of, forbids_of
+from stream.home.rights.decision import Answered, Decision, answer_to, decide, is_forbidden, latest_at, redact_for
 
 from .handles import Handles, Person
 from .homes import Homes
-from .verifier import Verdict, Verifier
+from .verifier import Place, Verdict, Verifier
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "AtHome", "Challenge", "Decisions", "Known", "Signer", "acr"]
 
 _CHALLENGES_MAX: Final = 10_000
+_OWNER_TIER: Final = 3  # from which on wrong PINs of others do not bar a person
 _UNKNOWN: Final = Decision("deny", "unknown_event", None, 0)
 
 
@@ -82,6 +83,7 @@ class Challenge(NamedTuple):
     event_id: str
     observed_at: int
     until_ms: int
+    owner: bool  # the person's own voice reached tier 3 in it
 
 
 class Signer(NamedTuple):
@@ -127,7 +129,7 @@ class Decisions:
         granted = [] if household is None else [g for g in consents_of(household, client_id, now_ms) if action in g.actions]
         answer = None
         if household is not None and granted:
-            answer = latest_at(household, device_id) if device_id else answers_of(household).get(event_id or "")
+            answer = latest_at(household, device_id) if device_id else answer_to(household, event_id or "")
         return self._answer(household, granted, (client_id, action, answer), now_ms)
 
     def _answer(
@@ -135,7 +137,8 @@ class Decisions:
     ) -> Answer:
         client_id, action, answer = asked
         own = next((g for g in granted if answer is not None and g.person_id == answer.person_id), None)
-        seen = redact_for(answer, own.person_id if own else None)
+        seen = redact_for(answer, own.person_id if own else None, self._is_forbidden(household, answer, action, now_ms))
+        own = None if seen is None else own
         decision = _UNKNOWN if seen is None else decide(seen, action, self._policy, now_ms)
         household_id = None if household is None else household.household_id
         sub = None if own is None or household_id is None else self._handles.sub(client_id, Person(household_id, own.number))
@@ -146,7 +149,7 @@ class Decisions:
         if household_id is not None and granted:
             self._audit(Decided(
                 decision_id=decision_id, household_id=household_id, client_id=client_id, action=action,
-                event_id=None if seen is None else seen.event_id, revision=None if seen is None else seen.revision,
+                event_id=None if answer is None else answer.event_id, revision=None if answer is None else answer.revision,
                 required=decision.required, had=decision.had, outcome=decision.outcome, sub=sub, at=now_ms,
             ))  # fmt: skip
         known = self._policy.actions.get(action) if decision.required is not None else None
@@ -157,11 +160,17 @@ class Decisions:
             int(household.record["stream_time"]) if household is not None and granted else None,
         )  # fmt: skip
 
+    def _is_forbidden(self, household: "Household | None", answer: Answered | None, action: str, now_ms: int) -> bool:
+        if household is None or answer is None or action not in self._policy.actions:
+            return False
+        return is_forbidden(answer, action, self._policy, forbids_of(household, now_ms))
+
     def _challenge(self, client_id: str, household_id: str, person_id: str, answer: Answered) -> str:
         """The id of what is to be proven, which is its nonce too; the same as long as it stands."""
         until_ms = answer.observed_at + self._policy.tiers.pin_minutes * MINUTE_MS
         wanted = Challenge(
-            client_id, household_id, person_id, answer.device_id, answer.event_id, answer.observed_at, until_ms
+            client_id, household_id, person_id, answer.device_id, answer.event_id, answer.observed_at, until_ms,
+            answer.voiced and answer.tier >= _OWNER_TIER,
         )
         name = self._standing.get(wanted)
         if name is None:
@@ -196,7 +205,8 @@ class Decisions:
         if now_ms >= challenge.until_ms:
             self._end(challenge_id)
             return None
-        verdict = self._verifier.check((challenge.household_id, challenge.person_id, challenge.device_id), pin, now_ms)
+        place = Place(challenge.household_id, challenge.person_id, challenge.device_id, challenge.owner)
+        verdict = self._verifier.check(place, pin, now_ms)
         if verdict == "right" and self._end(challenge_id):
             proof = {
                 "v": 1, "proof_id": secrets.token_urlsafe(16), "household_id": challenge.household_id,

@@ -38,6 +38,7 @@ class Handles:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._keys: dict[str, AESSIV] = {}  # by kind and client, of whom there are few
 
     def home_of(self, client_id: str, household_id: str) -> str:
         """What a client calls a home."""
@@ -72,4 +73,7 @@ class Handles:
             return None
 
     def _key(self, kind: str, client_id: str) -> AESSIV:
-        return AESSIV(hmac.digest(self._secret, f"{kind}/{client_id}".encode(), sha512))
+        name = f"{kind}/{client_id}"
+        if name not in self._keys:
+            self._keys[name] = AESSIV(hmac.digest(self._secret, name.encode(), sha512))
+        return self._keys[name]

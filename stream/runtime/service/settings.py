@@ -7,10 +7,10 @@ import tomllib
 from base64 import b64decode
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
@@ -18,8 +18,11 @@ from stream.contract.rights.signature import text_of_public_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from joserfc.jwk import Key
 
-__all__ = ["SCOPES", "Client", "Service", "is_loopback", "load_service", "proof_key_of", "refuse_other_key", "secret_of"]
+__all__ = [
+    "SCOPES", "Client", "Service", "is_loopback", "key_of", "load_service", "proof_key_of", "refuse_other_key", "secret_of",
+]  # fmt: skip
 
 SCOPES = Literal["decisions", "challenges", "people", "presence", "events"]
 _SECRET_BYTES_MIN = 32
@@ -51,17 +54,47 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _require_key(jwk: dict[str, str]) -> dict[str, str]:
+    """A public key as a JWK (RFC 7517), Ed25519 or P-256."""
+    key_of(jwk)
+    return jwk
+
+
+def key_of(jwk: dict[str, str]) -> "Key":
+    """The key of a JWK. Raises ValueError when it is none that is taken, or a private one."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import import_key
+
+    try:
+        if (jwk.get("kty"), jwk.get("crv")) not in (("OKP", "Ed25519"), ("EC", "P-256")) or "d" in jwk:
+            raise ValueError
+        return import_key({name: jwk[name] for name in ("kty", "crv", "x", "y") if name in jwk})
+    except (JoseError, ValueError):
+        raise ValueError('a public JWK with kty = "OKP", crv = "Ed25519", or kty = "EC", crv = "P-256"') from None
+
+
 class Client(BaseModel):
     """An application that may ask."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="SHA-256 of its secret, 64 hex digits")
+    secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="SHA-256 of its secret, 64 hex digits; without one it shows a key"
+    )
+    keys: Annotated[tuple[Annotated[dict[str, str], AfterValidator(_require_key)], ...], Field(max_length=4)] = Field(
+        (), description="public keys that its assertions are signed with (JWK: Ed25519 or P-256), up to 4"
+    )
     scopes: frozenset[SCOPES] = Field(frozenset(get_args(SCOPES)), description="what it may ask for")
     per_minute: Annotated[int, Field(ge=1)] = Field(600, description="requests a minute, at most; so many may come at once")
     push_url: Annotated[str, AfterValidator(_require_encrypted)] | None = Field(
         None, description="where events are posted to, https or on this machine; without it the client polls"
     )
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if self.secret_sha256 is None and not self.keys:
+            raise ValueError("a client has secret_sha256, keys or both")
+        return self
 
 
 class Service(BaseModel):
@@ -83,6 +116,10 @@ class Service(BaseModel):
     )
     sessions: Path = Field(Path("sessions.db"), description="who is let in to homes' pages, by hashes, a SQLite file")
     session_idle_days: Annotated[int, Field(ge=1, le=365)] = Field(30, description="a session not used for so long has ended")
+    assertions: Path = Field(Path("assertions.db"), description="which signed assertions clients have shown, a SQLite file")
+    tokens_per_minute: Annotated[int, Field(ge=1)] = Field(
+        60, description="requests for tokens a minute from one address; behind a proxy that is the proxy's"
+    )
     token_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(15, description="how long a token holds")
     clients: dict[_Id, Client] = Field({}, description="who may ask: a table each")
 
@@ -100,7 +137,7 @@ def load_service(path: Path) -> Service:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(key, "…", str(path), first["msg"]) from None
-    names = ("secret_file", "proof_key_file", "verifier", "events", "sessions")
+    names = ("secret_file", "proof_key_file", "verifier", "events", "sessions", "assertions")
     return service.model_copy(update={name: path.parent / getattr(service, name) for name in names})
 
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from stream.contract.records import GUEST, Record
-from stream.home.rights.consents import Granted, consents_of, handle_of
+from stream.home.rights.consents import Forbid, Granted, consents_of, forbids_of, handle_of
 from stream.home.rights.decision import answers_of
 from stream.home.state.household import Household
 
@@ -91,8 +91,17 @@ class HomePage:
         await self._send(consent_record(household, now_ms, consent_id=consent_id, kind="grant", expires_at=until, **wanted))
         return self._beside.handles.home_of(wanted["client_id"], household)
 
+    async def forbid(self, household: str, consent_id: str, wanted: dict[str, Any], now_ms: int) -> None:
+        """A person may not do something, whatever their tier."""
+        if not {*wanted["actions"]} <= {*self._beside.policy.actions} or wanted["person_id"] not in self._home(household).members:
+            raise HTTPException(404, "no such person or action")
+        if not wanted["actions"] and wanted["tier"] is None:
+            raise HTTPException(422, "what is forbidden: actions, a tier from which on, or both")
+        fields = {"kind": "forbid", "client_id": None, "scopes": []} | wanted
+        await self._send(consent_record(household, now_ms, consent_id=consent_id, **fields))
+
     async def revoke(self, household: str, consent_id: str, now_ms: int) -> None:
-        """Take a consent of the home back, by what the page calls it."""
+        """Take a consent of the home back, or a forbid, by what the page calls it."""
         await self._revoke(household, lambda one: handle_of(one.number) == consent_id, None, now_ms)
 
     async def give_up(self, client_id: str, sub: str, now_ms: int) -> None:
@@ -103,15 +112,18 @@ class HomePage:
         await self._revoke(household, lambda one: one.number == number, client_id, now_ms)
 
     async def _revoke(
-        self, household: str | None, is_it: Callable[[Granted], bool], client_id: str | None, now_ms: int
+        self, household: str | None, is_it: Callable[[Granted | Forbid], bool], client_id: str | None, now_ms: int
     ) -> None:
         home = self._homes.find(household)
-        found = next((one for one in (consents_of(home, client_id, now_ms) if home is not None else ()) if is_it(one)), None)
+        standing: list[Granted | Forbid] = [] if home is None else [*consents_of(home, client_id, now_ms)]
+        if home is not None and client_id is None:
+            standing += forbids_of(home, now_ms)
+        found = next((one for one in standing if is_it(one)), None)
         if home is None or found is None:
             raise HTTPException(404, "no such consent stands")
         await self._send(consent_record(
             home.household_id, now_ms, consent_id=handle_of(found.number), kind="revoke", person_id=found.person_id,
-            client_id=found.client_id, scopes=[], actions=[],
+            client_id=found.client_id if isinstance(found, Granted) else None, scopes=[], actions=[],
         ))  # fmt: skip
 
     async def _say(self, household: str, now_ms: int, kind: str, **fields: Any) -> str:

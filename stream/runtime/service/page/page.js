@@ -176,6 +176,16 @@ function consented(one) {
   return box;
 }
 
+function forbidden(one) {
+  const box = made("div", undefined, "entry"), buttons = made("div", undefined, "buttons");
+  const what = [...one.actions, ...(one.tier ? [`all that asks for tier ${one.tier} or more`] : [])];
+  box.append(made("div", `${one.person_id} may not: ${listed(what)}`), made("small", `since ${time(one.given_at)}`));
+  const lift = () => act("It is being lifted.", `/v1/consents/${encodeURIComponent(one.consent_id)}`, "DELETE");
+  buttons.append(button("Lift it", `lift/${one.consent_id}`, lift));
+  box.append(buttons);
+  return box;
+}
+
 function fill(select, options) {
   const chosen = select.value, wanted = options.map(([value, text]) => { const one = made("option", text); one.value = value; return one; });
   if ([...select.options].map(one => one.value).join("\n") === options.map(one => one[0]).join("\n")) return;
@@ -188,7 +198,10 @@ function fillForms() {
   fill(at("grant-client"), state.clients.map(name => [name, name]));
   fill(at("grant-person"), people);
   fill(at("kept-of"), [["", "everybody: the whole home"], ...people]);
-  const names = Object.keys(state.actions);
+  const names = Object.keys(state.actions), tiers = [...new Set(Object.values(state.actions))].sort();
+  fill(at("forbid-person"), people);
+  fill(at("forbid-what"), [...tiers.map(tier => ["tier " + tier, `all that asks for tier ${tier} or more`]), ...names.map(name => [name, name])]);
+  at("forbid").hidden = !names.length || !people.length;
   at("grant").hidden = !state.clients.length || !names.length || !people.length;
   if (at("grant-actions").dataset.names === names.join()) return;
   at("grant-actions").dataset.names = names.join();
@@ -224,6 +237,7 @@ function draw() {
   list("who", (state.who_is_home ?? []).map(present), "Nobody is known to be home.");
   const shut = state.people.filter(one => one.locked_at.length);
   list("challenges", [...state.challenges.map(pending), ...shut.map(locked)], "Nothing waits.");
+  list("forbids", state.forbids.map(forbidden), "Nothing is forbidden to anybody.");
   list("consents", state.consents.map(consented), "Nobody: no application may ask.");
   fillForms();
   if (key) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
@@ -262,13 +276,20 @@ async function enter(text) {
 at("enter-form").onsubmit = submitted => { submitted.preventDefault(); enter(at("link").value); at("link").value = ""; };
 at("leave").onclick = async () => { if (await act("You are signed out.", "session", "DELETE")) signedOut(); };
 
+const freshId = kind => kind + "-" + Array.from(crypto.getRandomValues(new Uint8Array(12)), byte => byte.toString(16).padStart(2, "0")).join("");
+
+at("forbid-form").onsubmit = submitted => {
+  submitted.preventDefault();
+  const person_id = at("forbid-person").value, what = at("forbid-what").value, tier = what.match(/^tier ([1-5])$/)?.[1];
+  act("It is forbidden, once your home has it.", `forbids/${freshId("f")}`, "PUT", tier ? { person_id, tier: Number(tier) } : { person_id, actions: [what] });
+};
+
 at("grant-form").onsubmit = async submitted => {
   submitted.preventDefault();
   const actions = [...at("grant-actions").querySelectorAll("input:checked")].map(box => box.value), client_id = at("grant-client").value;
   if (!actions.length) return say("Choose what it may do.", true);
-  const id = "c-" + Array.from(crypto.getRandomValues(new Uint8Array(12)), byte => byte.toString(16).padStart(2, "0")).join("");
   const wanted = { person_id: at("grant-person").value, client_id, actions, days: Number(at("grant-days").value) || null };
-  const told = await act(`${client_id} may ask, once your home has it.`, `/v1/consents/${id}`, "PUT", wanted);
+  const told = await act(`${client_id} may ask, once your home has it.`, `/v1/consents/${freshId("c")}`, "PUT", wanted);
   if (told) at("granted").textContent = `It calls your home ${told.home}`;
 };
 

@@ -83,6 +83,14 @@ class ConsentWanted(_Body):
     days: Annotated[int, Field(ge=1, le=3_650)] | None = Field(None, description="how long; null: until it is revoked")
 
 
+class Forbidden(_Body):
+    """What a person may not do, however surely they are recognised, and whichever client asks."""
+
+    person_id: _Id
+    actions: Annotated[list[_Id], Field(max_length=8)] = []
+    tier: Annotated[int, Field(ge=1, le=5)] | None = Field(None, description="nor any action that asks for this tier or more")
+
+
 class ConsentSent(_Body):
     """It was sent to the home; `home` is what the client calls it."""
 
@@ -186,6 +194,11 @@ def _add_consents(router: APIRouter, page: "HomePage", let_in: tuple[Any, Any, A
         """A member lets a client ask, in a session of the home's page."""
         home = await page.grant(household, consent_id, wanted.model_dump(), clock())
         return ConsentSent(consent_id=consent_id, home=home)
+
+    @router.put("/page/forbids/{consent_id}", status_code=202)
+    async def forbid(consent_id: _Id, wanted: Forbidden, household: Annotated[str, Depends(session)]) -> None:
+        """A person may not do something; taken back as a consent is."""
+        await page.forbid(household, consent_id, wanted.model_dump(), clock())
 
     @router.delete("/v1/consents/{consent_id}", status_code=202)
     async def revoke(

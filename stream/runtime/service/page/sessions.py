@@ -5,6 +5,7 @@ is of one household.
 """
 
 import secrets
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,9 @@ from typing import Final
 from stream.contract.units import DAY_MS, MINUTE_MS
 
 from ..database import Database
+from ..settings import Service
 
-__all__ = ["LINK_MINUTES", "Sessions"]
+__all__ = ["LINK_MINUTES", "Sessions", "link_to"]
 
 LINK_MINUTES: Final = 15
 _SEEN_EVERY_MS: Final = MINUTE_MS  # a session is not written anew with every request
@@ -76,6 +78,12 @@ class Sessions:
     def close(self) -> None:
         """Release the file."""
         self._database.close()
+
+
+def link_to(service: Service, household: str, now_ms: int) -> str:
+    """The URL that lets people of a household in to its page, once and for some minutes."""
+    with closing(Sessions(service.sessions, service.session_idle_days)) as sessions:
+        return f"{service.home_url.rstrip('/')}/page/#{sessions.link(household, now_ms)}"
 
 
 def _hash(secret: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stream.home.presence import presences_of
-from stream.home.rights.consents import consents_of, handle_of
+from stream.home.rights.consents import consents_of, forbids_of, handle_of
 from stream.ops.inspection.inspection import inspect_home
 
 from ..handles import Handles, Person
@@ -71,6 +71,7 @@ def home_told(household: "Household", beside: Told, challenges: "dict[str, Chall
             for name, one in challenges.items()
         ],
         "consents": _consents(household, beside.handles, now_ms),
+        "forbids": _forbids(household, now_ms),
         "clients": [*beside.clients],
         "actions": {name: action.tier for name, action in beside.policy.actions.items()},
     }  # fmt: skip
@@ -86,6 +87,7 @@ def export_of(household: "Household", beside: Told, person_id: str | None, now_m
     return seen | {
         "exported_at": now_ms,
         "consents": [one for one in consents if person_id in (None, one["person_id"])],
+        "forbids": [one for one in _forbids(household, now_ms) if person_id in (None, one["person_id"])],
         "pins": sorted(name for name in pins if person_id in (None, name)),
     }
 
@@ -113,4 +115,14 @@ def _consents(household: "Household", handles: Handles, now_ms: int) -> list[dic
             "sub": handles.sub(one.client_id, Person(household.household_id, one.number)),
         }
         for one in consents_of(household, None, now_ms)
+    ]  # fmt: skip
+
+
+def _forbids(household: "Household", now_ms: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "consent_id": handle_of(one.number), "person_id": one.person_id, "actions": sorted(one.actions), "tier": one.tier,
+            "given_at": one.given_at, "expires_at": one.expires_at,
+        }
+        for one in forbids_of(household, now_ms)
     ]  # fmt: skip
