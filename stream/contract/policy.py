@@ -297,7 +297,7 @@ class Proofs(_Table):
 
 
 class OwnModel(_Table):
-    """A River classifier that learns in each home, from claims, whose an event is; what it says is one more term of the answer."""
+    """A River classifier that learns in each home, from claims, whose an event is; what it says is a term of the answer."""
 
     classifier: str = Field(description="its import path, such as river.linear_model.LogisticRegression")
     standardised: bool = Field(False, description="River's StandardScaler stands before it")
@@ -310,7 +310,7 @@ class OwnModel(_Table):
         ("hour", "activity", "device"), description="what it learns from"
     )
     llr_max: Annotated[float, Field(gt=0, le=4)] = Field(2.0, description="nats that it may say for or against somebody")
-    prior_weight: Positive = Field(2.0, description="how firmly it is held to say nothing, until claims that it foretold show more")
+    prior_weight: Positive = Field(10.0, description="how firmly it is held to say nothing until it foretells claims")
 
     @field_validator("classifier")
     @classmethod
@@ -363,7 +363,7 @@ class Policy(_Table):
     @cached_property
     def policy_id(self) -> str:
         """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
-        # A pack is its numbers, wherever it lies; what is not used (keys, presence, a model) leaves it the policy that it was before.
+        # A pack is its numbers, wherever it lies; what is not used (keys, presence, a model) leaves the policy as it was before.
         used = {"proofs": bool(self.proofs.keys), "presence": self.presence.publish, "own_model": self.own_model is not None}
         unused = {name: True for name, is_used in used.items() if not is_used}
         told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}, "actions": True, **unused})
