@@ -158,12 +158,12 @@ def said_at(told: Story, device: str) -> list[int]:
 def test_a_claim_that_is_taken_back_just_before_an_event_is_so_in_one_batch_too() -> None:
     """Below it was another, by which the event is somebody else's as soon as that has been brought in line."""
     told = story(DEVICE, taught=3)
-    event = told.see(None, device="bench", phones=[])
+    event = told.see(None, device="hall", phones=[])
     told.say("correct", event_id=event, person_id="anna")
     told.say("correct", event_id=event, person_id="bert", source="annotator")
     records = [
         told.desk.record("feedback", feedback("h", "f-back", told.desk.now, "retract", retracts=told.last)),
-        told.desk.record("recognitions", recognition("h", "e-x", told.desk.now, "bench", phones=[])),
+        told.desk.record("recognitions", recognition("h", "e-x", told.desk.now, "hall", phones=[])),
     ]
     taught = said_of(Run(DEVICE, homes={"h": copy_of(told)}).play_all(records[1:]))
     serial, together = Run(DEVICE, homes={"h": copy_of(told)}).play_all(records), Run(DEVICE, homes={"h": copy_of(told)})
