@@ -1,5 +1,7 @@
 """A model of the policy's own: refused when the policy is read, with what would be right, where a replay would not be one."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,13 @@ def test_the_table_is_in_the_policys_id_and_a_policy_without_it_is_the_one_it_wa
     ]
     assert len({Policy(own_model=own).policy_id for own in (*models, None)}) == 5
     assert Policy().policy_id == "239d9667572a2eec", "as it was before there were models: another is a changed output"
+
+
+def test_river_is_loaded_only_where_a_policy_names_something_of_it() -> None:
+    told = (
+        "import sys, stream.home.step\nfrom stream.contract.policy import OwnModel, Policy\n"
+        "Policy(); print('river' in sys.modules)\n"
+        f"OwnModel(classifier='{RIVERS}'); print('river' in sys.modules, 'learners.estimators' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "False"]
