@@ -2,10 +2,11 @@
 
     python -m bench.own_model [--homes 24] [--days 28] [--seed 5] [--classifier PATH] [--features device,activity] [--json FILE]
 
-Homes are those of the demo; in half of the events nothing was heard or seen, so that habits, phones and the model have to tell. The
-model is tried where it can know something that kithkin does not count (each has a device of their own, and is at it in four of five
-events), and where it cannot (devices as in the demo); with few and with many claims, beside those of the demo. Answers are compared event by event, first
-answers alone, of the second half of each home's time; µs are of a core, over all records.
+Homes are those of the demo; in half of the events nothing was heard or seen, so that habits, phones and the model have to
+tell. The model is tried where it can know something that kithkin does not count (each has a device of their own, and is at it
+in four of five events), and where it cannot (devices as in the demo); with few and with many claims, beside those of the
+demo. Answers are compared event by event, first answers alone, of the second half of each home's time; µs are of a core, over
+all records.
 """
 
 import argparse
@@ -143,7 +144,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("homes", 24), ("days", 28), ("seed", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    for name, number in (("llr-max", 2.0), ("prior-weight", 10.0)):
+    for name, number in (("llr-max", 2.0), ("prior-weight", 3.0)):
         parser.add_argument(f"--{name}", type=float, default=number)
     parser.add_argument("--classifier", default="river.naive_bayes.BernoulliNB")
     parser.add_argument("--parameters", default="{}", help="as JSON")

@@ -310,7 +310,7 @@ class OwnModel(_Table):
         ("hour", "activity", "device"), description="what it learns from"
     )
     llr_max: Annotated[float, Field(gt=0, le=4)] = Field(2.0, description="nats that it may say for or against somebody")
-    prior_weight: Positive = Field(10.0, description="how firmly it is held to say nothing until it foretells claims")
+    prior_weight: Positive = Field(3.0, description="how firmly it is held to say nothing until it foretells claims")
 
     @field_validator("classifier")
     @classmethod

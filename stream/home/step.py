@@ -9,11 +9,12 @@ statement (join, leave, phone, retract, erase), which changes what the words of 
 through the compiled core in one call. Then the statements that it admitted are done here, and the next wave begins with what
 follows on them.
 
-Where the policy has a model of its own (`own`), a recognition stands on what the one before it left of the home: of each home a wave
-then has one event, and what the model says of it is put in before.
+Where the policy has a model of its own (`own`), a recognition stands on what the one before it left of the home: of each home
+a wave then has one event, and what the model says of it is put in before.
 
-An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that found
-no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of no use.
+An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that
+found no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of
+no use.
 """
 
 from collections.abc import Mapping, Sequence

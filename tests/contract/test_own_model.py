@@ -24,9 +24,9 @@ def a_policy(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "key", "right"),
     [
-        ('classifier = "rivr.linear_model.LogisticRegression"', "classifier", "an import path such as .*No module named 'rivr'"),
+        ('classifier = "rivr.linear_model.LogisticRegression"', "classifier", "an import path .*No module named 'rivr'"),
         ('classifier = "LogisticRegression"', "classifier", "an import path such as river.linear_model.LogisticRegression"),
-        ('classifier = "river.linear_model.LogisticRegresion"', "classifier", "none of by that name; LogisticRegression is the nea"),
+        ('classifier = "river.linear_model.LogisticRegresion"', "classifier", "by that name; LogisticRegression is the nea"),
         ('classifier = "river.linear_model.LinearRegression"', "parameters", "LinearRegression has no predict_proba_one"),
         (f'classifier = "{OURS}.Keyless"', "parameters", "Keyless has no learn_one"),
         (f'classifier = "{OURS}.Drawing"', "parameters", "given with seed = a whole number, for Drawing draws by chance"),
@@ -35,7 +35,7 @@ def a_policy(tmp_path: Path, text: str) -> Path:
         (f'classifier = "{OURS}.Changed"', "parameters", "Changed learnt something else the second time"),
         (f'classifier = "{OURS}.Wild"', "parameters", "probabilities from 0 to 1; Wild gave 2.5"),
         (f'classifier = "{RIVERS}"\nparameters = {{L2 = 1}}', "parameters", "which takes optimizer, .* and no L2"),
-        (f'classifier = "{OURS}.Teachable"\nparameters = {{start = "x"}}', "parameters", "Teachable can be made with: can't mult"),
+        (f'classifier = "{OURS}.Teachable"\nparameters = {{start = "x"}}', "parameters", "Teachable can be made with: can't"),
         (f'classifier = "{RIVERS}"\nparameters = {{optimizer = {{class = "river.optim.SDG"}}}}', "parameters", "SGD is the nea"),
         (f'classifier = "{RIVERS}"\nfeatures = ["hour", "shoes"]', "features.1", "'hour', 'weekday', .* or 'phones'"),
         (f'classifier = "{RIVERS}"\nfeatures = []', "features", ""),
@@ -59,7 +59,7 @@ def test_a_command_ends_with_the_sentence_before_it_reads_anything(tmp_path: Pat
 @pytest.mark.parametrize(
     "own",
     [
-        OwnModel(classifier=RIVERS, parameters={"optimizer": {"class": "river.optim.SGD", "lr": 0.3}, "l2": 0.01}, standardised=True),
+        OwnModel(classifier=RIVERS, parameters={"optimizer": {"class": "river.optim.SGD", "lr": 0.3}}, standardised=True),
         OwnModel(classifier="river.forest.ARFClassifier", parameters={"seed": 7}),
         OwnModel(classifier="river.neighbors.KNNClassifier", features=("device", "phones")),
         OwnModel(classifier=f"{OURS}.Teachable"),

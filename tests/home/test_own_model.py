@@ -1,11 +1,13 @@
 """A model of the policy's own: what it says is a function of the home's events and claims, and a term like the others."""
 
+import doctest
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 
+import stream.home.own.term
 import stream.home.step as stepping
 from stream.contract.codec import decode
 from stream.contract.policy import OwnModel, Policy
@@ -124,6 +126,10 @@ def test_nobody_who_was_never_told_of_is_known_and_guided_enrolment_tells_nothin
     for told in (plain, own):
         told.say("correct", event_id=told.see("anna", device="desk"), person_id="anna", source="annotator")
     assert posterior(own, "desk") == posterior(plain, "desk")
+
+
+def test_how_far_it_is_believed_is_as_its_docstring_shows() -> None:
+    assert doctest.testmod(stream.home.own.term) == (0, 4)
 
 
 # ---- taken back

@@ -60,7 +60,8 @@ def leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, object, str]
             yield path + name, value, field.description or ""
             for table in get_args(field.annotation) if value is None else ():
                 if isclass(table) and issubclass(table, BaseModel):
-                    yield from ((f"{path}{name}.{key}", own.default, own.description or "") for key, own in table.model_fields.items())
+                    for key, own in table.model_fields.items():
+                        yield f"{path}{name}.{key}", own.default, own.description or ""
 
 
 def page_of_settings() -> str:

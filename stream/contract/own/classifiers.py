@@ -1,8 +1,8 @@
 """A classifier that a policy names: found by its import path, built anew each time, and refused where a replay would not be one.
 
-Law: of the same rows the same is learnt, for a home keeps no model but learns it from its rows. So what draws by chance needs a
-seed, and what is named is tried: twice on the same rows, asked in between, it says the same. Features are numbers by number, never
-by name, for the order in which names stand in a set is another in every process.
+Law: of the same rows the same is learnt, for a home keeps no model but learns it from its rows. So what draws by chance needs
+a seed, and what is named is tried: twice on the same rows, asked in between, it says the same. Features are numbers by
+number, never by name, for the order in which names stand in a set is another in every process.
 
 River itself is imported by the path that is named, and nowhere else.
 """
@@ -10,6 +10,7 @@ River itself is imported by the path that is named, and nowhere else.
 import difflib
 import math
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from inspect import Parameter, isclass, signature
 from typing import Any, Final, Protocol
@@ -25,7 +26,7 @@ _TRIED: Final = 24  # rows
 class Classifier(Protocol):
     """What is used of a River classifier."""
 
-    def learn_one(self, x: dict[int, float], y: bool) -> Any:  # noqa: FBT001 - River's own form
+    def learn_one(self, x: dict[int, float], y: bool) -> Any:
         """Learn one event: its features, and whether it was theirs."""
 
     def predict_proba_one(self, x: dict[int, float]) -> dict[bool, float]:
@@ -37,7 +38,7 @@ def find_class(path: str) -> type:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name, None)
-    except (ImportError, ValueError) as error:
+    except Exception as error:
         raise ValueError(f"an import path such as river.linear_model.LogisticRegression: {error}") from None
     if not isclass(found):
         near = difflib.get_close_matches(name, dir(import_module(module)), n=1)
@@ -46,11 +47,17 @@ def find_class(path: str) -> type:
     return found
 
 
+@cache
+def _parameters_of(made: type) -> list[str]:
+    """The names of what a class is made with."""
+    return [name for name, one in signature(made).parameters.items() if one.kind is not Parameter.VAR_KEYWORD]
+
+
 def _construct(path: str, parameters: Mapping[str, Any]) -> Any:
     """An object of a class; parameters that are tables with a `class` are objects too. Raises ValueError."""
     made = find_class(path)
-    named = {name: given for name, given in signature(made).parameters.items() if given.kind is not Parameter.VAR_KEYWORD}
-    if unknown := sorted({*parameters} - {*named}):
+    named = _parameters_of(made)
+    if unknown := sorted(parameters.keys() - named):
         takes = f"takes {', '.join(named)}" if named else "takes none"
         raise ValueError(f"parameters of {made.__name__}, which {takes}, and no {unknown[0]}")
     for seed in _SEEDS:

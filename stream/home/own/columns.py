@@ -1,7 +1,7 @@
 """The features of a lesson as numbers by number: what a model of the policy's own learns from.
 
-Law: columns are those of the lessons that are learnt, in the order in which they came; what none of them had is in none. Every event
-has every column, for a model may not take what is missing for what is usual.
+Law: columns are those of the lessons that are learnt, in the order in which they came; what none of them had is in none.
+Every event has every column, for a model may not take what is missing for what is usual.
 
 | feature | columns |
 |---|---|

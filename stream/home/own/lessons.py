@@ -1,8 +1,9 @@
 """LESSON: what a kept event, or one that just came, tells a model of the policy's own; read from the home's record.
 
-Law: a lesson is a kept event with a claim that holds, of which is known whose it was: as for calibrations, a share of at least .8 is
-theirs and one of at most .2 is not. Guided enrolment is none: it tells neither when somebody comes nor where. What a voice, a face
-or the time of the day says to the core by itself is said there; here stand only facts, which a model may put together otherwise.
+Law: a lesson is a kept event with a claim that holds, of which is known whose it was: as for calibrations, a share of at
+least .8 is theirs and one of at most .2 is not. Guided enrolment is none: it tells neither when somebody comes nor where.
+What a voice, a face or the time of the day says to the core by itself is said there; here stand only facts, which a model may
+put together otherwise.
 """
 
 from typing import Any, Final

@@ -1,14 +1,15 @@
 """The term of a policy's own model: log odds for and against each person of a home, put into a recognition before it is applied.
 
-Law: it is a function of the home's kept events, of the claims on them that hold, and of the event. So a claim that is taken back, an
-event that is forgotten, a batch that ends elsewhere leave nothing behind, and there is no state beside the home's. What is kept here
-is a model that was fitted, with the lessons that it was fitted on; of other lessons it is fitted anew.
+Law: it is a function of the home's kept events, of the claims on them that hold, and of the event. So a claim that is taken
+back, an event that is forgotten, a batch that ends elsewhere leave nothing behind, and there is no state beside the home's.
+What is kept here is a model that was fitted, with the lessons that it was fitted on; of other lessons it is fitted anew.
 
-Theory: each person has a model of theirs against everybody else's, which learns the lessons in their order. Log odds are told from
-their mean over the lessons, so that what remains is what the features say, and not how often somebody is met, which the prior says.
-How far that may be believed is learnt from how well each lesson was foretold before it was learnt (Dawid 1984, prequential): one
-weight from 0 to 1 for the home, by logistic regression beside how often each person was met, held to 0 by a Gaussian prior (Platt
-1999, with what he left to chance said beforehand). A model that foretold nothing says nothing; of who has no lesson it says nothing.
+Theory: each person has a model of theirs against everybody else's, which learns the lessons in their order. Log odds are told
+from their mean over the lessons, so that what remains is what the features say, and not how often somebody is met, which the
+prior says. How far that may be believed is learnt from how well each lesson was foretold before it was learnt (Dawid 1984,
+prequential): one weight for the home, by logistic regression (Platt 1999) beside how often each person was met, held to 0 by
+a Gaussian prior. A model that foretold nothing says nothing; of who
+has no lesson it says nothing.
 """
 
 import math
@@ -30,6 +31,8 @@ __all__ = ["Foretold", "OwnTerm", "own_term", "weigh"]
 
 _SUREST: Final = 1e-3  # a chance is no nearer to 0 and 1
 _HALVINGS: Final = 30
+_NATS_MAX: Final = 4.0  # standard deviation of what is said
+_RAISED_MAX: Final = 2.0
 _POLICIES_KEPT: Final = 16
 _HOMES_KEPT: Final = 4_096  # whose models are at hand: some kB each
 
@@ -136,7 +139,7 @@ def _fit(own: OwnModel, lessons: Any) -> _Fitted:
     for place in range(1, PLACES):
         owners = lessons["owners"][:, place].tolist()
         taught = [(x, owner == THEIRS) for x, owner in zip(xs, owners, strict=True) if owner != UNDECIDED]
-        if len({theirs for _, theirs in taught}) == 2:  # noqa: PLR2004 - theirs and others'
+        if len({theirs for _, theirs in taught}) == 2:  # theirs and others'
             model = own.build()
             foretold += _teach(model, taught)
             mean = sum(_log_odds(model, x, 0.0) for x, _ in taught) / len(taught)
@@ -167,25 +170,33 @@ def _log_odds(model: Classifier, x: dict[int, float], otherwise: float) -> float
 
 
 def weigh(foretold: Sequence[Foretold], prior_weight: float) -> float:
-    """How far a model may be believed: the weight from 0 to 1 under which its lessons, and the prior, are likeliest.
+    """By what a model's log odds are multiplied: what makes its lessons, and the prior, likeliest; 0: it says nothing.
+
+    Some models say little and are right, others much and are not: what the prior holds to 0 is the standard deviation of what
+    comes out. It is 4 nats at most, and nothing is more than doubled.
 
     >>> right, wrong = Foretold(2.0, 0.0, True), Foretold(2.0, 0.0, False)
-    >>> weigh([], 2.0), weigh([wrong] * 9, 2.0), weigh([right] * 99, 2.0)
-    (0.0, 0.0, 1.0)
-    >>> 0.3 < weigh([right] * 2, 2.0) < weigh([right] * 5, 2.0) < 1.0
+    >>> weigh([], 2.0), weigh([wrong] * 9, 2.0), weigh([right] * 999, 0.01)
+    (0.0, 0.0, 2.0)
+    >>> 0.0 < weigh([right] * 2, 2.0) < weigh([right] * 5, 2.0) < weigh([right] * 50, 2.0) < 2.0
     True
+    >>> round(weigh([Foretold(1.0, 0.0, True)] * 5, 9.0) / weigh([right] * 5, 9.0), 3)
+    2.0
     """
+    square = sum(said * said for said, _, _ in foretold) / len(foretold) if foretold else 0.0
+    if square == 0.0:
+        return 0.0
 
     def rises(weight: float) -> bool:
         """Whether more of it would be less likely."""
-        slope = prior_weight * weight
+        slope = prior_weight * square * weight
         for said, often, theirs in foretold:
             slope += (1.0 / (1.0 + math.exp(-(often + weight * said))) - theirs) * said
         return slope > 0.0
 
-    if not rises(1.0):
-        return 1.0
-    low, high = 0.0, 1.0
+    low, high = 0.0, min(_NATS_MAX / math.sqrt(square), _RAISED_MAX)
+    if not rises(high):
+        return high
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         low, high = (low, middle) if rises(middle) else (middle, high)
