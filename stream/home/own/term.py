@@ -60,7 +60,7 @@ class _Fitted(NamedTuple):
 
 
 class OwnTerm:
-    """What a policy's own model says, in all homes.
+    """What a policy's own model says, in all homes; of different homes in several threads at once.
 
     Parameters
     ----------
@@ -73,7 +73,6 @@ class OwnTerm:
     def __init__(self, own: OwnModel, homes_kept: int = _HOMES_KEPT) -> None:
         self._own, self._homes_kept = own, homes_kept
         self._fitted: dict[str, tuple[bytes, _Fitted]] = {}
-        self._lessons, self._count = np.zeros(LESSONS_MAX, LESSON), np.zeros(1, np.int64)
 
     def say(self, homes: Any, events: Any, households: Sequence[str]) -> dict[int, Exception]:
         """Fill in `own` of every recognition.
@@ -104,10 +103,11 @@ class OwnTerm:
         return failures
 
     def _say_one(self, homes: Any, event: Any, household_id: str) -> None:
-        read(homes, event, self._lessons, self._count)
-        fitted = self._fit(self._lessons[1 : int(self._count[0]) + 1], household_id)
+        lessons, count = np.zeros(LESSONS_MAX, LESSON), np.zeros(1, np.int64)
+        read(homes, event, lessons, count)
+        fitted = self._fit(lessons[1 : int(count[0]) + 1], household_id)
         if fitted.weight > 0.0:
-            x, most = fitted.columns.of(self._lessons[0]), self._own.llr_max
+            x, most = fitted.columns.of(lessons[0]), self._own.llr_max
             for place, model, mean in fitted.pupils:
                 nats = fitted.weight * (_log_odds(model, x, mean) - mean)
                 event["own"][0, place - 1] = round(max(-most, min(nats, most)) / LLR_STEP)
@@ -115,11 +115,14 @@ class OwnTerm:
     def _fit(self, lessons: Any, household_id: str) -> _Fitted:
         """The models of some lessons."""
         key = lessons.tobytes()
-        found = self._fitted.pop(household_id, None)
-        fitted = found[1] if found is not None and found[0] == key else _fit(self._own, lessons)
-        self._fitted[household_id] = key, fitted
-        if len(self._fitted) > self._homes_kept:
-            self._fitted.pop(next(iter(self._fitted)))
+        found = self._fitted.get(household_id)
+        if found is not None and found[0] == key:
+            return found[1]
+        fitted = _fit(self._own, lessons)
+        if len(self._fitted) >= self._homes_kept:
+            self._fitted.clear()
+        if self._homes_kept > 0:
+            self._fitted[household_id] = key, fitted
         return fitted
 
 
