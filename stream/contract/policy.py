@@ -6,22 +6,24 @@ Law: two runs with the same log and the same policy_id give the same bytes.
 import hashlib
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from learners.recognition.projection import Metric, Projection
 
+from .own.classifiers import Classifier, build, find_class, refuse_unfit
 from .packs import arrays_of, load_pack
 from .records import Source
 from .rights.signature import public_key_of
 
-__all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Policy"]
+__all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Feature", "OwnModel", "Policy"]
 
 SOURCES: tuple[Source, ...] = ("voice", "app", "pin", "annotator")  # by rank: a later one outranks the earlier
 Share = Annotated[float, Field(gt=0, lt=1)]
 Minority = Annotated[float, Field(gt=0, lt=0.5)]
 Positive = Annotated[float, Field(gt=0)]
+Feature = Literal["hour", "weekday", "activity", "device", "channels", "phones"]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
@@ -297,6 +299,40 @@ class Proofs(_Table):
     keys: dict[Word, ProofKey] = Field({}, description="verifiers' public keys by the `kid` of their proofs: a table each")
 
 
+class OwnModel(_Table):
+    """A River classifier that learns in each home, from claims, whose an event is; what it says is a term of the answer."""
+
+    classifier: str = Field(description="its import path, such as river.linear_model.LogisticRegression")
+    standardised: bool = Field(False, description="River's StandardScaler stands before it")
+    parameters: dict[str, Any] = Field(
+        {},
+        validate_default=True,
+        description="what it is made with; a table with a `class` (an import path) is an object of that class, made of the rest",
+    )
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)] = Field(
+        ("hour", "activity", "device"), description="what it learns from"
+    )
+    llr_max: Annotated[float, Field(gt=0, le=4)] = Field(2.0, description="nats that it may say for or against somebody")
+    prior_weight: Positive = Field(3.0, description="how firmly it is held to say nothing until it foretells claims")
+
+    @field_validator("classifier")
+    @classmethod
+    def _is_found(cls, path: str) -> str:
+        find_class(path)
+        return path
+
+    @field_validator("parameters")
+    @classmethod
+    def _is_fit(cls, parameters: dict[str, Any], told: ValidationInfo) -> dict[str, Any]:
+        if "classifier" in told.data and "standardised" in told.data:
+            refuse_unfit(told.data["classifier"], parameters, told.data["standardised"])
+        return parameters
+
+    def build(self) -> Classifier:
+        """A model that has learnt nothing."""
+        return build(self.classifier, self.parameters, self.standardised)
+
+
 _ENCODERS = {
     "resemblyzer-0.1.4": Encoder(modality="voice", length=256, metric="cosine", pack="resemblyzer-0.1.4"),
     "dlib-resnet-v1": Encoder(
@@ -320,6 +356,9 @@ class Policy(_Table):
     drift: Drift = Drift()
     alerting: Alerting = Alerting()
     proofs: Proofs = Proofs()
+    own_model: OwnModel | None = Field(
+        None, description="a table: a River classifier of your own, by its import path, that learns in each home from claims"
+    )
     actions: dict[Word, Action] = Field(
         {}, description="what applications may ask for, by dotted name; of others every decision is no: a table each"
     )
@@ -327,8 +366,8 @@ class Policy(_Table):
     @cached_property
     def policy_id(self) -> str:
         """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
-        # A pack is its numbers, wherever it lies; what is not used (keys, presence) leaves it the policy that it was before.
-        used = {"proofs": bool(self.proofs.keys), "presence": self.presence.publish}
+        # A pack is its numbers, wherever it lies; what is not used (keys, presence, a model) leaves the policy as it was before.
+        used = {"proofs": bool(self.proofs.keys), "presence": self.presence.publish, "own_model": self.own_model is not None}
         unused = {name: True for name, is_used in used.items() if not is_used}
         told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}, "actions": True, **unused})
         digest = hashlib.blake2b(told.encode(), digest_size=8)

@@ -13,6 +13,7 @@ from stream.home.state.layout import (
     DIMENSIONS,
     HEADING,
     ID_MAX,
+    PEOPLE_MAX,
     PLACES,
     SIGHTING,
     SIGHTINGS_MAX,
@@ -63,6 +64,7 @@ EVENT = record(
     ("event_id", "u1", ID_MAX),
     ("vectors", "i1", (2, DIMENSIONS)),
     ("sightings", SIGHTING, SIGHTINGS_MAX),
+    ("own", "i1", PEOPLE_MAX),  # LLR_STEP, by column: what the policy's own model says of a recognition; see home.own
 )
 
 # Kinds of result

@@ -9,8 +9,12 @@ statement (join, leave, phone, retract, erase), which changes what the words of 
 through the compiled core in one call. Then the statements that it admitted are done here, and the next wave begins with what
 follows on them.
 
-An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that found
-no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of no use.
+Where the policy has a model of its own (`own`), a recognition stands on what the one before it left of the home: of each home
+a wave then has one event, and what the model says of it is put in before.
+
+An error is of the household at whose event it happened: the core says which event it is at (`WORK.event`), and results that
+found no room say whose they were. The results of all others stand; of that household nothing more is done, and its home is of
+no use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +32,7 @@ from stream.home.events import STATEMENTS, Event, Run, Statement, numbers_of, re
 from stream.home.messages import OUT, RESULTS_MAX
 from stream.home.numbers import policy_numbers
 from stream.home.outputs import Emit, encode_output, output
+from stream.home.own.term import own_term
 from stream.home.publish import Publisher, Response
 from stream.home.state.household import Household
 from stream.home.state.layout import HOME
@@ -128,6 +133,7 @@ class _Core:
     def __init__(self, policy: Policy) -> None:
         self._policy, self._numbers = policy, policy_numbers(policy)
         self._run: Run[Response] = Run(policy)
+        self._own = own_term(policy)
         self._publisher = Publisher(policy)
         self._work, self._out = np.zeros(1, WORK), np.zeros(1, OUT)
         self._failed: set[Household] = set()  # of the batch at hand
@@ -144,16 +150,20 @@ class _Core:
             run.clear()
             for response in following:
                 run.follow_up(response, places[response.household])
-            responses = self._add(responses, places)
+            responses = self._add(responses, places, following)
             self._apply(homes)
             following = [response for response in run.owners if response.admitted_at is not None and self._state(response)]
             self._failed |= {response.household for response in run.owners if response.failure is not None}
             if self._failed:
                 responses = [response for response in responses if response.household not in self._failed]
 
-    def _add(self, responses: list[Response], places: Mapping[Household, int]) -> list[Response]:
-        """Add of every home the events up to its first statement; the others."""
-        add, ended, later = self._run.add, set[Household](), []
+    def _add(
+        self, responses: list[Response], places: Mapping[Household, int], following: Sequence[Response]
+    ) -> list[Response]:
+        """Add of every home the events up to its first statement, or one if the policy has a model of its own; the others."""
+        add, ended, later, alone = self._run.add, set[Household](), [], self._own is not None
+        if alone:
+            ended.update(response.household for response in following)
         for response in responses:
             household = response.household
             if ended and household in ended:
@@ -165,14 +175,14 @@ class _Core:
                 response.failure = _of_household(error)
                 ended.add(household)
                 self._failed.add(household)
-            if type(response.event.value) in STATEMENTS:
+            if alone or type(response.event.value) in STATEMENTS:
                 ended.add(household)
         return later
 
     def _apply(self, homes: Any) -> None:
         """One wave through the compiled core, and its results read."""
-        work, out, run, owners = self._work, self._out, self._run, self._run.owners
-        events = run.ready(homes)
+        work, out = self._work, self._out
+        events, owners = self._ready(homes)
         out["next_event"], out["purge"] = 0, -1
         while True:
             failure = None
@@ -196,6 +206,16 @@ class _Core:
                 self._purge(owners[first - 1], own)
             elif first >= len(events):
                 break
+
+    def _ready(self, homes: Any) -> tuple[Any, list[Response]]:
+        """The events of a wave and whose they are; but for those of which the policy's own model failed."""
+        events, owners = self._run.ready(homes), self._run.owners
+        if self._own is None:
+            return events, owners
+        for number, error in self._own.say(homes, events, [owner.household.household_id for owner in owners]).items():
+            owners[number].failure = _of_household(error)
+        sound = [number for number, owner in enumerate(owners) if owner.failure is None]
+        return events[sound], [owners[number] for number in sound]
 
     def _purge(self, response: Response, later: Sequence[Any]) -> None:
         """Forget who left a home long ago; its events that are still to come are brought in line."""

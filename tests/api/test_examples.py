@@ -136,3 +136,11 @@ def test_recordings_become_a_pack_a_card_and_a_policy(tmp_path: Path) -> None:
 
 def test_a_river_pipeline_learns_from_labels(log: Path, tmp_path: Path) -> None:
     assert main_of("own_river_model")(str(log), str(tmp_path / "out")) > 0.2
+
+
+def test_a_river_model_in_the_policy_learns_whose_desk_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    main, own = main_of("own_model_in_policy"), main_of("own_model_in_policy").__globals__["OWN"]
+    without = main(Policy())
+    assert "own model" not in capsys.readouterr().out
+    assert main(Policy(own_model=own)) > without + 0.3
+    assert "the policy's own model      +3.00" in capsys.readouterr().out

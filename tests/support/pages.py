@@ -4,10 +4,12 @@ Law: a page is a pure function of the code. `tests/test_docs.py` holds the files
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from inspect import isclass
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from stream.cli import app
 from stream.contract.policy import Policy
@@ -56,6 +58,10 @@ def leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, object, str]
                 yield from leaves(inner, f'{path}{name}."{key}".')
         else:
             yield path + name, value, field.description or ""
+            for table in get_args(field.annotation) if value is None else ():
+                if isclass(table) and issubclass(table, BaseModel):
+                    for key, own in table.model_fields.items():
+                        yield f"{path}{name}.{key}", own.default, own.description or ""
 
 
 def page_of_settings() -> str:
@@ -68,7 +74,10 @@ def page_of_settings() -> str:
 
 
 def _settings(model: BaseModel) -> list[str]:
-    rows = [f"| `{name}` | `{value!r}` | {cell(means)} |" for name, value, means in leaves(model)]
+    rows = [
+        f"| `{name}` | {'needed' if value is PydanticUndefined else f'`{value!r}`'} | {cell(means)} |"
+        for name, value, means in leaves(model)
+    ]
     return ["| setting | default | means |", "|---|---|---|", *rows]
 
 

@@ -24,6 +24,7 @@ from stream.home.state.layout import (
     FACE,
     FOLDED_MAX,
     FOLDED_PER_PERSON,
+    HABIT,
     MODALITIES,
     NOBODY,
     NOT_COUNTED,
@@ -92,7 +93,7 @@ def add_row(home, event, policy):
         row.evidence[place], row.shares[place] = 0, 0
     for m in range(MODALITIES):
         for p in range(PEOPLE_MAX):
-            row.llr[m, p] = 0
+            row.llr[m, p] = event.own[p] if m == HABIT else 0  # until it is answered
     for i in range(4):
         row.reserved[i] = 0
     home.next_row += 1

@@ -31,8 +31,8 @@ from learners.recognition.visits import take_over
 from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
-    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "PHONE_TERM", "PRIOR",
-    "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
+    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "OWN_TERM", "PHONE_TERM",
+    "PRIOR", "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
     "row_logits",
 ]  # fmt: skip
 
@@ -42,8 +42,10 @@ NOW = 256  # by who belongs now, not by who did then
 ALIGNED = 512  # the vector without what its device adds
 TEMPERED = 1024  # of who never enrolled, ratios count less: they are anchored by nothing
 CALIBRATED = 2048  # each person's voice and face by their own calibration
+OWN_TERM = 4096  # what the policy's own model said of a new event, beside its habit
 SENSED: Final = VOICE_TERM | FACE_TERM
-ANSWER_TERMS: Final = PRIOR | SENSED | PHONE_TERM | HABIT_TERM | STRANGER | RETURNING | NOW | ALIGNED | TEMPERED | CALIBRATED
+SPOKEN: Final = PHONE_TERM | HABIT_TERM | OWN_TERM | STRANGER | RETURNING
+ANSWER_TERMS: Final = PRIOR | SENSED | SPOKEN | NOW | ALIGNED | TEMPERED | CALIBRATED
 AGAIN: Final = PRIOR | SENSED | PHONE_TERM | STRANGER | RETURNING
 
 SENSED_BITS: Final = 1 << VOICE | 1 << FACE
@@ -103,6 +105,8 @@ def row_logits(home, index, terms, policy, work):
     if terms & HABIT_TERM and row.activity > 0:
         habit_llr(home, row.hour, row.activity, policy, work.llr[HABIT])
         work.modalities |= 1 << HABIT
+    if terms & OWN_TERM:
+        _add_own(home, row, work)
     for modality in range(PHONE, HABIT + 1):
         if work.modalities & (1 << modality):
             for p in range(people):
@@ -112,6 +116,19 @@ def row_logits(home, index, terms, policy, work):
     if terms & RETURNING:
         work.returning_llr = _returning_llr(home, index, policy, work)
     work.parts[0] += work.stranger_llr + work.returning_llr
+
+
+@kernel
+def _add_own(home, row, work):
+    """What the policy's own model said of a new event: it stands in the place of the habit, to which it is added."""
+    says = False
+    for p in range(home.people_used):
+        says = says or row.llr[HABIT, p] != 0
+    if says:
+        for p in range(home.people_used):
+            habit = work.llr[HABIT, p] if work.modalities & (1 << HABIT) else 0.0
+            work.llr[HABIT, p] = habit + float(row.llr[HABIT, p]) * LLR_STEP
+        work.modalities |= 1 << HABIT
 
 
 @kernel

@@ -4,7 +4,7 @@ Law: the shares of a figure add up to its difference. A setting's share is what 
 which the settings could be set one after the other (Shapley, 1953): exact where few differ, else over orders that are drawn, each
 with its reverse (Mitchell et al., 2022); in each order the steps add up, and so does their mean.
 
-Settings that make no sense apart (tiers must rise) are set together, and so is all of one encoder.
+Settings that make no sense apart (tiers must rise) are set together, and so is all of one encoder, and of a model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,11 +42,11 @@ def players_of(first: Policy, other: Policy) -> list[Player]:
 
 
 def leaves(policy: Policy) -> dict[str, Any]:
-    """Dotted name and value of each setting; an encoder, which is one thing, and so is its pack's numbers."""
+    """Dotted name and value of each setting; an encoder, which is one thing with its pack's numbers, and so is a model."""
     found: dict[str, Any] = {}
 
     def walk(name: str, value: Any) -> None:
-        if isinstance(value, dict) and name.count(".") < 2 and not name.startswith("encoders."):
+        if isinstance(value, dict) and name.count(".") < 2 and not name.startswith(("encoders.", "own_model")):
             for key, inner in value.items():
                 walk(f"{name}.{key}" if name else key, inner)
         else:

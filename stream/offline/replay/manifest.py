@@ -8,6 +8,7 @@ import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,7 +144,7 @@ def describe_program() -> Made:
     """What makes runs in this process."""
     versions = {
         "kithkin": stream.__version__, "python": platform.python_version(), "numpy": np.__version__,
-        "numba": numba.__version__, "llvmlite": llvmlite.__version__,
+        "numba": numba.__version__, "llvmlite": llvmlite.__version__, "river": version("river"),
         "step": str(STEP_VERSION), "state": str(STATE_VERSION),
     }  # fmt: skip
     return Made(versions, {room: _code_of(room) for room in _ROOMS}, _processor())

@@ -48,7 +48,8 @@ class Space:
         for path, value in (*self.fixed.items(), *drawn.items()):
             table = settings
             for name in path[:-1]:
-                table = table.setdefault(name, {})
+                table[name] = table.get(name) or {}  # a model of the policy's own may be unset
+                table = table[name]
             table[path[-1]] = value
         return Policy.model_validate(settings)
 

@@ -25,6 +25,7 @@ from stream.home.core.work import WORK
 from stream.home.events import Run
 from stream.home.messages import CLAIM_KINDS, OUT
 from stream.home.numbers import policy_numbers
+from stream.home.own.term import own_term
 from stream.home.publish import Response
 from stream.home.state.at_rest import decode_home
 from stream.home.state.household import Household
@@ -161,6 +162,8 @@ def _find(moment: Moment, policy: Policy) -> tuple[Household, Any]:
     run: Run[Response] = Run(policy)
     run.add(Response(moment.event, home), 0)
     events, numbers = run.ready(home.slot), policy_numbers(policy)
+    if (own := own_term(policy)) is not None:
+        own.say(home.slot, events, [home.household_id])
     events["at"] = moment.answer.observed_at  # as it was admitted
     work, found = np.zeros(1, WORK), np.zeros(1, FOUND)
     keep(home.slot, events, numbers)

@@ -18,6 +18,7 @@ from stream.home.core.posterior import (
     FACE_TERM,
     HABIT_TERM,
     NOW,
+    OWN_TERM,
     PHONE_TERM,
     PRIOR,
     RETURNING,
@@ -33,9 +34,9 @@ from stream.home.state.layout import HOME, MODALITIES, PEOPLE_MAX, PLACES, TIERS
 __all__ = ["FOUND", "SHARED", "TERMS", "keep", "leave_out", "share_out", "take_apart"]
 
 # What joins in, one after the other. Who is compared, and with what, holds for all of them.
-TERMS: Final = ("prior", "voice", "face", "calibration", "unenrolled", "phone", "habit", "stranger", "returning")
+TERMS: Final = ("prior", "voice", "face", "calibration", "unenrolled", "phone", "habit", "own", "stranger", "returning")
 _BITS: Final = (
-    PRIOR | NOW | ALIGNED, VOICE_TERM, FACE_TERM, CALIBRATED, TEMPERED, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING,
+    PRIOR | NOW | ALIGNED, VOICE_TERM, FACE_TERM, CALIBRATED, TEMPERED, PHONE_TERM, HABIT_TERM, OWN_TERM, STRANGER, RETURNING,
 )  # fmt: skip
 _MASKS: Final = tuple(sum(_BITS[: n + 1]) for n in range(len(_BITS)))
 assert _MASKS[-1] == ANSWER_TERMS, "the last mask is that of every answer"

@@ -18,8 +18,9 @@ __all__ = ["TERMS", "describe_held", "lines_of"]
 _TIERS: Final = ("unknown", "present", "personal", "private", "purchase", "protected")
 TERMS: Final = {  # names of terms, for people
     "prior": "how often they are met", "voice": "voice", "face": "face", "calibration": "calibration, from feedback",
-    "unenrolled": "who never enrolled", "phone": "phones", "habit": "habits", "stranger": "phones of strangers",
-    "returning": "guests who return", "again": "inferred again since", "claim": "the claim that holds",
+    "unenrolled": "who never enrolled", "phone": "phones", "habit": "habits", "own": "the policy's own model",
+    "stranger": "phones of strangers", "returning": "guests who return", "again": "inferred again since",
+    "claim": "the claim that holds",
 }  # fmt: skip
 _KINDS: Final = {"confirm": "it was", "correct": "it was", "enrol": "enrolled as", "reject": "it was not"}
 _NAME, _WIDTH = 26, 34
