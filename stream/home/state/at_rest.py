@@ -156,7 +156,7 @@ def _with_visits(body: bytes) -> bytes:
 
 
 def _with_ids_again(body: bytes) -> bytes:
-    """Of version 5: there are no witnesses; the youngest filter of recognitions has its ids again, which here are all there are."""
+    """Of version 5: there are no witnesses; the youngest filter of recognitions has its ids again, which here are all."""
     version, of_id, of_words, of_record = _HEAD.unpack_from(body)
     numbers = _HEAD.size + of_id + of_words + int(TIMES[1])
     filters, end = numbers + _FILTERS_USED, numbers + _WITNESSES

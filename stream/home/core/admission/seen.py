@@ -5,11 +5,12 @@ told apart from a duplicate, so it is refused rather than answered twice. A send
 feedback: a record comes again from where it came, with the time it had, so that one clock that is ahead does not make the others'
 records look old, and a record that is later than all of its sender's is new.
 
-Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for what sensors report and for what
-is said: much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is full; its
-senders' times are their floors then. The youngest is asked about every record: of reports it has the ids twice, by different bits of
-them, and one in 40 million new ones is taken for seen; of what is said one in 160,000. Older filters are asked about records that
-are no later than theirs of that sender: of what comes out of order by so much, one in 10,000 is taken for seen.
+Theory of operation: Bloom filters (Bloom 1970) of SEEN_PER_FILTER ids each, the youngest first, for what sensors report and
+for what is said: much less is said than done, and what is said comes later. The oldest filter is let go when the youngest is
+full; its senders' times are their floors then. The youngest is asked about every record: of reports it has the ids twice, by
+different bits of them, and one in 40 million new ones is taken for seen; of what is said one in 160,000. Older filters are
+asked about records that are no later than theirs of that sender: of what comes out of order by so much, one in 10,000 is
+taken for seen.
 """
 
 from typing import Final
