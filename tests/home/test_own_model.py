@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import stream.home.step as stepping
 from stream.contract.codec import decode
 from stream.contract.policy import OwnModel, Policy
 from stream.contract.records import Record
-from stream.home.own.term import OwnTerm, own_term
+from stream.home.own.term import Foretold, OwnTerm, own_term, weigh
 from stream.home.state.at_rest import decode_home
 from stream.home.state.household import Household
 from stream.home.state.layout import HABIT
@@ -126,6 +127,31 @@ def test_nobody_who_was_never_told_of_is_known_and_guided_enrolment_tells_nothin
     for told in (plain, own):
         told.say("correct", event_id=told.see("anna", device="desk"), person_id="anna", source="annotator")
     assert posterior(own, "desk") == posterior(plain, "desk")
+
+
+def test_how_often_somebody_is_met_it_leaves_to_the_prior() -> None:
+    """What it says is nothing, on the mean of its lessons, however many more are of one."""
+    told = Story(policy=policy_of(features=("device",), prior_weight=1.0))
+    for number in range(12):
+        who, device = ("bert", "bench") if number in (1, 4, 9) else ("anna", "desk")
+        told.say("correct", event_id=told.see(who, device=device), person_id=who, source="annotator")
+    desk, bench = (np.array(said_at(told, device)[:2]) for device in ("desk", "bench"))
+    assert desk[0] > 4
+    assert (np.abs(9 * desk + 3 * bench) <= 6).all(), "but for what rounding does"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_how_far_it_is_believed_is_what_a_slow_search_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prior, count = rng.uniform(0.1, 5), int(rng.integers(1, 30))
+    said, often = rng.normal(0.5, rng.uniform(0.2, 3), count), rng.normal(0, 1, count)
+    theirs = rng.random(count) < 1 / (1 + np.exp(-often - 0.8 * said))
+    spread = math.sqrt(np.mean(said**2))
+    weights = np.linspace(0, min(4 / spread, 2), 20_001)
+    against = np.where(theirs, -1, 1)[:, None] * (often[:, None] + said[:, None] * weights)
+    slow = weights[np.argmin(np.log1p(np.exp(against)).sum(0) + prior / 2 * (spread * weights) ** 2)]
+    foretold = [Foretold(*one) for one in zip(said.tolist(), often.tolist(), theirs.tolist(), strict=True)]
+    assert weigh(foretold, prior) == pytest.approx(slow, abs=2e-4)
 
 
 def test_how_far_it_is_believed_is_as_its_docstring_shows() -> None:

@@ -64,6 +64,15 @@ def test_it_is_compared_as_one_thing_and_a_wish_may_change_it(street: Path, tmp_
     assert "If own_model.llr_max=0.5" in wish
 
 
+def test_two_runs_that_differ_by_it_are_explained_by_it(street: Path, tmp_path: Path) -> None:
+    for out, policy in (("with", "policy"), ("without", "plain")):
+        replay(street, tmp_path / out, policy)
+    for runs in (("with", "without"), ("without", "with")):
+        told = run("diff", *(tmp_path / name for name in runs), "--explain", code=1)
+        assert "policy key own_model: " in told
+        assert "LogisticRegression" in told
+
+
 def test_its_settings_can_be_tuned_where_there_was_none(tmp_path: Path) -> None:
     file = tmp_path / "space.toml"
     file.write_text(f'[own_model]\nclassifier = "{OWN.classifier}"\nllr_max = {{low = 0.5, high = 2.0}}\n')

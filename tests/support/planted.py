@@ -41,7 +41,7 @@ def keys_that_can_change() -> list[tuple[str, ...]]:
     settings = Policy().model_dump(mode="json")
     keys: list[tuple[str, ...]] = []
     for table, fields in settings.items():
-        for name, value in fields.items() if table != "encoders" else ():
+        for name, value in fields.items() if table not in ("encoders", "own_model") else ():
             keys += [(table, name, inner) for inner in value] if isinstance(value, dict) else [(table, name)]
     return [key for key in keys if any(_can_be(key, value) for value in _others(_value(settings, key)))]
 

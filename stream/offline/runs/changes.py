@@ -13,6 +13,7 @@ __all__ = ["Change", "changes_of", "keys_of", "find_made_otherwise", "with_chang
 
 Path = tuple[str, ...]
 _ABSENT: Final = object()
+_MODEL: Final = "own_model"
 _VERSIONS: Final = {"step": "version of step", "state": "version of states"}
 
 
@@ -88,9 +89,13 @@ def _processor(made: Made) -> str:
 def _leaves(policy: Mapping[str, Any], encoders: Collection[str]) -> Iterator[tuple[Path, Any]]:
     """Keys and values, of these encoders only; a table of tables, as that of the sources, key by key.
 
-    What names a pack is none of them: a pack is its numbers.
+    What names a pack is none of them: a pack is its numbers. A model of the policy's own is one thing, if there is one.
     """
+    if policy.get(_MODEL) is not None:
+        yield (_MODEL,), policy[_MODEL]
     for table, fields in policy.items():
+        if table == _MODEL:
+            continue
         for name, value in fields.items():
             if table == "encoders" and name not in encoders:
                 continue
