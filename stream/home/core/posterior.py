@@ -11,7 +11,6 @@ Which terms are meant where:
 | the answer to a new event | ANSWER_TERMS: all, by who belongs now, of the vector without what its device adds |
 | a kept event inferred again | AGAIN: those that may have changed since: prior and phones then, voice, face,
 strangers, returning |
-| whose a recording is, by all but itself | KEPT: prior then, and the sensors' ratios as they were at the answer |
 """
 
 import math
@@ -31,13 +30,12 @@ from learners.recognition.visits import take_over
 from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
-    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "KEPT", "NOW", "OWN_TERM", "PHONE_TERM",
+    "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "NOW", "OWN_TERM", "PHONE_TERM",
     "PRIOR", "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
     "row_logits",
 ]  # fmt: skip
 
 PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
-KEPT = 128  # sensors' ratios as they were at the answer, and not anew
 NOW = 256  # by who belongs now, not by who did then
 ALIGNED = 512  # the vector without what its device adds
 TEMPERED = 1024  # of who never enrolled, ratios count less: they are anchored by nothing
@@ -86,11 +84,6 @@ def row_logits(home, index, terms, policy, work):
     for place in range(people + 1):
         work.parts[place] = work.prior[place] if terms & PRIOR else 0.0
     work.terms, work.modalities, work.stranger_llr, work.returning_llr = terms, 0, 0.0, 0.0
-    if terms & KEPT:
-        _add_kept(home, index, work)
-        if terms & STRANGER and row.scanned & LISTENED:
-            work.parts[0] += stranger_llr(home.strangers, row.stranger)
-        return
     work.alone = 1 if terms & ALIGNED or not has_unenrolled(home) else 0  # else nobody asks who returned
     for i in range(home.rows_used):
         work.alike[i], work.alike_known[i] = 0.0, 0
@@ -129,15 +122,6 @@ def _add_own(home, row, work):
             habit = work.llr[HABIT, p] if work.modalities & (1 << HABIT) else 0.0
             work.llr[HABIT, p] = habit + float(row.llr[HABIT, p]) * LLR_STEP
         work.modalities |= 1 << HABIT
-
-
-@kernel
-def _add_kept(home, index, work):
-    """The chosen sensors' ratios as they were at the answer."""
-    for modality in range(4):
-        if work.terms & (VOICE_TERM << modality) and home.rows[index].modalities & (1 << modality):
-            for p in range(home.people_used):
-                work.parts[p + 1] += float(home.rows[index].llr[modality, p]) * LLR_STEP
 
 
 @kernel

@@ -8,8 +8,7 @@ Theory: each person has a model of theirs against everybody else's, which learns
 from their mean over the lessons, so that what remains is what the features say, and not how often somebody is met, which the
 prior says. How far that may be believed is learnt from how well each lesson was foretold before it was learnt (Dawid 1984,
 prequential): one weight for the home, by logistic regression (Platt 1999) beside how often each person was met, held to 0 by
-a Gaussian prior. A model that foretold nothing says nothing; of who
-has no lesson it says nothing.
+a Gaussian prior. A model that foretold nothing says nothing, and of who has no lesson it says nothing.
 """
 
 import math
