@@ -27,7 +27,7 @@ def is_rubbish(topic: str, seen: Seen) -> bool:
     """Whether nobody can read a record, by the contract alone and as far as the load goes."""
     try:
         value = json.loads(seen.value or b"")
-        at = value["observed_at" if topic == "recognitions" else "given_at"]
+        at = value["observed_at" if topic in ("recognitions", "sightings") else "given_at"]
     except (ValueError, KeyError, TypeError):
         return True
     whole = value["v"] == 1 and seen.key == value["household_id"].encode() and at >= _YEAR_2000_MS
@@ -91,7 +91,7 @@ class Checker:
                 value = json.loads(seen.value or b"")
                 if topic == "recognitions":
                     part.asked.add((value["household_id"], value["event_id"]))
-                elif value["kind"] == "erase" and value["person_id"] is None:
+                elif topic == "feedback" and value["kind"] == "erase" and value["person_id"] is None:
                     part.forgotten.add(value["household_id"])
 
     def _journal_faults(self, part: _Partition, entries: Sequence[dict[str, Any]], committed: dict[str, int]) -> Iterator[str]:

@@ -13,11 +13,12 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLev
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from redis import Redis
 
+from stream.contract.records import INPUT_TOPICS
 from stream.ops.local_cluster.processes import until
 
 __all__ = ["INPUTS", "OUTPUTS", "Evidence", "Seen", "States"]
 
-INPUTS: Final = ("feedback", "recognitions")
+INPUTS: Final = tuple(sorted(INPUT_TOPICS))
 OUTPUTS: Final = ("identities", "profiles", "labels", "drift-signals", "drift-alerts", "dead-letters")
 _TOPICS: Final = (*INPUTS, *OUTPUTS, "journal")
 _PATIENCE_S: Final = 30.0

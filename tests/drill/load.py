@@ -18,6 +18,8 @@ from stream.offline.simulation.records import neighbourhood
 from stream.ops.local_cluster.processes import until
 from tests.support.histories import Sent, history
 
+from .evidence import INPUTS
+
 __all__ = ["Feeder", "load"]
 
 _HOMES, _DAYS = 60, 6
@@ -82,7 +84,7 @@ class Feeder:
         self._prefix, self._records, self._rate = prefix, records, rate
         self.held: Callable[[], bool] = lambda: False  # whether those who work are too far behind
         self.sent = self.delivered = 0
-        self.ends: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("recognitions", "feedback"), 0))
+        self.ends: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(INPUTS, 0))
         self.failures: list[str] = []
         self._flowing = threading.Event()
         self._over = False
