@@ -73,7 +73,7 @@ def test_what_two_workers_published_while_they_were_killed_is_what_their_recordi
     assert len(epochs) > 1, "whoever takes a partition over counts one more"
     published = {topic: len(read(log, topic)) for topic in ("identities", "presence")}
     assert published["identities"] > 200
-    assert published["presence"] > 50
+    assert published["presence"] > 10
     ways: dict[str, list[str]] = {"one": [], "jobs": ["--jobs", "2"], "dask": ["--on", dask.scheduler_address]}
     for name, words in ways.items():
         told = run("replay", log, "--out", tmp_path / name, "--policy", policy, "--expect", log, *words)

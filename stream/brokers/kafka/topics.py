@@ -225,12 +225,14 @@ def producer(wiring: Wiring) -> "Sender":
     """Sends input records as devices and apps would. Raises ConfigError."""
     with require_client(wiring):
         from confluent_kafka import Producer
+    patience_ms = int(wiring.kafka.retries_s * 1_000)
     settings = {
         **librdkafka(wiring),
         "enable.idempotence": True,
         "linger.ms": 1,
         "partitioner": "murmur2_random",  # librdkafka's own would send nine in ten keys elsewhere than Java's
-        "delivery.timeout.ms": int(PATIENCE_S * 1000),
+        "delivery.timeout.ms": patience_ms,
+        "topic.metadata.propagation.max.ms": patience_ms,  # how long a topic that there is not is waited for
     }
     return Sender(lambda: Producer(settings), Names(wiring.prefix))
 
