@@ -205,10 +205,11 @@ def weighed(states: list[bytes]) -> dict[str, float]:
         codec = importlib.import_module("stream.home.codec")  # as it was called before
     policy, took = Policy(), {"decode": 0.0, "encode": 0.0}
     people, heaviest = 0, 0.0
-    codec.decode_home(states[0], policy)
+    first: Any = codec.decode_home(states[0], policy)
+    place = [first.slot] if hasattr(first, "slot") else []  # as a worker has it: room that is there, if the revision knows of any
     for raw in states:
         began = time.perf_counter()
-        home: Any = codec.decode_home(raw, policy)
+        home: Any = codec.decode_home(raw, policy, *place)
         between = time.perf_counter()
         codec.encode_home(home)
         took["decode"] += between - began
