@@ -122,12 +122,13 @@ def administration(wiring: Wiring) -> Iterator["AdminClient"]:
 
     told: list[KafkaError] = []  # librdkafka says what is the matter here, and in the exception only that time has passed
     settings: dict[str, Any] = {**librdkafka(wiring), "log_level": 0, "error_cb": told.append}
-    admin = AdminClient(settings)
-    try:
-        yield admin
-    except KafkaException as error:
-        admin.poll(0)
-        raise _explain([error.args[0], *told], wiring) from None
+    # It is ended here: what is left to the garbage collector may be found by it in one of librdkafka's own threads, which aborts.
+    with AdminClient(settings) as admin:
+        try:
+            yield admin
+        except KafkaException as error:
+            admin.poll(0)
+            raise _explain([error.args[0], *told], wiring) from None
 
 
 def _explain(faults: Sequence["KafkaError"], wiring: Wiring) -> ConfigError | BrokerError:

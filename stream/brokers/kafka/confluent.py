@@ -7,7 +7,7 @@ fetched before the poll after it, so that a place sought in between loses and do
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -49,8 +49,9 @@ def confluent_broker(wiring: Wiring) -> ClusterBroker:
 
 
 def _watch(wiring: Wiring) -> TopicWatch:
-    admin = AdminClient(librdkafka(wiring) | {"log_level": 0})
-    return TopicWatch(lambda: input_topics(wiring, admin), lambda: None, wiring.accept_new_topics)
+    ends = ExitStack()
+    admin = ends.enter_context(AdminClient(librdkafka(wiring) | {"log_level": 0}))
+    return TopicWatch(lambda: input_topics(wiring, admin), ends.close, wiring.accept_new_topics)
 
 
 class _Refusal:

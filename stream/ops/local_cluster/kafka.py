@@ -215,8 +215,8 @@ class Kafka:
             return False
         from confluent_kafka import KafkaException
 
-        with suppress(KafkaException):
-            return len(self._admin().list_topics(timeout=5).brokers) == len(running)
+        with suppress(KafkaException), self._admin() as admin:
+            return len(admin.list_topics(timeout=5).brokers) == len(running)
         return False
 
     def _add_users(self) -> None:
@@ -226,12 +226,12 @@ class Kafka:
         from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism  # type: ignore[attr-defined]
         from confluent_kafka.admin import UserScramCredentialUpsertion as Upsertion  # type: ignore[attr-defined]
 
-        admin = self._admin()  # held, or what is under way ends with it
-        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # a request takes a user only once
-            credential = ScramCredentialInfo(mechanism, 4096)
-            users = [Upsertion(name, credential, word.encode()) for name, word in self._listeners.users.items()]
-            for done in admin.alter_user_scram_credentials(users).values():
-                done.result(10)
+        with self._admin() as admin:
+            for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # a request takes a user only once
+                credential = ScramCredentialInfo(mechanism, 4096)
+                users = [Upsertion(name, credential, word.encode()) for name, word in self._listeners.users.items()]
+                for done in admin.alter_user_scram_credentials(users).values():
+                    done.result(10)
 
     def _admin(self) -> Any:
         from confluent_kafka.admin import AdminClient
