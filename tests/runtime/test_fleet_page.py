@@ -141,7 +141,8 @@ def test_the_history_of_alerts_is_looked_at_also_of_those_that_ended(
                 window.locator("#older").click()
                 window.locator("#closed article").nth(20).wait_for()
                 assert window.locator("#older").is_hidden()
-                assert first.locator("li").count() == 4  # what was open stays open
+                first.locator("li").nth(3).wait_for()  # what was open stays open
+                assert first.locator("li").count() == 4
                 assert "Long ago 19." in window.locator("#closed").inner_text()
                 assert faults(window) == []
                 assert complaints == []
