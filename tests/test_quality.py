@@ -12,6 +12,7 @@ import pytest
 
 from bench.quality import results
 from bench.quality.bootstrap import differences, intervals
+from bench.quality.corpora import corpora_behind
 from bench.quality.hard_worlds import HARD, SIZES, write_hard
 from bench.quality.judged import Columns, judge, pool, take
 from bench.quality.measures import believed, measure, recognised, top1
@@ -307,6 +308,20 @@ def test_a_figure_is_behind_its_target_on_the_wrong_side_only(measured: dict[str
     ageing = measured["worlds"]["ageing"]
     ageing["margins"]["phase 1"] = -0.6
     assert ("ageing", "top-1 over static, phase 1") in {(miss.where, miss.what) for miss in behind(measured)}
+
+
+def test_a_corpus_is_held_against_static_as_the_main_worlds_are(measured: dict[str, Any]) -> None:
+    corpora = measured["corpora"]
+    assert not any("static" in miss.what for miss in corpora_behind(corpora))
+    strangers = corpora["so762/strangers"]
+    strangers["guests"]["margins"]["phase 2"], strangers["kin"]["single"]["margin"] = -0.6, -0.7
+    strangers["storm"]["ours"]["worst_tenth"][0] = strangers["storm"]["static"]["worst_tenth"]
+    found = {(miss.where, miss.what) for miss in corpora_behind(corpora) if "static" in miss.what + miss.target}
+    assert found == {
+        ("guests, so762/strangers", "top-1 over static, phase 2"),
+        ("kin, so762/strangers", "top-1 over static, worst single world"),
+        ("storm, so762/strangers", "worst tenth of homes %"),
+    }  # fmt: skip
 
 
 def test_calibration_is_perfect_where_probabilities_are_what_happens() -> None:

@@ -18,7 +18,7 @@ from .people import VOICES
 from .plan import Plan, trials_of
 from .results import margins, pooled, worst_single
 from .tables import point, table, told
-from .targets import AT_LEAST, BUDGETS, NAMES, SCENARIOS, STATIC_MARGIN, Miss, strangers_targets, targets_of
+from .targets import BUDGETS, NAMES, SCENARIOS, Miss, behind_in, strangers_targets, targets_of
 from .trials import Answers, run
 
 __all__ = ["WORLDS", "by_corpus", "corpora_behind", "corpora_page"]
@@ -26,7 +26,6 @@ __all__ = ["WORLDS", "by_corpus", "corpora_behind", "corpora_page"]
 WORLDS: Final = (*SCENARIOS, *HARD)
 PACKS: Final = ("half", "strangers")
 _SHOWN: Final = {"last_top1": ".1f", "ieer": ".1f", "fnir5": ".1f", "cllr_loss": ".3f", "ece": ".3f", "labels_right": ".1f"}
-BEST: Final = 99.9  # %: of static, above which nothing is asked to be
 _BESIDE_STATIC: Final = ("last_top1", "ieer", "fnir5")
 
 
@@ -60,27 +59,13 @@ def corpora_behind(corpora: dict[str, Any]) -> Iterator[Miss]:
     """What is behind its target on some corpus. Of recognition, figures are asked of strangers of one corpus only."""
     for which, worlds in corpora.items():
         for world, found in worlds.items():
-            yield from _behind_in(f"{world}, {which}", found, _asked(which, world))
+            yield from behind_in(f"{world}, {which}", found, _asked(which, world), found["static"]["worst_tenth"])
 
 
 def _asked(which: str, world: str) -> dict[str, float]:
     kept = {name: target for name, target in targets_of(world).items() if name in ("ece", "cllr_loss") or name.startswith("tier")}
     kept.pop("tier2_covered", None)
     return kept | {"labels_right": 97.0} | (strangers_targets(world) if which == "so762/strangers" else {})
-
-
-def _behind_in(where: str, found: dict[str, Any], asked: dict[str, float]) -> Iterator[Miss]:
-    for name, target in asked.items():
-        interval = found["ours"].get(name)
-        if interval is None or interval[0] is None:
-            continue
-        if interval[0] < target if name in AT_LEAST else interval[0] > target:
-            yield Miss(where, NAMES[name], f"{'≥' if name in AT_LEAST else '≤'} {target:g}", interval)
-    part, least = _least(found["margins"])
-    if least < STATIC_MARGIN:
-        yield Miss(where, f"top-1 over static, {part}", f"≥ {STATIC_MARGIN:g}", least)
-    if found["ours"]["worst_tenth"][0] <= min(found["static"]["worst_tenth"], BEST):
-        yield Miss(where, NAMES["worst_tenth"], f"> static's {found['static']['worst_tenth']:.1f}", found["ours"]["worst_tenth"])
 
 
 def _least(parts: dict[str, float | None]) -> tuple[str, float]:

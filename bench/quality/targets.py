@@ -6,8 +6,10 @@ Law: a figure is held against its target as it stands, not by the end of its int
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-__all__ = ["AT_LEAST", "LOOP_S", "NAMES", "SCENARIOS", "Miss", "behind", "cost_targets", "misses", "strangers_targets",
-           "targets_of"]  # fmt: skip
+__all__ = [
+    "AT_LEAST", "LOOP_S", "NAMES", "SCENARIOS", "Miss", "behind", "behind_in", "cost_targets", "misses", "strangers_targets",
+    "targets_of",
+]  # fmt: skip
 
 SCENARIOS: Final = ("ageing", "micswap", "missing", "poison", "phone_left", "phones_swapped", "false_feedback", "newcomer",
                     "guests", "guests50", "cold", "faults", "steady")  # fmt: skip
@@ -26,6 +28,7 @@ COSTS: Final = {"enrolled": (40.0, 500.0), "cold": (60.0, 1000.0)}  # us an even
 UNKNOWN_MICROPHONE: Final = 88.0
 VICTIM_LOSS: Final = -1.0
 STATIC_MARGIN: Final = -0.5  # points that no world, half or phase may be under `static`
+BEST: Final = 99.9  # %: of static, above which nothing is asked to be
 BUDGETS: Final = {1: 10.0, 2: 5.0, 3: 1.0, 4: 0.1}
 # world -> last-phase top-1, IEER, FNIR at FPIR 5 %
 _RECOGNITION: Final = (
@@ -80,7 +83,10 @@ def _cllr_loss_most(scenario: str) -> float:
 
 def misses(scenario: str, figures: dict[str, float]) -> list[str]:
     """The figures of a world that are behind their targets."""
-    asked = targets_of(scenario)
+    return _misses(targets_of(scenario), figures)
+
+
+def _misses(asked: dict[str, float], figures: dict[str, float]) -> list[str]:
     return [name for name, target in asked.items() if name in figures and _is_behind(name, figures[name], target)]
 
 
@@ -95,19 +101,23 @@ def behind(results: dict[str, Any]) -> list[Miss]:
 
 
 def _of_world(scenario: str, world: dict[str, Any]) -> Iterator[Miss]:
-    asked = targets_of(scenario)
-    for name in misses(scenario, {name: interval[0] for name, interval in world["ours"].items()}):
-        sign = "≥" if name in AT_LEAST else "≤"
-        yield Miss(scenario, NAMES[name], f"{sign} {asked[name]:g}", world["ours"][name])
-    for part, margin in [*world["margins"].items(), ("worst single world", world["single"]["margin"])]:
-        if margin < STATIC_MARGIN:
-            yield Miss(scenario, f"top-1 over static, {part}", f"≥ {STATIC_MARGIN:g}", margin)
-    ours, static = world["ours"]["worst_tenth"], world["static"]["worst_tenth"]
-    if ours[0] <= static[0]:
-        yield Miss(scenario, NAMES["worst_tenth"], f"> static's {static[0]:.1f}", ours)
+    yield from behind_in(scenario, world, targets_of(scenario), world["static"]["worst_tenth"][0])
     for pattern, figures in world["patterns"].items():
         if _is_behind("cllr_loss", figures["cllr_loss"][0], _cllr_loss_most(scenario)):
             yield Miss(scenario, f"Cllr − minCllr, {pattern}", f"≤ {_cllr_loss_most(scenario):g}", figures["cllr_loss"])
+
+
+def behind_in(where: str, world: dict[str, Any], asked: dict[str, float], static_tenth: float) -> Iterator[Miss]:
+    """What is behind in one world: figures that are asked for, and the static profile, whose worst tenth of homes is told."""
+    for name in _misses(asked, {name: interval[0] for name, interval in world["ours"].items()}):
+        sign = "≥" if name in AT_LEAST else "≤"
+        yield Miss(where, NAMES[name], f"{sign} {asked[name]:g}", world["ours"][name])
+    for part, margin in [*world["margins"].items(), ("worst single world", world["single"]["margin"])]:
+        if margin is not None and margin < STATIC_MARGIN:  # where all homes are hard there are no others
+            yield Miss(where, f"top-1 over static, {part}", f"≥ {STATIC_MARGIN:g}", margin)
+    ours = world["ours"]["worst_tenth"]
+    if ours[0] <= min(static_tenth, BEST):
+        yield Miss(where, NAMES["worst_tenth"], f"> static's {static_tenth:.1f}", ours)
 
 
 def _of_attack(results: dict[str, Any]) -> Iterator[Miss]:
