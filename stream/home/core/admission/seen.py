@@ -34,9 +34,9 @@ HALF_ID: Final = 4 * HASH_BYTES  # bits
 
 @kernel
 def _place(number, i, bits):
-    """The bit of so many that stands for an id, one of PLACES_OF_ID."""
-    here = np.int64(number)
-    return (here % bits + i * (here >> 11) % bits + i * i * ((here >> 22) % bits) + i) % bits
+    """The bit of so many, a power of two, that stands for an id, one of PLACES_OF_ID."""
+    here, last = np.int64(number), bits - 1
+    return ((here & last) + (i * (here >> 11) & last) + i * i * (here >> 22 & last) + i) & last
 
 
 @kernel
