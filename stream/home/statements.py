@@ -15,10 +15,11 @@ from learners.kernel import array, entry
 from learners.precision import SHARE_ONE, SHARE_STEP
 from stream.contract.policy import Policy
 from stream.contract.records import GUEST, Consent, Erase, Join, Leave, Phone, Proof, Retract, Sighting
-from stream.home.core.admission.seen import FEEDBACK, was_told
+from stream.home.core.admission.seen import FEEDBACK
 from stream.home.core.learn import HABIT_SHARE_MIN, recalibrate
 from stream.home.messages import CAUSES, RETRACT
 from stream.home.rights.consents import consent
+from stream.home.rights.nonces import is_told
 from stream.home.rights.proofs import prove
 from stream.home.rights.sightings import forget_witnesses, sight
 from stream.home.state.household import DAY_MS, Household, append, take_out
@@ -126,13 +127,6 @@ def _clear_calibration(calibration: Any) -> None:
         calibration[name] = 1.0 if name == "weights" else 0
 
 
-def _was_told(household: Household, feedback: int) -> bool:
-    """Whether a feedback was seen, as far as is remembered."""
-    asked = np.array([FEEDBACK, feedback], np.int64)
-    was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    return bool(asked[0])
-
-
 @entry(array(HOME))
 def _recalibrate(homes: Any) -> None:
     recalibrate(homes[0])  # type: ignore[no-untyped-call]
@@ -219,7 +213,7 @@ def _retract(household: Household, value: Retract, policy: Policy, done: Done) -
         home["anew"] = 1
     if claims or waiting or folded or phone or membership:
         return "used"
-    if _was_told(household, target):
+    if is_told(household, FEEDBACK, target):
         return "rejected"  # it had no effect, has expired, or was an erasure or a retraction itself
     return _wait(home, value, policy, done)
 

@@ -14,7 +14,7 @@ from stream.contract.policy import Policy
 from stream.contract.units import HOUR_MS
 from stream.home.rights.consents import Forbid
 from stream.home.state.household import Household
-from stream.home.state.names import hash_id
+from stream.home.state.layout import VOICE
 
 __all__ = [
     "Answered", "Decision", "Outcome", "Reason", "answer_to", "answers_of", "decide", "is_forbidden", "latest_at", "redact_for",
@@ -25,7 +25,6 @@ Reason = Literal["sure", "not_sure", "not_recognised", "second_factor", "too_old
 PROTECTED: Final = 5  # the tier that a second factor gives
 PROVEN_MS: Final = 24 * HOUR_MS  # for so long a second factor counts below that tier,
 IDLE_MS: Final = 4 * HOUR_MS  # and for so long after its person was named last
-VOICE: Final = 1  # bit of a row's `modalities`
 NAMED: Final = 2  # the least tier at which somebody is named
 
 
@@ -119,9 +118,8 @@ def answers_of(household: Household) -> dict[str, Answered]:
 
 def answer_to(household: Household, event_id: str) -> Answered | None:
     """The answer to one event; None: it is not kept."""
-    rows = household.record["rows"][: int(household.record["rows_used"])]
-    found = np.flatnonzero(rows["event"] == np.array(hash_id("event", event_id), rows["event"].dtype))
-    return _answer_of(household, rows[int(found[0])]) if len(found) else None
+    index = household.row(event_id)
+    return None if index is None else _answer_of(household, household.record["rows"][index])
 
 
 def latest_at(household: Household, device_id: str) -> Answered | None:
@@ -137,7 +135,7 @@ def _answer_of(household: Household, row: Any) -> Answered:
     return Answered(
         row["event_id"][: int(row["event_id_length"])].tobytes().decode(), words[int(row["device_name"])],
         int(row["observed_at"]), int(row["revision"]), int(row["tier"]),
-        None if person is None else words[int(person["name"])], bool(row["modalities"] & VOICE),
+        None if person is None else words[int(person["name"])], bool(row["modalities"] & 1 << VOICE),
         None if person is None else _proven_until(household.record, person, named),
     )  # fmt: skip
 

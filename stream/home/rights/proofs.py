@@ -5,18 +5,14 @@ policy's minutes after the event, and come within as many after it was given. On
 that bear it out; these alone prove nothing. That its signature is right was seen to before.
 """
 
-from typing import Any
-
-import numpy as np
-
 from stream.contract.policy import Policy
 from stream.contract.records import Proof
 from stream.contract.units import MINUTE_MS
 from stream.home.core.admission.seen import FEEDBACK
 from stream.home.core.answer import PROVEN
-from stream.home.rights.sightings import is_first, was_sighted
+from stream.home.rights.nonces import is_first
+from stream.home.rights.sightings import was_sighted
 from stream.home.state.household import Household
-from stream.home.state.names import hash_id
 
 __all__ = ["prove"]
 
@@ -33,9 +29,10 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
         return "nonce"
     if value.person_id not in household.members:
         return "unknown_person"
-    row = _row_of(household.record, hash_id("event", value.event_id))
-    if row is None:
+    index = household.row(value.event_id)
+    if index is None:
         return "unknown_event"
+    row = household.record["rows"][index]
     late_ms = arrived - value.given_at if arrived else 0
     if not 0 <= value.given_at - int(row["observed_at"]) <= fresh_ms or late_ms > fresh_ms:
         return "stale"
@@ -48,9 +45,3 @@ def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> s
     person["last_pin_at"] = max(int(person["last_pin_at"]), value.given_at)
     row["unsettled"] = PROVEN
     return "used"
-
-
-def _row_of(home: Any, event: int) -> Any:
-    rows = home["rows"][: int(home["rows_used"])]
-    found = np.flatnonzero(rows["event"] == np.array(event, rows["event"].dtype))
-    return rows[int(found[0])] if len(found) else None

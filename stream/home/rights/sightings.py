@@ -15,14 +15,15 @@ import numpy as np
 from learners.kernel import array, entry
 from learners.recognition.phones import APART_MS, HEARD_AFTER_MS, is_paired
 from stream.contract.policy import Policy
-from stream.contract.records import Proof, Sighting
+from stream.contract.records import Sighting
 from stream.contract.units import MINUTE_MS
-from stream.home.core.admission.seen import RECOGNISED, add_told, was_told
+from stream.home.core.admission.seen import RECOGNISED
+from stream.home.rights.nonces import is_first
 from stream.home.state.household import Household, append, take_out
 from stream.home.state.layout import HOME
-from stream.home.state.names import hash_id, hash_sender
+from stream.home.state.names import hash_id
 
-__all__ = ["forget_witnesses", "is_first", "sight", "was_sighted"]
+__all__ = ["forget_witnesses", "sight", "was_sighted"]
 
 
 @entry(array(HOME), array(np.dtype(np.int64)))
@@ -68,18 +69,6 @@ def forget_witnesses(home: Any, gone: Any) -> None:
         same = (reports["happened"] == report["happened"]) & (np.abs(reports["at"] - report["at"]) <= APART_MS)
         gone = gone | (same & (reports["phone"] == 0))
     take_out(home, "witnesses", gone)
-
-
-def is_first(household: Household, kind: int, nonce: str, value: Proof | Sighting) -> bool:
-    """Whether a nonce did not come before in a home, as far as is remembered; from now on it did.
-
-    `kind`: with which ids it is remembered, those of what is said or of what sensors report.
-    """
-    number = hash_id("nonce", nonce)
-    asked, told = np.array([kind, number], np.int64), np.array([kind, number, hash_sender(value.sender), value.at], np.int64)
-    was_told(household.slot, asked)  # type: ignore[no-untyped-call]
-    add_told(household.slot, told)  # type: ignore[no-untyped-call]
-    return not asked[0]
 
 
 def _kept_ms(policy: Policy) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from learners.kernel import record
 from stream.home.state.layout import HOME
-from stream.home.state.names import Words
+from stream.home.state.names import Words, hash_id
 
 __all__ = ["DAY_MS", "MEMORY", "Household", "Slot", "append", "new_slot", "take_out"]
 
@@ -93,6 +93,12 @@ class Household:
             return None
         people = self.record["people"]["name"][: int(self.record["people_used"])]
         return next((column for column, name in enumerate(people.tolist()) if name == number), None)
+
+    def row(self, event_id: str) -> int | None:
+        """The row of an event that is kept."""
+        events = self.record["rows"]["event"][: int(self.record["rows_used"])]
+        found = np.flatnonzero(events == np.array(hash_id("event", event_id), events.dtype))
+        return int(found[0]) if len(found) else None
 
 
 def _address(memory: Any) -> int:

@@ -29,7 +29,6 @@ from stream.home.own.term import own_term
 from stream.home.publish import Response
 from stream.home.state.at_rest import decode_home
 from stream.home.state.household import Household
-from stream.home.state.names import hash_id
 
 from .history import History, Moment, Revision
 from .kernels import FOUND, SHARED, TERMS, keep, leave_out, share_out, take_apart
@@ -257,17 +256,15 @@ def _find_moves(
 ) -> tuple[list[Term], list[Said], float | None]:
     """What led from the answer before to this one: evidence that was inferred again, and the claim that holds."""
     home, (subject, before) = decode_home(revision.state, policy), so_far
-    rows = home.record["rows"][: int(home.record["rows_used"])]
-    own = np.flatnonzero(rows["event"] == hash_id("event", history.event_id))
-    names = [GUEST, *home.people]
-    if not len(own) or (subject != ANYBODY and subject not in names):
+    own, names = home.row(history.event_id), [GUEST, *home.people]
+    if own is None or (subject != ANYBODY and subject not in names):
         return [], [], None
     work, shared = np.zeros(1, WORK), np.zeros(1, SHARED)
-    work["event"] = own[0]
+    work["event"] = own
     share_out(home.slot, work, shared)
     places = np.array([n > 0 if subject == ANYBODY else name == subject for n, name in enumerate(names)])
     evidence, shares = (_bounded_logit(shared[0][name][: len(names)][places].sum()) for name in ("evidence", "shares"))
-    said = _claims_of(rows[own[0]], names, int(shared[0]["heeded"]))
+    said = _claims_of(home.record["rows"][own], names, int(shared[0]["heeded"]))
     terms = [Term("again", evidence - before), *([Term("claim", shares - evidence)] if said else [])]
     return terms, said, shares
 
