@@ -1,14 +1,18 @@
 """Commands about who may do what: they say what was decided and why."""
 
 import json
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from stream.brokers.kafka.topics import reader
+from stream.contract.settings import Wiring
 from stream.stores import SqliteStore
 from tests.cli.test_cli import plain, run
+from tests.conftest import Running
 from tests.support.worlds import Story
 
 
@@ -58,3 +62,17 @@ def test_decide_tells_what_the_home_forbids(kept: tuple[Path, Path, str], tmp_pa
 
 def test_decide_names_a_home_that_is_like_an_unknown_one(kept: tuple[Path, Path, str]) -> None:
     assert "such as h" in plain(run("decide", "hh", "e-1", "x", "--store", kept[0], code=2))
+
+
+def test_what_is_forbidden_is_sent_and_lifted_by_its_id(kafka: Running, topics: Callable[..., str]) -> None:
+    wiring = Wiring(broker=f"confluent://{kafka.bootstrap}", prefix=topics(1))
+    cluster = "--broker", wiring.broker, "--prefix", wiring.prefix
+    told = json.loads(run("consent", "forbid", "h", "bob", "--action", "door.unlock", "--tier", "4", "--days", "1", *cluster))
+    run("consent", "lift", "h", "bob", told["consent_id"], *cluster)
+    forbidden, lifted = (json.loads(record.value or b"") for record in reader(wiring, ["consents"]))
+    common = {"v": 1, "consent_id": told["consent_id"], "household_id": "h", "person_id": "bob", "client_id": None, "scopes": []}
+    given_at = forbidden["given_at"]
+    assert forbidden == common | {
+        "kind": "forbid", "actions": ["door.unlock"], "tier": 4, "given_at": given_at, "expires_at": given_at + 86_400_000,
+    }  # fmt: skip
+    assert lifted == common | {"kind": "revoke", "actions": [], "given_at": lifted["given_at"], "expires_at": None}

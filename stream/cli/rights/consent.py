@@ -6,7 +6,7 @@ Law: it only sends records, as the home's app would; what came of them the home 
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -29,6 +29,7 @@ consent = typer.Typer(
     no_args_is_help=True,
 )
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="A client of the service.")]
+_REVOKED: Final[dict[str, Any]] = {"kind": "revoke", "scopes": [], "actions": []}
 _EXAMPLE = "Examples:\n\n  [cyan]kithkin consent "
 
 
@@ -50,12 +51,9 @@ def grant(
         from stream.runtime.service.settings import load_service, secret_of
 
         handles = Handles(secret_of(load_service(service_in_force(service))))
-        consent_id, now_ms = f"c-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
-        expires_at = None if days is None else now_ms + days * 86_400_000
-        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
-            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
-            "kind": "grant", "scopes": ["person"], "actions": action, "given_at": now_ms, "expires_at": expires_at,
-        })  # fmt: skip
+        consent_id, told = f"c-{secrets.token_urlsafe(12)}", {"kind": "grant", "scopes": ["person"], "actions": action}
+        wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
+        _send(wired, household, days, told | {"consent_id": consent_id, "person_id": person, "client_id": client})
         typer.echo(json.dumps({"consent_id": consent_id, "home": handles.home_of(client, household)}))
 
 
@@ -71,7 +69,8 @@ def revoke(
 ) -> None:
     """Take a consent back: from then on the client knows nothing more of the person, by whatever id."""
     with faults_explained():
-        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), _revocation(household, person, client, consent_id))
+        wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
+        _send(wired, household, None, _REVOKED | {"consent_id": consent_id, "person_id": person, "client_id": client})
         typer.echo(f"{consent_id} is revoked.")
 
 
@@ -88,12 +87,10 @@ def forbid(
 ) -> None:
     """Let a person, a child say, not do something, whichever client asks and however surely they are recognised; prints an id."""
     with faults_explained():
-        consent_id, now_ms = f"f-{secrets.token_urlsafe(12)}", int(time.time() * 1_000)
-        expires_at = None if days is None else now_ms + days * 86_400_000
-        _send(wiring_in_force(wiring, broker=broker, prefix=prefix), {
-            "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": None,
-            "kind": "forbid", "scopes": [], "actions": action or [], "tier": tier, "given_at": now_ms, "expires_at": expires_at,
-        })  # fmt: skip
+        consent_id = f"f-{secrets.token_urlsafe(12)}"
+        told = {"kind": "forbid", "scopes": [], "actions": action or [], "tier": tier}
+        wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
+        _send(wired, household, days, told | {"consent_id": consent_id, "person_id": person, "client_id": None})
         typer.echo(json.dumps({"consent_id": consent_id}))
 
 
@@ -109,30 +106,27 @@ def lift(
     """Let a person do again what was forbidden."""
     with faults_explained():
         wired = wiring_in_force(wiring, broker=broker, prefix=prefix)
-        _send(wired, _revocation(household, person, None, consent_id))
+        _send(wired, household, None, _REVOKED | {"consent_id": consent_id, "person_id": person, "client_id": None})
         typer.echo(f"{consent_id} is lifted.")
 
 
-def _revocation(household: str, person: str, client: str | None, consent_id: str) -> dict[str, object]:
-    return {
-        "v": 1, "consent_id": consent_id, "household_id": household, "person_id": person, "client_id": client,
-        "kind": "revoke", "scopes": [], "actions": [], "given_at": int(time.time() * 1_000), "expires_at": None,
-    }  # fmt: skip
-
-
-def _send(wired: "Wiring", value: dict[str, object]) -> None:
+def _send(wired: "Wiring", household: str, days: int | None, fields: dict[str, Any]) -> None:
+    """As of now; `days`: how long it stands."""
     from pydantic import ValidationError
 
     from stream.brokers.kafka.topics import producer
     from stream.contract.codec import invalid_of
     from stream.contract.errors import ConfigError
-    from stream.contract.records import Consent, Record
+    from stream.contract.records import Record
+    from stream.runtime.service.page.statements import consent_record
 
-    record = Record("consents", 0, 0, int(time.time() * 1_000), str(value["household_id"]).encode(), json.dumps(value).encode())
+    now_ms = int(time.time() * 1_000)
+    expires_at = None if days is None else now_ms + days * 86_400_000
     try:
-        Consent.model_validate(value)
+        record = consent_record(household, now_ms, expires_at=expires_at, **fields)
     except ValidationError as error:
-        raise ConfigError("consent", "…", invalid_of(record, error).detail, "ids as docs/records.md has them") from None
+        told = invalid_of(Record("consents", 0, 0, now_ms, None, None), error).detail
+        raise ConfigError("consent", "…", told, "ids as docs/records.md has them") from None
     refuse_missing(wired, ["consents"])
     with producer(wired) as sender:
         sender.send(record)

@@ -21,7 +21,7 @@ def feedback_record(household: str, now_ms: int, kind: str, **fields: Any) -> tu
 
 
 def consent_record(household: str, now_ms: int, **fields: Any) -> Record:
-    """A grant or a revocation. Raises ValidationError."""
+    """A grant, a revocation or a forbid. Raises ValidationError."""
     value = {"v": 1, "household_id": household, "given_at": now_ms, "expires_at": None} | fields
     Consent.model_validate(value)
     return _record("consents", value, now_ms)
