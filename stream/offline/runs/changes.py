@@ -91,10 +91,9 @@ def _leaves(policy: Mapping[str, Any], encoders: Collection[str]) -> Iterator[tu
 
     What names a pack is none of them: a pack is its numbers. A model of the policy's own is one thing, if there is one.
     """
-    if policy.get(_MODEL) is not None:
-        yield (_MODEL,), policy[_MODEL]
     for table, fields in policy.items():
         if table == _MODEL:
+            yield from [((table,), fields)] if fields is not None else ()
             continue
         for name, value in fields.items():
             if table == "encoders" and name not in encoders:
