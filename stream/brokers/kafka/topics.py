@@ -32,6 +32,7 @@ _FORMS: Final = "confluent://HOST:PORT[,HOST:PORT…] or kafka://HOST:PORT[,HOST
 _TRACEPARENT: Final = "traceparent"
 _AT_ONCE: Final = 1_000
 _WAIT_S: Final = 0.1
+_REPORT_S: Final = 1.0  # later than at the end of its patience a client does not tell what was not delivered
 
 
 def address(wiring: Wiring) -> tuple[str, str]:
@@ -234,7 +235,7 @@ def producer(wiring: Wiring) -> "Sender":
         "delivery.timeout.ms": patience_ms,
         "topic.metadata.propagation.max.ms": patience_ms,  # how long a topic that there is not is waited for
     }
-    return Sender(lambda: Producer(settings), Names(wiring.prefix))
+    return Sender(lambda: Producer(settings), Names(wiring.prefix), wiring.kafka.retries_s)
 
 
 class Sender:
@@ -243,8 +244,8 @@ class Sender:
     After a BrokerError it goes on with a new client: one failure is told once. What was under way with the old one may be lost.
     """
 
-    def __init__(self, connect: "Callable[[], Producer]", names: Names) -> None:
-        self._connect, self._client, self._names = connect, connect(), names
+    def __init__(self, connect: "Callable[[], Producer]", names: Names, patience_s: float) -> None:
+        self._connect, self._client, self._names, self._patience_s = connect, connect(), names, patience_s
         self._failed: str | None = None
 
     def send(self, record: Record) -> None:
@@ -270,9 +271,9 @@ class Sender:
 
     def flush(self) -> None:
         """Wait until all is delivered. Raises BrokerError when something was not."""
-        left = self._client.flush(PATIENCE_S)
+        left = self._client.flush(self._patience_s + _REPORT_S)
         if left and not self._failed:
-            self._failed = f"{left} records were not delivered within {PATIENCE_S:.0f} s"
+            self._failed = f"{left} records were not delivered within {self._patience_s:.0f} s"
         self._raise_failed()
 
     def __enter__(self) -> Self:
