@@ -39,7 +39,7 @@ STRANGERS = record(("strangers", "<f8", 4))
 @entry_at_first_use(array(HOME), array(EVENT), array(POLICY), array(WORK), shares)
 def _hear_phone_one(homes: Any, events: Any, policies: Any, works: Any, out: Any) -> None:
     hear_phones(homes[0], events[0], 0, policies[0], works[0])  # type: ignore[no-untyped-call]
-    phone_llr(homes[0], 0, works[0], out)  # type: ignore[no-untyped-call]
+    phone_llr(homes[0], 0, 1.0, works[0], out)  # type: ignore[no-untyped-call]
 
 
 @entry_at_first_use(array(HOME), f8, f8, f8)

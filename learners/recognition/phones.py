@@ -100,7 +100,12 @@ def _add_heard(row, phone, policy):
 @kernel
 def trust_at(registration):
     """Probability that the phone goes with its owner; never 0 or 1."""
-    return 1.0 / (1.0 + math.exp(-(registration.prior_log_odds + registration.log_odds)))
+    return _logistic(registration.prior_log_odds + registration.log_odds)
+
+
+@kernel
+def _logistic(log_odds):
+    return 1.0 / (1.0 + math.exp(-log_odds))
 
 
 @kernel
@@ -113,14 +118,18 @@ def _registration(state, number):
 
 
 @kernel
-def phone_llr(home, number, work, out):
-    """Fill out[column] with nats: what people's phones say; of several phones the one that speaks most for its owner."""
+def phone_llr(home, number, learnt, work, out):
+    """Fill out[column] with nats: what people's phones say; of several phones the one that speaks most for its owner.
+
+    `learnt`: 1, or 0 for phones that are trusted as much as when they were registered.
+    """
     for p in range(home.people_used):
         out[p] = 0.0
     for phone in range(home.phones_used):
         if work.heard_place[phone] > 0:
             state, column = home.phones[phone], int(work.heard_place[phone]) - 1
-            trust = trust_at(state.registrations[_registration(state, number)])
+            registration = state.registrations[_registration(state, number)]
+            trust = _logistic(registration.prior_log_odds + learnt * registration.log_odds)
             own = math.log(trust * math.exp(work.heard[phone]) + 1.0 - trust)
             out[column] = own if out[column] == 0.0 else max(own, out[column])
 

@@ -17,6 +17,7 @@ from stream.home.core.admission.seen import FEEDBACK, RECOGNISED, add_seen, floo
 from stream.home.core.answer import answer, learn_tiers
 from stream.home.core.drift.monitor import monitor_event
 from stream.home.core.drift.rollback import judge_profiles
+from stream.home.core.feedback.crosswise import exchange_unenrolled
 from stream.home.core.feedback.feedback import (
     ANSWERED,
     DUPLICATE,
@@ -171,6 +172,8 @@ def _tidy(home, policy, work, out):
     if due or home.anew:
         home.anew = 0
         infer_all(home, policy, work, out)
+        if due and exchange_unenrolled(home, policy, work, out):
+            settle(home, -1, policy, work, out)
     for p in range(home.people_used):
         person = home.people[p]
         if person.touched:

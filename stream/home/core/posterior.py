@@ -93,7 +93,7 @@ def row_logits(home, index, terms, policy, work):
     _add_sensed(home, work)
     if terms & PHONE_TERM and row.scanned:
         hear_phones(home, row, row.number, policy, work)
-        phone_llr(home, row.number, work, work.llr[PHONE])
+        phone_llr(home, row.number, 1.0, work, work.llr[PHONE])
         work.modalities |= 1 << PHONE
     if terms & HABIT_TERM and row.activity > 0:
         habit_llr(home, row.hour, row.activity, policy, work.llr[HABIT])
@@ -238,11 +238,11 @@ def add_reported(home, index, policy, work):
         work.found[p] = 0.0
     if row.scanned:
         hear_phones(home, row, row.number, policy, work)
-        phone_llr(home, row.number, work, work.found)
+        phone_llr(home, row.number, 1.0, work, work.found)
     if hear_witnesses(home, row, policy) == 0:
         return
     hear_phones(home, row, row.number, policy, work)
-    phone_llr(home, row.number, work, work.llr[PHONE])
+    phone_llr(home, row.number, 1.0, work, work.llr[PHONE])
     work.logits[0] = math.log(max(float(row.evidence[0]) * SHARE_STEP, LEAST))
     for p in range(people):
         before = math.log(max(float(row.evidence[p + 1]) * SHARE_STEP, LEAST))

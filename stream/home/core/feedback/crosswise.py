@@ -1,29 +1,39 @@
-"""People enrolled under each other's names: what is said of each is what the sensors hold of the other, again and again.
+"""People under each other's names.
 
-Law: names are exchanged where claims and phones agree, both ways; of claims alone it is told, and nothing is done, for who lies
-about two people says the same. What was learnt stays with who it was learnt of; what is somebody's by name (memberships, phones,
-claims, what was published) goes with the name.
+Who enrolled so: what is said of each is what the sensors hold of the other, again and again. Who never enrolled: voices and faces
+tell them apart, but which of them is whom their phones alone say, and the first few events may have had it wrong.
+
+Law: names of who enrolled are exchanged where claims and phones agree, both ways; of claims alone it is told, and nothing is done,
+for who lies about two people says the same. Names of who never enrolled are exchanged where their phones are so much likelier
+then, and the more was learnt under the names the more it takes. What was learnt stays with who it was learnt of; what is
+somebody's by name (memberships, phones, claims, what was published) goes with the name.
 """
 
+import math
 from typing import Final
 
 from learners.drift.sequential import reset_stream
 from learners.feedback.annotators import expected_right, learn_source, reliability, unlearn_source
 from learners.kernel import kernel
-from learners.precision import LLR_STEP, SHARE_STEP
-from learners.recognition.phones import REPORTED
+from learners.precision import LLR_STEP, NATS_STEP, SHARE_STEP
+from learners.recognition.fusion import softmax
+from learners.recognition.phones import REPORTED, hear_phones, phone_llr
+from learners.recognition.presence import belongs
 from stream.home.core.answer import revise
-from stream.home.core.feedback.claims import floor_evidence
+from stream.home.core.feedback.claims import find_heeded, floor_evidence
+from stream.home.core.posterior import FACE_TERM, RETURNING, VOICE_TERM, row_logits
 from stream.home.messages import CORRECT, ENROL, REJECT
 from stream.home.state.layout import FACE, NOT_COUNTED, PHONE, VOICE
 
-__all__ = ["are_crosswise", "exchange_crosswise"]
+__all__ = ["are_crosswise", "exchange_crosswise", "exchange_unenrolled"]
 
 CROSSWISE_MIN: Final = 2  # events of each of two people, of which the other is said
 PHONES_MIN, PHONES_BOTH_MIN = 2, 5  # of them that phones agree with more than contradict: of each, and of both together
 LIKER_NATS: Final = 1.0  # by so much voice and face are rather the other's
 NEARER_DB: Final = 6  # so much stronger one phone is heard than another: half as far away
 UNHEARD: Final = -127  # dBm
+LIKELIER_NATS: Final = 6.0  # by so much phones must be likelier under exchanged names,
+KNOWN_NATS: Final = 0.1  # and by so much more for each event of either that has left the ledger
 
 
 @kernel
@@ -45,10 +55,7 @@ def exchange_crosswise(home, policy, work, out):
         for other in range(1, one):
             agree, too = _count_taken_for(home, one, other)[1], _count_taken_for(home, other, one)[1]
             if min(agree, too) >= PHONES_MIN and agree + too >= PHONES_BOTH_MIN:
-                _exchange(home, one, other, policy, work)
-                for index in range(home.rows_used):
-                    _set_before(home, index, (one, other), work)
-                    revise(home, index, policy, work, out)
+                _exchange(home, (one, other), policy, work, out)
                 return True
     return False
 
@@ -95,8 +102,9 @@ def _rssi_dbm(home, row, place):
 
 
 @kernel
-def _exchange(home, one, other, policy, work):
-    """Exchange everything that is of a name between two places."""
+def _exchange(home, places, policy, work, out):
+    """Exchange everything that is of a name between two places, and publish kept answers again; rows are to be settled."""
+    one, other = places
     first, second = home.people[one - 1], home.people[other - 1]
     first.name, second.name = second.name, first.name
     first.revision, second.revision = second.revision, first.revision
@@ -110,19 +118,24 @@ def _exchange(home, one, other, policy, work):
             registration = state.registrations[r]
             if registration.person == one or registration.person == other:
                 registration.person = _other(registration.person, one, other)
-                registration.log_odds = registration.prior_log_odds  # what was learnt is of the other
+                registration.log_odds = 0.0  # what was learnt is of the other
     for index in range(home.rows_used):
-        _exchange_row(home, index, (one, other), policy, work)
+        _exchange_row(home, index, places, policy, work)
     for w in range(home.waiting_used):
         _exchange_claim(home.waiting[w].claim, one, other)
     for c in range(home.consents_used):
         home.consents[c].person = _other(home.consents[c].person, one, other)
     for v in range(home.witnesses_used):
         home.witnesses[v].person = _other(home.witnesses[v].person, one, other)
+    for n in range(home.presences_used):
+        home.presences[n].person = _other(home.presences[n].person, one, other)
     for d in range(home.doubts_used):
         home.doubts[d].person = _other(home.doubts[d].person, one, other)
     for place in (one, other):
         reset_stream(home.people[place - 1].phone.session, home.people[place - 1].phone.numbers[:])
+    for index in range(home.rows_used):
+        _set_before(home, index, places, work)
+        revise(home, index, policy, work, out)
 
 
 @kernel
@@ -180,3 +193,76 @@ def _exchange_claim(claim, one, other):
         return False
     claim.person = _other(claim.person, one, other)
     return True
+
+
+# ---- who never enrolled
+
+
+@kernel
+def exchange_unenrolled(home, policy, work, out):
+    """Exchange the names of those two people who never enrolled whose phones are most the likelier then; whether there were such.
+
+    In scratch, of every kept event: tables[1] how far it is whose by voice and face, tables[2] the likelihood of its phones if it
+    is.
+    """
+    for index in range(home.rows_used):
+        _weigh_phones(home, index, policy, work)
+    most, one, other = 0.0, 0, 0
+    for first in range(1, home.people_used + 1):
+        for second in range(1, first):
+            if _is_unenrolled(home, first) and _is_unenrolled(home, second):
+                known = _count_folded(home, first) + _count_folded(home, second)
+                gain = _gain(home, first, second, work) - LIKELIER_NATS - KNOWN_NATS * known
+                if gain > most:
+                    most, one, other = gain, first, second
+    if one > 0:
+        _exchange(home, (one, other), policy, work, out)
+    return one > 0
+
+
+@kernel
+def _is_unenrolled(home, place):
+    """Whether somebody belongs to the home now and never enrolled."""
+    return home.people[place - 1].enrolments_used == 0 and belongs(home.people[place - 1], 0)
+
+
+@kernel
+def _weigh_phones(home, index, policy, work):
+    row, places = home.rows[index], int(home.people_used) + 1
+    row_logits(home, index, VOICE_TERM | FACE_TERM | RETURNING, policy, work)
+    softmax(work.parts, places, work.posterior)
+    for place in range(places):
+        work.tables[1, index, place], work.tables[2, index, place] = work.posterior[place], 1.0
+    if row.scanned:  # what was learnt of the phones rests on the names
+        hear_phones(home, row, row.number, policy, work)
+        phone_llr(home, row.number, 0.0, work, work.found)
+        for place in range(1, places):
+            work.tables[2, index, place] = math.exp(work.found[place - 1])
+
+
+@kernel
+def _gain(home, one, other, work):
+    """Nats by which the phones are likelier if two names are exchanged; claims only speak against it."""
+    nats, said = 0.0, 0.0
+    for index in range(home.rows_used):
+        owned, told, likely = work.tables[1, index], work.tables[2, index], 0.0
+        for place in range(home.people_used + 1):
+            likely += owned[place] * told[place]
+        apart = owned[one] - owned[other]
+        nats += math.log1p(apart * (told[other] - told[one]) / likely)
+        best = find_heeded(home, home.rows[index])
+        if best >= 0:
+            claim = home.rows[index].claims[best]
+            if claim.person == one or claim.person == other:
+                rather = -apart if claim.person == one else apart
+                said += claim.nats * NATS_STEP * (-rather if claim.kind == REJECT else rather)
+    return nats + min(said, 0.0)
+
+
+@kernel
+def _count_folded(home, place):
+    """Events' worth of somebody that have left the ledger."""
+    steps = int(home.people[place - 1].events)
+    for index in range(home.rows_used):
+        steps -= int(home.rows[index].shares[place])
+    return max(steps, 0) * SHARE_STEP
