@@ -1,10 +1,10 @@
 """How long policies that differ do the same in a home: until the first record that reaches a setting in which they differ.
 
-Law: policies that agree answer alike and leave a home in the same state, to the byte. Most settings are in the first answer of all;
-listed here are those of which it is certain that they wait, with what they wait for. A record that may be it counts as it.
+Law: policies that agree answer alike and leave a home in the same state, to the byte. Most settings are in the first answer of
+all; listed here are those of which it is certain that they wait, with what they wait for. A record that may be it counts as it.
 
-Whether two agree is told by what they differ in, so that of any three that agree each two do: the policies of a home are in groups,
-and a record can only part them further.
+Whether two agree is told by what they differ in. So who agrees with a second as a third does agrees with the third: the policies
+of a home are in groups, and a record can only part them further.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,8 +40,8 @@ def core_of(policy: Policy) -> str:
 def waits_of(path: Path) -> _Wait | None:
     """What a setting waits for; None: it may be in the first answer.
 
-    An encoder is known to a home by a gallery, which begins with its first vector. What claims weigh is in nothing but a claim, and a
-    model of the policy's own learns from claims alone. A verifier's key is read with a proof, and a PIN counts after one.
+    An encoder is known to a home by a gallery, which begins with its first vector. What claims weigh is in nothing but a claim,
+    and a model of the policy's own learns from claims alone. A verifier's key is read with a proof, and a PIN counts after one.
     """
     match path:
         case ("encoders", name):
