@@ -123,6 +123,7 @@ def as_record(comparison: Comparison) -> str:
             for name, policy_id in zip(comparison.names, comparison.policy_ids, strict=True)
         ],
         "records": comparison.records,
+        "steps": {"taken": comparison.steps.taken, "apart": comparison.steps.apart},
         "homes": len(comparison.questions.homes),
         "counts": dict(sorted(counts.items())),
         "not_judged_by": comparison.unusable,

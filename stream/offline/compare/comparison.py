@@ -134,7 +134,8 @@ def compare(task: Task, watch: Watch = lambda *_: None) -> Comparison:
             _share_out(pair, plan, {some: one.sums(p, answers[core_of(p)]) for some in plan.sets if (p := plan.policy(some))})
     same = _same(names, policies)
     ids = [policy.policy_id for policy in policies]
-    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), steps.records, steps)
+    records = steps.apart // len(answers)
+    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), records, steps)
 
 
 def _policies(paths: Sequence[Path]) -> tuple[list[str], list[Policy]]:

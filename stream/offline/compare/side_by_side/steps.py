@@ -10,7 +10,7 @@ stepped after all that came before it; a home with no such record in the batch h
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stream.contract.codec import household_of_key
 from stream.contract.policy import Policy
@@ -23,9 +23,10 @@ from ..answered import JUDGED_TOPICS, Gathering, Part
 from ..questions import Questions
 from .homes import Decoder, PolicyHomes, reading_of
 
-__all__ = ["Outcome", "SideBySide", "Signal", "Steps"]
+__all__ = ["Home", "Outcome", "SideBySide", "Signal", "Steps"]
 
-_SIGNALS = "drift-signals"
+_SIGNALS: Final = "drift-signals"
+Home = tuple[int, bytes | None]  # by partition and key
 
 
 class Signal(NamedTuple):
@@ -39,15 +40,13 @@ class Signal(NamedTuple):
 
 @dataclass(slots=True)
 class Steps:
-    """Records under policies: how many they are, each under each, and how many were really stepped."""
+    """How many there would be if each policy stepped through each record, and how many were taken."""
 
-    records: int = 0
     apart: int = 0
     taken: int = 0
 
     def add(self, other: "Steps") -> None:
         """Those of other homes too."""
-        self.records += other.records
         self.apart += other.apart
         self.taken += other.taken
 
@@ -97,9 +96,8 @@ class SideBySide:
         self, policies: Sequence[Policy], first: Origin, questions: Questions, bytes_max: int, shared: bool = True
     ) -> None:
         self._agreement, self._first = Agreement(policies), first
-        self._at_first = self._agreement.at_first if shared else tuple((number,) for number in range(len(policies)))
-        self._shares = any(len(group) > 1 for group in self._at_first)
-        self._groups: dict[tuple[int, bytes | None], tuple[Group, ...]] = {}  # by partition and key
+        self._shared, self._apart = shared, tuple((number,) for number in range(len(policies)))
+        self._groups: dict[Home, tuple[Group, ...]] = {}
         self._decoders: dict[tuple[object, ...], Decoder] = {}
         self.homes = [
             PolicyHomes(policy, first, bytes_max // len(policies), self._decoders.setdefault(reading_of(policy), Decoder()))
@@ -124,16 +122,24 @@ class SideBySide:
             decoder.clear()
         self._batches += 1
 
+    def states(self, policy: int) -> dict[Home, bytes]:
+        """The homes that had a record, as they stand at rest under a policy, by number."""
+        found = {}
+        for home, groups in self._groups.items():
+            stepped = next(group[0] for group in groups if policy in group)
+            found[home] = self.homes[stepped].states.get((home[0], household_of_key(home[1])))
+        return {home: raw for home, raw in found.items() if raw is not None}
+
     def outcome(self) -> Outcome:
         """What came of it so far."""
         return Outcome([gathered.part() for gathered in self._gathered], self._signals, self._steps)
 
     def _rounds(self, records: Sequence[tuple[int, Record]]) -> Sequence[_Round]:
-        rounds, at = [_Round()], dict[tuple[int, bytes | None], int]()  # of homes that are beyond the first round
+        rounds, at = [_Round()], dict[Home, int]()  # of homes that are beyond the first round
         for number, record in records:
             home = record.partition, record.key
-            before = self._groups_of(record) if self._shares else self._at_first
-            groups = self._agreement.after(before, record) if self._shares else before
+            before = self._groups_of(record)
+            groups = self._agreement.after(before, record)
             if groups is not before:
                 at[home] = at.get(home, 0) + 1
                 if at[home] == len(rounds):
@@ -145,7 +151,6 @@ class SideBySide:
             for group in groups:
                 each.records[group[0], record.partition].append(_Placed(number, record, group))
             self._steps.taken += len(groups)
-        self._steps.records += len(records)
         self._steps.apart += len(records) * len(self.homes)
         return rounds
 
@@ -155,8 +160,9 @@ class SideBySide:
         found = self._groups.get(home)
         if found is None:
             household = household_of_key(record.key)
-            raw = self._first.load(record.partition, [household]).get(household)
-            found = self._groups[home] = self._at_first if raw is None else self._agreement.with_state(raw)
+            raw = self._first.load(record.partition, [household]).get(household) if self._shared else None
+            at_first = self._agreement.at_first if self._shared else self._apart
+            found = self._groups[home] = at_first if raw is None else self._agreement.with_state(raw)
         return found
 
     def _gather(self, one: _Placed, output: Encoded) -> None:
