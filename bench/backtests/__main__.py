@@ -28,7 +28,7 @@ from ..town import write_town
 
 __all__: list[str] = []
 
-CACHE: Final = Path(tempfile.gettempdir()) / "kithkin-bench"
+CACHE: Final = Path(tempfile.gettempdir()) / "kithkin-backtests"
 POLICIES: Final = {
     "today": "",
     "stricter": "[tiers]\nprivate = 0.996\n",

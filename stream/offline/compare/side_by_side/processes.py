@@ -29,7 +29,6 @@ from stream.contract.records import Record
 from stream.contract.records import Signal as SignalRecord
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
-from stream.runtime.worker.batch import offsets_after
 from stream.runtime.worker.garbage import seldom_collected
 from stream.stores import open_store
 
@@ -88,7 +87,7 @@ def answer_all(
     in_order = [number for group in Agreement([own[0] for own in cores]).at_first for number in group]  # who agree, together
     rounds = [in_order[at : at + _TOGETHER_MAX] for at in range(0, len(cores), _TOGETHER_MAX)]
     found, steps = dict[int, Answered](), Steps()
-    with _first_states(ground, cores) as states, _workers(count, _Work(ground, questions, states)) as workers:
+    with _first_states(ground, cores) as states, _workers(count, _Work(ground, states)) as workers:
         for done, numbers in enumerate(rounds):
             told = partial(_tell, watch, done * size, len(rounds) * size)
             answers = _answer_round([cores[number] for number in numbers], workers, questions, told)
@@ -105,7 +104,7 @@ def _answer_round(
     cores: Sequence[Sequence[Policy]], workers: "_Here | _Pool", questions: Questions, watch: Callable[[int], None]
 ) -> Answers:
     """What some policies answer, all of them at once."""
-    outcomes = workers.step([own[0] for own in cores], watch)
+    outcomes = workers.step([own[0] for own in cores], questions, watch)
     answered = [put_together(questions, [outcome.parts[number] for outcome in outcomes]) for number in range(len(cores))]
     asked = []
     for number, own in enumerate(cores):
@@ -141,7 +140,6 @@ class _Work:
     """What all work is about; `states` is the path of those to begin with."""
 
     ground: Ground
-    questions: Questions
     states: str
 
 
@@ -167,9 +165,9 @@ class _Here:
     def __init__(self, work: _Work) -> None:
         self._work = work
 
-    def step(self, policies: Sequence[Policy], watch: Callable[[int], None]) -> list[Outcome]:
+    def step(self, policies: Sequence[Policy], questions: Questions, watch: Callable[[int], None]) -> list[Outcome]:
         """What comes of all homes."""
-        return [_step_share(self._work, policies, Share(0, 1), watch, lambda: False)]
+        return [_Stepping(self._work, Share(0, 1), watch, lambda: False).step(policies, questions)]
 
     def open_alerts(self, asked: Sequence[tuple[list[bytes], Alerting]]) -> list[Opened]:
         """Alerts from signals, by each policy's table."""
@@ -186,10 +184,10 @@ class _Pool:
         self._ending: Any = context.Value(ctypes.c_bool, False, lock=False)
         self._pool = ProcessPoolExecutor(count, context, _begin, (work, self._read, self._ending))
 
-    def step(self, policies: Sequence[Policy], watch: Callable[[int], None]) -> list[Outcome]:
+    def step(self, policies: Sequence[Policy], questions: Questions, watch: Callable[[int], None]) -> list[Outcome]:
         """What comes of all homes, share by share."""
         shares = [Share(number, self._count) for number in range(self._count)]
-        futures = [self._pool.submit(_step_here, policies, share) for share in shares]
+        futures = [self._pool.submit(_step_here, share, policies, questions.of_homes(share.has)) for share in shares]
         return [outcome for outcome in self._wait(futures, watch) if outcome is not None]
 
     def open_alerts(self, asked: Sequence[tuple[list[bytes], Alerting]]) -> list[Opened]:
@@ -220,12 +218,12 @@ def _begin(work: _Work, read: Any, ending: Any) -> None:
     _shared.update(work=work, read=read, ending=ending)
 
 
-def _step_here(policies: Sequence[Policy], share: "Share") -> Outcome | None:
+def _step_here(share: "Share", policies: Sequence[Policy], questions: Questions) -> Outcome | None:
     def note(bytes_read: int) -> None:
         _shared["read"][share.number] = bytes_read
 
     try:
-        return _step_share(_shared["work"], policies, share, note, lambda: bool(_shared["ending"].value))
+        return _Stepping(_shared["work"], share, note, lambda: bool(_shared["ending"].value)).step(policies, questions)
     except Stopped:
         return None  # nobody waits for it any more
 
@@ -239,31 +237,52 @@ class Share(NamedTuple):
     number: int
     shares: int
 
-    def has(self, record: Record) -> bool:
-        """Whether a record is of one of them."""
-        return crc32(record.key or b"") % self.shares == self.number
+    def has(self, household_id: str) -> bool:
+        """Whether a home is one of them."""
+        return self.has_key(household_id.encode())
+
+    def has_key(self, key: bytes | None) -> bool:
+        """Whether a record with this key is of one of them."""
+        return crc32(key or b"") % self.shares == self.number
 
 
-def _step_share(
-    work: _Work, policies: Sequence[Policy], share: Share, watch: Callable[[int], None], stop: Stop
-) -> Outcome:
-    """What comes of a share of the homes. Raises Stopped, once `stop()` said so."""
-    ground, wiring = work.ground, work.ground.wiring
-    order = read_order_of(ground.logs, ground.what_if, wiring.prefix)
-    log = open_log(ground.logs, order, wiring.prefix)
-    with closing(log), closing(open_store(work.states)) as first, seldom_collected():
-        homes = SideBySide(policies, first, work.questions, wiring.resident_bytes_max)
-        offsets: dict[int, dict[str, int]] = {}
-        for batch in in_batches(log, order, ground.what_if, wiring.batch_records_max):
-            if stop():
-                raise Stopped
-            new = [record for record in batch if record.offset >= offsets.get(record.partition, {}).get(record.topic, 0)]
-            for partition in {record.partition for record in new}:
-                known = offsets.setdefault(partition, {})
-                known |= offsets_after([record for record in new if record.partition == partition])
-            homes.apply([(number, record) for number, record in enumerate(new) if share.has(record)])
-            watch(log.bytes_read)
-        return homes.outcome()
+class _Stepping(NamedTuple):
+    """A share of the homes on its way through the logs; `watch` is told the bytes that were read, and `stop` asked meanwhile."""
+
+    work: _Work
+    share: Share
+    watch: Callable[[int], None]
+    stop: Stop
+
+    def step(self, policies: Sequence[Policy], questions: Questions) -> Outcome:
+        """What comes of it. Raises Stopped, once `stop()` said so."""
+        ground, wiring = self.work.ground, self.work.ground.wiring
+        order = read_order_of(ground.logs, ground.what_if, wiring.prefix)
+        log = open_log(ground.logs, order, wiring.prefix)
+        with closing(log), closing(open_store(self.work.states)) as first, seldom_collected():
+            homes, reached = SideBySide(policies, first, questions, wiring.resident_bytes_max), _Reached()
+            for batch in in_batches(log, order, ground.what_if, wiring.batch_records_max):
+                if self.stop():
+                    raise Stopped
+                new = reached.take(batch)
+                homes.apply([(number, record) for number, record in enumerate(new) if self.share.has_key(record.key)])
+                self.watch(log.bytes_read)
+            return homes.outcome()
+
+
+class _Reached:
+    """How far the topics of each partition were read: a worker passes over what comes again."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[tuple[str, int], int] = {}
+
+    def take(self, batch: Sequence[Record]) -> list[Record]:
+        """Those of a batch that are beyond what was taken before it."""
+        new = [record for record in batch if record.offset >= self._offsets.get((record.topic, record.partition), 0)]
+        for record in new:
+            place = record.topic, record.partition
+            self._offsets[place] = max(self._offsets.get(place, 0), record.offset + 1)
+        return new
 
 
 def _open_alerts(signals: Sequence[bytes], alerting: Alerting) -> Opened:
