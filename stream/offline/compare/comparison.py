@@ -100,7 +100,6 @@ class Comparison:
     questions: Questions
     bases: list[Basis]
     unusable: dict[str, int]  # claims that nothing can be judged by
-    records: int
     steps: Steps
 
 
@@ -134,8 +133,7 @@ def compare(task: Task, watch: Watch = lambda *_: None) -> Comparison:
             _share_out(pair, plan, {some: one.sums(p, answers[core_of(p)]) for some in plan.sets if (p := plan.policy(some))})
     same = _same(names, policies)
     ids = [policy.policy_id for policy in policies]
-    records = steps.apart // len(answers)
-    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), records, steps)
+    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), steps)
 
 
 def _policies(paths: Sequence[Path]) -> tuple[list[str], list[Policy]]:

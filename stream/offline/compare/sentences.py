@@ -115,10 +115,9 @@ def caveats(comparison: Comparison) -> list[str]:
         out.append(f"Not judged by, of events that people spoke of: {told}.")
         if comparison.unusable.get("before any answer", 0) > comparison.questions.counts["claims"] / 2:
             out.append("Most claims came before their answers, as where a log is fed all at once: give kithkin feed a --rate.")
-    if spared := steps.apart - steps.taken:
-        records, share = comparison.records, 100 * spared / steps.apart
+    if steps.shared:
         out.append(
-            f"{records:,} records under {steps.apart // records:,} policies took {steps.taken:,} steps and not {steps.apart:,}: "
-            f"where policies agreed until then, which spared {share:.2g} %, one stepped for all."
+            f"{steps.shared:,} of {steps.records:,} records were stepped once for policies that agreed until then: "
+            f"{steps.taken:,} steps and not {steps.apart:,}."
         )
     return out

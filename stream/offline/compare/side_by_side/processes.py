@@ -92,7 +92,7 @@ def answer_all(
             told = partial(_tell, watch, done * size, len(rounds) * size)
             answers = _answer_round([cores[number] for number in numbers], workers, questions, told)
             found.update(zip(numbers, answers.answered, strict=True))
-            steps.add(answers.steps)
+            steps.add_policies(answers.steps)
     return Answers([found[number] for number in range(len(cores))], steps)
 
 
@@ -115,7 +115,7 @@ def _answer_round(
         one.alerts = {policy.policy_id: next(opened) for policy in own}
     steps = Steps()
     for outcome in outcomes:
-        steps.add(outcome.steps)
+        steps.add_homes(outcome.steps)
     return Answers(answered, steps)
 
 

@@ -40,15 +40,29 @@ class Signal(NamedTuple):
 
 @dataclass(slots=True)
 class Steps:
-    """How many there would be if each policy stepped through each record, and how many were taken."""
+    """What it took: records, how many of them were stepped once for several policies, and steps of all policies.
 
-    apart: int = 0
+    `apart`: how many steps it would be, each policy by itself.
+    """
+
+    records: int = 0
+    shared: int = 0
     taken: int = 0
+    apart: int = 0
 
-    def add(self, other: "Steps") -> None:
+    def add_homes(self, other: "Steps") -> None:
         """Those of other homes too."""
-        self.apart += other.apart
+        self.records += other.records
+        self.shared += other.shared
         self.taken += other.taken
+        self.apart += other.apart
+
+    def add_policies(self, other: "Steps") -> None:
+        """Those of other policies too, over the same records: as many as were shared by either are shared at least."""
+        self.records = other.records
+        self.shared = max(self.shared, other.shared)
+        self.taken += other.taken
+        self.apart += other.apart
 
 
 class Outcome(NamedTuple):
@@ -151,6 +165,8 @@ class SideBySide:
             for group in groups:
                 each.records[group[0], record.partition].append(_Placed(number, record, group))
             self._steps.taken += len(groups)
+            self._steps.shared += len(groups) < len(self.homes)
+        self._steps.records += len(records)
         self._steps.apart += len(records) * len(self.homes)
         return rounds
 
