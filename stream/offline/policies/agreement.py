@@ -88,8 +88,8 @@ class Agreement:
     def __init__(self, policies: Sequence[Policy]) -> None:
         self._leaves = [leaves(policy) for policy in policies]
         everybody = tuple(range(len(policies)))
-        differing = self._differing(everybody)
-        self.at_first = self._part(everybody, [path for path in differing if waits_of(path) is None])
+        differences = self._find_differences(everybody)
+        self.at_first = self._part(everybody, [path for path in differences if waits_of(path) is None])
         self._waiting: dict[Group, list[tuple[Path, _Wait]]] = {}
 
     def with_state(self, raw: bytes) -> tuple[Group, ...]:
@@ -110,10 +110,11 @@ class Agreement:
     def _waits(self, group: Group) -> list[tuple[Path, _Wait]]:
         """The settings in which a group's policies differ, all of which wait."""
         if group not in self._waiting:
-            self._waiting[group] = [(path, wait) for path in self._differing(group) if (wait := waits_of(path)) is not None]
+            waits = [(path, waits_of(path)) for path in self._find_differences(group)]
+            self._waiting[group] = [(path, wait) for path, wait in waits if wait is not None]
         return self._waiting[group]
 
-    def _differing(self, group: Group) -> list[Path]:
+    def _find_differences(self, group: Group) -> list[Path]:
         paths = dict.fromkeys(path for number in group for path in self._leaves[number] if path[0] != "alerting")
         return [path for path in paths if any(self._value(number, path) != self._value(group[0], path) for number in group)]
 

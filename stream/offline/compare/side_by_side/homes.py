@@ -14,12 +14,12 @@ from stream.runtime.worker.batch import BatchStep, PartitionState, Settled, as_a
 from stream.runtime.worker.home_cache import HomeCache, Origin
 from stream.runtime.worker.quarantine import Quarantine
 
-__all__ = ["Decoder", "PolicyHomes", "reading_of"]
+__all__ = ["Decoder", "PolicyHomes", "codec_of"]
 
 _Key = tuple[int, str]  # partition and household
 
 
-def reading_of(policy: Policy) -> tuple[object, ...]:
+def codec_of(policy: Policy) -> tuple[object, ...]:
     """All of a policy that tells what a record says: of two with the same each reads what the other does."""
     return tuple(policy.vector_lengths.items()), policy.limits.ahead_hours, repr(policy.proofs)
 

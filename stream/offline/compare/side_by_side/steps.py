@@ -21,7 +21,7 @@ from stream.runtime.worker.home_cache import Origin
 from ...policies.agreement import Agreement, Group
 from ..answered import JUDGED_TOPICS, Gathering, Part
 from ..questions import Questions
-from .homes import Decoder, PolicyHomes, reading_of
+from .homes import Decoder, PolicyHomes, codec_of
 
 __all__ = ["Home", "Outcome", "SideBySide", "Signal", "Steps"]
 
@@ -114,7 +114,7 @@ class SideBySide:
         self._groups: dict[Home, tuple[Group, ...]] = {}
         self._decoders: dict[tuple[object, ...], Decoder] = {}
         self.homes = [
-            PolicyHomes(policy, first, bytes_max // len(policies), self._decoders.setdefault(reading_of(policy), Decoder()))
+            PolicyHomes(policy, first, bytes_max // len(policies), self._decoders.setdefault(codec_of(policy), Decoder()))
             for policy in policies
         ]
         self._gathered = [Gathering(questions) for _ in policies]
