@@ -114,6 +114,9 @@ def as_plain(answered: Answered) -> dict[str, Any]:
 @settings(max_examples=6, deadline=None)
 def test_what_is_stepped_once_is_what_each_policy_steps_alone(seed: int, turn: int, size: int, enrolled: bool) -> None:
     records = with_turns(world(seed, Shape(homes=3, people=2, records=35, enrolled=enrolled, sighted=0.1)), turn)
+    for key in (b"h-1/anna", None, b"\xff"):  # nobody's: dead letters, which part no home
+        raw = b'{"household_id":"h-1","event_id":"e","voice":{"encoder":"later-voice"}}'
+        records.insert(20, Record("recognitions", 0, 0, records[0].timestamp, key, raw))
     once, homes, steps = stepped(records, POLICIES, size, shared=True)
     each, alone, all_steps = stepped(records, POLICIES, size, shared=False)
     assert once == each

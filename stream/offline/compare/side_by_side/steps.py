@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from stream.contract.codec import household_of_key
 from stream.contract.policy import Policy
 from stream.contract.ports import Encoded
 from stream.contract.records import Record
@@ -89,6 +88,11 @@ class _Round:
     records: defaultdict[tuple[int, int], list[_Placed]] = field(default_factory=lambda: defaultdict(list))
 
 
+def _name_of(key: bytes | None) -> str:
+    """The household of which records with this key are, if any can be."""
+    return (key or b"").decode(errors="replace")
+
+
 class SideBySide:
     """Some homes under all policies.
 
@@ -125,8 +129,7 @@ class SideBySide:
         """The next batch: of these homes its records, with their numbers in it."""
         for each in self._rounds(records):
             for record, stepped, takes_over in each.parted:
-                household = household_of_key(record.key)
-                self.homes[takes_over].take_over(record.partition, household, self.homes[stepped])
+                self.homes[takes_over].take_over(record.partition, _name_of(record.key), self.homes[stepped])
             for (stepped, partition), placed in each.records.items():
                 settled = self.homes[stepped].apply(partition, [one.record for one in placed])
                 for one, came in zip(placed, settled, strict=True):
@@ -141,7 +144,7 @@ class SideBySide:
         found = {}
         for home, groups in self._groups.items():
             stepped = next(group[0] for group in groups if policy in group)
-            found[home] = self.homes[stepped].states.get((home[0], household_of_key(home[1])))
+            found[home] = self.homes[stepped].states.get((home[0], _name_of(home[1])))
         return {home: raw for home, raw in found.items() if raw is not None}
 
     def outcome(self) -> Outcome:
@@ -175,7 +178,7 @@ class SideBySide:
         home = record.partition, record.key
         found = self._groups.get(home)
         if found is None:
-            household = household_of_key(record.key)
+            household = _name_of(record.key)
             raw = self._first.load(record.partition, [household]).get(household) if self._shared else None
             at_first = self._agreement.at_first if self._shared else self._apart
             found = self._groups[home] = at_first if raw is None else self._agreement.with_state(raw)
