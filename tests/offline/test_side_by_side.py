@@ -15,7 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.brokers.log_files import encode_record
-from stream.contract.policy import Claims, Encoder, OwnModel, Policy, Priors, ProofKey, Proofs, Tiers
+from stream.contract.policy import (
+    Action,
+    Alerting,
+    Claims,
+    Encoder,
+    OwnModel,
+    Policy,
+    Presence,
+    Priors,
+    ProofKey,
+    Proofs,
+    Tiers,
+)
 from stream.contract.records import Record
 from stream.contract.rights.signature import sign, text_of_public_key
 from stream.contract.settings import Wiring
@@ -28,7 +40,7 @@ from stream.offline.compare.side_by_side import processes
 from stream.offline.compare.side_by_side.processes import answer_all
 from stream.offline.compare.side_by_side.steps import SideBySide, Steps
 from stream.offline.policies import agreement
-from stream.offline.policies.agreement import Agreement
+from stream.offline.policies.agreement import Agreement, core_of
 from stream.offline.replay.first_states import states_of
 from stream.offline.replay.replay import Replay, replay
 from stream.offline.what_if.what_if import NOTHING
@@ -238,6 +250,17 @@ def test_policies_are_parted_by_what_they_differ_in_and_never_come_together_agai
     by_both = one.after(by_claim, later)
     assert by_both == ((0, 5, 6), (1,), (2,), (3,), (4,), (7,), (8,))
     assert one.after(by_both, claim) is by_both
+
+
+def test_what_changes_no_answer_parts_nobody() -> None:
+    alike = [
+        Policy(), Policy(alerting=Alerting(cooldown_days=5)), Policy(actions={"door.open": Action(tier=3)}),
+        Policy(presence=Presence(home_share=0.5)),
+    ]  # fmt: skip
+    assert Agreement(alike).at_first == ((0, 1, 2, 3),)
+    assert len({core_of(policy) for policy in alike}) == 1
+    published = [Policy(presence=Presence(publish=True)), Policy(presence=Presence(publish=True, home_share=0.5)), Policy()]
+    assert Agreement(published).at_first == ((0,), (1,), (2,))
 
 
 @pytest.mark.parametrize(

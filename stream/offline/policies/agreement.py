@@ -76,17 +76,23 @@ def _always(_: bytes) -> bool:
     return True
 
 
+def _leaves_used(policy: Policy) -> dict[Path, Any]:
+    """The settings that can change an answer, or what a home keeps."""
+    unused = {"alerting", "actions"} if policy.presence.publish else {"alerting", "actions", "presence"}
+    return {path: value for path, value in leaves(policy).items() if path[0] not in unused}
+
+
 class Agreement:
     """Some policies, and what parts them.
 
     Parameters
     ----------
     policies
-        By number. Of two with one core (`core_of`) nothing can part them but what `alerting` would not.
+        By number.
     """
 
     def __init__(self, policies: Sequence[Policy]) -> None:
-        self._leaves = [leaves(policy) for policy in policies]
+        self._leaves = [_leaves_used(policy) for policy in policies]
         everybody = tuple(range(len(policies)))
         differences = self._find_differences(everybody)
         self.at_first = self._part(everybody, [path for path in differences if waits_of(path) is None])
@@ -115,7 +121,7 @@ class Agreement:
         return self._waiting[group]
 
     def _find_differences(self, group: Group) -> list[Path]:
-        paths = dict.fromkeys(path for number in group for path in self._leaves[number] if path[0] != "alerting")
+        paths = dict.fromkeys(path for number in group for path in self._leaves[number])
         return [path for path in paths if any(self._value(number, path) != self._value(group[0], path) for number in group)]
 
     def _part(self, group: Group, paths: Sequence[Path]) -> tuple[Group, ...]:
