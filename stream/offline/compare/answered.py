@@ -6,6 +6,7 @@ Law: what is gathered of some homes here and of others elsewhere, put together, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -110,7 +111,7 @@ class Gathering:
         elif one.withdrawn:
             self._labels.pop(row, None)
         else:
-            self._labels[row] = one.person_id
+            self._labels[row] = intern(one.person_id)  # half of all rows have one, of few people
 
     def _take_identity(self, row: int, one: _Identity) -> None:
         questions = self._questions

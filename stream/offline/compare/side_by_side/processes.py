@@ -105,7 +105,7 @@ def _answer_round(
 ) -> Answers:
     """What some policies answer, all of them at once."""
     outcomes = workers.step([own[0] for own in cores], questions, watch)
-    answered = [put_together(questions, [outcome.parts[number] for outcome in outcomes]) for number in range(len(cores))]
+    answered = [put_together(questions, [outcome.parts.pop(0) for outcome in outcomes]) for _ in cores]  # and no part is kept
     asked = []
     for number, own in enumerate(cores):
         signals = sorted((one for outcome in outcomes for one in outcome.signals[number]), key=attrgetter(*Signal._fields[:-1]))
