@@ -139,8 +139,8 @@ def test_what_a_client_may_not_know_of_costs_as_much_as_what_there_is_not(
     sub = site.ask("mail.read", event_id=event).json()["sub"]
     homes = site.handles.home_of("pharmacy", "h"), site.handles.home_of("pharmacy", "h-9"), "nonsense"
     works: list[str] = []
-    load, decode = site.store.load, homes_module.decode_home
-    monkeypatch.setattr(site.store, "load", lambda *asked: works.append("read") or load(*asked))
+    read, decode = site.store.read, homes_module.decode_home
+    monkeypatch.setattr(site.store, "read", lambda *asked: works.append("read") or read(*asked))
     monkeypatch.setattr(homes_module, "decode_home", lambda *asked: works.append("decode") or decode(*asked))
 
     def work_of(ask: Callable[[], Any]) -> list[str]:
