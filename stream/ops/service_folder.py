@@ -68,7 +68,7 @@ def make_key(file: Path) -> str:
 
 def key_lines(kid: str, public_key: str) -> str:
     """The lines of a policy by which workers check proofs of a key."""
-    return f'[proofs.keys."{kid}"]\npublic_key = "{public_key}"'
+    return f'[proofs.keys."{kid}"]\npublic_key = "{public_key}"\nfactors = ["pin"]'
 
 
 class ServiceFolder:

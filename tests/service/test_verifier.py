@@ -110,7 +110,7 @@ def test_a_reset_or_an_erasure_leaves_nothing_of_it(verifier: Verifier) -> None:
 
 def hammer(path: Path, places: list[Place], start: Barrier, told: "Queue[list[str]]") -> None:
     """Another service over the same file, that tries wrong PINs as fast as it can; what it was told."""
-    verifier, verdicts = Verifier(path, FAST), []
+    verifier, verdicts = Verifier(path, FAST), list[str]()
     for place in places:
         start.wait()
         verdicts.append(verifier.check(place, "000001", NOW))
