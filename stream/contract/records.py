@@ -19,12 +19,12 @@ from .fields.scalars import ID_PATTERN, Id, Name, PersonId, Quality, Time, Versi
 from .rights.sighting import Sighting
 
 __all__ = [
-    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FACTORS", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
-    "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decay",
-    "Decided", "Enrol", "Erase", "Event", "Face", "Factor", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
-    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence", "Profile", "Proof", "Prototype", "SCOPES",
-    "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
-    "dead_letter", "construct",
+    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FACTORS", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS",
+    "OPTIONAL_TOPICS", "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct",
+    "DeadLetter", "Decay", "Decided", "Enrol", "Erase", "Event", "Face", "Factor", "Feedback", "FeedbackKind", "Identity",
+    "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence",
+    "Profile", "Proof", "Prototype", "SCOPES", "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract",
+    "Signal", "Source", "Unlisted", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"

@@ -21,9 +21,10 @@ __all__ = ["prove"]
 def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> str:
     """Mark the event of a proof as proven; the outcome.
 
-    `used`, or why not: `other_factor` (not one that its key may prove), `nonce` (its challenge was met before), `stale`, `unknown_person` (no member), `unknown_event` (not
-    answered, or long past), `other_person` (somebody else was named in it, or nobody), `no_sighting` (of the factor
-    `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not known.
+    `used`, or why not: `other_factor` (not one that its key may prove), `nonce` (its challenge was met before), `stale`,
+    `unknown_person` (no member), `unknown_event` (not answered, or long past), `other_person` (somebody else was named in it,
+    or nobody), `no_sighting` (of the factor `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not
+    known.
     """
     fresh_ms = policy.tiers.pin_minutes * MINUTE_MS
     if value.factor not in policy.proofs.keys[value.kid].factors:  # before its nonce counts, which may be another key's
