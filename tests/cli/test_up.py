@@ -11,9 +11,12 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -35,6 +38,7 @@ from stream.contract.settings import Wiring
 from stream.ops.local_cluster.local import Wish, prepare_service
 from stream.ops.local_cluster.place import Place, default_folder
 from stream.ops.local_cluster.processes import ClusterError, is_free, until
+from stream.ops.status import Status, readable
 from tests.cli.test_cli import run
 from tests.conftest import Running
 from tests.support.recorded import line_of, recorded, recorded_lines, write_log
@@ -281,6 +285,57 @@ def test_topics_that_are_missing_are_named(kafka: Running) -> None:
 def test_brokers_that_do_not_answer_are_named() -> None:
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
         refuse_missing(Wiring(broker="confluent://127.0.0.1:1"), INPUT_TOPICS)
+
+
+class Homes:
+    """A store that counts how often it is asked; there is a home once `households` has one."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.asked = 0
+
+    def partitions(self) -> list[int]:
+        self.asked += 1
+        return [0]
+
+    def households(self, partition: int) -> list[str]:
+        return self.found
+
+    def close(self) -> None:
+        pass
+
+
+def test_homes_are_asked_for_over_one_connection_and_only_where_there_may_be_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At first, for there may be some from before, and then once the workers say that something came."""
+    homes, over = Homes(), Event()
+    opened: list[str] = []
+    told: list[str] = []
+    events = iter([0, 0, 0, 3, 4, 5])
+
+    def open_store(url: str, wiring: Wiring) -> Homes:
+        opened.append(url)
+        return homes
+
+    def looks(*_: object) -> Status:
+        count = next(events)
+        homes.found = ["h-1"] * (count > 3)
+        return Status({"w": readable({"partitions": [0], "events": count})}, {0: 0})
+
+    monkeypatch.setattr("stream.ops.status.look", looks)
+    monkeypatch.setattr("stream.ops.status.observe", lambda wiring: nullcontext())
+    monkeypatch.setattr("stream.stores.open_store", open_store)
+    monkeypatch.setattr("stream.stores.redis.heartbeats.open_heartbeats", lambda url, wiring: Homes())
+    monkeypatch.setattr("stream.runtime.service.settings.load_service", lambda path: None)
+    monkeypatch.setattr("stream.runtime.service.page.sessions.link_to", lambda settings, home, now_ms: f"of {home}")
+    up_module = sys.modules["stream.cli.live.up"]
+    monkeypatch.setattr(up_module, "_EVERY_S", 0)
+    cluster: Any = SimpleNamespace(
+        wiring=Wiring(store="redis://127.0.0.1:1/0"), partitions=1, api=SimpleNamespace(answers=True),
+        place=SimpleNamespace(service=SimpleNamespace(settings_file=None)),
+    )  # fmt: skip
+    up_module._look(cluster, None, over, told.append)
+    assert [line.rpartition(" ")[2].partition("[")[0] for line in told] == ["now.", "h-1"]
+    assert (len(opened), homes.asked) == (1, 3)
 
 
 # feed
