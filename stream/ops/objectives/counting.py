@@ -16,13 +16,13 @@ from stream.contract.records import Record
 
 from .settings import Objectives
 
-__all__ = ["MINUTE_MS", "TOPICS", "Count", "Tally", "tally"]
+__all__ = ["FORGETS", "MINUTE_MS", "TOPICS", "Count", "Tally", "tally"]
 
 TOPICS: Final = ("recognitions", "feedback", "identities", "labels", "dead-letters", "drift-alerts")
 TIERS: Final = {"personal": 2, "private": 3, "purchase": 4}
 _RANKS: Final = {"label": 0, "voice": 1, "app": 2, "pin": 3, "annotator": 4}
 _TENTHS: Final = 10
-_FORGETS: Final = 0.995  # at each answer of a tenth: on which side of the truth it errs is told by the latest few hundred
+FORGETS: Final = 0.995  # at each answer of a tenth: on which side of the truth it errs is told by the latest few hundred
 
 MINUTE_MS: Final = 60_000
 _DAY_MINUTES: Final = 1_440
@@ -190,5 +190,5 @@ def _lean(seen: _Seen) -> list[Timed]:
             said = answer["posterior"][named]
             tenth = min(_TENTHS - 1, int(said * _TENTHS))
             told.append((at, (1 + sides[tenth] * (said - right)) / 2))
-            leans[tenth] = _FORGETS * leans[tenth] + said - right
+            leans[tenth] = FORGETS * leans[tenth] + said - right
     return told
