@@ -7,7 +7,7 @@ import pytest
 
 from tests.service.live_home import Played, live_home
 from tests.service.site import POLICY
-from tests.support.browser import SIZES, chromium, faults, opened
+from tests.support.browser import SIZES, browsing, chromium, faults, opened
 from tests.support.flow import ROOT
 
 PATIENCE_MS = 60_000
@@ -37,10 +37,10 @@ def shown(window: Any, number: int = 0) -> Any:
 
 def test_it_fits_every_window_in_light_and_dark_and_complains_of_nothing(tmp_path: Path) -> None:
     chromium()
-    with live_home(tmp_path, story()) as home:
+    with live_home(tmp_path, story()) as home, browsing() as open_window:
         for size in SIZES:
             for scheme in ("light", "dark"):
-                with opened(home.link(), size, scheme) as (window, complaints):
+                with open_window(home.link(), size, scheme) as (window, complaints):
                     shown(window, 2).get_by_role("button", name="Who is this?").click()
                     window.locator("#grant summary").click()
                     window.locator("#forbid summary").click()
