@@ -69,8 +69,10 @@ digests: ## whether the tags of the pinned images stand for other images today (
 	done; exit $$moved; }
 
 test: export OPENBLAS_NUM_THREADS = 1  # as many tests as cores run side by side: threads within one only stand in the others' way
+test: export PYTHONPYCACHEPREFIX = $(CURDIR)/build/bytecode  # as tests/conftest.py says, from the first process on
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(READY) ## style of the code (ruff)
 	@$(BIN)/ruff check

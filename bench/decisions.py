@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 
 from bench.quality.tools import SHARED, tool
+from stream.brokers.partitioning import partition_of
 from stream.contract.codec import decode
 from stream.contract.policy import Action, Policy
 from stream.contract.records import Record
@@ -45,6 +46,7 @@ __all__ = ["main"]
 CLIENT, CLIENT_SECRET, SECRET = "bench", "c" * 32, b"s" * 32
 ACTION: Final = "mail.read"
 POLICY: Final = Policy(actions={ACTION: Action(tier=2, max_age_s=86_400)})
+PARTITIONS: Final = 12
 ORIGINALS: Final = 8  # homes that the others are copies of
 WARM: Final = 300  # requests that are not timed
 P99_MS, SATURATED = 8.0, 2_000.0  # asked for
@@ -64,13 +66,16 @@ def fill(url: str, homes: int) -> list[tuple[str, str]]:
         states[home.household_id] = encode_home(home)
         asked.append((home.household_id, event_id))
     store = open_store(url, Wiring(store=url))
-    claimed = store.claim(0)
-    for first in range(0, homes, 500):
-        some = dict([*states.items()][first : first + 500])
-        store.save(0, claimed.epoch, {"feedback": first} if first else {}, {"feedback": first + 500}, some)
+    for partition in range(PARTITIONS):
+        own = {name: state for name, state in states.items() if _partition(name) == partition}
+        store.save(partition, store.claim(partition).epoch, {}, {"feedback": 1}, own)
     store.close()
     print(f"# {homes:,} homes of {np.mean([*map(len, states.values())]):,.0f} bytes", file=sys.stderr)
     return asked
+
+
+def _partition(home: str) -> int:
+    return partition_of(home.encode(), PARTITIONS)
 
 
 def _grown(index: int) -> tuple[Household, str]:
@@ -162,7 +167,7 @@ def _yardstick(store: Any) -> Any:
         asked = decoder.decode((await receive())["body"])
         if store is not None:
             name = handles.home(CLIENT, asked.home) or ""
-            assert store.load(0, [name]), "every home that is asked for is there"
+            assert store.read([(_partition(name), name)])[0], "every home that is asked for is there"
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -5,6 +5,9 @@
 Months of 28 days in four kinds of traffic, an objective of 99 %, and errors at exactly the rate that the budget allows:
 whatever is raised then is false. After its month each goes on for two days that burn 6, 14.4 or 100 times (all is bad), from a
 time of day of chance. Windows are evaluated every minute. What fires again within an hour is the same alarm.
+
+Then the two objectives that are no share of a minute's events: calibration (a minute has an answer of 90 % of which it becomes
+known whether it was right) and quiet (of 1,000 homes, by days), each with its own objective of slo.toml.
 """
 
 import argparse
@@ -16,8 +19,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stream.ops.objectives.counting import FORGETS
 from stream.ops.objectives.evidence import ALARMS, bet
-from stream.ops.objectives.settings import Objective
+from stream.ops.objectives.settings import Objective, Objectives
 
 __all__ = ["KINDS", "main", "simulated"]
 
@@ -35,6 +39,8 @@ WINDOWS: Final = {  # long, short, burn
     "ticket": ((1_440, 120, 3.0), (4_320, 360, 1.0)),
 }
 LONGEST: Final = 4_320
+SAID: Final = 0.9  # by the answers of which calibration is looked at
+HOMES: Final = 1_000  # that are quiet or not
 
 
 def steady(rng: np.random.Generator, clock: Integers) -> Integers:
@@ -146,6 +152,8 @@ def told(minutes_: float) -> str:
     """
     if np.isinf(minutes_):
         return "> 2 d"
+    if minutes_ > AFTER:
+        return f"{minutes_ / DAY:.3g} d"
     return f"{minutes_:.0f} min" if minutes_ < 60 else f"{minutes_ / 60:.3g} h"
 
 
@@ -167,6 +175,51 @@ def table(found: list[Found]) -> Iterator[str]:
         yield f"| {one.kind} | {' | '.join(f'{told(half)}, {told(most)}' for half, most in quantiles)} |"
 
 
+def calibration_shares(distance: float, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """What bears witness each minute (`counting`), of answers that say so much more than comes true; shape (minutes, months)."""
+    shares, lean = np.empty(shape), np.zeros(shape[1])
+    for minute in range(shape[0]):
+        apart = SAID - (rng.random(shape[1]) < SAID - distance)
+        shares[minute] = (1 + np.sign(lean) * apart) / 2
+        lean = FORGETS * lean + apart
+    return shares
+
+
+def quiet_shares(alerted: float, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Of each day the share of homes of which an alert opened; shape (days, runs)."""
+    return rng.binomial(HOMES, alerted, shape) / HOMES
+
+
+OTHERS: Final = {  # what makes shares, steps to look for false alarms, runs, steps in a day
+    "calibration": (calibration_shares, MONTH, 250, DAY),
+    "quiet": (quiet_shares, 3_652, 1_000, 1),
+}
+
+
+def table_of_others(seed: int) -> Iterator[str]:
+    """False alarms and detection, as `table` has them, of objectives with a bet of their own kind."""
+    after = "3 times: ticket after | 6 times: page after | 10 times: page after"
+    yield f"| objective | false pages in ten years | false tickets in a year | {after} |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    page, ticket = ALARMS
+    for name, (draw, steps, runs, a_day) in OTHERS.items():
+        aim, rng = getattr(Objectives(), name), np.random.default_rng([seed, *name.encode()])
+        allowed, false = draw(1 - aim.objective, (steps, runs), rng), []
+        for alarm in ALARMS:
+            evidence, _ = bet(allowed, np.ones_like(allowed), alarm.terms(name, aim))
+            years = steps * runs / a_day / 365.25
+            false.append(float((evidence >= alarm.terms(name, aim)[1]).sum()) / years * (10 if alarm is page else 1))
+        cells = [f"{count:,.1f}" for count in false]
+        for times, alarm in ((3, ticket), (6, page), (10, page)):
+            burning = draw(times * (1 - aim.objective), (min(steps, 28 * a_day), runs), rng)
+            evidence, _ = bet(burning, np.ones_like(burning), alarm.terms(name, aim))
+            fires = evidence >= alarm.terms(name, aim)[1]
+            first = np.where(fires.any(axis=0), (fires.argmax(axis=0) + 1) * DAY / a_day, np.inf)
+            half, most = np.quantile(first, (0.5, 0.9), method="higher")
+            cells.append(f"{told(half)}, {told(most)}")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
 def main() -> None:
     cli = argparse.ArgumentParser(prog="python -m bench.slo", description=(__doc__ or "").splitlines()[0])
     cli.add_argument("--months", type=int, default=10_000, help="in all, a quarter of each kind (default: %(default)s)")
@@ -175,7 +228,7 @@ def main() -> None:
     each = max(1, args.months // len(KINDS))
     with ProcessPoolExecutor() as pool:
         found = list(pool.map(simulated, KINDS, [each] * len(KINDS), [args.seed] * len(KINDS)))
-    print("\n".join(table(found)))
+    print("\n".join([*table(found), "", *table_of_others(args.seed)]))
 
 
 if __name__ == "__main__":

@@ -7,20 +7,30 @@ of the fleet packs, so that learning has as much to do as with people; nobody he
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from heapq import merge
+from itertools import chain
+from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stream.brokers.partitioning import partition_of
 from stream.contract.units import DAY_MS, MINUTE_MS
+from stream.offline.replay.jobs.processes import usable_cores
 from stream.offline.simulation.people import FACE, MICROPHONES, VOICE, Space
 from stream.offline.simulation.records import PARTITIONS
 
 __all__ = ["Household", "write_town"]
 
 BEGIN_MS = 1_762_128_000_000
+AT_DIGITS = len(str(BEGIN_MS))
+HOMES_AT_ONCE = 20  # that one process makes
 DAYS = 30  # over which the events are spread
 PEOPLE = (2, 3, 4, 5)  # in a home, each as often
 ENROLMENTS = 3  # recognitions of each member on the first evening, named by guided enrolment
@@ -28,6 +38,9 @@ GUESTS, FACES, PHONES, TOLD, TOLD_WRONGLY = 0.1, 0.3, 0.8, 0.05, 0.1  # shares: 
 TOLD_AFTER_MS = MINUTE_MS
 ACTIVITIES = ("music.play", "lights.off", "timer.set", "news.play", "list.add", "call.start")
 HEARD_BY = {"kitchen": "near", "living-room": "far", "hall": "door"}
+DEVICES = tuple(HEARD_BY)
+
+Watch = Callable[[int], None]
 
 
 class Household(NamedTuple):
@@ -46,23 +59,50 @@ class Arrival(NamedTuple):
     value: dict[str, Any]
 
 
-def write_town(path: Path, households: int, events: int, seed: int) -> int:
-    """Write the log; return its number of records (enrolment, events and what is said of them)."""
-    rng = np.random.default_rng(seed)
-    homes = [settled(f"home-{number:05d}", rng) for number in range(households)]
-    arrivals = [arrival for home in homes for arrival in enrolment(home, rng)]
-    for number, at_ms in enumerate(np.sort(rng.integers(DAY_MS, (DAYS + 1) * DAY_MS, events)).tolist()):
-        arrivals += interaction(homes[rng.integers(households)], f"event-{number:07d}", BEGIN_MS + at_ms, rng)
-    arrivals.sort(key=lambda arrival: arrival.at_ms)
-    ends: Counter[tuple[str, int]] = Counter()
-    with path.open("w") as file:
-        for at_ms, topic, value in arrivals:
-            key = value["household_id"]
-            partition = partition_of(key.encode(), PARTITIONS)
-            record = {"topic": topic, "partition": partition, "offset": ends[topic, partition], "timestamp": at_ms, "key": key}
-            ends[topic, partition] += 1
-            file.write(json.dumps(record | {"value": value}, separators=(",", ":")) + "\n")
-    return len(arrivals)
+def write_town(path: Path, households: int, events: int, seed: int, watch: Watch = lambda _: None) -> int:
+    """Write the log, on all cores; return its number of records (enrolment, events and what is said of them).
+
+    `watch` is told how many homes are made.
+    """
+    counts = np.random.default_rng(seed).multinomial(events, np.full(households, 1 / households)).tolist()
+    firsts = range(0, households, HOMES_AT_ONCE)
+    with TemporaryDirectory(prefix="kithkin-town-", dir=path.parent) as folder:
+        parts = [Path(folder) / str(first) for first in firsts]
+        with ProcessPoolExecutor(usable_cores(), get_context("spawn")) as pool:
+            under_way = [
+                pool.submit(_write_part, part, first, counts[first : first + HOMES_AT_ONCE], seed)
+                for part, first in zip(parts, firsts, strict=True)
+            ]
+            for done, one in enumerate(as_completed(under_way), 1):
+                one.result()
+                watch(min(households, done * HOMES_AT_ONCE))
+        with ExitStack() as files, path.open("wb") as log:
+            lines = merge(*(files.enter_context(part.open("rb")) for part in parts), key=itemgetter(slice(AT_DIGITS)))
+            ends: Counter[tuple[bytes, bytes]] = Counter()
+            for line in lines:
+                at_ms, topic, partition, key, value = line.rstrip().split(b" ", 4)
+                form = b'{"topic":"%b","partition":%b,"offset":%d,"timestamp":%b,"key":"%b","value":%b}\n'
+                log.write(form % (topic, partition, ends[topic, partition], at_ms, key, value))
+                ends[topic, partition] += 1
+    return ends.total()
+
+
+def _write_part(path: Path, first: int, counts: Sequence[int], seed: int) -> None:
+    """What comes from some homes, each with its number of events, in the order of time; a home is the same in every town."""
+    arrivals: list[tuple[int, bytes]] = []
+    for number, events in enumerate(counts, first):
+        rng = np.random.default_rng([seed, number])
+        home = settled(f"home-{number:05d}", rng)
+        times = np.sort(rng.integers(DAY_MS, (DAYS + 1) * DAY_MS, events)).tolist()
+        came = chain(
+            enrolment(home, rng),
+            chain.from_iterable(interaction(home, f"event-{n:07d}", BEGIN_MS + at, rng) for n, at in enumerate(times)),
+        )
+        place = f"{partition_of(home.household_id.encode(), PARTITIONS)} {home.household_id}"
+        for at, topic, value in came:
+            arrivals.append((at, f"{at} {topic} {place} {json.dumps(value, separators=(',', ':'))}\n".encode()))
+    arrivals.sort(key=itemgetter(0))
+    path.write_bytes(b"".join(line for _, line in arrivals))
 
 
 def settled(household_id: str, rng: np.random.Generator) -> Household:
@@ -106,14 +146,14 @@ def said(home: Household, feedback_id: str, at_ms: int, more: dict[str, Any]) ->
 
 def seen(home: Household, event_id: str, at_ms: int, who: int | None, rng: np.random.Generator) -> Arrival:
     """What the sensors make of a member, or of a guest (None)."""
-    device = str(rng.choice(list(HEARD_BY)))
+    device = DEVICES[rng.integers(len(DEVICES))]
     microphone = MICROPHONES[HEARD_BY[device]]
     voice = VOICE.place(rng) if who is None else home.voices[who]
     value: dict[str, Any] = {
         "v": 1, "event_id": event_id, "household_id": home.household_id, "device_id": device, "observed_at": at_ms,
         "voice": {"encoder": VOICE.encoder, "embedding": packed(VOICE, rng, voice, microphone.noise, microphone.shift),
                   "quality": {"duration_s": round(float(rng.uniform(1, 4)), 2)}},
-        "activity": str(rng.choice(ACTIVITIES)),
+        "activity": ACTIVITIES[rng.integers(len(ACTIVITIES))],
     }  # fmt: skip
     if rng.random() < FACES:
         face = FACE.place(rng) if who is None else home.faces[who]

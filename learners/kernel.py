@@ -84,6 +84,7 @@ def entry(*arguments: Any, result: Any = types.void) -> Callable[[Kernel], Kerne
     def compile_kernel(function: Kernel) -> Kernel:
         if INTERPRETED:
             return function
+        function.__qualname__ = f"{function.__module__}.{function.__qualname__}"  # that of no kernel which it calls
         with keep_in(function.__code__.co_filename), one_library(function.__qualname__):
             made = numba.njit(result(*arguments), error_model="numpy", nogil=True, cache=True)(function)
         return cast(Kernel, made)

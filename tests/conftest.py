@@ -1,6 +1,7 @@
 """What all tests share: how Hypothesis searches, where the evaluation's data and tools are, and how golden files are compared."""
 
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,12 @@ for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
+
+# Bytecode is kept, apart from the sources, also where the environment says otherwise: tests start some hundred processes, each of
+# which would read all of its libraries anew.
+sys.pycache_prefix, sys.dont_write_bytecode = str(ROOT / "build" / "bytecode"), False
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No deadline: a slow example is not a wrong one. In CI the same examples every time, elsewhere new ones.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,6 +79,12 @@ RUN = pytest.StashKey[Run]()
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[RUN] = Run()
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for `-n auto`
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests of real servers wait for a third of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

@@ -30,7 +30,7 @@ from stream.ops.local_cluster.redis import redis_program
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 120.0
 WATCH = ("prometheus", "grafana")
-LASTING = ("kafka", "redis", "worker", "fleet", "api", *WATCH)
+LASTING = ("kafka", "redis", "worker", "fleet", "api", "slo", *WATCH)
 IDENTITIES = 20
 VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?(?P<sentence>[^}]+)\}")
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -121,7 +121,7 @@ def test_who_watches_reads_what_was_rendered_and_finds_the_jobs_of_the_rules(com
     folders = [mount.split(":")[0] for name in WATCH for mount in compose["services"][name]["volumes"] if mount.startswith("./")]
     assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
     scraped = re.findall(r"names: \[(\w+)\].*port: (\d+)", (ROOT / "deploy/prometheus/prometheus.yml").read_text())
-    assert scraped == [("worker", "8080"), ("fleet", "8080")]
+    assert scraped == [("worker", "8080"), ("fleet", "8080"), ("slo", "8080")]
     assert all({port["target"] for port in compose["services"][name]["ports"]} == {8080} for name, _ in scraped)
 
 
@@ -137,12 +137,12 @@ def test_it_starts_in_order_and_the_load_only_when_asked_for(compose: dict[str, 
     assert waits["worker"] == waits["api"] == waits["fleet"] | {"service": "service_completed_successfully"}
     assert waits["load"] == {"topics": "service_completed_successfully"}
     profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
-    assert profiles == {"load": ["load"], "prometheus": ["watch"], "grafana": ["watch"]}
+    assert profiles == {"load": ["load"], "slo": ["watch"], "prometheus": ["watch"], "grafana": ["watch"]}
 
 
 def test_our_containers_may_do_nothing_but_run(compose: dict[str, Any]) -> None:
     ours = [service for service in compose["services"].values() if service["image"] == "kithkin"]
-    assert len(ours) == 6
+    assert len(ours) == 7
     for service in ours:
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ from tests.support.flow import flow_of_a_recognition
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("stream/**/*.py"), *ROOT.glob("learners/**/*.py")])
 FOLDERS = sorted({path.parent for path in MODULES})
-CODE = sorted([*MODULES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py")])
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+CODE = sorted([*MODULES, *TESTS, *ROOT.glob("bench/**/*.py")])
 
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -47,25 +48,31 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-each_module = pytest.mark.parametrize("path", MODULES, ids=name_of)
-each_code = pytest.mark.parametrize("path", CODE, ids=name_of)
+Check = Callable[[Path, ast.Module], object]  # what is amiss in a module; nothing, or anything that is empty: nothing is
+CHECKS: dict[Check, Sequence[Path]] = {}  # of which modules each is
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
+def of_each(paths: Sequence[Path]) -> Callable[[Check], Check]:
+    """Have a check made of each of these modules. Each is read once for all checks."""
+
+    def note(check: Check) -> Check:
+        CHECKS[check] = paths
+        return check
+
+    return note
 
 
 def functions(tree: ast.Module) -> Iterator[Function]:
     return (node for node in ast.walk(tree) if isinstance(node, Function))
 
 
-def lines_of_code(path: Path) -> int:
+def lines_of_code(path: Path, tree: ast.Module) -> int:
     """Lines with a token that is neither a comment nor a docstring."""
     silent = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENCODING", "ENDMARKER"}
     with path.open("rb") as file:
         spans = [(t.start[0], t.end[0]) for t in tokenize.tokenize(file.readline) if tokenize.tok_name[t.type] not in silent]
     told = {line for first, last in spans for line in range(first, last + 1)}
-    for node in ast.walk(tree_of(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             told -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(told)
@@ -79,27 +86,28 @@ def is_command(path: Path, function: Function) -> bool:
     return any(name.endswith((".command", ".callback")) for name in names)
 
 
-@each_code
-def test_a_module_is_one_noun(path: Path) -> None:
-    assert lines_of_code(path) <= MODULE_LINES_MAX
+@of_each(CODE)
+def a_module_is_one_noun(path: Path, tree: ast.Module) -> object:
+    lines = lines_of_code(path, tree)
+    return lines if lines > MODULE_LINES_MAX else None
 
 
-@each_code
-def test_a_function_fits_a_screen(path: Path) -> None:
-    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(tree_of(path))}
-    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES_MAX} == {}
+@of_each(CODE)
+def a_function_fits_a_screen(path: Path, tree: ast.Module) -> object:
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(tree)}
+    return {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES_MAX}
 
 
-@each_module
-def test_a_function_takes_at_most_five_things(path: Path) -> None:
+@of_each(MODULES)
+def a_function_takes_at_most_five_things(path: Path, tree: ast.Module) -> object:
     crowded = {}
-    for function in functions(tree_of(path)):
+    for function in functions(tree):
         a = function.args
         names = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs) if p.arg not in ("self", "cls")]
         hyperparameters = path.parent == ESTIMATORS and function.name == "__init__"
         if len(names) > PARAMETERS_MAX and not is_command(path, function) and not hyperparameters:
             crowded[function.name] = names
-    assert crowded == {}
+    return crowded
 
 
 def is_participle(name: str) -> bool:
@@ -109,28 +117,50 @@ def is_participle(name: str) -> bool:
     return first in IRREGULAR or (first.endswith(("ed", "ing")) and first not in NO_PARTICIPLES)
 
 
-@each_module
-def test_a_function_is_named_by_a_verb(path: Path) -> None:
-    tree = tree_of(path)
+@of_each(MODULES)
+def a_function_is_named_by_a_verb(path: Path, tree: ast.Module) -> object:
     plain = (f for f in functions(tree) if not any("property" in ast.unparse(d) for d in f.decorator_list))
-    assert [f.name for f in plain if is_participle(f.name) and f.name not in THE_FIELDS_OWN] == []
+    return [f.name for f in plain if is_participle(f.name) and f.name not in THE_FIELDS_OWN]
 
 
-@each_module
-def test_a_module_opens_with_a_docstring_and_exports_what_it_has(path: Path) -> None:
-    assert ast.get_docstring(tree_of(path))
-    if path.name == "__main__.py":
-        return
+@of_each(MODULES)
+def a_module_opens_with_a_docstring(path: Path, tree: ast.Module) -> object:
+    return None if ast.get_docstring(tree) else "no docstring"
+
+
+@of_each([path for path in MODULES if path.name != "__main__.py"])
+def a_module_exports_what_it_has_and_that_once(path: Path, tree: ast.Module) -> object:
     module = importlib.import_module(name_of(path))
     exported = list(module.__all__)
-    assert [name for name in exported if not hasattr(module, name)] == []
-    assert len(exported) == len(set(exported))
+    return [name for name in exported if not hasattr(module, name) or exported.count(name) > 1]
 
 
-@each_code
-def test_a_name_says_what_a_module_is_of(path: Path) -> None:
-    words = {word for part in name_of(path).split(".") for word in part.split("_")}
-    assert words & NAMES_OF_NOTHING == set()
+@of_each(CODE)
+def a_name_says_what_a_module_is_of(path: Path, tree: ast.Module) -> object:
+    return {word for part in name_of(path).split(".") for word in part.split("_")} & NAMES_OF_NOTHING
+
+
+@of_each(TESTS)
+def a_skip_says_why_in_a_sentence(path: Path, tree: ast.Module) -> object:
+    return [(line, why) for line, why in reasons_of_skips(tree) if len(why.split()) < 4]
+
+
+@pytest.fixture(scope="module")
+def amiss() -> dict[Check, dict[str, object]]:
+    """What each check finds, by the module's name."""
+    found: dict[Check, dict[str, object]] = {check: {} for check in CHECKS}
+    for path in CODE:
+        tree = ast.parse(path.read_text("utf-8"))
+        for check, paths in CHECKS.items():
+            if path in paths and (wrong := check(path, tree)):
+                found[check][name_of(path)] = wrong
+    return found
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_of_every_module(check: Check, amiss: dict[Check, dict[str, object]]) -> None:
+    assert len(CHECKS[check]) > 100, "or nothing was looked at"
+    assert amiss[check] == {}
 
 
 def test_a_module_imports_only_what_its_layer_allows() -> None:
@@ -153,14 +183,15 @@ def test_there_are_at_most_ten_rooms() -> None:
     assert len(entries) <= ROOMS_MAX, entries
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_a_folder_has_at_most_ten_modules(folder: Path) -> None:
-    assert len(list(folder.glob("[a-z]*.py"))) <= FOLDER_MODULES_MAX
+def test_a_folder_has_at_most_ten_modules() -> None:
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("[a-z]*.py"))) for folder in FOLDERS}
+    assert {folder: count for folder, count in counts.items() if count > FOLDER_MODULES_MAX} == {}
 
 
-@pytest.mark.parametrize("folder", sorted({*FOLDERS} - {ESTIMATORS}), ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_a_package_says_what_it_is_for_and_exports_at_most_eight_names(folder: Path) -> None:
-    assert len(importlib.import_module(name_of(folder / "__init__.py")).__all__) <= PACKAGE_EXPORTS_MAX
+def test_a_package_says_what_it_is_for_and_exports_at_most_eight_names() -> None:
+    names = [name_of(folder / "__init__.py") for folder in FOLDERS if folder != ESTIMATORS]
+    exported = {name: importlib.import_module(name).__all__ for name in names}
+    assert {name: told for name, told in exported.items() if len(told) > PACKAGE_EXPORTS_MAX} == {}
 
 
 def test_a_recognition_flows_through_few_modules_and_seldom_turns_back() -> None:
@@ -199,8 +230,3 @@ def reasons_of_skips(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Call) and re.search(r"(^|\.)(skip|skipif|importorskip|xfail)$", ast.unparse(node.func)):
             told = [k.value for k in node.keywords if k.arg == "reason"] or node.args[:1]
             yield node.lineno, ast.unparse(told[0]) if told else ""
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/*.py")), ids=name_of)
-def test_a_skip_says_why_in_a_sentence(path: Path) -> None:
-    assert [(line, why) for line, why in reasons_of_skips(tree_of(path)) if len(why.split()) < 4] == []

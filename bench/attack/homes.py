@@ -53,7 +53,7 @@ def attack_homes(side: Side, homes: int, seed: int, scratch: Path) -> Iterator[t
     world.SCENARIOS |= hard_scenarios(world)
     people = write_half(SHARED / "data", scratch / f"{side.voices}-{side.name}", side)
     known = Proofs(keys={KID: ProofKey(public_key=text_of_public_key(OWN))})
-    policy = policy_for(side, Settings(scratch)).model_copy(update={"proofs": known})
+    policy = policy_for(side, Settings(cache=scratch, packs=scratch)).model_copy(update={"proofs": known})
     corpus, args = world.Corpus(people, side.voices), argparse.Namespace(seed=seed, enrol=None, phoneless=0.1)
     for name in WORLDS:
         tried, make = Tried(Counter(), Counter()), home_of(world, name)

@@ -13,6 +13,7 @@ import typer
 
 from stream import __version__
 
+from .connection import note_begin
 from .faults import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_NOTHING, faults_explained
 from .interruption import until_interrupted
 from .live.alerts import alerts
@@ -243,6 +244,7 @@ alerts.command(epilog="Example:\n\n  [cyan]kithkin alerts silence a-5d34 --for 3
 
 def main() -> None:
     """Run the command line of this process."""
+    note_begin()
     app()
 
 

@@ -4,16 +4,36 @@ Law: a command that looks at a cluster or feeds it takes the wiring that is in f
 """
 
 import logging
+import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stream.contract.settings import Wiring
 
-__all__ = ["client_logs_silenced", "policy_in_force", "refuse_misspelt", "refuse_missing", "service_in_force", "wiring_in_force"]
+__all__ = [
+    "client_logs_silenced", "note_begin", "policy_in_force", "refuse_misspelt", "refuse_missing", "service_in_force",
+    "wiring_in_force",
+]  # fmt: skip
 
-_ANSWER_S: Final = 3.0  # who looks at a terminal does not wait for longer
+_ANSWER_S: Final = 3.0  # who looks at a terminal does not wait for longer,
+_WHOLE_S: Final = 3.5  # nor for longer in all, of which a busy machine may spend most on beginning,
+_LEAST_S: Final = 0.5  # but so long is asked
+
+_BEGAN_S: ContextVar[float | None] = ContextVar("_BEGAN_S", default=None)
+
+
+def note_begin() -> None:
+    """The process of a command begins: what it then spends on imports is not waited for once more."""
+    _BEGAN_S.set(time.monotonic())
+
+
+def _patience_s() -> float:
+    """How long the brokers may take to answer now."""
+    began_s = _BEGAN_S.get()
+    return _ANSWER_S if began_s is None else max(_LEAST_S, min(_ANSWER_S, began_s + _WHOLE_S - time.monotonic()))
 
 
 def wiring_in_force(wiring: Path | None, **flags: str | None) -> "Wiring":
@@ -55,6 +75,8 @@ def refuse_misspelt(wiring: "Wiring") -> None:
 def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
     """Look whether the brokers answer and have these topics, before a client tries for half a minute.
 
+    That nobody answers is said within 5 s, of which a command may spend most on beginning (`note_begin`).
+
     Raises
     ------
     BrokerError
@@ -67,7 +89,7 @@ def refuse_missing(wiring: "Wiring", topics: Sequence[str]) -> None:
 
     client_logs_silenced()
     with administration(wiring) as admin:
-        partitions_of(admin, wiring, topics, _ANSWER_S)
+        partitions_of(admin, wiring, topics, _patience_s())
 
 
 def client_logs_silenced() -> None:

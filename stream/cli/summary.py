@@ -36,6 +36,7 @@ _MEANINGS: Final = {
     "rejected": "feedback that cannot be done",
     "unknown_device": "sightings by no member's phone",
     "no_sighting": "proofs of what was not sighted",
+    "other_factor": "proofs of a factor that their key may not prove",
     "refused": "too old or too far ahead",
 }  # an outcome that is not here is shown by its own word
 

@@ -99,9 +99,9 @@ class Tracker:
 
 def settings_of(policy: "Policy") -> dict[str, Any]:
     """Every setting of a policy by its dotted name, and its id."""
-    from stream.offline.compare.shares import leaves
+    from stream.offline.policies.paths import leaves
 
-    return {"policy_id": policy.policy_id} | leaves(policy)
+    return {"policy_id": policy.policy_id} | {".".join(path): value for path, value in leaves(policy).items()}
 
 
 def numbers_of(record: Mapping[str, Any], before: str = "") -> dict[str, float]:

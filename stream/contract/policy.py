@@ -14,7 +14,7 @@ from learners.recognition.projection import Metric, Projection
 
 from .own.classifiers import Classifier, build, find_class, refuse_unfit
 from .packs import arrays_of, load_pack
-from .records import Source
+from .records import FACTORS, Factor, Source
 from .rights.signature import public_key_of
 
 __all__ = ["SOURCES", "Action", "Alerting", "Drift", "Encoder", "Feature", "OwnModel", "Policy"]
@@ -285,12 +285,20 @@ class ProofKey(_Table):
     public_key: str = Field(description="base64 of the 32 bytes of an Ed25519 public key")
     not_before: Annotated[int, Field(ge=0)] = Field(0, description="ms since the Unix epoch: proofs given before are not its own")
     not_after: Annotated[int, Field(ge=0)] = Field(4_102_444_800_000, description="nor those given from then on")
+    factors: Annotated[tuple[Factor, ...], Field(min_length=1)] = Field(
+        FACTORS, description="what it may prove; others of its proofs are of no effect, as `other_factor`"
+    )
 
     @field_validator("public_key")
     @classmethod
     def _is_a_key(cls, text: str) -> str:
         public_key_of(text)
         return text
+
+    @field_validator("factors")
+    @classmethod
+    def _in_one_order(cls, factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
+        return tuple(factor for factor in FACTORS if factor in factors)
 
 
 class Proofs(_Table):
@@ -366,9 +374,11 @@ class Policy(_Table):
     @cached_property
     def policy_id(self) -> str:
         """16 hex digits that name this policy, its packs included; actions change decisions, and no output of a home."""
-        # A pack is its numbers, wherever it lies; what is not used (keys, presence, a model) leaves the policy as it was before.
+        # A pack is its numbers, wherever it lies; what is not used (keys, presence, a model) leaves the policy as it was before,
+        # and so does a key that may prove everything.
         used = {"proofs": bool(self.proofs.keys), "presence": self.presence.publish, "own_model": self.own_model is not None}
-        unused = {name: True for name, is_used in used.items() if not is_used}
+        keys = {kid: {"factors": True} for kid, key in self.proofs.keys.items() if key.factors == FACTORS}
+        unused: dict[str, Any] = {"proofs": {"keys": keys}} | {name: True for name, is_used in used.items() if not is_used}
         told = self.model_dump_json(exclude={"encoders": {"__all__": {"pack"}}, "actions": True, **unused})
         digest = hashlib.blake2b(told.encode(), digest_size=8)
         for name in sorted(self.encoders):

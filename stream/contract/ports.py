@@ -163,6 +163,10 @@ class StateStore(Protocol):
         """States of those households that have one."""
         ...
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        """The state of each household of a partition, in one request; None: it has none there."""
+        ...
+
     def save(
         self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]
     ) -> None:

@@ -19,12 +19,12 @@ from .fields.scalars import ID_PATTERN, Id, Name, PersonId, Quality, Time, Versi
 from .rights.sighting import Sighting
 
 __all__ = [
-    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS", "OPTIONAL_TOPICS",
-    "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct", "DeadLetter", "Decay",
-    "Decided", "Enrol", "Erase", "Event", "Face", "Feedback", "FeedbackKind", "Identity", "InvalidRecord", "Join", "Journal",
-    "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence", "Profile", "Proof", "Prototype", "SCOPES",
-    "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract", "Signal", "Source", "Unlisted", "Voice",
-    "dead_letter", "construct",
+    "CLOCK", "ENROLMENT", "ENROL_ANEW", "ERASED", "FACTORS", "FEEDBACK", "GUEST", "ID_PATTERN", "INPUT_TOPICS", "MODELS",
+    "OPTIONAL_TOPICS", "OUTPUT_TOPICS", "REQUIRED_TOPICS", "Alert", "Cause", "Command", "Confirm", "Consent", "Correct",
+    "DeadLetter", "Decay", "Decided", "Enrol", "Erase", "Event", "Face", "Factor", "Feedback", "FeedbackKind", "Identity",
+    "InvalidRecord", "Join", "Journal", "Label", "Leave", "Output", "Phone", "PhoneSighting", "Position", "Presence",
+    "Profile", "Proof", "Prototype", "SCOPES", "Scope", "Recognition", "Sighting", "Record", "Reject", "Session", "Retract",
+    "Signal", "Source", "Unlisted", "Voice", "dead_letter", "construct",
 ]  # fmt: skip
 
 GUEST: Final = "guest"
@@ -106,6 +106,8 @@ class InvalidRecord(ValueError):
 
 
 Source = Literal["app", "voice", "pin", "annotator"]
+Factor = Literal["pin", "phone", "event"]
+FACTORS: Final[tuple[Factor, ...]] = get_args(Factor)
 Scope = Literal["person", "presence", "activity"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
@@ -317,7 +319,7 @@ class Proof(_Given):
 
     proof_id: Id = Field(description="names this proof, once in its household; the same id again is a duplicate")
     person_id: PersonId = Field(description="whose second factor it was")
-    factor: Literal["pin", "phone", "event"] = Field(description="what it was")
+    factor: Factor = Field(description="what it was")
     event_id: Id = Field(description="the recognition that is proven to be theirs")
     nonce: Id = Field(description="of the challenge that was met; the same again proves nothing")
     kid: Id = Field(description="which of the policy's keys signed it")

@@ -73,7 +73,7 @@ ROOMS_MAX: Final = 4  # of somebody, that are told
 OUTCOMES: Final = (
     "answered", "used", "contradictory", "early", "duplicate", "expired", "unknown_person", "unknown_event", "rejected",
     "refused", "wrong_clock", "bad_enrolment", "stale", "nonce", "other_person",
-    "unknown_device", "no_sighting",
+    "unknown_device", "no_sighting", "other_factor",
 )  # fmt: skip
 REFUSALS: Final = ("", "too_old", "forgotten", "future")
 # Kinds of subject

@@ -66,9 +66,9 @@ def make_key(file: Path) -> str:
     return text_of_public_key(made)
 
 
-def key_lines(kid: str, public_key: str) -> str:
+def key_lines(kid: str, public_key: str, factor: str = "pin") -> str:
     """The lines of a policy by which workers check proofs of a key."""
-    return f'[proofs.keys."{kid}"]\npublic_key = "{public_key}"'
+    return f'[proofs.keys."{kid}"]\npublic_key = "{public_key}"\nfactors = ["{factor}"]'
 
 
 class ServiceFolder:

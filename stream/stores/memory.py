@@ -40,6 +40,9 @@ class MemoryStore:
         states = self._of(partition).states
         return {household: states[household] for household in households if household in states}
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        return [self._of(partition).states.get(household) for partition, household in places]
+
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
         held = self._of(partition)
         if is_news(partition, (epoch, held.epoch), held.offsets, offsets_from, offsets_to):

@@ -85,6 +85,12 @@ class SqliteStore:
                 found.update(self._connection.execute(query, (partition, *names)))
         return found
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        query = "SELECT state FROM states WHERE partition = ? AND household = ?"
+        with self._explain_errors():
+            rows = [self._connection.execute(query, place).fetchone() for place in places]
+        return [None if row is None else row[0] for row in rows]
+
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
         with self._explain_errors(), self._transaction():
             newest, stands_at = self._stands_at(partition)

@@ -4,6 +4,7 @@ import ast
 import json
 import runpy
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,10 +16,14 @@ import pytest
 from stream import Household, Policy, feedback
 from stream.brokers.kafka.topics import producer, reader
 from stream.contract.codec import decode
+from stream.contract.policy import ProofKey, Proofs
 from stream.contract.records import Alert, Recognition, Record
 from stream.contract.settings import Wiring
 from stream.offline.simulation.sample import Sample, write_sample
+from stream.ops.service_folder import make_key
 from tests.conftest import Running
+from tests.support.worlds import POLICY as WORLD
+from tests.support.worlds import Story
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -63,6 +68,20 @@ def test_a_recognition_that_is_sent_can_be_read(wiring: Wiring) -> None:
     event = decode(record, Policy())
     assert event.left_out == ()
     assert Recognition.model_validate_json(record.value or b"").household_id == "linden-1"
+
+
+def test_a_hub_proves_who_opened_the_door(wiring: Wiring, tmp_path: Path) -> None:
+    key = ProofKey(public_key=make_key(tmp_path / "lock-1.key"), factors=("event",))
+    home = Story(policy=Policy(encoders=WORLD.encoders, proofs=Proofs(keys={"lock-1": key})))
+    home.say("phone", phone_id="phone-anna", person_id="anna")
+    event, brokers = home.see("anna"), wiring.broker.removeprefix("kafka://")
+    names, now_ms = ("h", "anna", "phone-anna", event), home.desk.now + 1_000
+    main_of("prove_by_event")(str(tmp_path / "lock-1.key"), *names, brokers, wiring.prefix, now_ms)
+    there = wiring.model_copy(update={"broker": wiring.broker.replace("kafka:", "confluent:")})
+    sent = [replace(record, timestamp=now_ms) for topic in ("sightings", "proofs") for record in reader(there, [topic])]
+    outcomes = [home.run.play(record).outcomes for record in sent]
+    assert outcomes == [["early"], ["used"], ["used"]]
+    assert [answer["tier"] for answer in home.answers(event)][-1] == 5
 
 
 def test_alerts_are_posted_each_once(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,12 @@ from stream.cli import app
 from stream.contract.policy import Policy
 from stream.contract.records import MODELS
 from stream.offline.replay.manifest import MANIFEST
+from stream.ops.local_cluster.processes import until
 from tests.support.recorded import recorded_lines, write_log
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 BATCH = 20
+PATIENCE_S = 120.0
 
 
 def run(*arguments: str | Path, code: int = 0) -> str:
@@ -116,8 +118,16 @@ def test_what_fails_is_one_message_and_exit_code_1(log: str, tmp_path: Path) -> 
     assert "Traceback" not in told
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same replay without an interruption."""
+    folder = tmp_path_factory.mktemp("calm")
+    run("replay", write_log(folder / "log.jsonl", recorded_lines()), "--out", folder / "calm")
+    return folder / "calm"
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
-def test_an_interrupted_replay_of_standard_input_goes_on(how: signal.Signals, log: str, root: Path, tmp_path: Path) -> None:
+def test_an_interrupted_replay_of_standard_input_goes_on(how: signal.Signals, calm: Path, root: Path, tmp_path: Path) -> None:
     lines = recorded_lines()
     command = [sys.executable, "-c", "from stream.cli import main; main()", "replay", "-", "--store", str(tmp_path / "run.db")]
     command += ["--out", str(tmp_path / "run")]
@@ -127,8 +137,13 @@ def test_an_interrupted_replay_of_standard_input_goes_on(how: signal.Signals, lo
         assert replay.stderr is not None
         replay.stdin.write(b"".join(lines[: BATCH + 1]))
         replay.stdin.flush()
-        while not ((made := LogProgress.read(tmp_path / "run")) and made.records):
-            assert replay.poll() is None, replay.stderr.read()
+
+        def has_ended_or_begun() -> bool:
+            made = LogProgress.read(tmp_path / "run")
+            return replay.poll() is not None or bool(made and made.records)
+
+        assert until(has_ended_or_begun, PATIENCE_S)
+        assert replay.poll() is None, replay.stderr.read()
         replay.send_signal(how)
         with suppress(BrokenPipeError):  # it has read what it wanted
             replay.stdin.write(b"".join(lines[BATCH + 1 :]))
@@ -141,9 +156,8 @@ def test_an_interrupted_replay_of_standard_input_goes_on(how: signal.Signals, lo
         assert (replay.returncode, "Interrupted after" in told, "to go on from there" in told) == (130, True, True)
     subprocess.run(command, cwd=root, env=environment, input=b"".join(lines), check=True, capture_output=True)
 
-    run("replay", log, "--out", tmp_path / "calm")
     for file in ("identities.jsonl", "profiles.jsonl", "labels.jsonl"):
-        assert by_partition(tmp_path / "run" / file) == by_partition(tmp_path / "calm" / file)
+        assert by_partition(tmp_path / "run" / file) == by_partition(calm / file)
 
 
 def by_partition(path: Path) -> list[bytes]:

@@ -56,6 +56,20 @@ def test_over_several_processes_it_says_the_same(tried: Path) -> None:
     assert {"low", "value", "high"} <= alone["comparisons"][0]["differences"]["top1"].keys()
 
 
+def test_it_says_how_much_was_stepped_once_for_policies_that_agreed(tried: Path) -> None:
+    (tried / "firm.toml").write_text("[claims]\nnats_max = 3.0\n")
+    log = tried / "log.jsonl"
+    told = json.loads(run("compare", tried / "live.toml", tried / "firm.toml", log, "--json").splitlines()[-1])
+    steps, records = told["steps"], told["records"]
+    assert 0 < told["stepped_once"] == steps["apart"] - steps["taken"] < records
+    assert steps["apart"] == 2 * records
+    assert f"{told['stepped_once']:,} of {records:,} records were stepped once" in told["to_know"][-1]
+    apart = compared(tried)
+    assert apart["steps"]["taken"] == apart["steps"]["apart"] == 3 * apart["records"]
+    assert apart["stepped_once"] == 0
+    assert not any("stepped once" in sentence for sentence in apart["to_know"])
+
+
 def test_what_cannot_be_compared_is_told(tried: Path, tmp_path: Path) -> None:
     live, log = tried / "live.toml", tried / "log.jsonl"
     (tmp_path / "odd.toml").write_text("[tiers]\npersonel = 0.9\n")
@@ -103,6 +117,22 @@ def test_a_recording_is_judged_in_the_order_in_which_its_journal_has_it_applied(
     ]
     live, recorded = (json.loads(one.output.splitlines()[-1])["tuned"]["live"] for one in tuned)
     assert recorded == pytest.approx(live)
+
+
+def test_that_a_journal_is_not_applied_with_a_what_if_is_said_once(
+    tried: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(LogReader([str(tried / "log.jsonl")])) as log:
+        records = by_content(list(log))
+    journal = [of_one_batch(partition, records) for partition in sorted({one.partition for one in records})]
+    for name, lines in (("plain", records), ("recorded", [*records, *journal])):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(map(encode_record, lines)))
+    found = {}
+    for name, more in (("recorded", ("--feedback-loss", ".1")), ("recorded", ()), ("plain", ("--feedback-loss", ".1"))):
+        caplog.clear()
+        run("compare", tried / "live.toml", tried / "bold.toml", tmp_path / f"{name}.jsonl", *more)
+        found[name, bool(more)] = caplog.text.count("The journal of these logs is not applied")
+    assert found == {("recorded", True): 1, ("recorded", False): 0, ("plain", True): 0}
 
 
 def of_one_batch(partition: int, records: Sequence[Record]) -> Record:

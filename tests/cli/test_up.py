@@ -11,9 +11,12 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -35,6 +38,7 @@ from stream.contract.settings import Wiring
 from stream.ops.local_cluster.local import Wish, prepare_service
 from stream.ops.local_cluster.place import Place, default_folder
 from stream.ops.local_cluster.processes import ClusterError, is_free, until
+from stream.ops.status import Status, readable
 from tests.cli.test_cli import run
 from tests.conftest import Running
 from tests.support.recorded import line_of, recorded, recorded_lines, write_log
@@ -107,7 +111,12 @@ def answers() -> list[str]:
     return sorted(f"{line['key']} {line['value']['event_id']}" for line in lines if line["value"]["revision"] == 0)
 
 
-def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder: Path, tmp_path: Path) -> None:
+def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody enters without the passwords, which are told nowhere."""
+    for table in ("KAFKA", "REDIS"):  # of other servers: neither the worker nor who looks takes them for these
+        monkeypatch.setenv(f"KITHKIN_{table}__PASSWORD", "of-another")
     log = write_log(tmp_path / "log.jsonl", recorded_lines())
     run("replay", log, "--out", tmp_path / "replayed")
     lines = map(json.loads, (tmp_path / "replayed" / "identities.jsonl").read_text().splitlines())
@@ -124,7 +133,10 @@ def test_from_nothing_to_answers_and_on_after_a_stop_until_a_part_is_lost(folder
         assert opens(run("home-link", min(answers()).split()[0]).splitlines()[0]) == 204
         (home, event), *_ = (answer.split() for answer in answers())
         assert "no such action" not in run("decide", home, event, "playlist.play"), "by the policy that was made"
+        refuse_strangers(cluster, folder)
+        told = [run("status"), run("doctor"), cluster.said.read_text(), repr(wiring_in_force(None)), *arguments_of_all()]
         assert cluster.end(signal.SIGINT) == 0
+    assert find_passwords(folder, told) == []
     with up(folder) as cluster:
         assert cluster.api == address
         assert answers() == expected
@@ -164,32 +176,28 @@ def test_a_cluster_ends_with_its_terminal_and_runs_once_in_a_folder(folder: Path
     assert not Place(folder).running
 
 
-def test_nobody_enters_without_the_passwords_which_are_told_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in ("KAFKA", "REDIS"):  # of other servers: neither the worker nor who looks takes them for these
-        monkeypatch.setenv(f"KITHKIN_{table}__PASSWORD", "of-another")
-    with up(folder) as cluster:
-        run("feed", "--simulate", "1", "--days", "1")
-        assert until(lambda: '"identities"' in run("identities", "--json"), ANSWER_S)
-        told = [run("status"), run("doctor"), cluster.said.read_text(), repr(wiring_in_force(None)), *arguments_of_all()]
-        kafka_port, redis_port = cluster.ports
+def refuse_strangers(cluster: Up, folder: Path) -> None:
+    """Nobody enters Kafka, its controller or Redis without a password."""
+    kafka_port, redis_port = cluster.ports
+    settings = (folder / "kafka" / "node-0" / "server.properties").read_text()
+    (controller,) = re.findall(r"CONTROLLER://(\S+?:\d+)", settings)
+    for entrance in ({"bootstrap.servers": f"127.0.0.1:{kafka_port}"}, {"bootstrap.controllers": controller}):
+        with pytest.raises(KafkaException):
+            AdminClient({**entrance, "log_level": 0}).describe_cluster(request_timeout=2).result(5)
+    with redis.Redis(port=redis_port) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
 
-        settings = (folder / "kafka" / "node-0" / "server.properties").read_text()
-        (controller,) = re.findall(r"CONTROLLER://(\S+?:\d+)", settings)
-        for entrance in ({"bootstrap.servers": f"127.0.0.1:{kafka_port}"}, {"bootstrap.controllers": controller}):
-            with pytest.raises(KafkaException):
-                AdminClient({**entrance, "log_level": 0}).describe_cluster(request_timeout=2).result(5)
-        with redis.Redis(port=redis_port) as stranger, pytest.raises(redis.AuthenticationError):
-            stranger.ping()
-        assert cluster.end(signal.SIGINT) == 0
 
+def find_passwords(folder: Path, told: list[str]) -> list[str]:
+    """Where a password stands among what was told and in files that are not for it; these are for their owner alone."""
     passwords = [(folder / f"{server}.password").read_text().strip() for server in ("kafka", "redis")]
     assert min(map(len, passwords)) >= 32
     passwords += [(folder / "service" / name).read_text().strip() for name in ("service.key", "api-1.key")]
     holders = {"kafka.password", "redis.password", "server.properties", "redis.conf", "service.key", "api-1.key"}
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files if path.name in holders} == {0o600}
-    told += [path.read_bytes().decode(errors="replace") for path in files if path.name not in holders]
-    assert not [text[:200] for text in told for password in passwords if password in text]
+    told = told + [path.read_bytes().decode(errors="replace") for path in files if path.name not in holders]
+    return [text[:200] for text in told for password in passwords if password in text]
 
 
 def arguments_of_all() -> list[str]:
@@ -281,6 +289,57 @@ def test_topics_that_are_missing_are_named(kafka: Running) -> None:
 def test_brokers_that_do_not_answer_are_named() -> None:
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
         refuse_missing(Wiring(broker="confluent://127.0.0.1:1"), INPUT_TOPICS)
+
+
+class Homes:
+    """A store that counts how often it is asked; there is a home once `households` has one."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.asked = 0
+
+    def partitions(self) -> list[int]:
+        self.asked += 1
+        return [0]
+
+    def households(self, partition: int) -> list[str]:
+        return self.found
+
+    def close(self) -> None:
+        pass
+
+
+def test_homes_are_asked_for_over_one_connection_and_only_where_there_may_be_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At first, for there may be some from before, and then once the workers say that something came."""
+    homes, over = Homes(), Event()
+    opened: list[str] = []
+    told: list[str] = []
+    events = iter([0, 0, 0, 3, 4, 5])
+
+    def open_store(url: str, wiring: Wiring) -> Homes:
+        opened.append(url)
+        return homes
+
+    def looks(*_: object) -> Status:
+        count = next(events)
+        homes.found = ["h-1"] * (count > 3)
+        return Status({"w": readable({"partitions": [0], "events": count})}, {0: 0})
+
+    monkeypatch.setattr("stream.ops.status.look", looks)
+    monkeypatch.setattr("stream.ops.status.observe", lambda wiring: nullcontext())
+    monkeypatch.setattr("stream.stores.open_store", open_store)
+    monkeypatch.setattr("stream.stores.redis.heartbeats.open_heartbeats", lambda url, wiring: Homes())
+    monkeypatch.setattr("stream.runtime.service.settings.load_service", lambda path: None)
+    monkeypatch.setattr("stream.runtime.service.page.sessions.link_to", lambda settings, home, now_ms: f"of {home}")
+    up_module = sys.modules["stream.cli.live.up"]
+    monkeypatch.setattr(up_module, "_EVERY_S", 0)
+    cluster: Any = SimpleNamespace(
+        wiring=Wiring(store="redis://127.0.0.1:1/0"), partitions=1, api=SimpleNamespace(answers=True),
+        place=SimpleNamespace(service=SimpleNamespace(settings_file=None)),
+    )  # fmt: skip
+    up_module._look(cluster, None, over, told.append)
+    assert [line.rpartition(" ")[2].partition("[")[0] for line in told] == ["now.", "h-1"]
+    assert (len(opened), homes.asked) == (1, 3)
 
 
 # feed

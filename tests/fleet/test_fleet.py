@@ -15,7 +15,7 @@ from numba import types
 
 from bench.fleet import Town, is_due, simulate
 from learners.drift.false_discovery import SHARES, e_bh, log_e_value_of_group
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from stream.contract.errors import UnknownState
 from stream.contract.policy import Alerting
 from stream.contract.records import Alert, Command, Signal
@@ -457,7 +457,7 @@ THRESHOLD = 4.0
 NOW = 100 * DAY_MS
 
 
-@entry(array(HOME), types.float64, types.int64, types.int64, result=types.boolean)
+@entry_at_first_use(array(HOME), types.float64, types.int64, types.int64, result=types.boolean)
 def speaks_again(homes: Any, e_value: float, before: int, elapsed_ms: int) -> bool:
     """Whether a home whose event was just now speaks; `before`: steps, of what it reported so long ago."""
     home = homes[0]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import types
 
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.precision import MEAN_STEP, SHARE_ONE, VECTOR_STEP, VECTOR_STEPS_MAX
 from stream.home.core.learn import OFFSET_GAIN, _learn_offset
 from stream.home.core.posterior import ALIGNED, VOICE_TERM, row_logits
@@ -22,13 +22,13 @@ seeds = st.integers(0, 2**32 - 1)
 _home, _policy, _work, i8 = array(HOME), array(POLICY), array(WORK), types.int64
 
 
-@entry(_home, i8, _policy, _work)
+@entry_at_first_use(_home, i8, _policy, _work)
 def align(home: Any, index: int, policy: Any, work: Any) -> None:
     """work.raw and work.aligned: a row's voice as it came, and less what its device adds."""
     row_logits(home[0], index, VOICE_TERM | ALIGNED, policy[0], work[0])
 
 
-@entry(_home, i8, _policy, _work)
+@entry_at_first_use(_home, i8, _policy, _work)
 def learn_offset(home: Any, index: int, policy: Any, work: Any) -> None:
     """Learn from a row's voice, and from whose it is (work.shares), what its device adds."""
     _learn_offset(home[0], index, VOICE, policy[0], work[0])

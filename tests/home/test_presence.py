@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.occupancy import whereabouts
 from stream.contract.policy import Policy, Presence
 from stream.contract.records import MODELS
@@ -215,12 +215,12 @@ states = st.lists(st.floats(0.05, 1), min_size=whereabouts.STATES, max_size=wher
 numbers = array(np.dtype("f8"))
 
 
-@entry(numbers, numbers)
+@entry_at_first_use(numbers, numbers)
 def let_pass(state: Any, times: Any) -> None:
     whereabouts.pass_time(state, times[0], (times[1], times[2]), (times[3], times[4], times[5]))  # type: ignore[no-untyped-call]
 
 
-@entry(numbers, numbers)
+@entry_at_first_use(numbers, numbers)
 def listened(state: Any, scan: Any) -> None:
     whereabouts.see_phone(state, scan[0] > 0.0, (scan[1], scan[2]), 1.0)  # type: ignore[no-untyped-call]
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.contract.policy import SOURCES, Policy, ProofKey, Proofs
+from stream.contract.records import FACTORS, Factor
 from stream.contract.rights.signature import sign, text_of_public_key
 from stream.home.step import Step
 from tests.support.worlds import MINUTE_MS, Story, row_of
@@ -146,6 +147,35 @@ def test_a_proof_that_is_of_something_else_proves_nothing(change: dict[str, Any]
     assert outcome(home.prove(**asked)) == word
     assert home.tiers(event) == [4]
     assert home.tiers(home.see("anna")) == [4]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.sampled_from(FACTORS), min_size=1), st.sampled_from(FACTORS))
+def test_a_key_proves_what_the_policy_lets_it_prove_and_nothing_else(factors: set[Factor], factor: Factor) -> None:
+    limited = KEY.model_copy(update={"factors": tuple(factors)})
+    home = Home(Policy(encoders=WORLD.encoders, proofs=Proofs(keys={"lock": limited, "api-1": KEY})))
+    home.say("phone", person_id="anna", phone_id="ph-anna")
+    at = home.desk.now + MINUTE_MS
+    for device, of in (("front-door", "home"), ("ph-anna", "personal")):
+        sighting = {"v": 1, "sighting_id": device, "household_id": "h", "device_id": device, "device_class": of, "nonce": None}
+        home.play("sightings", sighting | {"kind": "door.unlock", "observed_at": at})
+    event = home.see("anna")
+    told = outcome(home.prove(event, factor=factor, kid="lock", nonce="n"))
+    assert (told, home.tiers(event)) == (("used", [4, 5]) if factor in factors else ("other_factor", [4]))
+    if factor not in factors:
+        assert home.tiers(home.see("anna")) == [4]
+        assert outcome(home.prove(event, nonce="n")) == "used", "the nonce is another key's to use"
+
+
+def test_factors_are_named_once_and_in_one_order_and_all_are_as_none_named() -> None:
+    def policy(**key: Any) -> Policy:
+        return Policy.model_validate({"proofs": {"keys": {"lock": {"public_key": KEY.public_key, **key}}}})
+
+    assert policy(factors=["event", "pin", "event"]).policy_id == policy(factors=["pin", "event"]).policy_id
+    assert policy(factors=["pin"]).policy_id != policy().policy_id == policy(factors=[*FACTORS]).policy_id
+    for wrong in ([], ["voice"]):
+        with pytest.raises(ValueError, match="factors"):
+            policy(factors=wrong)
 
 
 def test_a_proof_that_was_kept_back_is_stale() -> None:

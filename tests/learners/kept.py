@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.precision import MEAN_STEP, NOISE_STEP, SHARE_ONE, VECTOR_STEP
 from learners.recognition.gallery import compare, compare_enrolled, expect, fold_row, forget_tails, set_probe_of_row
 from stream.home.core.work import WORK
@@ -25,7 +25,7 @@ _home, _policy, _work = array(HOME), array(POLICY), array(WORK)
 _shares, i8, f4 = array(np.dtype("i2")), types.int64, types.float32
 
 
-@entry(_home, i8, i8, _policy, _work)
+@entry_at_first_use(_home, i8, i8, _policy, _work)
 def compare_row(home: Any, index: int, modality: int, policy: Any, work: Any) -> None:
     """Compare a row with all but itself: work.found, and work.own of the other rows."""
     set_probe_of_row(home[0], index, modality, policy[0], work[0])
@@ -33,26 +33,26 @@ def compare_row(home: Any, index: int, modality: int, policy: Any, work: Any) ->
     compare(home[0], index, policy[0], work[0])
 
 
-@entry(_home, i8, i8, i8, _policy, _work, result=types.float64)
+@entry_at_first_use(_home, i8, i8, i8, _policy, _work, result=types.float64)
 def compare_without(home: Any, index: int, modality: int, person: int, policy: Any, work: Any) -> float:
     """Nats of one person as if nothing were known of them but what they enrolled."""
     set_probe_of_row(home[0], index, modality, policy[0], work[0])
     return compare_enrolled(home[0], person, policy[0], work[0])  # type: ignore[no-any-return]
 
 
-@entry(_home, i8, i8, _shares, _policy, _work, result=f4)
+@entry_at_first_use(_home, i8, i8, _shares, _policy, _work, result=f4)
 def expect_row(home: Any, index: int, modality: int, shares: Any, policy: Any, work: Any) -> float:
     """work.expected: where people with these shares would put a row; how surely that is known."""
     set_probe_of_row(home[0], index, modality, policy[0], work[0])
     return expect(home[0], shares, policy[0], work[0])  # type: ignore[no-any-return]
 
 
-@entry(_home, i8, i8, _policy)
+@entry_at_first_use(_home, i8, i8, _policy)
 def fold(home: Any, index: int, modality: int, policy: Any) -> None:
     fold_row(home[0], index, modality, policy[0])
 
 
-@entry(_home, i8, i8, i8)
+@entry_at_first_use(_home, i8, i8, i8)
 def forget(home: Any, person: int, gallery: int, learnt: int) -> None:
     forget_tails(home[0].people[person], gallery, learnt)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numba import types
 
 from learners.estimators import ClaimRun, ErrorThreshold, SourceReliability
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.precision import SHARE_ONE, SHARE_STEP
 from learners.recognition.fusion import log_odds, quantise, softmax
 from learners.recognition.thresholds import CAUTION_STEP
@@ -22,17 +22,17 @@ f8, i8 = types.float64, types.int64
 _floats = array(np.dtype("f8"))
 
 
-@entry(_floats, _floats)
+@entry_at_first_use(_floats, _floats)
 def soften(logits: Any, out: Any) -> None:
     softmax(logits, len(logits), out)
 
 
-@entry(_floats, array(np.dtype("i2")))
+@entry_at_first_use(_floats, array(np.dtype("i2")))
 def round_shares(probabilities: Any, out: Any) -> None:
     quantise(probabilities, len(probabilities), out)
 
 
-@entry(f8, result=f8)
+@entry_at_first_use(f8, result=f8)
 def log_odds_of(p: float) -> float:
     return log_odds(p)  # type: ignore[no-any-return]
 

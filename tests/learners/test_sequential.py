@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numba import types
 
 from learners.drift.sequential import EVIDENCE_MAX, learn_rate, learn_rise, reset_stream
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from stream.home.state.layout import RATE, RISE
 from tests.naive.drift import MeanRise, RateChange
 
@@ -23,17 +23,17 @@ seeds = st.integers(0, 2**32 - 1)
 f8, i8 = types.float64, types.int64
 
 
-@entry(array(RISE), f8, i8, i8, result=f8)
+@entry_at_first_use(array(RISE), f8, i8, i8, result=f8)
 def rise(stream: Any, x: float, session: int, at: int) -> float:
     return learn_rise(stream[0], x, session, at)
 
 
-@entry(array(RATE), f8, i8, i8, f8, result=f8)
+@entry_at_first_use(array(RATE), f8, i8, i8, f8, result=f8)
 def rate(stream: Any, x: float, session: int, at: int, usual: float) -> float:
     return learn_rate(stream[0], x, session, at, usual)
 
 
-@entry(array(RATE))
+@entry_at_first_use(array(RATE))
 def reset(stream: Any) -> None:
     reset_stream(stream[0].session, stream[0].numbers[:])
 

@@ -17,7 +17,7 @@ from learners.drift.localise import evidence_of_shift, evidence_of_some
 from learners.drift.mean_shift import LATELY, learn_mean_shift, score_mean_shift
 from learners.drift.person_shift import SEEN_MIN, learn_person_shift, score_person_shift
 from learners.drift.residual import residual, residuals_in
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.precision import MEAN_STEP, MEAN_STEPS_MAX, SHARE_ONE, VECTOR_STEP
 from stream.home.core.work import WORK
 from stream.home.messages import POLICY
@@ -31,42 +31,42 @@ _vector = array(np.dtype("f4"))
 K = 40
 
 
-@entry(_ear, _vector, _policy, result=f8)
+@entry_at_first_use(_ear, _vector, _policy, result=f8)
 def score_mean(ear: Any, vector: Any, policy: Any) -> float:
     return score_mean_shift(ear[0], vector, policy[0].encoders[0])
 
 
-@entry(_ear, _vector, _policy)
+@entry_at_first_use(_ear, _vector, _policy)
 def learn_mean(ear: Any, vector: Any, policy: Any) -> None:
     learn_mean_shift(ear[0], vector, policy[0].encoders[0])
 
 
-@entry(_home, i8, i8, _vector, _policy, result=f8)
+@entry_at_first_use(_home, i8, i8, _vector, _policy, result=f8)
 def score_person(home: Any, column: int, before: int, vector: Any, policy: Any) -> float:
     return score_person_shift(home[0], (0, column), before, vector, policy[0].encoders[0])
 
 
-@entry(_home, i8, _vector, _policy)
+@entry_at_first_use(_home, i8, _vector, _policy)
 def learn_person(home: Any, column: int, vector: Any, policy: Any) -> None:
     learn_person_shift(home[0].people[column].places[0], vector, policy[0].encoders[0])
 
 
-@entry(_home, i8, _policy, _work)
+@entry_at_first_use(_home, i8, _policy, _work)
 def leave(home: Any, before: int, policy: Any, work: Any) -> None:
     residual(home[0], 0, before, policy[0], work[0])
 
 
-@entry(_home, i8, i8, _work)
+@entry_at_first_use(_home, i8, i8, _work)
 def leave_in(home: Any, first: int, dimension: int, work: Any) -> None:
     residuals_in(home[0], 0, first, dimension, work[0])
 
 
-@entry(f8, f8, i8, result=f8)
+@entry_at_first_use(f8, f8, i8, result=f8)
 def shift_nats(square: float, mass: float, dimensions: int) -> float:
     return evidence_of_shift(square, mass, dimensions)
 
 
-@entry(array(np.dtype("f8")), result=f8)
+@entry_at_first_use(array(np.dtype("f8")), result=f8)
 def some_nats(nats: Any) -> float:
     return evidence_of_some(nats, len(nats))
 

@@ -17,15 +17,18 @@ from stream.brokers.log_files import encode_record
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Alerting, Policy, Tiers
 from stream.contract.settings import Wiring, load_wiring
+from stream.offline.compare.answered import Answered
 from stream.offline.compare.columns import Answer, Array, Case, Columns, judge
 from stream.offline.compare.comparison import Comparison, Task, compare
 from stream.offline.compare.figures import FIGURES, figures_of, sums_of
+from stream.offline.compare.ground import Ground
 from stream.offline.compare.intervals import differences
 from stream.offline.compare.propensity import weigh
 from stream.offline.compare.questions import Questions, ask
-from stream.offline.compare.runs import Answered, Ground, core_of, run
 from stream.offline.compare.sentences import caveats, headline
 from stream.offline.compare.shares import Plan, players_of, shapley
+from stream.offline.compare.side_by_side.processes import answer_all
+from stream.offline.policies.agreement import core_of
 from stream.offline.simulation.sample import Sample, write_sample
 from stream.offline.what_if.what_if import NOTHING, parse_what_if
 from tests.support.recorded import recorded, recorded_lines, write_log
@@ -86,7 +89,7 @@ def kept(street: Path) -> dict[str, tuple[Columns, Columns]]:
     task = a_task(street, "live", "unfitted")
     questions = comparison.questions_of(task.ground, task.truth)
     policies = [load_policy(path) for path in task.policies]
-    answered = [run([policy], task.ground, questions) for policy in policies]
+    answered = answer_all([[policy] for policy in policies], task.ground, questions, 1).answered
     found = {}
     for one in comparison.judges(questions, answered):
         first, other = (one.columns(each) for each in answered)
@@ -277,7 +280,7 @@ def asked() -> Questions:
 
 def answered_by(folder: Path, policy: Policy) -> Answered:
     log = write_log(folder / "log.jsonl", recorded_lines())
-    return run([policy], Ground([log], Wiring(store="memory:"), None, NOTHING), asked())
+    return answer_all([[policy]], Ground([log], Wiring(store="memory:"), None, NOTHING), asked(), 1).answered[0]
 
 
 def test_a_claim_judges_the_answer_that_stood_before_it_came(tmp_path: Path) -> None:
@@ -330,7 +333,7 @@ def test_few_claims_all_weigh_alike() -> None:
     assert weigh(np.full(50, 0.9), np.zeros(50, bool), range(20)).weights == dict.fromkeys(range(20), 1.0)
 
 
-TOLD = ("compare.intervals", "compare.sentences", "compare.shares", "what_if.changes", "what_if.what_if")
+TOLD = ("compare.intervals", "compare.sentences", "compare.shares", "policies.paths", "what_if.changes", "what_if.what_if")
 
 
 @pytest.mark.parametrize("name", TOLD)

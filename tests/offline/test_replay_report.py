@@ -14,8 +14,9 @@ from stream.cli import app
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring
+from stream.offline.compare.answered import read_answers
 from stream.offline.compare.comparison import judges, questions_of
-from stream.offline.compare.runs import Ground, read_answers
+from stream.offline.compare.ground import Ground
 from stream.offline.replay.replay import Replay, replay
 from stream.offline.replay.report import HOMES_MAX, replay_report
 from stream.offline.simulation.sample import Sample, write_sample

@@ -13,7 +13,7 @@ from stream.contract.settings import Wiring
 from stream.offline.replay.replay import Replay, replay
 from stream.offline.replay.report import replay_report
 from stream.offline.simulation.sample import Sample, write_sample
-from tests.support.browser import SIZES, faults, opened
+from tests.support.browser import SIZES, browsing, faults
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def window(pages: dict[str, Path]) -> Iterator[Any]:
-    with opened(pages["truth"], SIZES[0]) as (shown, complaints):
+def opens() -> Iterator[Any]:
+    """Opens windows of one browser."""
+    with browsing() as open_window:
+        yield open_window
+
+
+@pytest.fixture(scope="module")
+def window(pages: dict[str, Path], opens: Any) -> Iterator[Any]:
+    with opens(pages["truth"], SIZES[0]) as (shown, complaints):
         yield shown
         assert complaints == []
 
@@ -43,9 +50,9 @@ def window(pages: dict[str, Path]) -> Iterator[Any]:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
 @pytest.mark.parametrize("which", ["feedback", "truth", "evening"])
 def test_every_home_of_a_page_is_drawn_without_fault(
-    pages: dict[str, Path], which: str, size: tuple[int, int], scheme: str
+    pages: dict[str, Path], opens: Any, which: str, size: tuple[int, int], scheme: str
 ) -> None:
-    with opened(pages[which], size, scheme) as (shown, complaints):
+    with opens(pages[which], size, scheme) as (shown, complaints):
         for home in range(shown.evaluate("run.homes.length")):
             shown.evaluate(f"choose({home})")
             assert faults(shown) == []
@@ -54,8 +61,8 @@ def test_every_home_of_a_page_is_drawn_without_fault(
         assert complaints == []
 
 
-def test_on_a_phone_an_alert_is_seen_before_anything_is_drawn(pages: dict[str, Path]) -> None:
-    with opened(pages["feedback"], SIZES[1]) as (shown, _):
+def test_on_a_phone_an_alert_is_seen_before_anything_is_drawn(pages: dict[str, Path], opens: Any) -> None:
+    with opens(pages["feedback"], SIZES[1]) as (shown, _):
         assert "kitchen device of linden-04" in shown.locator(".alert").first.inner_text()
         assert shown.locator(".alert").first.bounding_box()["y"] < shown.locator("#tiles").bounding_box()["y"]
         assert shown.locator("#home-name").inner_text() == "linden-04"

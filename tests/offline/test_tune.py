@@ -13,8 +13,8 @@ from stream.cli import app
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
 from stream.contract.settings import load_policy, load_wiring
+from stream.offline.compare.ground import Ground
 from stream.offline.compare.intervals import Interval
-from stream.offline.compare.runs import Ground
 from stream.offline.simulation.sample import Sample, write_sample
 from stream.offline.tune.space import read_space
 from stream.offline.tune.split import is_confirming

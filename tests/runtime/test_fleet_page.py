@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -20,7 +21,7 @@ from stream.runtime.fleet.archive import Archive
 from tests.fleet.test_fleet import heard, quiet
 from tests.runtime.test_fleet_service import PATIENCE_S, alerts, ask, stage, wiring
 from tests.runtime.test_webhook import ALERT
-from tests.support.browser import SIZES, faults, opened
+from tests.support.browser import SIZES, browsing, faults
 from tests.support.fleet_signals import signal
 
 __all__ = ["wiring"]  # a fixture
@@ -127,9 +128,9 @@ def test_the_history_of_alerts_is_looked_at_also_of_those_that_ended(
     page = json.loads(ask(wired, "/closed")[1])
     assert [alert["alert_id"] for alert in page["alerts"]] == [home["alert_id"], *(f"a-{number:02}" for number in range(11))]
 
-    for scheme in ("light", "dark"):
-        for size in SIZES:
-            with opened(f"http://{wired.listen}/", size, scheme) as (window, complaints):
+    with browsing() as open_window:
+        for scheme, size in product(("light", "dark"), SIZES):
+            with open_window(f"http://{wired.listen}/", size, scheme) as (window, complaints):
                 window.locator("#closed article").nth(11).wait_for()
                 assert window.locator("#alerts article").count() == 1
                 first = window.locator("#closed article").first

@@ -373,7 +373,7 @@ def test_two_workers_share_the_partitions_and_one_that_was_killed_comes_back(sit
         return sorted(len(note["partitions"]) for note in here.notes())
 
     here = site(partitions=4)
-    here.start("--workers", "2", batch_records_max=20)
+    here.start("--workers", "2", batch_records_max=20, kafka__session_timeout_s=6)
     assert until(lambda: shares() == [2, 2], PATIENCE_S)
     assert len({partition["worker"] for partition in here.status()["partitions"].values()}) == 2
     here.feed(600)
@@ -408,13 +408,13 @@ def test_one_worker_too_many_idles_and_is_ready(site: Callable[..., Site]) -> No
 def test_a_store_that_hangs_is_noticed_as_a_stall(site: Callable[..., Site], own_redis: Callable[..., Redis]) -> None:
     redis = own_redis()
     here = site(store=redis.url)
-    worker = here.start("--no-restart", stall_s=10)
+    worker = here.start("--no-restart", stall_s=4)
     assert until(lambda: bool(here.notes()), PATIENCE_S)
     os.kill(redis.pids[0], signal.SIGSTOP)
     here.feed(100)
     assert worker.wait(PATIENCE_S) == EXIT_STALLED
     last = here.lines()[-1]
-    assert last["message"].startswith("no progress for 10 s")
+    assert re.match(r"no progress for \d+ s", last["message"])
     assert any("redis" in call for call in last["threads"]["MainThread"])
     os.kill(redis.pids[0], signal.SIGCONT)
     here.start("--no-restart")

@@ -57,7 +57,7 @@ def test_what_two_workers_published_while_they_were_killed_is_what_their_recordi
 ) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("[presence]\npublish = true\n")
-    site.start("--workers", "2", "--policy", str(policy), batch_records_max=10)
+    site.start("--workers", "2", "--policy", str(policy), batch_records_max=10, kafka__session_timeout_s=6)
     assert until(lambda: sorted(len(note["partitions"]) for note in site.notes()) == [2, 2], PATIENCE_S)
     for number in range(KILLS):
         written = len(site.written("journal"))

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.service.live_home import Played, live_home
 from tests.service.site import POLICY
-from tests.support.browser import SIZES, chromium, faults, opened
+from tests.support.browser import SIZES, browsing, chromium, faults, opened
+from tests.support.flow import ROOT
 
 PATIENCE_MS = 60_000
-WIDE = SIZES[0]
+WIDE, PICTURE = SIZES[0], (1200, 1280)
 
 
 def story() -> Played:
@@ -34,10 +37,10 @@ def shown(window: Any, number: int = 0) -> Any:
 
 def test_it_fits_every_window_in_light_and_dark_and_complains_of_nothing(tmp_path: Path) -> None:
     chromium()
-    with live_home(tmp_path, story()) as home:
+    with live_home(tmp_path, story()) as home, browsing() as open_window:
         for size in SIZES:
             for scheme in ("light", "dark"):
-                with opened(home.link(), size, scheme) as (window, complaints):
+                with open_window(home.link(), size, scheme) as (window, complaints):
                     shown(window, 2).get_by_role("button", name="Who is this?").click()
                     window.locator("#grant summary").click()
                     window.locator("#forbid summary").click()
@@ -45,6 +48,16 @@ def test_it_fits_every_window_in_light_and_dark_and_complains_of_nothing(tmp_pat
                     assert faults(window) == []
                     assert complaints == []
                     assert window.evaluate("location.hash") == "", "a link stays in no history"
+
+
+def test_the_picture_of_the_docs_is_drawn(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """`--update-golden` writes it anew; what two browsers draw is never the same to the bit, so nothing compares it."""
+    chromium()
+    drawn = ROOT / "docs" / "home-page.png" if request.config.getoption("--update-golden") else tmp_path / "home-page.png"
+    with live_home(tmp_path, story()) as home, opened(home.link(), PICTURE) as (window, _):
+        shown(window, 1).get_by_role("button", name="Who is this?").click()
+        window.screenshot(path=drawn)
+    assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_correction_arrives_as_a_revision_on_the_page(tmp_path: Path) -> None:

@@ -67,6 +67,6 @@ def test_what_cannot_be_read_just_now_is_told_so(site: Site, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise StoreError("Redis does not answer")
 
-    monkeypatch.setattr(site.store, "load", fail)
+    monkeypatch.setattr(site.store, "read", fail)
     answer = site.ask("mail.read", event_id="e-1")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import stream.runtime.service.homes as homes_module
+from stream.contract.errors import ConfigError
+from stream.contract.policy import Policy, ProofKey, Proofs
 from stream.contract.records import Decided
-from tests.service.site import POLICY, SECRETS, Site
+from stream.contract.rights.signature import text_of_public_key
+from stream.runtime.service.settings import Service, refuse_other_key
+from tests.service.site import POLICY, PRIVATE, SECRETS, Site
 from tests.support.worlds import MINUTE_MS
+
+OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 
 
 @pytest.fixture
@@ -139,8 +146,8 @@ def test_what_a_client_may_not_know_of_costs_as_much_as_what_there_is_not(
     sub = site.ask("mail.read", event_id=event).json()["sub"]
     homes = site.handles.home_of("pharmacy", "h"), site.handles.home_of("pharmacy", "h-9"), "nonsense"
     works: list[str] = []
-    load, decode = site.store.load, homes_module.decode_home
-    monkeypatch.setattr(site.store, "load", lambda *asked: works.append("read") or load(*asked))
+    read, decode = site.store.read, homes_module.decode_home
+    monkeypatch.setattr(site.store, "read", lambda *asked: works.append("read") or read(*asked))
     monkeypatch.setattr(homes_module, "decode_home", lambda *asked: works.append("decode") or decode(*asked))
 
     def work_of(ask: Callable[[], Any]) -> list[str]:
@@ -323,3 +330,16 @@ def test_what_is_not_understood_is_a_problem_of_the_one_form(site: Site, body: A
     answer = site.post("/v1/decisions", body)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert {*answer.json()} == {"type", "title", "status", "detail"}
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [(None, "has no such key"), (OTHER, "has another key"), (PRIVATE, "may prove no PIN")],
+    ids=["none", "another", "limited"],
+)
+def test_a_key_whose_pins_workers_would_not_take_is_refused(key: Ed25519PrivateKey | None, why: str, tmp_path: Path) -> None:
+    service = Service(secret_file=tmp_path / "s", proof_key_file=tmp_path / "k", clients={})
+    keys = {} if key is None else {"api-1": ProofKey(public_key=text_of_public_key(key), factors=("phone", "event"))}
+    with pytest.raises(ConfigError, match=why):
+        refuse_other_key(service, PRIVATE, Policy(proofs=Proofs(keys=keys)))
+    refuse_other_key(service, PRIVATE, POLICY)

@@ -1,5 +1,8 @@
 """The verifier, over a clock of the test's own: who guesses is stopped, and nobody who is there is barred by it."""
 
+from multiprocessing import Queue, get_context
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,15 @@ from stream.contract.errors import ConfigError
 from stream.runtime.service.verifier import DAY_TRIES_MAX, DELAY_MS, TRIES_MAX, Place, Verifier
 
 NOW, DAY_MS = 1_763_690_000_000, 86_400_000
+MOST = DAY_TRIES_MAX - 1  # tries of one process of each person
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HERE, OWNER = Place("h", "anna", "kitchen"), Place("h", "anna", "kitchen", owner=True)
 
 
 @pytest.fixture
 def verifier(tmp_path: Path) -> Verifier:
     """Of a household whose anna has a PIN."""
-    verifier = Verifier(tmp_path / "verifier.db", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    verifier = Verifier(tmp_path / "verifier.db", FAST)
     verifier.set("h", "anna", "271828")
     return verifier
 
@@ -101,3 +106,33 @@ def test_a_reset_or_an_erasure_leaves_nothing_of_it(verifier: Verifier) -> None:
     verifier.set("h", "anna", "271828")
     verifier.forget("h")
     assert (verifier.people("h"), verifier.find_locked("h")) == (frozenset(), [])
+
+
+def hammer(path: Path, places: list[Place], start: Barrier, told: "Queue[list[str]]") -> None:
+    """Another service over the same file, that tries wrong PINs as fast as it can; what it was told."""
+    verifier, verdicts = Verifier(path, FAST), list[str]()
+    for place in places:
+        start.wait()
+        verdicts.append(verifier.check(place, "000001", NOW))
+    told.put(verdicts)
+
+
+def test_services_that_share_the_file_let_no_more_tries_through_than_one(tmp_path: Path) -> None:
+    path, people, processes = tmp_path / "verifier.db", 40, get_context("spawn")
+    home = Verifier(path, FAST)
+    for number in range(people):
+        home.set("h", f"p-{number}", "271828")
+    told: Queue[list[str]] = processes.Queue()
+    start, workers = processes.Barrier(2), list[SpawnProcess]()
+    for own in range(2):  # each at devices of its own, so that no delay is between them, and both at the same one last
+        places = [Place("h", f"p-{number}", f"d-{own}-{n}") for number in range(people) for n in range(MOST)]
+        places += [Place("h", f"q-{number}", "kitchen") for number in range(people * 4)]
+        workers.append(processes.Process(target=hammer, args=(path, places, start, told)))
+        workers[-1].start()
+    first, second = (told.get(timeout=60) for _ in workers)
+    for worker in workers:
+        worker.join()
+    both = [*zip(first, second, strict=True)]
+    of_people = [both[at : at + MOST] for at in range(0, people * MOST, MOST)]
+    assert [sum(pair.count("wrong") for pair in pairs) for pairs in of_people] == [DAY_TRIES_MAX] * people
+    assert {tuple(sorted(pair)) for pair in both[people * MOST :]} == {("wait", "wrong")}

@@ -100,6 +100,14 @@ class StoreConformance:
         assert store.claim(1).offsets == {}
         assert list(store.households(1)) == []
 
+    def test_homes_of_several_partitions_are_read_at_once(self, store: StateStore) -> None:
+        for partition in range(5):
+            states = {name: f"{name} {partition}".encode() for name in ("h-1", f"h-{partition + 2}")}
+            store.save(partition, store.claim(partition).epoch, START, FIRST, states)
+        places = [(4, "h-1"), (0, "h-1"), (3, "h-5"), (3, "h-4"), (9, "h-1"), (1, "h-3"), (0, "h-1")]
+        assert store.read(places) == [b"h-1 4", b"h-1 0", b"h-5 3", None, None, b"h-3 1", b"h-1 0"]
+        assert store.read([]) == []
+
     def test_a_later_state_replaces_an_earlier_and_leaves_the_others(self, store: StateStore) -> None:
         epoch = store.claim(0).epoch
         store.save(0, epoch, START, FIRST, {"h-1": b"one", "h-2": b"two"})

@@ -5,14 +5,14 @@ Playwright drives the Chromium that is installed; it brings none of its own.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-__all__ = ["SIZES", "chromium", "faults", "opened"]
+__all__ = ["SIZES", "browsing", "chromium", "faults", "opened"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = ((1600, 1000), (400, 800))
@@ -60,19 +60,34 @@ def chromium() -> str:
 
 
 @contextmanager
-def opened(page: Path | str, size: tuple[int, int], scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
-    """The page, a file or a URL, in a window of that size, and what its console complains of."""
+def browsing() -> Iterator[Callable[..., AbstractContextManager[tuple[Any, list[str]]]]]:
+    """A browser that opens any number of windows, as `opened` does one, each as if nobody had been there before."""
     from playwright.sync_api import sync_playwright
 
-    complaints: list[str] = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        window = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
-        window.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        window.on("pageerror", lambda error: complaints.append(str(error)))
-        window.goto(page if isinstance(page, str) else page.resolve().as_uri())
-        yield window, complaints
+
+        @contextmanager
+        def open_window(
+            page: Path | str, size: tuple[int, int], scheme: Literal["light", "dark"] = "light"
+        ) -> Iterator[tuple[Any, list[str]]]:
+            complaints: list[str] = []
+            window = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+            window.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+            window.on("pageerror", lambda error: complaints.append(str(error)))
+            window.goto(page if isinstance(page, str) else page.resolve().as_uri())
+            yield window, complaints
+            window.close()
+
+        yield open_window
         browser.close()
+
+
+@contextmanager
+def opened(page: Path | str, size: tuple[int, int], scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
+    """The page, a file or a URL, in a window of that size, and what its console complains of."""
+    with browsing() as open_window, open_window(page, size, scheme) as window:
+        yield window
 
 
 def faults(window: Any) -> list[str]:

@@ -28,6 +28,9 @@ class FaultyStore:
             raise StoreError("the store does not answer a load")
         return self._store.load(partition, households)
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        return self._store.read(places)
+
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
         self._faults.crash("crash_before_save")
         if self._faults.strike("store_error_at_save"):

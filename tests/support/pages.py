@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from stream.cli import app
 from stream.contract.policy import Policy
 from stream.contract.settings import Wiring
-from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS, Metric
+from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS, SLO_METRICS, Metric
 
 __all__ = ["cell", "commands", "flowing", "leaves", "page_of_commands", "page_of_metrics", "page_of_settings"]
 
@@ -85,6 +85,7 @@ def page_of_metrics() -> str:
     told = "What a worker shows on `/metrics` of its `listen` address. A counter's name ends in `_total` there, and it begins "
     told += "anew with each process. Beside these stand the process's own CPU, memory and files (`process_…`)."
     page = ["# Metrics", "", told, "", *_metrics(METRICS), "", "## The fleet stage", "", *_metrics(FLEET_METRICS)]
+    page += ["", "## Objectives", "", "What `kithkin slo --listen` shows.", "", *_metrics(SLO_METRICS)]
     return "\n".join(page) + "\n"
 
 

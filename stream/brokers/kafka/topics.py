@@ -139,8 +139,8 @@ def traceparents_of(headers: Iterable[Any]) -> list[str]:
     >>> traceparents_of([None, [("traceparent", b"00-1-2-01"), ("other", b"x")], [("traceparent", b"00-1-2-01")]])
     ['00-1-2-01']
     """
-    told = (raw for own in headers for name, raw in own or () if raw is not None and name == _TRACEPARENT)
-    return [raw.decode("ascii", "replace") for raw in dict.fromkeys(told)]
+    told = {raw: None for own in headers if own for name, raw in own if name == _TRACEPARENT and raw is not None}
+    return [raw.decode("ascii", "replace") for raw in told]
 
 
 def reader(

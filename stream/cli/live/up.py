@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
+    from stream.contract.ports import StateStore
     from stream.ops.local_cluster.local import LocalCluster
     from stream.ops.local_cluster.place import Place
     from stream.ops.status import Status
@@ -119,22 +120,27 @@ def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Calla
 
     from stream.contract.settings import store_of
     from stream.ops.status import look, observe
+    from stream.stores import open_store
     from stream.stores.redis.heartbeats import open_heartbeats
 
     client_logs_silenced()
-    heartbeats = open_heartbeats(store_of(cluster.wiring), cluster.wiring)
+    url = store_of(cluster.wiring)
+    states, heartbeats = open_store(url, cluster.wiring), open_heartbeats(url, cluster.wiring)
     assert heartbeats is not None, "a store in Redis has heartbeats"
-    with closing(heartbeats), observe(cluster.wiring) as observer:
+    with closing(states), closing(heartbeats), observe(cluster.wiring) as observer:
         ready, linked = False, cluster.api is None
+        events_before_home = 0  # a home may be there from an earlier start; else there is none before something came
         while not over.wait(_EVERY_S) and (view is not None or not ready or not linked):
             try:
                 status = look(cluster.wiring, observer, heartbeats)
                 if not ready and len(status.owners) == cluster.partitions and (cluster.api is None or cluster.api.answers):
                     ready = True
                     tell("[green]Ready[/]: what comes is answered now.")
-                if ready and not linked and (link := _link(cluster)):
-                    linked = True
-                    tell(link)
+                if ready and not linked and _count_events(status) >= events_before_home:
+                    events_before_home = 1
+                    if link := _link(cluster, states):
+                        linked = True
+                        tell(link)
                 told = _in_a_line(status)
             except KafkaException:  # a busy broker is no reason to end; one that has ended is seen elsewhere
                 told = "[yellow]Kafka does not answer just now…[/]"
@@ -142,17 +148,19 @@ def _look(cluster: "LocalCluster", view: "Live | None", over: Event, tell: Calla
                 view.update(told, refresh=True)
 
 
-def _link(cluster: "LocalCluster") -> str | None:
+def _count_events(status: "Status") -> int:
+    """How many the workers have done since they started."""
+    return sum(note["events"] for note in status.workers.values())
+
+
+def _link(cluster: "LocalCluster", states: "StateStore") -> str | None:
     """A link to the page of the first home; None: there is none yet."""
     from stream.contract.ports import StoreError
-    from stream.contract.settings import store_of
     from stream.runtime.service.page.sessions import link_to
     from stream.runtime.service.settings import load_service
-    from stream.stores import open_store
 
     try:
-        with closing(open_store(store_of(cluster.wiring), cluster.wiring)) as store:
-            home = min((home for partition in store.partitions() for home in store.households(partition)), default=None)
+        home = min((home for partition in states.partitions() for home in states.households(partition)), default=None)
     except StoreError:  # as a broker that is busy
         return None
     if home is None:
@@ -210,7 +218,7 @@ def _in_a_line(status: "Status") -> str:
     notes = status.workers.values()
     if not notes:
         return "The worker is starting…"
-    events, rate = sum(note["events"] for note in notes), sum(note["events_per_s"] for note in notes)
+    events, rate = _count_events(status), sum(note["events_per_s"] for note in notes)
     parts = [f"{len(notes)} worker{'s' * (len(notes) > 1)}", f"[bold]{events:,}[/] events", f"{rate:,.0f}/s"]
     lag, quarantined = sum(status.lag.values()), sum(note["quarantined"] for note in notes)
     parts.append(f"[yellow]{lag:,} waiting[/]" if lag else "none waiting")

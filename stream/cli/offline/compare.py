@@ -16,7 +16,7 @@ from ..options import DropModality, FeedbackDelay, FeedbackLoss, Inject, Mlflow,
 from ..tracking import Tracker
 
 if TYPE_CHECKING:
-    from stream.offline.compare.comparison import Sofar
+    from stream.offline.compare.side_by_side.processes import Watch
 
 __all__ = ["compare"]
 
@@ -39,7 +39,7 @@ def compare(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", min=0, max=256, metavar="N", help="Policies that run at once; 0: one a core, if logs are large."
+            "--jobs", "-j", min=0, max=256, metavar="N", help="Processes that share the homes; 0: one a core, if logs are large."
         ),
     ] = 0,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Worst-hit homes to list.")] = 5,
@@ -54,11 +54,11 @@ def compare(
 ) -> None:
     """Say whether policy B is better than A on the same logs, how surely, and which homes pay for it.
 
-    Each policy runs over the logs by the worker that runs live. Answers are judged by what people said, each time by the answer
-    that stood before it was said; and with --truth by who it was.
+    Each policy steps through the logs as the worker that runs live does. Answers are judged by what people said, each time by the
+    answer that stood before it was said; and with --truth by who it was.
 
     Differences are paired, with 95 % intervals over homes. A policy file holds what differs from the defaults; an empty one is
-    the defaults. Policies with the same answers share one run.
+    the defaults. Policies with the same answers share a run, and what others agree on until they part is done once.
 
     Feedback was given on the live policy's answers: people correct what they see. What that does, and every figure, is told in
     docs/compare.md.
@@ -71,7 +71,7 @@ def compare(
         from stream.contract.settings import load_wiring
         from stream.offline.compare.comparison import Task
         from stream.offline.compare.comparison import compare as run
-        from stream.offline.compare.runs import Ground
+        from stream.offline.compare.ground import Ground
         from stream.offline.what_if.what_if import parse_what_if
 
         from .compared import as_record, as_runs, show
@@ -80,7 +80,7 @@ def compare(
         _refuse_missing(logs)
         what_if = parse_what_if(feedback_delay, feedback_loss, drop_modality or (), inject or (), seed)
         tracker = Tracker(mlflow) if mlflow else None
-        with logs_here(logs) as here, _show_progress(here) as watch:
+        with logs_here(logs) as here, _show_progress() as watch:
             ground = Ground(here, load_wiring(wiring, store="memory:"), origin, what_if)
             found = run(Task(policies, ground, truth, shares, jobs, worst), watch)
         if as_json:
@@ -99,18 +99,17 @@ def _refuse_missing(logs: list[str]) -> None:
 
 
 @contextmanager
-def _show_progress(logs: list[str]) -> Iterator["Sofar"]:
-    """How far it is: runs that ended, and of those under way the bytes of the logs; on a terminal alone."""
+def _show_progress() -> Iterator["Watch"]:
+    """How far it is, by bytes of the logs; on a terminal alone."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    size = sum(Path(log).stat().st_size for log in logs if Path(log).is_file()) or 1
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading the logs", total=None)
 
-        def watch(done: int, runs: int, read: int) -> None:
-            bar.update(task, description=f"run {min(done + 1, runs)} of {runs}", total=runs * size, completed=done * size + read)
+        def watch(read: int, total: int) -> None:
+            bar.update(task, description="all policies", total=max(1, total), completed=read)
 
         yield watch

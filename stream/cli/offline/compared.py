@@ -122,7 +122,9 @@ def as_record(comparison: Comparison) -> str:
             {"name": name, "policy_id": policy_id, "same_answers_as": comparison.same.get(name)}
             for name, policy_id in zip(comparison.names, comparison.policy_ids, strict=True)
         ],
-        "records": comparison.records,
+        "records": comparison.steps.records,
+        "stepped_once": comparison.steps.shared,
+        "steps": {"taken": comparison.steps.taken, "apart": comparison.steps.apart},
         "homes": len(comparison.questions.homes),
         "counts": dict(sorted(counts.items())),
         "not_judged_by": comparison.unusable,

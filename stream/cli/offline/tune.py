@@ -72,7 +72,7 @@ def tune(
             from stream.offline.tune.tuning import tune as run
         except ImportError:
             raise ConfigError("tune", None, "Optuna, which is not installed", 'pip install "kithkin[tune]"') from None
-        from stream.offline.compare.runs import Ground
+        from stream.offline.compare.ground import Ground
         from stream.offline.what_if.what_if import NOTHING
 
         tracker, tried = Tracker(mlflow) if mlflow else None, read_space(space, load_policy(policy))

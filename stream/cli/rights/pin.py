@@ -5,7 +5,7 @@ Law: a PIN is typed at a prompt and shown nowhere; it never is an argument, whic
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -62,6 +62,7 @@ def unlock(household: Household, person: Person, service: ServiceFile = None) ->
 def key(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie; not yet there.")],
     kid: Annotated[str, typer.Option("--kid", help="Its name in the policy.")] = "api-1",
+    factor: Annotated[Literal["pin", "phone", "event"], typer.Option("--factor", help="What it may prove.")] = "pin",
 ) -> None:
     """Make a key that proofs are signed with; prints the lines of the policy by which workers check them."""
     with faults_explained():
@@ -69,7 +70,7 @@ def key(
         from stream.ops.service_folder import key_lines, make_key
 
         try:
-            typer.echo(key_lines(kid, make_key(file)))
+            typer.echo(key_lines(kid, make_key(file), factor))
         except FileExistsError:
             right = "another name: proofs of that key would no longer be signed"
             raise ConfigError("FILE", str(file), "which is there", right) from None

@@ -17,6 +17,7 @@ from stream.home.state.names import hash_id
 __all__ = ["Forbid", "Granted", "consent", "consents_of", "forbids_of", "handle_of"]
 
 _HANDLE: Final = "consent:"
+_SCOPES_OF: Final = [frozenset(scope for bit, scope in enumerate(SCOPES) if bits >> bit & 1) for bits in range(1 << len(SCOPES))]
 
 
 class Granted(NamedTuple):
@@ -88,32 +89,42 @@ def _number_of(handle: str) -> list[int]:
 
 def consents_of(household: Household, client_id: str | None, now_ms: int) -> Iterator[Granted]:
     """What stands for a client (None: for any) at a time, of people who belong to the home."""
-    entries = household.record["consents"][: int(household.record["consents_used"])]
-    wanted = entries["client"] > 0 if client_id is None else entries["client"] == (household.words.number(client_id) or -1)
-    for entry, person_id in _iterate(household, entries[wanted], now_ms):
-        client = household.words[int(entry["client"])]
-        scopes = frozenset(scope for bit, scope in enumerate(SCOPES) if int(entry["scopes"]) >> bit & 1)
-        yield Granted(int(entry["consent"]), person_id, client, scopes, *_rest_of(household, entry))
+    clients, words = _entries_of(household)["client"], household.words
+    wanted = clients > 0 if client_id is None else clients == (words.number(client_id) or -1)
+    for entry in _iterate(household, wanted, now_ms):
+        scopes = _SCOPES_OF[entry.scopes % len(_SCOPES_OF)]
+        yield Granted(entry.number, entry.person_id, words[entry.client], scopes, entry.actions, entry.given_at, entry.expires_at)
 
 
 def forbids_of(household: Household, now_ms: int) -> Iterator[Forbid]:
     """What is forbidden at a time to people who belong to the home."""
-    entries = household.record["consents"][: int(household.record["consents_used"])]
-    for entry, person_id in _iterate(household, entries[entries["client"] == 0], now_ms):
-        actions, given_at, expires_at = _rest_of(household, entry)
-        yield Forbid(int(entry["consent"]), person_id, actions, int(entry["scopes"]) or None, given_at, expires_at)
+    for entry in _iterate(household, _entries_of(household)["client"] == 0, now_ms):
+        yield Forbid(entry.number, entry.person_id, entry.actions, entry.scopes or None, entry.given_at, entry.expires_at)
 
 
-def _iterate(household: Household, entries: Any, now_ms: int) -> Iterator[tuple[Any, str]]:
-    """Those that stand, and of whom they are."""
+class _Entry(NamedTuple):
+    """One of the list, as it stands there; `scopes`: bits, or the tier of a forbid."""
+
+    number: int
+    person_id: str
+    client: int
+    scopes: int
+    actions: frozenset[str]
+    given_at: int
+    expires_at: int | None
+
+
+def _entries_of(household: Household) -> Any:
+    return household.record["consents"][: int(household.record["consents_used"])]
+
+
+def _iterate(household: Household, wanted: Any, now_ms: int) -> Iterator[_Entry]:
+    """Those wanted that stand."""
+    entries, words = _entries_of(household)[wanted], household.words
     people, members = (household.people, {*household.members}) if len(entries) else ([], set())
-    for entry in entries:
-        person_id = people[int(entry["person"]) - 1]
-        if person_id in members and (not entry["expires_at"] or int(entry["expires_at"]) > now_ms):
-            yield entry, person_id
-
-
-def _rest_of(household: Household, entry: Any) -> tuple[frozenset[str], int, int | None]:
-    """The actions of an entry, and from when until when it stands."""
-    actions = frozenset(household.words[number] for number in entry["actions"].tolist() if number)
-    return actions, int(entry["given_at"]), int(entry["expires_at"]) or None
+    columns = (entries[name].tolist() for name in ("consent", "person", "client", "scopes", "actions", "given_at", "expires_at"))
+    for number, place, client, scopes, actions, given_at, expires_at in zip(*columns, strict=True):
+        person_id = people[place - 1]
+        if person_id in members and (not expires_at or expires_at > now_ms):
+            named = frozenset(words[action] for action in actions if action)
+            yield _Entry(number, person_id, client, scopes, named, given_at, expires_at or None)

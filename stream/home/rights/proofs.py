@@ -2,7 +2,8 @@
 
 Law: a proof counts once, for the person who was named in the event that it names, and only while it is fresh: given within the
 policy's minutes after the event, and come within as many after it was given. One of the factor `event` also needs sightings
-that bear it out; these alone prove nothing. That its signature is right was seen to before.
+that bear it out; these alone prove nothing. A key proves what the policy lets it prove. That its signature is right was seen to
+before.
 """
 
 from stream.contract.policy import Policy
@@ -20,11 +21,14 @@ __all__ = ["prove"]
 def prove(household: Household, value: Proof, policy: Policy, arrived: int) -> str:
     """Mark the event of a proof as proven; the outcome.
 
-    `used`, or why not: `nonce` (its challenge was met before), `stale`, `unknown_person` (no member), `unknown_event` (not
-    answered, or long past), `other_person` (somebody else was named in it, or nobody), `no_sighting` (of the factor
-    `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not known.
+    `used`, or why not: `other_factor` (not one that its key may prove), `nonce` (its challenge was met before), `stale`,
+    `unknown_person` (no member), `unknown_event` (not answered, or long past), `other_person` (somebody else was named in it,
+    or nobody), `no_sighting` (of the factor `event`: no pair of theirs around that event). `arrived`: ms, 0 where it is not
+    known.
     """
     fresh_ms = policy.tiers.pin_minutes * MINUTE_MS
+    if value.factor not in policy.proofs.keys[value.kid].factors:  # before its nonce counts, which may be another key's
+        return "other_factor"
     if not is_first(household, FEEDBACK, value.nonce, value):
         return "nonce"
     if value.person_id not in household.members:

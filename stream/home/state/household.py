@@ -31,8 +31,8 @@ _PLAIN_HOME: Final = _plain(HOME)
 
 
 def new_slot() -> Slot:
-    """Room for one home, by itself."""
-    return np.zeros(1, HOME)
+    """Room for one home, by itself. As NumPy's own zeros of such records it takes ten times as long."""
+    return np.ndarray(1, HOME, np.zeros(HOME.itemsize, np.uint8))
 
 
 class Household:
@@ -64,9 +64,9 @@ class Household:
 
     @property
     def record(self) -> Any:
-        """Its fields. To make that view costs more than to read a home, and most homes need none."""
+        """Its fields, for those who need them. NumPy's own `view` compares all of both forms, and takes twenty times as long."""
         if self._record is None:
-            self._record = self.slot.view(_PLAIN_HOME)[0]
+            self._record = np.ndarray(1, _PLAIN_HOME, self.slot.view(np.uint8))[0]
         return self._record
 
     def clear(self) -> None:
@@ -83,8 +83,8 @@ class Household:
     def members(self) -> list[str]:
         """Who belongs to the home now."""
         people = self.record["people"][: int(self.record["people_used"])]
-        latest = people["memberships"][np.arange(len(people)), people["memberships_used"] - 1]
-        return [name for name, left_at in zip(self.people, latest["left_at"].tolist(), strict=True) if not left_at]
+        left, used = people["memberships"]["left_at"].tolist(), people["memberships_used"].tolist()
+        return [name for name, left_at, latest in zip(self.people, left, used, strict=True) if not left_at[latest - 1]]
 
     def column(self, person_id: str) -> int | None:
         """The column of a person, also of one who left a short while ago."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from stream.contract.records import GUEST
 
-__all__ = ["Answer", "Array", "Case", "Columns", "judge", "take"]
+__all__ = ["Answer", "Array", "Case", "Columns", "assemble", "judge", "take"]
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -81,6 +81,24 @@ def judge(cases: Sequence[Case]) -> Columns:
 def take(columns: Columns, rows: Array) -> Columns:
     """Some of the events: a mask, or row numbers."""
     return {name: column[rows] for name, column in columns.items()}
+
+
+def assemble(rows: Sequence[int], parts: Sequence[tuple[Sequence[int], Columns]]) -> Columns:
+    """Columns of these rows in their order, from parts with the rows that they are of; of a row in two the later part's."""
+    place = {row: at for at, row in enumerate(rows)}
+    widest = max(columns["p"].shape[1] for _, columns in parts)
+    found: Columns = {}
+    for own, columns in parts:
+        at = np.array([place[row] for row in own], np.int64)
+        for name, column in columns.items():
+            if name not in found:
+                shape = (len(rows), widest) if column.ndim == 2 else len(rows)
+                found[name] = np.full(shape, np.nan) if name == "p" else np.zeros(shape, column.dtype)
+            if column.ndim == 2:
+                found[name][at, : column.shape[1]] = column
+            else:
+                found[name][at] = column
+    return found
 
 
 def _members(case: Case) -> list[str]:

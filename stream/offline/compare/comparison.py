@@ -5,7 +5,8 @@ what people said was said of its answers. The same logs, policies and options gi
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,24 +19,26 @@ from stream.contract.policy import Policy
 from stream.contract.records import GUEST
 from stream.contract.settings import load_policy
 
-from ..replay.applied import as_applied
+from ..policies.agreement import core_of
+from ..replay.applied import in_applied_order, open_log, read_order_of
+from .answered import Answered
 from .columns import Array, Case, Columns, judge, take
 from .figures import FIGURES, HomeSums, add_outputs, figures_of, sums_of
+from .ground import Ground
 from .intervals import Interval, differences, interval, levels
-from .many_runs import run_all
 from .propensity import Propensity, weigh
 from .questions import Questions, ask, read_truth
-from .runs import Answered, Ground, core_of
 from .shares import Plan, Player
+from .side_by_side.processes import Watch, answer_all
+from .side_by_side.steps import Steps
 
 __all__ = [
-    "LOST_POINTS", "Basis", "Comparison", "HomeChange", "Judge", "Pair", "Sofar", "Task", "compare", "compare_sums", "judges",
+    "LOST_POINTS", "Basis", "Comparison", "HomeChange", "Judge", "Pair", "Task", "compare", "compare_sums", "judges",
     "questions_of",
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 LOST_POINTS: Final = 5.0  # of top-1, beyond which a home has lost, or gained
-Sofar = Callable[[int, int, int], None]  # runs done, runs in all, bytes read by those under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,11 @@ class Comparison:
     questions: Questions
     bases: list[Basis]
     unusable: dict[str, int]  # claims that nothing can be judged by
-    records: int
+    steps: Steps
 
 
-def compare(task: Task, watch: Sofar = lambda *_: None) -> Comparison:
-    """Run every policy over the logs, and compare the others with the first.
+def compare(task: Task, watch: Watch = lambda *_: None) -> Comparison:
+    """Have every policy answer over the logs, and compare the others with the first.
 
     Raises
     ------
@@ -117,7 +120,8 @@ def compare(task: Task, watch: Sofar = lambda *_: None) -> Comparison:
         raise ConfigError("LOG", STDIN, "standard input, which can be read but once", "files, for each policy reads them anew")
     questions = questions_of(task.ground, task.truth)
     plans = [Plan(policies[0], other) for other in policies[1:]] if task.shares else []
-    answers = _run_all(task, [*policies, *(plan.policy(some) for plan in plans for some in plan.sets)], questions, watch)
+    everybody = [*policies, *(plan.policy(some) for plan in plans for some in plan.sets)]
+    answers, steps = _answer_all(task, everybody, questions, watch)
     answered = [answers[core_of(policy)] for policy in policies]
     found = judges(questions, answered)
     if not found:
@@ -129,7 +133,7 @@ def compare(task: Task, watch: Sofar = lambda *_: None) -> Comparison:
             _share_out(pair, plan, {some: one.sums(p, answers[core_of(p)]) for some in plan.sets if (p := plan.policy(some))})
     same = _same(names, policies)
     ids = [policy.policy_id for policy in policies]
-    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), answered[0].records)
+    return Comparison(names, ids, same, questions, bases, _unusable(questions, answered[0]), steps)
 
 
 def _policies(paths: Sequence[Path]) -> tuple[list[str], list[Policy]]:
@@ -149,8 +153,9 @@ def _same(names: Sequence[str], policies: Sequence[Policy]) -> dict[str, str]:
 def questions_of(ground: Ground, truth: Path | None) -> Questions:
     """What is judged on a ground. Raises ConfigError: nothing is to be answered there, or the truth is of other logs."""
     truths = read_truth(truth) if truth else {}
-    with as_applied(ground.logs, ground.what_if.is_nothing, ground.wiring.prefix, _LOG.warning) as log:
-        questions = ask(log, ground.what_if, truths)
+    prefix, order = ground.wiring.prefix, read_order_of(ground.logs, ground.what_if, ground.wiring.prefix, _LOG.warning)
+    with closing(open_log(ground.logs, order, prefix, _LOG.warning)) as log:
+        questions = ask(in_applied_order(log, order), ground.what_if, truths)
     if not questions.home:
         raise ConfigError("LOG", " ".join(ground.logs), "without any recognition to be answered", "a log of recognitions")
     if truths and not questions.counts["truths"]:
@@ -160,14 +165,16 @@ def questions_of(ground: Ground, truth: Path | None) -> Questions:
     return questions
 
 
-def _run_all(task: Task, policies: Sequence[Policy], questions: Questions, watch: Sofar) -> dict[str, Answered]:
-    """By core, each run once."""
+def _answer_all(
+    task: Task, policies: Sequence[Policy], questions: Questions, watch: Watch
+) -> tuple[dict[str, Answered], Steps]:
+    """What they answer, by core; and the steps that it took."""
     cores: dict[str, dict[str, Policy]] = {}
     for policy in policies:
         cores.setdefault(core_of(policy), {})[policy.policy_id] = policy
     groups = [list(group.values()) for group in cores.values()]
-    found = run_all(groups, task.ground, questions, task.jobs, lambda done, read: watch(done, len(groups), read))
-    return dict(zip(cores, found, strict=True))
+    found = answer_all(groups, task.ground, questions, task.jobs, watch)
+    return dict(zip(cores, found.answered, strict=True)), found.steps
 
 
 # ---- judging

@@ -8,8 +8,8 @@ of the original log, also where a what-if delays it or loses it on its way to th
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -129,6 +129,12 @@ class Questions:
     counts: Counter[str] = field(default_factory=Counter)
     order: ReadingOrder = field(default_factory=ReadingOrder)
 
+    def of_homes(self, own: Callable[[str], bool]) -> "Questions":
+        """The same rows, by the same numbers, of which only those of some homes can be found."""
+        rows = {key: row for key, row in self.rows.items() if own(key[0])}
+        verdicts = {row: self.verdicts[row] for row in rows.values() if row in self.verdicts}
+        return replace(self, rows=rows, verdicts=verdicts)
+
     @property
     def known(self) -> list[int]:
         """Rows whose truth is known, in order."""
@@ -164,6 +170,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.seen: dict[EventKey, None] = {}
+        self.names: dict[str, str] = {}  # of homes: each once, and not with every event
         self.guided: set[EventKey] = set()
         self.claims: dict[EventKey, list[Claim]] = {}
         self.known: set[EventKey] = set()  # household and feedback_id: twice is once
@@ -194,7 +201,8 @@ class _Reading:
                 asked = _decode_recognition(record.value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return
-            self.seen.setdefault((asked.household_id, asked.event_id))
+            home = self.names.setdefault(asked.household_id, asked.household_id)
+            self.seen.setdefault((home, asked.event_id))
 
 
 def ask(records: Iterable[Record], what_if: WhatIf, truths: dict[EventKey, Truth]) -> Questions:

@@ -90,7 +90,7 @@ def _broken(pair: Pair, basis: Basis) -> Iterator[str]:
 
 def caveats(comparison: Comparison) -> list[str]:
     """What a reader must know of how it was judged."""
-    counts, live = comparison.questions.counts, comparison.names[0]
+    counts, live, steps = comparison.questions.counts, comparison.names[0], comparison.steps
     out = []
     for basis in comparison.bases:
         if basis.by == "truth":
@@ -115,4 +115,9 @@ def caveats(comparison: Comparison) -> list[str]:
         out.append(f"Not judged by, of events that people spoke of: {told}.")
         if comparison.unusable.get("before any answer", 0) > comparison.questions.counts["claims"] / 2:
             out.append("Most claims came before their answers, as where a log is fed all at once: give kithkin feed a --rate.")
+    if steps.shared:
+        out.append(
+            f"{steps.shared:,} of {steps.records:,} records were stepped once for policies that agreed until then: "
+            f"{steps.taken:,} steps and not {steps.apart:,}."
+        )
     return out

@@ -16,14 +16,14 @@ import numpy as np
 
 from stream.contract.policy import Policy
 
+from ..policies.paths import ABSENT, Path, leaves, put, take
 from .columns import Array
 
-__all__ = ["Plan", "Player", "leaves", "players_of", "shapley"]
+__all__ = ["Plan", "Player", "players_of", "shapley"]
 
 Player = tuple[str, ...]  # settings that are set together, by dotted names
 _EXACT_MAX: Final = 5  # players: 30 policies between the two
 _RUNS_MAX: Final = 30  # about so many policies between the two, where orders are drawn
-_ABSENT: Final = object()
 
 
 def players_of(first: Policy, other: Policy) -> list[Player]:
@@ -33,44 +33,33 @@ def players_of(first: Policy, other: Policy) -> list[Player]:
     >>> players_of(Policy(), Policy(tiers=Tiers(personal=0.94, private=0.996, pin_minutes=6)))
     [('tiers.personal', 'tiers.private'), ('tiers.pin_minutes',)]
     """
+    return [tuple(map(".".join, paths)) for paths in _set_together(first, other)]
+
+
+def _set_together(first: Policy, other: Policy) -> list[tuple[Path, ...]]:
+    """The players, as the paths of their settings."""
     here, there = leaves(first), leaves(other)
-    differ = [name for name in dict.fromkeys([*here, *there]) if here.get(name, _ABSENT) != there.get(name, _ABSENT)]
-    players: dict[str, list[str]] = {}
-    for name in differ:
-        players.setdefault(_partner(name, differ), []).append(name)
-    return [tuple(names) for names in players.values()]
+    differ = [path for path in dict.fromkeys([*here, *there]) if here.get(path, ABSENT) != there.get(path, ABSENT)]
+    players: dict[Path, list[Path]] = {}
+    for path in differ:
+        players.setdefault(_partner(path, differ), []).append(path)
+    return [tuple(paths) for paths in players.values()]
 
 
-def leaves(policy: Policy) -> dict[str, Any]:
-    """Dotted name and value of each setting; an encoder, which is one thing with its pack's numbers, and so is a model."""
-    found: dict[str, Any] = {}
-
-    def walk(name: str, value: Any) -> None:
-        if isinstance(value, dict) and name.count(".") < 2 and not name.startswith(("encoders.", "own_model")):
-            for key, inner in value.items():
-                walk(f"{name}.{key}" if name else key, inner)
-        else:
-            found[name] = value
-
-    walk("", policy.model_dump())
-    return found
-
-
-def _partner(name: str, differ: Sequence[str]) -> str:
+def _partner(path: Path, differ: Sequence[Path]) -> Path:
     """What a setting is set together with: the first of those that must rise and differ too."""
-    table, _, setting = name.partition(".")
-    field = Policy.model_fields[table]
-    for names in getattr(field.annotation, "in_order", ()):
-        if setting in names:
-            return next(f"{table}.{one}" for one in names if f"{table}.{one}" in differ)
-    return name
+    table, *rest = path
+    for names in getattr(Policy.model_fields[table].annotation, "in_order", ()):
+        if len(rest) == 1 and rest[0] in names:
+            return next((table, one) for one in names if (table, one) in differ)
+    return path
 
 
 class Plan:
     """Which policies between two are run, and what their figures come to."""
 
     def __init__(self, first: Policy, other: Policy, seed: int = 0) -> None:
-        self.players = players_of(first, other)
+        self.players, self._paths = players_of(first, other), _set_together(first, other)
         self._first, self._other = first, other
         self.exact = len(self.players) <= _EXACT_MAX
         self._orders = [] if self.exact else _draw_orders(len(self.players), seed)
@@ -89,23 +78,13 @@ class Plan:
             return self._other if some else self._first
         dumped, there = self._first.model_dump(), self._other.model_dump()
         for number in some:
-            for name in self.players[number]:
-                _set(dumped, there, name.split(".", 2) if not name.startswith("encoders.") else name.split(".", 1))
+            for path in self._paths[number]:
+                put(dumped, path, take(there, path))
         return Policy.model_validate(dumped)
 
     def shares(self, value: Mapping[frozenset[int], Array]) -> list[Array]:
         """Each player's share, of whatever shape the values have."""
         return shapley(len(self.players), value.__getitem__, self._orders)
-
-
-def _set(target: dict[str, Any], source: Mapping[str, Any], path: Sequence[str]) -> None:
-    *tables, last = path
-    for table in tables:
-        target, source = target[table], source[table]
-    if last in source:
-        target[last] = source[last]
-    else:
-        target.pop(last, None)
 
 
 def _draw_orders(players: int, seed: int) -> list[tuple[int, ...]]:

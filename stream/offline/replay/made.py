@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stream.contract.errors import Incomparable
 from stream.contract.policy import Policy
 
-from ..compare.shares import leaves
+from ..policies.paths import leaves
 from ..runs.difference import CompleteRun
 from ..runs.sources import Given, find_policy
 from .manifest import Manifest, read_manifest
@@ -52,9 +52,9 @@ def _inputs(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _policy(manifest: Manifest, policy: Policy | None) -> Iterator[tuple[str, str]]:
     yield "policy_id", manifest.policy_id
     usual = leaves(Policy())
-    changed = {} if policy is None else {name: value for name, value in leaves(policy).items() if usual.get(name) != value}
-    for name, value in changed.items():
-        yield name, _in_short(value, usual.get(name))
+    changed = {} if policy is None else {path: value for path, value in leaves(policy).items() if usual.get(path) != value}
+    for path, value in changed.items():
+        yield ".".join(path), _in_short(value, usual.get(path))
     if policy is not None and not changed:
         yield "settings", "the defaults"
     for encoder, pack in manifest.packs.items():

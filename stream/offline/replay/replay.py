@@ -11,36 +11,37 @@ import hashlib
 import json
 import logging
 import os
-import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from stream.brokers.files import FILES, LogBroker, LogProgress
-from stream.brokers.journal_order import JOURNALLED, JournalOrder, read_order
+from stream.brokers.journal_order import JournalOrder
 from stream.brokers.log_files import STDIN, LogReader, encode_line
 from stream.contract.credentials import private
-from stream.contract.errors import ConfigError, NewerState, UnknownState
+from stream.contract.errors import ConfigError, UnknownState
 from stream.contract.packs import is_path
 from stream.contract.policy import Policy
 from stream.contract.ports import Broker, StateStore
-from stream.contract.records import INPUT_TOPICS, OUTPUT_TOPICS, Signal
+from stream.contract.records import OUTPUT_TOPICS, Signal
 from stream.contract.settings import Wiring
 from stream.fleet.step import alerts_of
 from stream.home.state.at_rest import decode_home
 from stream.home.step import STEP_VERSION
 from stream.runtime.fleet.processor import ALERTS, SIGNALS, encode_alert
 from stream.runtime.worker.applying import Applier
-from stream.runtime.worker.batch import as_arrived, by_content
+from stream.runtime.worker.batch import as_arrived
 from stream.runtime.worker.garbage import seldom_collected
 from stream.runtime.worker.worker import Counts, Worker, WorkerLimits
 from stream.stores import open_store
 
 from ..what_if.what_if import NOTHING, WhatIf
+from .applied import count_missing, in_applied_order, open_log, read_order_of
+from .first_states import copy_states, refuse_unreadable, states_of
 from .jobs.cluster import Cluster
 from .jobs.messages import Setup
 from .jobs.pool import JobPool
@@ -50,9 +51,7 @@ from .manifest import AS_THEY_STAND, BY_JOURNAL, MANIFEST, Inputs, batches_of, l
 __all__ = ["PACK_FILES", "PARQUET_FILES", "Replay", "Sofar", "Summary", "Weight", "replay", "write_alerts"]
 
 _LOG = logging.getLogger(__name__)
-_NAMED: Final = 5  # homes in a sentence
 _IN_MEMORY: Final = "memory:"
-_LOOKED_AT_ONCE: Final = 500  # households: so that looking at a large store takes little memory
 _FIRST_STATES: Final = "first states"  # this and the next, of a progress, are not compared when a run goes on
 PACK_FILES: Final = "pack files"
 PARQUET_FILES: Final = tuple(f"{topic}.parquet" for topic in OUTPUT_TOPICS)  # that `runs.frames` writes when it is asked to
@@ -157,9 +156,8 @@ def replay(
         From the ports and the worker.
     """
     with ExitStack() as ends:
-        order = _order(task)
-        topics = INPUT_TOPICS if order is None else JOURNALLED
-        log = ends.enter_context(closing(LogReader(task.logs, topics, task.wiring.prefix, say=_LOG.warning, digested=True)))
+        order = read_order_of(task.logs, task.what_if, task.wiring.prefix, _LOG.warning)
+        log = ends.enter_context(closing(open_log(task.logs, order, task.wiring.prefix, _LOG.warning, digested=True)))
         progress = _begin_or_go_on(task)
         broker = ends.enter_context(closing(_broker(task, log, order, progress)))
         for name in (MANIFEST, *PARQUET_FILES):  # of what stood here before
@@ -183,21 +181,9 @@ def replay(
     return summary
 
 
-def _order(task: Replay) -> JournalOrder | None:
-    """The batches that the logs tell; None: their records apply as they stand."""
-    order = read_order(task.logs, task.wiring.prefix)
-    if order is not None and not task.what_if.is_nothing:
-        _LOG.warning("The journal of these logs is not applied: its batches were of other records than those of a what-if.")
-        return None
-    if order is not None and order.left_over:
-        _LOG.warning("%s records are in no batch of the journal: they apply before or after its batches.", f"{order.left_over:,}")
-    return order
-
-
 def _broker(task: Replay, log: LogReader, order: JournalOrder | None, progress: LogProgress) -> LogBroker:
-    if order is None:
-        return LogBroker(task.what_if.apply(log), task.out, progress)
-    return LogBroker(order.in_applied_order(log, by_content), task.out, progress, order.count_missing)
+    records = task.what_if.apply(in_applied_order(log, order))
+    return LogBroker(records, task.out, progress, count_missing(order))
 
 
 def _inputs(task: Replay, log: LogReader, order: JournalOrder | None, broker: LogBroker, progress: LogProgress) -> Inputs:
@@ -289,8 +275,8 @@ def _copy_states(origin: Path, store: StateStore, policy: Policy) -> str:
     A save must move the offsets, so they go to a topic of no stream and back.
     """
     moved, digest = {"copied": 1}, hashlib.sha256()
-    with tempfile.TemporaryDirectory() as folder, closing(open_store(_copy(origin, Path(folder)))) as source:
-        _refuse_unreadable(origin, source, policy)
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(copy_states(origin, Path(folder)))) as source:
+        refuse_unreadable(origin, source, policy)
         for partition in sorted(source.partitions()):
             epoch, _ = store.claim(partition)
             states = source.load(partition, sorted(source.households(partition)))
@@ -301,54 +287,9 @@ def _copy_states(origin: Path, store: StateStore, policy: Policy) -> str:
     return digest.hexdigest()
 
 
-def _refuse_unreadable(origin: Path, source: StateStore, policy: Policy) -> None:
-    """Before a log is read: say which homes of a store are damaged. Raises ConfigError when all are, or one is newer."""
-    damaged, sound = list[str](), 0
-    try:
-        for _, household, raw in _states_of(source):
-            try:
-                decode_home(raw, policy)
-                sound += 1
-            except NewerState:
-                raise
-            except UnknownState:
-                damaged.append(household)
-    except NewerState as newer:
-        raise ConfigError("from", str(origin), str(newer), "states of this version or an earlier one") from None
-    if damaged and not sound:
-        raise ConfigError("from", str(origin), "none of whose states can be read", "a file of states that --store made")
-    if damaged:
-        named = ", ".join(damaged[:_NAMED]) + (", …" if len(damaged) > _NAMED else "")
-        told = "%d of %d homes in %s cannot be read: %s. Their records become dead letters; the others are answered"
-        _LOG.warning(told, len(damaged), len(damaged) + sound, origin, named)
-
-
-def _states_of(store: StateStore) -> Iterator[tuple[int, str, bytes]]:
-    """Partition, household and state of all homes."""
-    for partition in store.partitions():
-        names = list(store.households(partition))
-        for start in range(0, len(names), _LOOKED_AT_ONCE):
-            loaded = store.load(partition, names[start : start + _LOOKED_AT_ONCE])
-            yield from ((partition, household, raw) for household, raw in loaded.items())
-
-
-def _copy(origin: Path, folder: Path) -> str:
-    """A copy of a SQLite file, opened only for reading, what stands in its write-ahead log included."""
-    copy = str(folder / "states.db")
-    try:
-        with (
-            closing(sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise ConfigError("from", str(origin), str(error), "a file of states that --store made") from None
-    return copy
-
-
 def _weigh(store: StateStore, policy: Policy) -> Weight:
     households = people = state_bytes = 0
-    for _, _, raw in _states_of(store):
+    for _, _, raw in states_of(store):
         households += 1
         state_bytes += len(raw)
         with suppress(UnknownState):  # of a damaged home, whose records became dead letters

@@ -22,10 +22,11 @@ from stream.contract.policy import Policy
 from stream.contract.records import OUTPUT_TOPICS, Record
 from stream.contract.settings import Wiring
 
+from ..compare.answered import Answered, read_answers
 from ..compare.comparison import Judge, judges, questions_of
 from ..compare.figures import figures_of, sums_of
+from ..compare.ground import Ground
 from ..compare.questions import Questions
-from ..compare.runs import Answered, Ground, read_answers
 from ..report.measures import Judged, home_order, judge_by_truth, right_by_home
 from ..report.page import WORST, Run, Wider, refuse_directory, report
 from ..report.run import Reading, answer_of

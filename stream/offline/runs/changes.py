@@ -3,17 +3,18 @@
 Law: every difference of two manifests that can change an output is one change here, and nothing else is.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ..policies.paths import ABSENT, Path, put, take, walk
 from ..replay.manifest import Made, Manifest
 
 __all__ = ["Change", "changes_of", "keys_of", "find_made_otherwise", "with_changes"]
 
-Path = tuple[str, ...]
-_ABSENT: Final = object()
-_MODEL: Final = "own_model"
+_MODEL: Final = ("own_model",)
+_DEPTH: Final = 3  # of a key: what lies deeper is its value
 _VERSIONS: Final = {"step": "version of step", "state": "version of states"}
 
 
@@ -43,7 +44,7 @@ def changes_of(a: Manifest, b: Manifest) -> list[Change]:
         here, there = ("there" if name in side else "not there" for side in encoders)
         changes.append(Change("policy", f"encoders.{name}", here, there, ("encoders", name)))
     for path in {**ours, **theirs}:
-        before, after = ours.get(path, _ABSENT), theirs.get(path, _ABSENT)
+        before, after = ours.get(path, ABSENT), theirs.get(path, ABSENT)
         if before != after:
             changes.append(Change("policy", ".".join(path), _show(before), _show(after), path))
     for encoder in sorted(listed & {*a.packs, *b.packs}):
@@ -64,10 +65,10 @@ def keys_of(a: Manifest, b: Manifest) -> int:
 
 def with_changes(a: Mapping[str, Any], b: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
     """The policy of run A, with these changes taken from that of run B."""
-    made: dict[str, Any] = _copy(a)
+    made: dict[str, Any] = deepcopy(dict(a))
     for change in changes:
         if change.path:
-            _set(made, b, change.path)
+            put(made, change.path, take(b, change.path))
     return made
 
 
@@ -91,18 +92,13 @@ def _leaves(policy: Mapping[str, Any], encoders: Collection[str]) -> Iterator[tu
 
     What names a pack is none of them: a pack is its numbers. A model of the policy's own is one thing, if there is one.
     """
-    for table, fields in policy.items():
-        if table == _MODEL:
-            yield from [((table,), fields)] if fields is not None else ()
-            continue
-        for name, value in fields.items():
-            if table == "encoders" and name not in encoders:
+    for path, value in walk(policy, lambda path, _: path == _MODEL or len(path) == _DEPTH):
+        match path:
+            case ("encoders", name, key) if name not in encoders or key == "pack":
                 continue
-            if not isinstance(value, Mapping):
-                yield (table, name), value
-            for inner, content in value.items() if isinstance(value, Mapping) else ():
-                if (table, inner) != ("encoders", "pack"):
-                    yield (table, name, inner), content
+            case ("own_model",) if value is None:
+                continue
+        yield path, value
 
 
 def _describe_order(manifest: Manifest) -> str:
@@ -111,20 +107,4 @@ def _describe_order(manifest: Manifest) -> str:
 
 
 def _show(value: object) -> str:
-    return "not there" if value is _ABSENT else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _copy(table: Any) -> Any:
-    return {name: _copy(value) for name, value in table.items()} if isinstance(table, Mapping) else table
-
-
-def _set(made: dict[str, Any], b: Mapping[str, Any], path: Sequence[str]) -> None:
-    """Make one key what it is in B, or leave it out where B has none."""
-    *tables, key = path
-    here, there = made, b
-    for name in tables:
-        here, there = here.setdefault(name, {}), there.get(name, {})
-    if key in there:
-        here[key] = _copy(there[key])
-    else:
-        here.pop(key, None)
+    return "not there" if value is ABSENT else str(value).lower() if isinstance(value, bool) else str(value)

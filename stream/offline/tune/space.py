@@ -4,7 +4,7 @@ Law: whatever is drawn is a policy, or is no try at all; a setting that is given
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
 
+from ..policies.paths import Path as SettingPath
+from ..policies.paths import put, walk
+
 __all__ = ["Space", "read_space"]
 
 _RANGE: Final = {"low", "high", "log", "step"}
+_DRAWN: Final = {"low", "high", "any"}  # of which a table has some that is no table of settings
 _RIGHT: Final = "{low = 0.9, high = 0.999}, with log = true or step = 0.01 if need be, or {any = [1, 2, 3]}"
-
-Path_ = tuple[str, ...]  # of a setting: its tables and its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Space:
     """Settings that have one value, and those that are drawn, by their paths; `live` is what all else is taken from."""
 
     live: Policy
-    fixed: Mapping[Path_, Any]
-    drawn: Mapping[Path_, BaseDistribution]
+    fixed: Mapping[SettingPath, Any]
+    drawn: Mapping[SettingPath, BaseDistribution]
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -43,14 +45,10 @@ class Space:
         except ValidationError:
             return None
 
-    def _policy(self, drawn: Mapping[Path_, Any]) -> Policy:
+    def _policy(self, drawn: Mapping[SettingPath, Any]) -> Policy:
         settings = self.live.model_dump()
         for path, value in (*self.fixed.items(), *drawn.items()):
-            table = settings
-            for name in path[:-1]:
-                table[name] = table.get(name) or {}  # a model of the policy's own may be unset
-                table = table[name]
-            table[path[-1]] = value
+            put(settings, path, value)
         return Policy.model_validate(settings)
 
     def refuse_impossible(self, source: Path) -> None:
@@ -62,7 +60,7 @@ class Space:
                 right = "a setting of the policy, which `kithkin policy` prints, with values that it may have"
                 raise ConfigError(".".join(path), value, f"{source}: {message}", right)
 
-    def _faults(self, drawn: Mapping[Path_, Any]) -> dict[Path_, str]:
+    def _faults(self, drawn: Mapping[SettingPath, Any]) -> dict[SettingPath, str]:
         """What is wrong with settings taken alone, not with several together."""
         try:
             self._policy(drawn)
@@ -86,9 +84,9 @@ def read_space(path: Path, live: Policy) -> Space:
         raise ConfigError("SPACE", str(path), error.strerror or "unreadable", "a file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError("SPACE", str(path), str(error), "a TOML file") from None
-    fixed: dict[Path_, Any] = {}
-    drawn: dict[Path_, BaseDistribution] = {}
-    for place, value in _leaves(found, ()):
+    fixed: dict[SettingPath, Any] = {}
+    drawn: dict[SettingPath, BaseDistribution] = {}
+    for place, value in walk(found, lambda _, value: bool(_DRAWN & value.keys())):
         one = _distribution(value, ".".join(place), path)
         if one is None:
             fixed[place] = value
@@ -99,14 +97,6 @@ def read_space(path: Path, live: Policy) -> Space:
     space = Space(live, fixed, drawn)
     space.refuse_impossible(path)
     return space
-
-
-def _leaves(table: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict) and not {"low", "high", "any"} & value.keys():
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name), value
 
 
 def _distribution(value: Any, name: str, source: Path) -> BaseDistribution | None:

@@ -13,7 +13,7 @@ from stream.contract.codec import household_of_key
 from stream.contract.credentials import private
 from stream.contract.records import INPUT_TOPICS
 
-from ..compare.runs import Ground
+from ..compare.ground import Ground
 
 __all__ = ["is_confirming", "part"]
 

@@ -17,12 +17,13 @@ import numpy as np
 from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
 
+from ..compare.answered import Answered
 from ..compare.comparison import Judge, judges, questions_of
 from ..compare.figures import BUDGETS, FIGURES, HomeSums, figures_of
+from ..compare.ground import Ground
 from ..compare.intervals import Interval, differences
-from ..compare.many_runs import run_all
 from ..compare.questions import Questions
-from ..compare.runs import Answered, Ground
+from ..compare.side_by_side.processes import answer_all
 from ..replay.jobs.processes import usable_cores
 from .space import Space
 from .split import part
@@ -168,7 +169,7 @@ class _Part:
     @classmethod
     def of(cls, ground: Ground, task: Task) -> "_Part":
         questions, live = questions_of(ground, task.truth), task.space.live
-        [answered] = run_all([[live]], ground, questions, 1, lambda *_: None)
+        [answered] = answer_all([[live]], ground, questions, task.jobs).answered
         found = judges(questions, [answered])
         if not found or np.isnan(figures_of(sums := found[0].sums(live, answered), sums.total)[task.figure]):
             right = "a log of which people said more, or --truth; or another --figure"
@@ -183,8 +184,8 @@ class _Part:
         """What policies come to here; each is run once."""
         new = [policy for policy in policies if policy.policy_id not in self.sums]
         new = list({policy.policy_id: policy for policy in new}.values())
-        found = run_all([[one] for one in new], self.ground, self.questions, self.jobs, _unseen)
-        for policy, answered in zip(new, found, strict=True):
+        found = answer_all([[one] for one in new], self.ground, self.questions, self.jobs)
+        for policy, answered in zip(new, found.answered, strict=True):
             self.sums[policy.policy_id] = self.judge.sums(policy, answered)
         return [self.sums[policy.policy_id] for policy in policies]
 
@@ -212,10 +213,6 @@ class _Part:
             name: float(there[name]) - max(budget, float(here[name]))
             for name, budget in names.items() if name in here and not np.isnan(here[name] + there[name])
         }  # fmt: skip
-
-
-def _unseen(_done: int, _read: int) -> None:
-    """Nobody watches a round from inside."""
 
 
 def _confirmation(one: _Part, winner: Policy, figure: str) -> Confirmation:

@@ -92,6 +92,10 @@ _FLEET: Final = Dashboard("kithkin-fleet", "kithkin: fleet and alerts", (
           tells="Their homes had their share of the month."),
     Panel("Event time behind the clock", (("time() - max(kithkin_fleet_decided_at_seconds)", "behind"),), "s",
           tells="Of the latest decision; a few hours are usual, for decisions are six hours apart."),
+    Panel("Error budgets left", (("min by (objective) (kithkin_slo_left)", "{{objective}}"),), "percentunit", columns=12,
+          tells="Of being right, in time, complete and quiet; `kithkin slo` tells the rest."),
+    Panel("Somebody is called", (("max by (objective, severity) (kithkin_slo_calls)", "{{objective}}: {{severity}}"),),
+          columns=12, tells="1 while an error budget burns too fast."),
 ))  # fmt: skip
 
 DASHBOARDS: Final = (_WORKER, _FLEET)

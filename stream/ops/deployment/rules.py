@@ -9,16 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from ..objectives.evidence import ALARMS as ALARMS_OF_BUDGETS
-from ..objectives.evidence import BETS, STANDS_MINUTES, Alarm
+from ..objectives.evidence import BETS, Alarm, stands_minutes
 from ..objectives.settings import Objectives
 
 __all__ = [
-    "ALERTS", "FLEET", "RECORDED", "WORKER", "AlertingRule", "RecordingRule", "burn_rules", "evidence_rules", "rules_of",
+    "ALERTS", "FLEET", "RECORDED", "SLO", "WORKER", "AlertingRule", "RecordingRule", "burn_rules", "evidence_rules", "rules_of",
     "runbook_of",
 ]  # fmt: skip
 
 WORKER: Final = "kithkin-worker"  # names of jobs, as prometheus.yml gives them
 FLEET: Final = "kithkin-fleet"
+SLO: Final = "kithkin-slo"
 
 
 class RecordingRule(NamedTuple):
@@ -150,6 +151,11 @@ ALERTS: Final = (
         "{{ $value | humanize }} alerts of homes were not opened today, for those homes had their share of the month.",
         "A home changes again and again, or something is wrong with how it is watched.",
     ),
+    AlertingRule(
+        "KithkinSloDown", f'up{{job="{SLO}"}} == 0 or time() - kithkin_slo_looked_at_seconds > 3600', "15m", "ticket",
+        "Nobody looks whether answers are right.",
+        "Homes go on; that error budgets of being right burn would not be seen.",
+    ),
 )  # fmt: skip
 
 
@@ -191,22 +197,34 @@ def _selector(labels: Mapping[str, str]) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
+_TOLD: Final = {  # what burns, and what that says; of the tiers all together, for they have one runbook
+    "freshness": "Answers come too late",
+    "losslessness": "Records of homes in quarantine get no answers",
+    "personal|private|purchase": "Answers of a tier ({{ $labels.objective }}) are wrong too often",
+    "calibration": "What is said to be likely does not come true as often",
+    "quiet": "Alerts open of too many homes",
+}
+
+
 def burn_rules(objectives: Objectives) -> list[AlertingRule]:
-    """Alerts on error budgets that burn too fast, by the evidence of `evidence_rules`; `kithkin slo` tells the others."""
+    """Alerts on error budgets that burn too fast: by the evidence of `evidence_rules`, else by what `kithkin slo` found."""
     rules = []
-    for name in _BAD:
+    for names in _TOLD:
         for alarm in ALARMS_OF_BUDGETS:
-            whose = _selector({"objective": name, "severity": alarm.severity})
-            expr = f"max_over_time({_EVIDENCE}{whose}[{STANDS_MINUTES}m]) >= {alarm.threshold:.0f}"
-            rules.append(_burn_alert(name.capitalize(), alarm.severity, expr))
+            if names in _BAD:
+                whose = _selector({"objective": names, "severity": alarm.severity})
+                expr = f"max_over_time({_EVIDENCE}{whose}[{stands_minutes()}m]) >= {alarm.threshold:.0f}"
+            else:
+                expr = f'max by (objective) (kithkin_slo_calls{{objective=~"{names}",severity="{alarm.severity}"}}) > 0'
+            rules.append(_burn_alert(names, alarm.severity, expr))
     return rules
 
 
-def _burn_alert(name: str, severity: Literal["page", "ticket"], expr: str) -> AlertingRule:
-    told = {"Freshness": "Answers come too late", "Losslessness": "Records of homes in quarantine get no answers"}[name]
+def _burn_alert(names: str, severity: Literal["page", "ticket"], expr: str) -> AlertingRule:
+    what = "Tier" if "|" in names else names.capitalize()
     pace = "within days" if severity == "page" else "before the window ends"
-    alert = f"Kithkin{name}Burns{'Fast' if severity == 'page' else 'Slowly'}"
-    summary = f"{told}: the error budget is spent {pace}."
+    alert = f"Kithkin{what}Burns{'Fast' if severity == 'page' else 'Slowly'}"
+    summary = f"{_TOLD[names]}: the error budget is spent {pace}."
     return AlertingRule(alert, expr, "0m", severity, summary, "`kithkin slo` tells what is left.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from .counting import MINUTE_MS, Count, Tally
-from .evidence import ALARMS, STANDS_MINUTES, alarms
+from .evidence import ALARMS, alarms, stands_minutes
 from .settings import Objectives
 
 __all__ = ["Budget", "budgets"]
@@ -59,8 +59,9 @@ def budgets(tallied: Tally, objectives: Objectives, days: float, until_ms: int) 
         left = 1 - burn * span / aim.window_days
         spent_in = left * aim.window_days / burn if burn > 0 and left > 0 else None
         minutes = tallied.minutes.get(name, {})
-        raised = {alarm.severity: [minute * MINUTE_MS for minute in alarms(minutes, aim, alarm)] for alarm in ALARMS}
-        standing = (severity for severity, at in raised.items() if at and at[-1] > until_ms - STANDS_MINUTES * MINUTE_MS)
+        raised = {a.severity: [minute * MINUTE_MS for minute in alarms(minutes, a.terms(name, aim))] for a in ALARMS}
+        since_ms = until_ms - stands_minutes(name) * MINUTE_MS
+        standing = (severity for severity, at in raised.items() if at and at[-1] > since_ms)
         known = Budget(name, aim.objective, aim.window_days, int(counted.events), 1 - bad, left, burn, spent_in)
         told.append(known._replace(pages=raised["page"], tickets=raised["ticket"], calls=next(standing, None)))
     return told

@@ -8,6 +8,10 @@ multiplied by 1 + f (y / m − 1), whose mean is at most 1 while the claim holds
 of bounded random variables by betting). A burn may begin at any minute, so a new unit of wealth is begun at each, and all are
 added up: W ← (W + 1) × (1 + f (y / m − 1)). The mean over several f is an e-detector (Shin, Ramdas and Rinaldo 2024,
 E-detectors): it is above A for the first time after at least A minutes on average. At an alarm it begins anew.
+
+Two objectives are no share of events of a minute. Homes are quiet by the day, so a step is a day there, of which fewer are to
+pass until a false alarm. Calibration is a distance: what stands for it lies around one half, and above by half of the distance
+at most (`counting`).
 """
 
 from collections.abc import Mapping
@@ -17,15 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .counting import Count
-from .settings import Objective
+from .settings import Objective, Objectives
 
-__all__ = ["ALARMS", "BETS", "STANDS_MINUTES", "Alarm", "alarms", "bet"]
+__all__ = ["ALARMS", "BETS", "Alarm", "alarms", "bet", "stands_minutes"]
 
 Floats = npt.NDArray[np.float64]
 
 BETS: Final = (0.03, 0.1, 0.3, 0.9)  # small ones for burns little above what is allowed, large ones for outages
-STANDS_MINUTES: Final = 30  # so long after an alarm it stands: a burn that goes on raises it again sooner
-_OBJECTIVES: Final = 5  # that are watched so: false alarms of all together come no more often
+_STANDS_STEPS: Final = {"quiet": 4}  # so long after an alarm it stands: a burn that goes on raises it again sooner
+_STEP_MINUTES: Final = {"quiet": 1_440}  # of an objective whose step is no minute
+_DISTANCES: Final = ("calibration",)
+_OBJECTIVES: Final = len(Objectives.model_fields)  # false alarms of all together come no more often
 _YEAR_MINUTES: Final = 365.25 * 24 * 60
 
 
@@ -38,15 +44,26 @@ class Alarm(NamedTuple):
 
     @property
     def threshold(self) -> float:
-        """Evidence at which it is raised."""
+        """Evidence at which it is raised, where a step is a minute."""
         return round(self.years * _YEAR_MINUTES * _OBJECTIVES)
 
     def share_allowed(self, objective: Objective) -> float:
         """Share of bad events that is no reason."""
         return min(1.0, self.burn * (1 - objective.objective))
 
+    def terms(self, name: str, objective: Objective) -> tuple[float, float]:
+        """Of the objective of that name: the share that is no reason, and the evidence at which it is raised."""
+        share = self.share_allowed(objective)
+        allowed = (1 + share) / 2 if name in _DISTANCES else share
+        return allowed, self.threshold / _STEP_MINUTES.get(name, 1)
+
 
 ALARMS: Final = (Alarm("page", 3.0, 10.0), Alarm("ticket", 1.0, 1.0))
+
+
+def stands_minutes(name: str = "") -> int:
+    """How long an alarm of the objective of that name stands."""
+    return _STANDS_STEPS.get(name, 30) * _STEP_MINUTES.get(name, 1)
 
 
 def bet(bad: Floats, events: Floats, terms: tuple[float, float], wealth: Floats | None = None) -> tuple[Floats, Floats]:
@@ -83,21 +100,23 @@ def bet(bad: Floats, events: Floats, terms: tuple[float, float], wealth: Floats 
     return evidence, wealth
 
 
-def alarms(minutes: Mapping[int, Count], objective: Objective, alarm: Alarm) -> list[int]:
+def alarms(minutes: Mapping[int, Count], terms: tuple[float, float]) -> list[int]:
     """Minutes at which an alarm is raised, in order.
 
     Parameters
     ----------
     minutes
         Events and bad ones of each minute that had any, by its number since the Unix epoch.
+    terms
+        As for `bet`.
 
     Examples
     --------
     >>> hours = {minute: Count(60, 60 if minute >= 120 else 0) for minute in range(130)}
-    >>> alarms(hours, Objective(objective=0.99), ALARMS[0])[0] - 120
+    >>> alarms(hours, ALARMS[0].terms("freshness", Objective(objective=0.99)))[0] - 120
     5
     """
     numbers = sorted(minutes)
     counts = np.array([minutes[number] for number in numbers], np.float64).reshape(-1, 2)
-    evidence, _ = bet(counts[:, 1], counts[:, 0], (alarm.share_allowed(objective), alarm.threshold))
-    return [number for number, found in zip(numbers, evidence, strict=True) if found >= alarm.threshold]
+    evidence, _ = bet(counts[:, 1], counts[:, 0], terms)
+    return [number for number, found in zip(numbers, evidence, strict=True) if found >= terms[1]]

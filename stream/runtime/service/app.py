@@ -214,7 +214,7 @@ def create_app(
     @app.post("/v1/decisions")
     async def decide(asked: Asked, caller: Annotated[Caller, Depends(caller_with("decisions"))]) -> Told:
         """Whether an action may be done, and if not, what would help."""
-        found = decisions.decide(caller.client_id, asked.home, (asked.action, asked.event_id, asked.device_id), clock())
+        found = await decisions.decide(caller.client_id, asked.home, (asked.action, asked.event_id, asked.device_id), clock())
         return Told(**msgspec.structs.asdict(tell(found)))
 
     @app.post("/v1/challenges/{challenge_id}")
@@ -239,7 +239,8 @@ def create_app(
     app.include_router(_presence_router(decisions, caller_with("presence"), clock))
     app.include_router(events_router(outbox, caller_with("events"), clock))
     app.include_router(page_router(page, decisions, caller_with("people"), _BEARER, clock))
-    app.add_middleware(HotRoute, decisions=decisions, tokens=tokens, clock=clock)
+    # In front of all that FastAPI puts before routes, which the short way needs nothing of.
+    app.middleware_stack = HotRoute(app.build_middleware_stack(), decisions, tokens, clock)
     return app
 
 

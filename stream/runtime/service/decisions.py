@@ -121,11 +121,10 @@ class Decisions:
         self._challenges: dict[str, Challenge] = {}
         self._standing: dict[Challenge, str] = {}  # the other way round
 
-    def decide(self, client_id: str, home: str, asked: tuple[str, str | None, str | None], now_ms: int) -> Answer:
+    async def decide(self, client_id: str, home: str, asked: tuple[str, str | None, str | None], now_ms: int) -> Answer:
         """`home`: what the client calls it; `asked`: the action, and an event, or else a device whose latest event is meant."""
         action, event_id, device_id = asked
-        household_id = self._handles.home(client_id, home)
-        household = self._homes.find(household_id)
+        household = await self._homes.find_soon(self._handles.home(client_id, home))
         granted = [] if household is None else [g for g in consents_of(household, client_id, now_ms) if action in g.actions]
         answer = None
         if household is not None and granted:

@@ -90,7 +90,7 @@ class HotRoute:
         if caller is None:
             return await self._app(scope, receive, send)
         body = await _read(receive)
-        told = None if body is None else self._decide(caller, body)
+        told = None if body is None else await self._decide(caller, body)
         if told is None:
             return await self._app(scope, _again(body or b"", receive), send)
         length = str(len(told)).encode()
@@ -110,7 +110,7 @@ class HotRoute:
         caller = self._tokens.verify(token.decode("latin-1"), self._clock())
         return caller if caller is not None and "decisions" in caller.scopes else None
 
-    def _decide(self, caller: "Caller", body: bytes) -> bytes | None:
+    async def _decide(self, caller: "Caller", body: bytes) -> bytes | None:
         """The answer; None: the other route tells what is wrong, and tries once more what could not be read or written."""
         try:
             asked = self._decoder.decode(body)
@@ -118,7 +118,8 @@ class HotRoute:
                 return None
             self._tokens.count(caller.client_id, self._clock())
             wanted = asked.action, asked.event_id, asked.device_id
-            return self._encoder.encode(tell(self._decisions.decide(caller.client_id, asked.home, wanted, self._clock())))
+            answer = await self._decisions.decide(caller.client_id, asked.home, wanted, self._clock())
+            return self._encoder.encode(tell(answer))
         except (msgspec.DecodeError, TooMany, StoreError, BrokerError):
             return None
 

@@ -169,6 +169,9 @@ def refuse_other_key(service: Service, private: "Ed25519PrivateKey", policy: Pol
         right = f'[proofs.keys."{service.kid}"] public_key = "{own}", in the workers\' policy too'
         why = "the policy has no such key" if listed is None else "the policy has another key"
         raise ConfigError("kid", service.kid, why, right)
+    if "pin" not in listed.factors:
+        right = f'"pin" among factors of [proofs.keys."{service.kid}"], in the workers\' policy too'
+        raise ConfigError("kid", service.kid, "whose key may prove no PIN", right)
 
 
 def _read(key: str, path: Path, right: str) -> bytes:

@@ -10,7 +10,6 @@ who is there; and thirty seconds a day is the longest that an owner waits betwee
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from typing import Final, Literal, NamedTuple
 
 from argon2 import PasswordHasher
@@ -60,15 +59,17 @@ class Verifier:
     def __init__(self, path: Path, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._database = Database(path, _SCHEMA)
-        self._pool, self._lock = ThreadPoolExecutor(1, "argon2"), Lock()
+        self._pool = ThreadPoolExecutor(1, "argon2")
         self._nobody = self._hasher.hash("")
 
     def set(self, household: str, person: str, pin: str) -> None:
         """Let this be a person's PIN, and forget wrong tries. Raises ConfigError when it is none."""
         if len(pin) not in PIN_DIGITS or not (pin.isascii() and pin.isdigit()) or len({*pin}) == 1:
             raise ConfigError("PIN", "…", "which is not taken", f"{PIN_DIGITS[0]} to {PIN_DIGITS[-1]} digits, not all alike")
-        self._database.write("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", household, person, self._hasher.hash(pin))
-        self.unlock(household, person)
+        hashed = self._hasher.hash(pin)
+        with self._database.transaction():
+            self._database.write("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", household, person, hashed)
+            self.unlock(household, person)
 
     def reset(self, household: str, person: str) -> None:
         """Forget a person's PIN and tries."""
@@ -95,17 +96,18 @@ class Verifier:
 
     def check(self, place: Place, pin: str, now_ms: int) -> Verdict:
         """Whether a PIN is right; `wait`, `locked` and `spent` (too many wrong ones today): it was not even tried."""
-        with self._lock:
+        with self._database.transaction():
             verdict = self._refuse(place, now_ms)
             if verdict is not None:
                 return verdict
-            # Counted before it is known, so that tries at the same time are not one.
+            # Counted before it is known, so that tries at the same time are not one, whichever process they came to.
             (own,) = self._database.one("INSERT INTO wrong VALUES (?, ?, ?, ?, ?, 1) RETURNING rowid", *place, now_ms)
         (kept,) = self._database.one("SELECT hash FROM pins WHERE household = ? AND person = ?", *place[:2]) or ("",)
         if not self._pool.submit(self._matches, kept or self._nobody, pin).result() or not kept:
             return "wrong"
-        self._database.write("DELETE FROM wrong WHERE rowid = ?", own)
-        self._database.write(f"UPDATE wrong SET open = 0 WHERE {_OF_PLACE}", *place)
+        with self._database.transaction():
+            self._database.write("DELETE FROM wrong WHERE rowid = ?", own)
+            self._database.write(f"UPDATE wrong SET open = 0 WHERE {_OF_PLACE}", *place)
         return "right"
 
     def _refuse(self, place: Place, now_ms: int) -> Verdict | None:

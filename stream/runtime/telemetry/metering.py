@@ -126,6 +126,9 @@ class MeteredStore:
         self._meter.spent("load", began_s)
         return states
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        return self._store.read(places)
+
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
         began_s = time.perf_counter()
         self._store.save(partition, epoch, offsets_from, offsets_to, states)

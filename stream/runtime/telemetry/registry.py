@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["FLEET_METRICS", "METRICS", "Histogram", "Metric", "Sample", "exposition"]
+__all__ = ["FLEET_METRICS", "METRICS", "SLO_METRICS", "Histogram", "Metric", "Sample", "exposition"]
 
 
 class Metric(NamedTuple):
@@ -78,6 +78,15 @@ FLEET_METRICS: Final[Mapping[str, Metric]] = {
     "kithkin_fleet_homes": Metric("gauge", "Homes that spoke within the policy's memory."),
     "kithkin_fleet_alerts_standing": Metric("gauge", "Alerts that are open.", ("severity",)),
     "kithkin_fleet_decided_at_seconds": Metric("gauge", "Event time of the latest decision, seconds since the Unix epoch."),
+}
+
+# Of who looks after objectives: `kithkin slo --listen`.
+SLO_METRICS: Final[Mapping[str, Metric]] = {
+    "kithkin_slo_left": Metric("gauge", "Share of an error budget that is left; below 0 it is overspent.", ("objective",)),
+    "kithkin_slo_calls": Metric(
+        "gauge", "1 while somebody is to be called because a budget burns too fast, by urgency.", ("objective", "severity")
+    ),
+    "kithkin_slo_looked_at_seconds": Metric("gauge", "When it was last found out, seconds since the Unix epoch."),
 }
 
 _BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)

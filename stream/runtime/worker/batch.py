@@ -26,7 +26,7 @@ from .home_cache import HomeCache
 from .quarantine import Quarantine
 
 __all__ = [
-    "BatchResult", "BatchStep", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content",
+    "BatchResult", "BatchStep", "Decode", "Ordering", "PartitionState", "Settled", "StepFunction", "as_arrived", "by_content",
     "offsets_after", "recognitions_among",
 ]  # fmt: skip
 
@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 Ordering = Callable[[Sequence[Record]], Sequence[Record]]
 StepFunction = Callable[[Mapping[str, Household], Sequence[Event], Policy], BatchAnswers]
+Decode = Callable[[Sequence[Record], Policy], Sequence[Event | InvalidRecord]]
 
 
 def by_content(records: Sequence[Record]) -> Sequence[Record]:
@@ -98,17 +99,22 @@ class BatchStep:
         The order within a batch.
     step_function
         The core.
+    decode
+        What reads records: `decode_batch`, or what remembers its results.
     """
 
-    def __init__(self, homes: HomeCache, policy: Policy, ordering: Ordering, step_function: StepFunction) -> None:
-        self._homes, self._policy, self._ordering, self._step = homes, policy, ordering, step_function
+    def __init__(
+        self, homes: HomeCache, policy: Policy, ordering: Ordering, step_function: StepFunction, decode: Decode = decode_batch
+    ) -> None:
+        self._homes, self._policy, self._ordering = homes, policy, ordering
+        self._step, self._decode = step_function, decode
 
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
         result = BatchResult(offsets_after(records))
         result.recognitions = recognitions_among(records)
         ordered = self._ordering(records)
-        events = decode_batch(ordered, self._policy)
+        events = self._decode(ordered, self._policy)
         result.erases = any(isinstance(event, Event) and isinstance(event.value, Erase) for event in events)
         quarantined = owned.quarantine.households
         before = dict(quarantined)

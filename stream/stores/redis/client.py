@@ -84,6 +84,14 @@ class RedisClient:
         """The reply to one command, as bytes. Raises StoreError with a sentence that says what to do."""
         return self._patiently(lambda client: client.execute_command(*command))
 
+    def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The value of each key, wherever it lies; None: there is none. Raises as `ask`."""
+
+        def request(client: _Speaks) -> Any:
+            return client.mget_nonatomic(keys) if isinstance(client, RedisCluster) else client.execute_command("MGET", *keys)
+
+        return cast("list[bytes | None]", self._patiently(request))
+
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """The reply of a script, whose keys lie in one slot. Raises as `ask`."""
 

@@ -99,6 +99,9 @@ class RedisStore:
             found.update((name, state) for name, state in zip(names, states, strict=True) if state is not None)
         return found
 
+    def read(self, places: Sequence[tuple[int, str]]) -> list[bytes | None]:
+        return self._client.read([self._key(partition, f"home:{name}") for partition, name in places]) if places else []
+
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
         before = self._key(partition, "home:")
         keys = [self._key(partition, "head"), self._key(partition, "homes"), *[before + name for name in states]]

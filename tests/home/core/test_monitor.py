@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numba import types
 
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from learners.precision import MEAN_STEP, SHARE_ONE, VECTOR_STEP
 from stream.home.core.drift.monitor import forget_person_in_monitors, monitor_claim, monitor_event
 from stream.home.core.drift.signals import ERASED, report_erased
@@ -35,17 +35,17 @@ _home, _event, _policy, _work, _out = (array(t) for t in (HOME, EVENT, POLICY, W
 _i8 = types.int64
 
 
-@entry(_home, _event, _policy, _work, _out)
+@entry_at_first_use(_home, _event, _policy, _work, _out)
 def monitor(home: Any, event: Any, policy: Any, work: Any, out: Any) -> None:
     monitor_event(home[0], event[0], policy[0], work[0], out[0])
 
 
-@entry(_home, _i8, _i8, _policy, _work)
+@entry_at_first_use(_home, _i8, _i8, _policy, _work)
 def claim(home: Any, index: int, number: int, policy: Any, work: Any) -> None:
     monitor_claim(home[0], index, number, policy[0], work[0])
 
 
-@entry(_home, _out, _work, _i8, _i8)
+@entry_at_first_use(_home, _out, _work, _i8, _i8)
 def erase(home: Any, out: Any, work: Any, column: int, at: int) -> None:
     forget_person_in_monitors(home[0], column)
     report_erased(home[0], out[0], work[0], home[0].people[column].name, at)

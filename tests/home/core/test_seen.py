@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learners.kernel import array, entry
+from learners.kernel import array, entry_at_first_use
 from stream.home.core.admission.seen import FEEDBACK, RECOGNISED, add_seen, is_seen
 from stream.home.state.household import new_slot
 from stream.home.state.layout import HOME, SEEN_PER_FILTER
@@ -13,14 +13,14 @@ OTHERS = 500_000
 COUNT = np.dtype(np.int64)
 
 
-@entry(array(HOME), array(COUNT), array(COUNT))
+@entry_at_first_use(array(HOME), array(COUNT), array(COUNT))
 def see(homes, told, at):
     """Let a home remember ids: `told` is their kind, then the ids, of one sender, whose times are `at` and on."""
     for i in range(1, len(told)):
         add_seen(homes[0], told[0], told[i], np.uint64(1), at[0] + i)
 
 
-@entry(array(HOME), array(COUNT), array(COUNT))
+@entry_at_first_use(array(HOME), array(COUNT), array(COUNT))
 def count_seen(homes, asked, at):
     """How many ids of a kind, the first of `asked`, are taken for seen, each as of the time `at`: becomes that."""
     found = 0

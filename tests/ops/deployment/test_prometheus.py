@@ -15,7 +15,7 @@ from stream.brokers.kafka.topics import producer
 from stream.contract.records import Record
 from stream.contract.settings import Wiring, toml_of
 from stream.ops.deployment.dashboards import DASHBOARDS
-from stream.ops.deployment.rules import FLEET, RECORDED, WORKER
+from stream.ops.deployment.rules import FLEET, RECORDED, SLO, WORKER
 from stream.ops.local_cluster.processes import Server, free_ports, until
 from tests.conftest import Running
 from tests.ops.deployment.tools import program
@@ -24,6 +24,7 @@ from tests.support.histories import history
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 120.0
+JOBS = (WORKER, FLEET, SLO)
 
 
 @contextmanager
@@ -61,13 +62,13 @@ def test_no_panel_is_empty_and_every_rule_can_be_evaluated(
 ) -> None:
     program("prometheus")
     prefix = topics(2)
-    listen, *targets = (f"127.0.0.1:{port}" for port in free_ports(3))
+    listen, *targets = (f"127.0.0.1:{port}" for port in free_ports(4))
     wiring = Wiring(broker=f"confluent://{kafka.bootstrap}", store=redis_url, prefix=prefix, group=f"{prefix}g")
     (tmp_path / "wiring.toml").write_text(toml_of(wiring))
 
-    def kithkin(command: str, address: str) -> list[str]:
-        flags = ["--no-restart", "--wiring", str(tmp_path / "wiring.toml"), "--listen", address]
-        return [sys.executable, "-m", "stream.cli", command, *flags]
+    def kithkin(command: str, address: str, *more: str) -> list[str]:
+        flags = ["--wiring", str(tmp_path / "wiring.toml"), "--listen", address]
+        return [sys.executable, "-m", "stream.cli", command, *flags, *more]
 
     def send(seed: int) -> None:
         with producer(wiring) as sender:
@@ -89,23 +90,24 @@ def test_no_panel_is_empty_and_every_rule_can_be_evaluated(
         return [name for name, expr in wanted.items() if not asked(listen, "query", query=expr).get("result")]
 
     with (
-        running(kithkin("worker", targets[0]), tmp_path / "worker.log") as worker,
-        running(kithkin("fleet", targets[1]), tmp_path / "fleet.log") as fleet,
-        running(prometheus(tmp_path, listen, {WORKER: targets[0], FLEET: targets[1]}), tmp_path / "prometheus.log") as server,
+        running(kithkin("worker", targets[0], "--no-restart"), tmp_path / "worker.log") as worker,
+        running(kithkin("fleet", targets[1], "--no-restart"), tmp_path / "fleet.log") as fleet,
+        running(kithkin("slo", targets[2], "--every", "1"), tmp_path / "slo.log") as slo,
+        running(prometheus(tmp_path, listen, dict(zip(JOBS, targets, strict=True))), tmp_path / "prometheus.log") as server,
     ):
-        every = (worker, fleet, server)
+        every = (worker, fleet, slo, server)
         full = until(lambda: not all(one.running for one in every) or not empty(), PATIENCE_S)
-        assert full, f"{empty()}\n{worker.last_words}\n{fleet.last_words}\n{server.last_words}"
+        assert full, "\n".join([str(empty()), *(one.last_words for one in every)])
         assert [one.last_words for one in every if not one.running] == []
         rules = [rule for group in asked(listen, "rules")["groups"] for rule in group["rules"]]
         assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] == "err"} == {}
         up = {series["metric"]["job"] for series in asked(listen, "query", query="up == 1")["result"]}
-        assert up == {WORKER, FLEET}
+        assert up == {*JOBS}
 
 
 def test_a_panel_that_asks_for_what_is_not_there_would_be_seen(tmp_path: Path) -> None:
     (listen,) = (f"127.0.0.1:{port}" for port in free_ports(1))
-    command = prometheus(tmp_path, listen, dict.fromkeys((WORKER, FLEET), "127.0.0.1:1"))
+    command = prometheus(tmp_path, listen, dict.fromkeys(JOBS, "127.0.0.1:1"))
     with running(command, tmp_path / "prometheus.log") as server:
         assert until(lambda: not server.running or asked(listen, "query", query="up == 0").get("result"), PATIENCE_S)
         assert asked(listen, "query", query="sum(kithkin_lag)").get("result") == [], server.last_words

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from stream.cli import app
 from stream.ops.deployment.dashboards import DASHBOARDS
 from stream.ops.deployment.rendering import render_files
-from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, WORKER, burn_rules, evidence_rules
+from stream.ops.deployment.rules import ALERTS, FLEET, RECORDED, SLO, WORKER, burn_rules, evidence_rules
 from stream.ops.objectives.settings import Objectives
-from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS
+from stream.runtime.telemetry.registry import FLEET_METRICS, METRICS, SLO_METRICS
 from tests.ops.deployment.tools import tool
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +25,8 @@ MANIFESTS = sorted(DEPLOY.glob("kubernetes/*.yaml"))
 OF_OTHERS = {"up", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 RULED = (*RECORDED, *evidence_rules(Objectives()))
-EXPOSED = {name + suffix for name, metric in {**METRICS, **FLEET_METRICS}.items() for suffix in SUFFIXES[metric.kind]}
+OURS = {**METRICS, **FLEET_METRICS, **SLO_METRICS}
+EXPOSED = {name + suffix for name, metric in OURS.items() for suffix in SUFFIXES[metric.kind]}
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -70,7 +71,7 @@ def selectors(node: Any) -> Iterator[Any]:
 
 
 def test_every_series_that_is_asked_for_is_exposed_with_the_labels_that_are_asked_for() -> None:
-    labels = {n + s: {*m.labels, "le"} for n, m in {**METRICS, **FLEET_METRICS}.items() for s in SUFFIXES[m.kind]}
+    labels = {n + s: {*m.labels, "le"} for n, m in OURS.items() for s in SUFFIXES[m.kind]}
     labels |= {rule.record: {name for one in RULED if one.record == rule.record for name in one.labels} for rule in RULED}
     for name, expr in expressions():
         found = list(selectors(promql_parser.parse(expr)))
@@ -85,7 +86,7 @@ def test_every_series_that_is_asked_for_is_exposed_with_the_labels_that_are_aske
 
 def test_every_metric_of_ours_is_looked_at() -> None:
     asked = {selector.name for _, expr in expressions() for selector in selectors(promql_parser.parse(expr))}
-    forgotten = {n for n, m in {**METRICS, **FLEET_METRICS}.items() if not asked & {n + s for s in SUFFIXES[m.kind]}}
+    forgotten = {n for n, m in OURS.items() if not asked & {n + s for s in SUFFIXES[m.kind]}}
     assert forgotten <= {"kithkin_events", "kithkin_restarts"}  # which records and processes tell better
 
 
@@ -93,7 +94,7 @@ def test_prometheus_finds_nothing_wrong_with_its_files() -> None:
     tool("promtool", "check", "rules", *(str(DEPLOY / "prometheus" / name) for name in ("rules.yml", "slo.yml")))
     tool("promtool", "check", "config", str(DEPLOY / "prometheus/prometheus.yml"))
     jobs = {job["job_name"] for job in yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]}
-    assert jobs == {WORKER, FLEET}
+    assert jobs == {WORKER, FLEET, SLO}
 
 
 def test_alertmanager_finds_nothing_wrong_and_silences_alerts_that_there_are() -> None:
@@ -152,7 +153,7 @@ def test_a_worker_is_named_by_its_ordinal_and_asked_how_it_is() -> None:
 
 def test_labels_that_are_selected_are_given() -> None:
     found = resources()
-    run = [found["StatefulSet", "kithkin-worker"], found["Deployment", "kithkin-fleet"]]
+    run = [resource for (kind, _), resource in found.items() if kind in ("StatefulSet", "Deployment")]
     pods = [resource["spec"]["template"]["metadata"]["labels"] for resource in run]
     for (kind, name), resource in found.items():
         spec = resource.get("spec", {})

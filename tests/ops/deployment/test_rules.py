@@ -37,6 +37,12 @@ WELL = {  # one worker and the fleet stage, in promtool's words: a value, what i
     'kithkin_fleet_alerts_standing{instance="f",severity="high"}': "0+0x180",
     'kithkin_fleet_alerts_standing{instance="f",severity="medium"}': "3+0x180",
     'kithkin_fleet_withheld_total{instance="f"}': "4+0x180",
+    'up{job="kithkin-slo",instance="s"}': "1+0x180",
+    'kithkin_slo_looked_at_seconds{instance="s"}': "0+60x180",
+    **{
+        f'kithkin_slo_calls{{instance="s",objective="{objective}",severity="{severity}"}}': "0+0x180"
+        for objective in Objectives.model_fields for severity in ("page", "ticket")
+    },
 }
 
 
@@ -59,7 +65,8 @@ FAULTS = [
     Fault("KithkinLag", {'kithkin_lag{instance="w",partition="0"}': "20+0x119 100000+1000x60"}),
     Fault("KithkinPartitionsUnowned", {'kithkin_assigned_partitions{instance="w"}': "12+0x119 8+0x60"}),
     Fault("KithkinNothingComes", {'kithkin_records_total{instance="w"}': "0+6000x150 900000+0x30",
-                                  'kithkin_dead_letters_total{instance="w",reason="json"}': "0+60x150 9000+0x30"}, step=10),
+                                  'kithkin_dead_letters_total{instance="w",reason="json"}': "0+60x150 9000+0x30",
+                                  'kithkin_slo_looked_at_seconds{instance="s"}': "0+600x180"}, step=10),
     Fault("KithkinRebalancing", {'kithkin_rebalances_total{instance="w"}': "3+0x119 3+1x60"}),
     Fault("KithkinDeadLetters", {'kithkin_dead_letters_total{instance="w",reason="json"}': "0+60x119 7200+3000x60"}),
     Fault("KithkinUnlistedEncoder", {'kithkin_parts_left_out_total{instance="w",reason="encoder"}': "7+0x119 7+1x60"}),
@@ -71,6 +78,7 @@ FAULTS = [
     Fault("KithkinFleetUnreadable", {'kithkin_fleet_signals_total{instance="f",outcome="unreadable"}': "2+0x149 3+0x60"}),
     Fault("KithkinGraveAlert", {'kithkin_fleet_alerts_standing{instance="f",severity="high"}': "0+0x119 1+0x60"}),
     Fault("KithkinAlertsWithheld", {'kithkin_fleet_withheld_total{instance="f"}': "4+0x119 5+0x60"}),
+    Fault("KithkinSloDown", {'kithkin_slo_looked_at_seconds{instance="s"}': "0+60x99 6000+0x80"}),
     Fault("KithkinFreshnessBurnsFast", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5999x119 719880+3000x60"},
           also=("KithkinFreshnessBurnsSlowly",), step=0.5),
     Fault("KithkinFreshnessBurnsSlowly", {'kithkin_latency_seconds_bucket{instance="w",le="5.0"}': "0+5880x180"}, step=0.5),
@@ -78,6 +86,12 @@ FAULTS = [
           also=("KithkinLosslessnessBurnsSlowly",), step=0.5),
     Fault("KithkinLosslessnessBurnsSlowly", {'kithkin_dead_letters_total{instance="w",reason="quarantined"}': "0+1x180"},
           step=0.5),
+    *(
+        Fault(f"Kithkin{what}Burns{pace}",
+              {f'kithkin_slo_calls{{instance="s",objective="{of}",severity="{severity}"}}': "0+0x119 1+0x60"})
+        for what, of in (("Tier", "private"), ("Calibration", "calibration"), ("Quiet", "quiet"))
+        for pace, severity in (("Fast", "page"), ("Slowly", "ticket"))
+    ),
 ]  # fmt: skip
 
 
@@ -111,6 +125,6 @@ def test_a_fault_fires_its_alert_and_no_other(fault: Fault, tmp_path: Path) -> N
 
 
 def test_what_an_alert_says_names_only_labels_and_values_that_it_has() -> None:
-    for alert in ALERTS:
+    for alert in EVERY:
         for label in re.findall(r"\$labels\.(\w+)", alert.summary + alert.meaning):
             assert f"by ({label})" in alert.expr or alert.expr.startswith(("up{", "changes(")), alert.alert

@@ -61,7 +61,7 @@ def test_by_chance_the_first_alarm_takes_as_many_minutes_as_the_threshold_on_ave
 
 def test_after_an_alarm_it_begins_anew() -> None:
     told = {minute: Count(60, 60) for minute in range(60)}
-    at = alarms(told, AIM, PAGE)
+    at = alarms(told, PAGE.terms("freshness", AIM))
     gaps = {after - before for before, after in pairwise([-1, *at])}
     assert gaps == {at[0] + 1}
 
@@ -69,17 +69,19 @@ def test_after_an_alarm_it_begins_anew() -> None:
 def test_minutes_without_traffic_change_nothing() -> None:
     dense = {minute: Count(1, minute % 3 == 0) for minute in range(100)}
     sparse = {minute * 60: count for minute, count in dense.items()}
-    assert [minute // 60 for minute in alarms(sparse, AIM, PAGE)] == alarms(dense, AIM, PAGE) != []
+    terms = PAGE.terms("freshness", AIM)
+    assert [minute // 60 for minute in alarms(sparse, terms)] == alarms(dense, terms) != []
 
 
 def test_a_page_is_for_more_than_a_ticket_is() -> None:
     assert (PAGE.burn, PAGE.years) == (3.0, 10.0)
     assert (TICKET.burn, TICKET.years) == (1.0, 1.0)
-    assert PAGE.threshold == 10 * TICKET.threshold == round(5 * 10 * 365.25 * 24 * 60)
+    assert PAGE.threshold == 10 * TICKET.threshold == round(7 * 10 * 365.25 * 24 * 60)
     slowly = {minute: Count(1000, 29) for minute in range(2_000)}
-    assert not alarms(slowly, AIM, PAGE)
-    assert alarms(slowly, AIM, TICKET)
+    assert not alarms(slowly, PAGE.terms("freshness", AIM))
+    assert alarms(slowly, TICKET.terms("freshness", AIM))
 
 
 def test_where_everything_may_be_bad_nobody_is_called() -> None:
-    assert not alarms({minute: Count(9, 9) for minute in range(2_000)}, Objective(objective=0.5), Alarm("page", 3.0, 10.0))
+    terms = Alarm("page", 3.0, 10.0).terms("freshness", Objective(objective=0.5))
+    assert not alarms({minute: Count(9, 9) for minute in range(2_000)}, terms)

@@ -1,6 +1,8 @@
 """What is counted against each objective, and what is left of its budget."""
 
 import json
+import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,21 @@ from typer.testing import CliRunner
 
 from stream.brokers.kafka.topics import producer
 from stream.cli import app
+from stream.cli.operate.slo import Shown
 from stream.contract.errors import ConfigError
 from stream.contract.records import Record
 from stream.contract.settings import Wiring, load_model
+from stream.ops.local_cluster.processes import until
 from stream.ops.objectives.budgets import budgets
 from stream.ops.objectives.counting import MINUTE_MS, Count, Tally, tally
+from stream.ops.objectives.evidence import ALARMS, alarms
 from stream.ops.objectives.settings import BOUNDS_S, Objectives
-from stream.runtime.telemetry.registry import Histogram
+from stream.runtime.telemetry.registry import SLO_METRICS, Histogram
 from tests.conftest import ROOT, Running
 
 AIMS = Objectives()
 NOW_MS = 10_000_000
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 def record(topic: str, at: int, offset: int = 0, **value: Any) -> Record:
@@ -89,9 +95,60 @@ def test_what_was_said_is_held_against_what_came_true_in_tenths() -> None:
     assert of("calibration", *told[:18]) == (9, pytest.approx(0.9))
 
 
-def test_homes_of_which_an_alert_opened_are_counted_once() -> None:
+def test_a_day_of_a_home_is_one_event_however_many_alerts_of_it_opened() -> None:
     opened = [record("drift-alerts", 0, state=state, members=["h"]) for state in ("opened", "updated", "opened")]
-    assert of("quiet", asked(1), Record("recognitions", 0, 1, 0, b"i", b'{"household_id": "i"}'), *opened) == (2, 1)
+    other = Record("recognitions", 0, 1, 0, b"i", b'{"household_id": "i"}')
+    assert of("quiet", asked(1), other, *opened) == (2, 1)
+    told = [asked(1), other, *opened, asked(2, DAY_MS), record("drift-alerts", DAY_MS, state="opened", household_id="j")]
+    found = tally(told, AIMS, DAY_MS + NOW_MS)
+    assert found.counts["quiet"] == (4, 2)
+    assert found.minutes["quiet"] == {24 * 60 - 1: (2, 1)}, "only a day that has ended bears witness"
+
+
+def known(share_right: float, said_to_be: float, minutes: int, seed: int = 0, begin: int = 0) -> list[Record]:
+    """An answer a minute that says so much, of which so many are right."""
+    rng = random.Random(seed)
+    records = []
+    for n in range(begin, begin + minutes):
+        at = n * MINUTE_MS
+        records.append(said(n, at=at, posterior={"ana": said_to_be, "guest": 1 - said_to_be}))
+        records.append(claim(n, "confirm") if rng.random() < share_right else claim(n, "reject", "ana"))
+    return records
+
+
+def test_to_which_side_a_tenth_leans_is_taken_from_the_minutes_before() -> None:
+    told = [said(n, at=0) for n in (1, 2)] + [said(n, at=MINUTE_MS) for n in (3, 4)]
+    found = tally([*told, *(claim(n, "reject", "ana") for n in (1, 2, 3)), claim(4, "confirm")], AIMS, NOW_MS)
+    assert found.minutes["calibration"] == {0: (2, pytest.approx(1.0)), 1: (2, pytest.approx((1.9 + 0.9) / 2))}
+
+
+@pytest.mark.parametrize(
+    ("right", "calls"), [(0.9, {None}), (0.6, {"page"}), (0.99, {None, "ticket"})], ids=["as said", "too sure", "too modest"]
+)
+def test_who_says_more_or_less_than_comes_true_is_told(right: float, calls: set[str | None]) -> None:
+    records, until_ms = known(right, 0.9, 400), 400 * MINUTE_MS
+    (one,) = (b for b in budgets(tally(records, AIMS, until_ms), AIMS, 1, until_ms) if b.name == "calibration")
+    assert {"page" if one.pages else "ticket" if one.tickets else None} <= calls
+
+
+def test_what_is_as_far_off_as_it_may_be_raises_alarms_no_oftener_than_is_promised() -> None:
+    found = tally(known(0.87, 0.9, 20_000), AIMS, 10**12).minutes["calibration"]
+    allowed, _ = ALARMS[1].terms("calibration", AIMS.calibration)
+    assert len(alarms(found, (allowed, 100.0))) <= 20_000 / 100
+
+
+@pytest.mark.parametrize(("alerted", "calls"), [(0, None), (1, None), (20, "page")])
+def test_homes_that_are_alerted_of_day_after_day_call(alerted: int, calls: str | None) -> None:
+    """Of 100 homes; one alert a week is what is allowed."""
+    records = [
+        record(topic, day * DAY_MS, number, household_id=f"h-{number}", state="opened")
+        for day in range(14)
+        for topic, count in (("recognitions", 100), ("drift-alerts", alerted if day % 7 == 0 or alerted > 1 else 0))
+        for number in range(count)
+    ]
+    (one,) = (b for b in budgets(tally(records, AIMS, 14 * DAY_MS), AIMS, 14, 14 * DAY_MS) if b.name == "quiet")
+    assert one.calls == calls
+    assert one.events == 1_400
 
 
 def test_events_are_counted_by_the_minute_of_their_answer() -> None:
@@ -99,7 +156,8 @@ def test_events_are_counted_by_the_minute_of_their_answer() -> None:
     found = tally([*told, claim(2, "reject", "ana")], AIMS, NOW_MS)
     assert found.minutes["freshness"] == {0: (1, 0), 1: (2, 1)}
     assert found.minutes["personal"] == {1: (1, 1)}
-    for name, minutes in found.minutes.items():
+    for name in found.minutes.keys() - {"calibration", "quiet"}:
+        minutes = found.minutes[name]
         assert found.counts[name] == (sum(c.events for c in minutes.values()), sum(c.bad for c in minutes.values()))
 
 
@@ -135,6 +193,26 @@ def test_the_command_tells_what_is_left_and_ends_with_1_where_nothing_is(
     assert max(map(len, ended.output.splitlines())) <= 80
     told = {budget["name"]: budget for budget in json.loads(CliRunner().invoke(app, ["slo", "--json", *flags]).output)}
     assert (told["personal"]["events"], told["personal"]["good"], told["private"]["events"]) == (1, 0.0, 0)
+
+
+def test_prometheus_is_shown_what_was_found_last_and_when() -> None:
+    shown = Shown(every_s=60)
+    assert (list(shown.samples()), shown.sick()) == ([], None)
+    minutes = {minute: Count(600, 600) for minute in range(60)}
+    shown.note(budgets(Tally({"personal": Count(36_000, 36_000)}, {"personal": minutes}), AIMS, 28, 60 * MINUTE_MS))
+    told = {(sample.name, *sample.labels): sample.value for sample in shown.samples()}
+    assert (told["kithkin_slo_left", "personal"], ("kithkin_slo_left", "quiet") in told) == (pytest.approx(-19), False)
+    calls = {key[1:] for key, value in told.items() if key[0] == "kithkin_slo_calls" and value}
+    assert calls == {("personal", "page")}
+    assert told[("kithkin_slo_looked_at_seconds",)] == pytest.approx(time.time(), abs=60)
+    assert {sample.name for sample in shown.samples()} == set(SLO_METRICS)
+
+
+def test_who_finds_nothing_for_a_while_is_not_well() -> None:
+    shown = Shown(every_s=0.001)
+    assert until(lambda: "nothing was found" in (shown.sick() or ""), 10)
+    shown = Shown(every_s=3600)
+    assert shown.sick() is None
 
 
 @pytest.mark.parametrize(("bad", "calls"), [(0, None), (5, None), (15, "ticket"), (600, "page")])
