@@ -41,6 +41,7 @@ class FleetClock:
             self.ahead.pop(household, None)
             self.run = ("", 0)
             return max(time, at)
+        self._leave_behind(time)
         self.ahead[household] = max(at, self.ahead.get(household, 0))
         self.run = (household, self.run[1] + 1 if self.run[0] == household else 1)
         agreeing = sorted(other for other in self.ahead.values() if abs(other - at) <= APART_MS)
@@ -48,8 +49,12 @@ class FleetClock:
         if len(agreeing) < needed and self.run[1] < _ALONE_MAX:
             return time
         time = agreeing[-needed] if len(agreeing) >= needed else at
-        self.ahead = {other: theirs for other, theirs in self.ahead.items() if theirs > time + DAY_MS}
+        self._leave_behind(time)
         return time
+
+    def _leave_behind(self, time: int) -> None:
+        """Who is not ahead of the fleet's time any more agrees with nobody who is."""
+        self.ahead = {household: at for household, at in self.ahead.items() if at > time + DAY_MS}
 
     def forget(self, household: str) -> None:
         """A household is to be named no more."""

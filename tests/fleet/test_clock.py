@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from stream.contract.policy import Alerting
 from stream.contract.records import Alert, Signal
-from stream.contract.units import DAY_MS
+from stream.contract.units import DAY_MS, HOUR_MS
+from stream.fleet.clock import FleetClock
 from stream.fleet.state import AHEAD_MAX, Fleet, decode_fleet, encode_fleet
 from stream.fleet.step import alerts_of, fleet_step
 from tests.support.fleet_signals import BEGIN_MS, COUNTRYSIDE, signal
@@ -92,3 +95,13 @@ def test_signals_about_clocks_and_enrolments_are_counted_and_no_evidence() -> No
     fleet = Fleet()
     opened([signal("h", -30.0, kind="clock"), signal("h", -30.0, kind="enrolment")], fleet)
     assert (fleet.counts, fleet.waiting, fleet.homes) == ({"clock": 1, "enrolment": 1}, [], {})
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 24 * 40)), max_size=60))
+@example([("a", 0), ("b", 1), ("c", 40), ("a", 20), ("d", 44), ("a", 64), ("b", 120)])
+def test_time_never_goes_back_once_two_homes_agreed_on_it(told: list[tuple[str, int]]) -> None:
+    clock, time = FleetClock(), 0
+    for household, hours in told:
+        was_alone, before = clock.alone is not None, time
+        time = clock.hear(household, BEGIN_MS + hours * HOUR_MS, time, len("abcde"))
+        assert time >= before or was_alone

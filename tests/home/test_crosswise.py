@@ -1,4 +1,6 @@
-"""People enrolled under each other's names: healed when claims and phones agree, told when claims alone say so."""
+"""People under each other's names. Who enrolled so: healed when claims and phones agree, told when claims alone say so. Who never
+enrolled: healed when their phones say so.
+"""
 
 from typing import Any
 
@@ -96,3 +98,30 @@ def test_the_names_keep_what_is_theirs() -> None:
     assert len(revisions) == len(set(revisions))
     story.say("leave", person_id="anna")
     assert named(story) == {"anna": None, "bert": "bert", "cora": "cora"}
+
+
+# ---- who never enrolled
+
+
+def begin_without_enrolment(crosswise: int, rounds: int, restarts: bool = False) -> Story:
+    """Anna and bert never enrol; in so many of their first rounds each carries the other's phone."""
+    story = Story(PEOPLE[:2], enrolled=False)
+    story.run.restarts = restarts
+    for person in PEOPLE[:2]:
+        story.say("phone", phone_id=f"phone-{person}", person_id=person)
+    for number in range(rounds):
+        story.wait(DAY_MS // 4)
+        for person in PEOPLE[:2]:
+            see(story, person, "the other's" if number < crosswise else "their own")
+    return story
+
+
+def taken_for(story: Story) -> dict[str, str]:
+    """Whom anna and bert are rather taken for now, without any phone."""
+    posteriors = {person: story.answers(see(story, person, "none"))[-1]["posterior"] for person in PEOPLE[:2]}
+    return {person: max(posterior, key=posterior.__getitem__) for person, posterior in posteriors.items()}
+
+
+def test_people_who_never_enrolled_get_their_names_back_when_their_phones_say_so() -> None:
+    assert taken_for(begin_without_enrolment(4, 5)) == {"anna": "bert", "bert": "anna"}
+    assert taken_for(begin_without_enrolment(4, 12)) == {"anna": "anna", "bert": "bert"}
