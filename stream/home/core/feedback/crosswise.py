@@ -3,10 +3,10 @@
 Who enrolled so: what is said of each is what the sensors hold of the other, again and again. Who never enrolled: voices and faces
 tell them apart, but which of them is whom their phones alone say, and the first few events may have had it wrong.
 
-Law: names of who enrolled are exchanged where claims and phones agree, both ways; of claims alone it is told, and nothing is done,
-for who lies about two people says the same. Names of who never enrolled are exchanged where their phones are so much likelier
-then, and the more was learnt under the names the more it takes. What was learnt stays with who it was learnt of; what is
-somebody's by name (memberships, phones, claims, what was published) goes with the name.
+Law: names of who enrolled are exchanged where claims and phones agree, both ways; of claims alone it is told, and nothing is
+done, for who lies about two people says the same. Names of who never enrolled are exchanged where their phones are so much
+likelier then, and the more was learnt under the names the more it takes. What was learnt stays with who it was learnt of; what
+is somebody's by name (memberships, phones, claims, what was published) goes with the name.
 """
 
 import math
