@@ -345,7 +345,7 @@ def site(kafka: Running, redis_url: str, topics: Callable[..., str], tmp_path: P
 
 def test_asked_to_stop_under_load_it_ends_within_ten_seconds_and_nothing_is_lost(site: Callable[..., Site]) -> None:
     here = site()
-    here.feed(1500)
+    here.feed(6000)
     first = here.start(batch_records_max=20)
     assert until(lambda: len(here.written("journal")) > 5, PATIENCE_S)
     began_s = time.monotonic()
