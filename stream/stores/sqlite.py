@@ -16,7 +16,7 @@ from stream.contract.ports import Claimed, Offsets, StoreError
 
 from .fencing import is_household, is_news
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "in_transaction"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS partitions (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, offsets TEXT NOT NULL);
@@ -33,6 +33,21 @@ _BUSY_S = 10.0
 def _open_private(path: str, flags: int) -> int:
     """An opener; a store may well be named by a link."""
     return os.open(path, flags, 0o600)
+
+
+@contextmanager
+def in_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Nobody else writes in the file: what is read is still so when it is written. After an error nothing was written.
+
+    The connection has `isolation_level=None`.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 class SqliteStore:
@@ -66,7 +81,7 @@ class SqliteStore:
             raise
 
     def claim(self, partition: int) -> Claimed:
-        with self._explain_errors(), self._transaction():
+        with self._explain_errors(), in_transaction(self._connection):
             epoch, offsets = self._stands_at(partition)
             self._write(partition, epoch + 1, offsets)
         return Claimed(epoch + 1, offsets)
@@ -92,7 +107,7 @@ class SqliteStore:
         return [None if row is None else row[0] for row in rows]
 
     def save(self, partition: int, epoch: int, offsets_from: Offsets, offsets_to: Offsets, states: Mapping[str, bytes]) -> None:
-        with self._explain_errors(), self._transaction():
+        with self._explain_errors(), in_transaction(self._connection):
             newest, stands_at = self._stands_at(partition)
             if is_news(partition, (epoch, newest), stands_at, offsets_from, offsets_to):
                 rows = ((partition, household, state) for household, state in states.items())
@@ -142,16 +157,6 @@ class SqliteStore:
     def _write(self, partition: int, epoch: int, offsets: Offsets) -> None:
         stored = json.dumps(dict(offsets), sort_keys=True)
         self._connection.execute("INSERT OR REPLACE INTO partitions VALUES (?, ?, ?)", (partition, epoch, stored))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:

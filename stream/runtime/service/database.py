@@ -7,6 +7,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
+from stream.stores.sqlite import in_transaction
+
 __all__ = ["Database"]
 
 _BUSY_S: Final = 10.0  # for so long one waits for another to write
@@ -34,14 +36,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Nobody else writes in it: what it reads is still so when it writes. After an error nothing was written."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, in_transaction(self._connection):
+            yield
 
     def one(self, query: str, *values: str | int) -> Any:
         """The first row of a query; None: there is none."""

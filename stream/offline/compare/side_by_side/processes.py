@@ -52,8 +52,6 @@ Stop = Callable[[], bool]
 Opened = dict[str | None, int]  # alerts by household; None: of several
 
 
-
-
 class Stopped(RuntimeError):
     """Nobody waits any more for what was asked."""
 
