@@ -31,8 +31,8 @@ from stream.home.state.layout import FACE, HABIT, PHONE, VOICE
 
 __all__ = [
     "AGAIN", "ALIGNED", "ANSWER_TERMS", "CALIBRATED", "FACE_TERM", "HABIT_TERM", "NOW", "OWN_TERM", "PHONE_TERM",
-    "PRIOR", "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled", "posterior",
-    "row_logits",
+    "PRIOR", "RETURNING", "STRANGER", "TEMPERED", "VOICE_TERM", "add_reported", "blind_posterior", "has_unenrolled",
+    "is_unenrolled", "posterior", "row_logits",
 ]  # fmt: skip
 
 PRIOR, VOICE_TERM, FACE_TERM, PHONE_TERM, HABIT_TERM, STRANGER, RETURNING = 1, 2, 4, 8, 16, 32, 64
@@ -57,10 +57,16 @@ _MEAN: Final = np.float32(MEAN_STEP)
 
 
 @kernel
+def is_unenrolled(person):
+    """Whether somebody belongs to the home now and never enrolled."""
+    return person.enrolments_used == 0 and belongs(person, 0)
+
+
+@kernel
 def has_unenrolled(home):
     """Whether somebody of the home never enrolled, so that kept events are inferred anew now and then."""
     for p in range(home.people_used):
-        if home.people[p].enrolments_used == 0 and belongs(home.people[p], 0):
+        if is_unenrolled(home.people[p]):
             return True
     return False
 

@@ -18,10 +18,9 @@ from learners.kernel import kernel
 from learners.precision import LLR_STEP, NATS_STEP, SHARE_STEP
 from learners.recognition.fusion import softmax
 from learners.recognition.phones import REPORTED, hear_phones, phone_llr
-from learners.recognition.presence import belongs
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import find_heeded, floor_evidence
-from stream.home.core.posterior import FACE_TERM, RETURNING, VOICE_TERM, row_logits
+from stream.home.core.posterior import FACE_TERM, RETURNING, VOICE_TERM, is_unenrolled, row_logits
 from stream.home.messages import CORRECT, ENROL, REJECT
 from stream.home.state.layout import FACE, NOT_COUNTED, PHONE, VOICE
 
@@ -203,14 +202,14 @@ def exchange_unenrolled(home, policy, work, out):
     """Exchange the names of those two people who never enrolled whose phones are most the likelier then; whether there were such.
 
     In scratch, of every kept event: tables[1] how far it is whose by voice and face, tables[2] the likelihood of its phones if it
-    is.
+    is, tables[0, event, 0] that of its phones in all.
     """
     for index in range(home.rows_used):
         _weigh_phones(home, index, policy, work)
     most, one, other = 0.0, 0, 0
     for first in range(1, home.people_used + 1):
         for second in range(1, first):
-            if _is_unenrolled(home, first) and _is_unenrolled(home, second):
+            if is_unenrolled(home.people[first - 1]) and is_unenrolled(home.people[second - 1]):
                 known = _count_folded(home, first) + _count_folded(home, second)
                 gain = _gain(home, first, second, work) - LIKELIER_NATS - KNOWN_NATS * known
                 if gain > most:
@@ -218,12 +217,6 @@ def exchange_unenrolled(home, policy, work, out):
     if one > 0:
         _exchange(home, (one, other), policy, work, out)
     return one > 0
-
-
-@kernel
-def _is_unenrolled(home, place):
-    """Whether somebody belongs to the home now and never enrolled."""
-    return home.people[place - 1].enrolments_used == 0 and belongs(home.people[place - 1], 0)
 
 
 @kernel
@@ -238,6 +231,10 @@ def _weigh_phones(home, index, policy, work):
         phone_llr(home, row.number, 0.0, work, work.found)
         for place in range(1, places):
             work.tables[2, index, place] = math.exp(work.found[place - 1])
+    likely = 0.0
+    for place in range(places):
+        likely += work.tables[1, index, place] * work.tables[2, index, place]
+    work.tables[0, index, 0] = likely
 
 
 @kernel
@@ -245,11 +242,9 @@ def _gain(home, one, other, work):
     """Nats by which the phones are likelier if two names are exchanged; claims only speak against it."""
     nats, said = 0.0, 0.0
     for index in range(home.rows_used):
-        owned, told, likely = work.tables[1, index], work.tables[2, index], 0.0
-        for place in range(home.people_used + 1):
-            likely += owned[place] * told[place]
+        owned, told = work.tables[1, index], work.tables[2, index]
         apart = owned[one] - owned[other]
-        nats += math.log1p(apart * (told[other] - told[one]) / likely)
+        nats += math.log1p(apart * (told[other] - told[one]) / work.tables[0, index, 0])
         best = find_heeded(home, home.rows[index])
         if best >= 0:
             claim = home.rows[index].claims[best]
