@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from stream.contract.rights.signature import sign
 
 
-def main(key: str, home: str, person: str, phone: str, event: str, brokers: str, prefix: str = "", at: int = 0) -> None:
+def main(key: str, home: str, person: str, phone: str, event: str, brokers: str, prefix: str = "", *, at: int = 0) -> None:
     """To be called once lock and phone told the hub of the same opening, each over a link of which the hub knows whose it is."""
     name, private = secrets.token_hex(8), Ed25519PrivateKey.from_private_bytes(b64decode(Path(key).read_text()))
     of_home = {"v": 1, "household_id": home, "nonce": name}

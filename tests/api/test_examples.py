@@ -76,7 +76,7 @@ def test_a_hub_proves_who_opened_the_door(wiring: Wiring, tmp_path: Path) -> Non
     home.say("phone", phone_id="phone-anna", person_id="anna")
     event, brokers = home.see("anna"), wiring.broker.removeprefix("kafka://")
     names, now_ms = ("h", "anna", "phone-anna", event), home.desk.now + 1_000
-    main_of("prove_by_event")(str(tmp_path / "lock-1.key"), *names, brokers, wiring.prefix, now_ms)
+    main_of("prove_by_event")(str(tmp_path / "lock-1.key"), *names, brokers, wiring.prefix, at=now_ms)
     there = wiring.model_copy(update={"broker": wiring.broker.replace("kafka:", "confluent:")})
     sent = [replace(record, timestamp=now_ms) for topic in ("sightings", "proofs") for record in reader(there, [topic])]
     outcomes = [home.run.play(record).outcomes for record in sent]
