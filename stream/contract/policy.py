@@ -192,9 +192,9 @@ class Publishing(_Table):
     in_order = (("label_withdrawn_below", "label_min"),)
 
     revision_change_min: Share = Field(0.1, description="an answer is revised when a probability moved by at least this")
-    label_min: Share = Field(0.97, description="least probability of an automatic label")
+    label_min: Share = Field(0.98, description="least probability of an automatic label")
     label_withdrawn_below: Share = Field(0.8, description="a label is taken back when its probability falls below this")
-    label_llr_min: Positive = Field(1.0, description="nats that each of two modalities must give to a label")
+    label_llr_min: Positive = Field(0.5, description="nats that each of two modalities must give to a label")
     profile_events: Annotated[int, Field(ge=1)] = Field(
         16, description="a profile is refreshed after so many of the person's events"
     )

@@ -57,6 +57,14 @@ def test_a_home_can_ask_who_a_returning_guest_is() -> None:
     assert all("returning" in v["evidence"] for v in labels)
 
 
+def test_that_a_face_was_seen_before_is_no_second_sensor() -> None:
+    story, events = visited()
+    again = [story.see("gast-1", voice=None) for _ in range(6)]
+    assert NOBODY_LIKE_THEM not in unnamed(story.home, again)
+    assert min(story.answers(event)[-1]["posterior"][GUEST] for event in again) > POLICY.publishing.label_min
+    assert not {*again} & {v["event_id"] for v in story.run.values("labels")}
+
+
 def test_one_claim_names_the_whole_past_of_an_unnamed_person_and_its_retraction_takes_it_back() -> None:
     story, events = visited()
     story.say("join", person_id="cora")

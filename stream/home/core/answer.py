@@ -194,7 +194,10 @@ def learn_tiers(home, index, policy):
 
 @kernel
 def label(home, index, policy, work, out):
-    """Publish the label of an event that the sensors alone are sure of, two of them agreeing; or correct it, or take it back."""
+    """Publish the label of an event that the sensors alone are sure of, two of them agreeing; or correct it, or take it back.
+
+    That a guest was here before is no third one: it is told by the same voice or face.
+    """
     row, best = home.rows[index], 0
     for place in range(1, home.people_used + 1):
         if row.evidence[place] > row.evidence[best]:
@@ -203,7 +206,7 @@ def label(home, index, policy, work, out):
     if row.label == 0 and p < policy.label_min:
         return
     supporting, count = _support_bits(home, index, best, policy), 0
-    for bit in range(4):
+    for bit in range(SENSORS):
         count += (supporting >> bit) & 1
     if p >= policy.label_min and count >= 2:
         if best + 1 != row.label:
