@@ -7,6 +7,7 @@ several processes: the epoch decides who saves, not who has it open.
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,16 +19,18 @@ from .fencing import is_household, is_news
 
 __all__ = ["SqliteStore", "in_transaction"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS partitions (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, offsets TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS states (
-    partition INTEGER NOT NULL, household TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (partition, household)
-) WITHOUT ROWID;
-"""
 _APPLICATION_ID = 0x6B69_7468  # "kith": tells our files from other SQLite files
 _VERSION = 1
+_SCHEMA = (
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
+    "CREATE TABLE partitions (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, offsets TEXT NOT NULL)",
+    "CREATE TABLE states (partition INTEGER NOT NULL, household TEXT NOT NULL, state BLOB NOT NULL, "
+    "PRIMARY KEY (partition, household)) WITHOUT ROWID",
+)
 _NAMES_MAX = 500  # of one SELECT; old builds of SQLite take at most 999 variables
 _BUSY_S = 10.0
+_PAUSE_S = 0.002
 
 
 def _open_private(path: str, flags: int) -> int:
@@ -133,22 +136,36 @@ class SqliteStore:
             self._connection.close()
 
     def _prepare(self, synchronous: str) -> None:
-        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION_ID and tables:
-            raise StoreError(
-                f"{self._path} is a SQLite file of something else; name a file that kithkin made, or one that does not exist"
+        with in_transaction(self._connection):  # others may open, or make, the same file now
+            ((application,), (version,), (tables,)) = (
+                self._connection.execute(query).fetchone()
+                for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
             )
-        if version > _VERSION:
-            raise StoreError(f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin")
-        self._connection.execute("PRAGMA journal_mode = WAL")
+            if application != _APPLICATION_ID and tables:
+                raise StoreError(
+                    f"{self._path} is a SQLite file of something else; name a file that kithkin made, or one that does not exist"
+                )
+            if version > _VERSION:
+                raise StoreError(
+                    f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin"
+                )
+            for statement in () if tables else _SCHEMA:
+                self._connection.execute(statement)
+        self._journal_ahead()
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._connection.execute("PRAGMA secure_delete = ON").fetchall()
-        if not tables:
-            self._connection.executescript(
-                f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;"
-            )
+
+    def _journal_ahead(self) -> None:
+        """Turn to a write-ahead log; SQLite does not wait by itself for others who do so too."""
+        until = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_S)
 
     def _stands_at(self, partition: int) -> tuple[int, dict[str, int]]:
         row = self._connection.execute("SELECT epoch, offsets FROM partitions WHERE partition = ?", (partition,)).fetchone()

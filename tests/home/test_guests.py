@@ -58,7 +58,7 @@ def test_a_home_can_ask_who_a_returning_guest_is() -> None:
 
 
 def test_that_a_face_was_seen_before_is_no_second_sensor() -> None:
-    story, events = visited()
+    story, _ = visited()
     again = [story.see("gast-1", voice=None) for _ in range(6)]
     assert NOBODY_LIKE_THEM not in unnamed(story.home, again)
     assert min(story.answers(event)[-1]["posterior"][GUEST] for event in again) > POLICY.publishing.label_min

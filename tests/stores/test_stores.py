@@ -1,7 +1,9 @@
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Barrier
 from typing import Literal
 
 import pytest
@@ -67,6 +69,18 @@ class TestSqliteStore(StoreConformance):
     def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="unable to open database file"):
             SqliteStore(tmp_path / "missing" / "states.db")
+
+    def test_a_new_file_may_be_opened_by_several_at_once(self, tmp_path: Path) -> None:
+        together = Barrier(4)
+
+        def opened(number: int) -> str:
+            together.wait()
+            with closing(SqliteStore(tmp_path / f"{number}.db")) as store:
+                return str(_pragma(store, "journal_mode"))
+
+        with ThreadPoolExecutor(together.parties) as pool:
+            for number in range(30):
+                assert list(pool.map(opened, [number] * together.parties)) == ["wal"] * together.parties
 
     def test_a_closed_store_says_so_as_a_store(self, tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "states.db")
