@@ -379,7 +379,7 @@ def test_two_workers_share_the_partitions_and_one_that_was_killed_comes_back(sit
     here.feed(600)
     os.kill(here.notes()[0]["pid"], signal.SIGKILL)
     here.feed(300, seed=2)
-    assert until(lambda: here.done() and sorted(note["restarts"] for note in here.notes()) == [0, 1], PATIENCE_S)
+    assert until(lambda: here.done() and sorted(note["restarts"] for note in here.notes()) == [0, 1], PATIENCE_S), here.notes()
     assert until(lambda: shares() == [2, 2], PATIENCE_S)
     assert here.complaints() == []
 
