@@ -32,6 +32,7 @@ CORPUS_WORTH: Final = 10.0  # people with whom a corpus counts half
 FOLDS: Final = 5
 PEOPLE_MIN: Final = 6  # with at least two takes each: fewer cannot be held out by twos
 LIVES: Final = 0.85  # of the best temperature of trials: recordings in one home share days, rooms and moods, as takes do not
+SHIFT: Final = 0.75  # of a move that nobody was seen to make, in ordinary noises: those that were measured have .45 to 1.3
 QUALITY_BINS: Final = 6
 QUALITY_MIN: Final = 120  # recordings of known quality: 20 a bin
 
@@ -61,11 +62,26 @@ def fit(recordings: Recordings) -> Projection:
     final = replace(_scale(_directions(recordings), scales), quality=quality)
     apart = [(_directions(rest), judged) for rest, judged in _corpora_held_out(recordings)] or folds
     scaled = [(_scale(directions, scales), judged) for directions, judged in apart]
-    found = [trials_of(replace(directions, quality=quality), judged) for directions, judged in scaled]
-    of_corpora = np.array([judged.corpora[0] for _, judged in scaled])
-    by_corpus = [Trials.join([found[i] for i in np.flatnonzero(of_corpora == c)]) for c in np.unique(of_corpora)]
-    spread, nobody = _centre_spread(scaled), _nobody(recordings)
-    return replace(final, temperature=LIVES * best_temperature(by_corpus), centre_spread=spread, nobody=nobody)
+    trials: dict[tuple[int, int], list[Trials]] = {}
+    for directions, judged in scaled:
+        for group, own in _groups(judged, recordings):
+            trials.setdefault(group, []).append(trials_of(replace(directions, quality=quality), own))
+    temperature = LIVES * best_temperature([Trials.join(of) for _, of in sorted(trials.items())])
+    return replace(final, temperature=temperature, centre_spread=_centre_spread(scaled), nobody=_nobody(recordings))
+
+
+def _groups(judged: Recordings, whole: Recordings) -> Iterator[tuple[tuple[int, int], Recordings]]:
+    """Those of one corpus that are compared with each other, by corpus and channel (-1: all).
+
+    Where no take came through two channels, as in homes, whose microphone is theirs, each channel is judged by itself too: others
+    are told by theirs alone, which says nothing of how sure one may be in a home.
+    """
+    corpus = int(judged.corpora[0])
+    yield (corpus, -1), judged
+    if len(whole.names) > 1 and len(np.unique(whole.takes)) == len(whole.takes):
+        for channel in np.unique(judged.channels):
+            own = judged.only(judged.channels == channel)
+            yield (corpus, int(channel)), replace(own, channels=np.zeros_like(own.channels))
 
 
 def _nobody(recordings: Recordings) -> Nobody:
@@ -95,11 +111,12 @@ def _centre_spread(held: list[Held]) -> float:
 
 
 def _people_held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
-    """Who is fitted on, and who of one corpus is judged: a fifth of all people at a time."""
+    """Who is fitted on, and who of one corpus is judged: a fifth of all people at a time, if others are heard in all channels."""
     for fold in folds_of(recordings.people):
         held = np.isin(recordings.people, fold)
-        for judged in recordings.only(held).by_corpus():
-            yield recordings.only(~held), judged
+        rest = recordings.only(~held)
+        for judged in recordings.only(held).by_corpus() if _has_channels(rest, recordings) else ():
+            yield rest, judged
 
 
 def _corpora_held_out(recordings: Recordings) -> Iterator[tuple[Recordings, Recordings]]:
@@ -116,6 +133,10 @@ def is_enough(rest: Recordings, whole: Recordings) -> bool:
         check(rest, PEOPLE_MIN)
     except ValueError:
         return False
+    return _has_channels(rest, whole)
+
+
+def _has_channels(rest: Recordings, whole: Recordings) -> bool:
     return set(rest.channels[~rest.altered].tolist()) == set(whole.channels[~whole.altered].tolist())
 
 
@@ -270,17 +291,16 @@ def _pooled_scales(held: list[Held]) -> _Scales:
     found, worth = [scales for scales, _ in told], np.array([_worth(number) for _, number in told])
     unit = float(np.average([scales.noise[0] for scales in found], weights=worth))
 
-    def pool(parts: list[Numbers]) -> Numbers:
+    def pool(parts: list[Numbers], unknown: Numbers) -> Numbers:
         table = np.array(parts)
         known = np.isfinite(table) * worth.reshape(-1, *[1] * (table.ndim - 1))
         total = known.sum(0)
-        result: Numbers = (known * np.nan_to_num(table)).sum(0) / np.where(total > 0, total, 1)
-        return result
+        return np.where(total > 0, (known * np.nan_to_num(table)).sum(0) / np.where(total > 0, total, 1), unknown)
 
-    noise = pool([scales.noise / scales.noise[0] for scales in found])
-    shift = pool([scales.shift / scales.noise[0] for scales in found])
+    noise = pool([scales.noise / scales.noise[0] for scales in found], np.ones(len(found[0].noise)))
+    shift = pool([scales.shift / scales.noise[0] for scales in found], SHIFT * (1 - np.eye(len(noise))))
     spread = np.average([scales.spread / scales.noise[0] for scales in found], weights=worth)
-    return _Scales(unit * np.where(noise > 0, noise, 1), unit * shift, unit * float(spread))
+    return _Scales(unit * noise, unit * shift, unit * float(spread))
 
 
 def _scales(held: list[Held]) -> _Scales | None:

@@ -1,7 +1,5 @@
 """Packs as files: who made them, who reads them, what a policy makes of them, and the command that fits them."""
 
-import base64
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +18,12 @@ from stream.offline.fit import (
     fit_shipped,
     judge,
     load_recipe,
-    read_answers,
-    read_logs,
     read_recordings,
     shipped_recipe,
 )
 from stream.offline.fit.recipe import Recipe
 from tests.cli.test_cli import plain, run
 from tests.support.encoders import LENGTH, Encoder, recordings_of
-from tests.support.recorded import line_of, write_log
-from tests.support.worlds import START_MS, Desk, feedback, recognition
 
 SHIPPED = {"resemblyzer-0.1.4": "cosine", "dlib-resnet-v1": "euclidean"}
 VOICE = "own-encoder-7"
@@ -268,119 +262,6 @@ def test_a_wrong_recipe_is_told(text: str, sentence: str, tmp_path: Path) -> Non
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(ConfigError, match=sentence):
         load_recipe(tmp_path / "r.toml")
-
-
-# ---- recorded logs
-
-
-class Told:
-    """A log being written: recognitions of one encoder, and what is said of them."""
-
-    def __init__(self) -> None:
-        self.desk, self.lines, self.number = Desk(), [], 0
-
-    def see(self, home: str, vector: np.ndarray, event: str) -> None:
-        embedding = base64.b64encode(vector.astype("<f2").tobytes()).decode()
-        voice = {"encoder": VOICE, "embedding": embedding}
-        self._add("recognitions", recognition(home, event, START_MS, voice=voice))
-
-    def say(self, home: str, kind: str, **fields: Any) -> None:
-        self.number += 1
-        self._add("feedback", feedback(home, f"f-{self.number}", START_MS, kind, **fields))
-
-    def _add(self, topic: str, value: dict[str, Any]) -> None:
-        self.lines.append(line_of(self.desk.record(topic, value)))
-
-    def log(self, folder: Path) -> str:
-        return write_log(folder / "log.jsonl", tuple(self.lines))
-
-
-def near(person: int, rng: np.random.Generator) -> np.ndarray:
-    """A recording of a person: people are far apart, recordings near."""
-    return 4 * np.eye(LENGTH)[person] + rng.normal(0, 0.2, LENGTH)
-
-
-def claimed(tmp_path: Path, say: Any, answers: dict[tuple[str, str], str] | None = None) -> dict[str, int]:
-    """How many recordings each person of one home has by its log; `say` writes on it what was said of a-0, a-1, b-0 … b-3."""
-    told, rng = Told(), np.random.default_rng(0)
-    for person, name in enumerate("ab"):
-        for i in range(4):
-            told.see("h", near(person, rng), f"{name}-{i}")
-    told.say("h", "enrol", person_id="a", event_ids=["a-0", "a-1"])
-    told.say("h", "enrol", person_id="b", event_ids=["b-0"])
-    say(told)
-    labelled = read_logs([told.log(tmp_path)], VOICE, "euclidean", answers)
-    return dict(zip(labelled.people, np.bincount(labelled.recordings.people).tolist(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("say", "a", "b"),
-    [
-        (lambda t: None, 2, 1),
-        (lambda t: t.say("h", "correct", event_id="b-1", person_id="b"), 2, 2),
-        (lambda t: t.say("h", "correct", event_id="b-1", person_id="a"), 2, 1),  # it does not sound like a
-        (lambda t: t.say("h", "correct", event_id="b-1", person_id="guest"), 2, 1),
-        (lambda t: t.say("h", "confirm", event_id="b-1"), 2, 1),
-        (lambda t: [t.say("h", "correct", event_id="b-1", person_id=p) for p in "ab"], 2, 1),
-        (lambda t: [t.say("h", "correct", event_id="b-1", person_id="b") for _ in range(2)], 2, 2),
-        (lambda t: [t.say("h", "correct", event_id="b-1", person_id="b"), t.say("h", "retract", retracts="f-3")], 2, 1),
-        (lambda t: [t.say("h", "correct", event_id="b-1", person_id="b"),
-                    t.say("h", "reject", event_id="b-1", person_id="b")], 2, 1),
-        (lambda t: t.say("h", "retract", retracts="f-1"), 0, 1),
-        (lambda t: t.say("h", "erase", person_id="a"), 0, 1),
-        (lambda t: t.say("elsewhere", "erase", person_id=None), 2, 1),
-        (lambda t: t.say("h", "correct", event_id="never-seen", person_id="b"), 2, 1),
-    ],
-)  # fmt: skip
-def test_a_log_tells_whose_a_recording_is_as_far_as_it_can_be_believed(say: Any, a: int, b: int, tmp_path: Path) -> None:
-    assert claimed(tmp_path, say) == {name: n for name, n in (("h/a", a), ("h/b", b)) if n}
-
-
-def test_what_was_published_tells_what_was_confirmed(tmp_path: Path) -> None:
-    lines = [("a", 0), ("b", 1), (None, 0)]
-    values = [{"household_id": "h", "event_id": f"b-{1 + (p is None)}", "revision": r, "person_id": p} for p, r in lines]
-    (tmp_path / "identities.jsonl").write_text("".join(json.dumps({"value": value}) + "\n" for value in values))
-    answers = read_answers(tmp_path / "identities.jsonl")
-    assert answers == {("h", "b-1"): "b"}
-
-    def say(told: Told) -> None:
-        told.say("h", "confirm", event_id="b-1")
-        told.say("h", "confirm", event_id="b-2")
-
-    assert claimed(tmp_path, say, answers) == {"h/a": 2, "h/b": 2}
-
-
-def test_an_erased_household_has_nobody(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"the log has vectors of {VOICE}"):
-        claimed(tmp_path, lambda told: told.say("h", "erase", person_id=None))
-
-
-def lived_log(encoder: Encoder, folder: Path, homes: int) -> str:
-    """Three people a home: enrolled by two recordings, corrected on four, one correction in six a lie."""
-    told, rng = Told(), np.random.default_rng(5)
-    for home in range(homes):
-        places = rng.multivariate_normal(encoder.mean, encoder.between, 3)
-        for person, place in enumerate(places):
-            events = [f"e-{person}-{i}" for i in range(6)]
-            for event in events:
-                told.see(f"h{home}", rng.multivariate_normal(place, encoder.within), event)
-            told.say(f"h{home}", "enrol", person_id=f"p{person}", event_ids=events[:2])
-            for i, event in enumerate(events[2:]):
-                liar = (home + i) % 6 == 0
-                told.say(f"h{home}", "correct", event_id=event, person_id=f"p{(person + liar) % 3}")
-    return told.log(folder)
-
-
-def test_a_log_alone_tells_an_encoders_covariances(tmp_path: Path) -> None:
-    encoder = Encoder.drawn(6)
-    log, flags = lived_log(encoder, tmp_path, 40), ("--encoder", VOICE, "--metric", "euclidean")
-    run("fit", "--log", log, *flags, "--out", tmp_path / "p.npz")
-    fitted = load_pack(str(tmp_path / "p.npz"), "euclidean")
-    matrix = fitted.matrix.astype(float)
-    within, between = (np.diag(matrix @ covariance @ matrix.T) for covariance in (encoder.within, encoder.between))
-    assert within.mean() == pytest.approx(1, rel=0.15)  # claims that do not sound like the person are left out, so a little more
-    assert fitted.between.mean() == pytest.approx(between.mean(), rel=0.3)
-    assert np.corrcoef(np.log(fitted.between), np.log(between / within))[0, 1] > 0.8
 
 
 # ---- the command

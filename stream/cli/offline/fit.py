@@ -47,6 +47,9 @@ def fit(
     ] = None,
     people: Annotated[str | None, typer.Option("--people", metavar="LIST|FILE", help="Only these: a,b,c or a line each.")] = None,
     without: Annotated[str | None, typer.Option("--without", metavar="LIST|FILE", help="All but these, without a trace.")] = None,
+    channel_by: Annotated[
+        str, typer.Option("--channel-by", metavar="ATTRIBUTE", help="With --log: what of a device tells its channel.")
+    ] = "model",
     identities: Annotated[
         Path | None, typer.Option("--identities", metavar="FILE", help="With --log: what was published, so that `confirm` tells.")
     ] = None,
@@ -66,7 +69,7 @@ def fit(
     with faults_explained():
         chosen = _Chosen(_people_of("--people", people), _people_of("--without", without))
         if log:
-            recipe, labelled = _from_logs(sources, encoder, metric, identities, chosen)
+            recipe, labelled = _from_logs(sources, {"encoder": encoder, "metric": metric}, identities, channel_by, chosen)
         else:
             flags = {
                 "encoder": encoder, "metric": metric, "person": person, "channels": _channels(channel or []),
@@ -130,16 +133,16 @@ def _from_recordings(
 
 
 def _from_logs(
-    logs: list[str], encoder: str | None, metric: Any, identities: Path | None, chosen: _Chosen
+    logs: list[str], flags: dict[str, str | None], identities: Path | None, channel_by: str, chosen: _Chosen
 ) -> tuple["Recipe", "Labelled"]:
     from stream.offline.fit import read_answers, read_logs
     from stream.offline.fit.recipe import recipe_of
 
     if chosen != (None, None):
         raise _wrong("--people", "given", "--people or --without, with --log", "left out: of a log everybody is fitted on")
-    fields = {"recordings": "a recorded log", "encoder": encoder, "metric": metric}
+    fields = {"recordings": "a recorded log"} | flags
     recipe = recipe_of({name: value for name, value in fields.items() if value}, "flags")
-    return recipe, read_logs(logs, recipe.encoder, recipe.metric, read_answers(identities) if identities else None)
+    return recipe, read_logs(logs, recipe.encoder, recipe.metric, read_answers(identities) if identities else None, channel_by)
 
 
 def _writable(out: Path | None, sources: list[str], encoder: str) -> Path:

@@ -1,32 +1,35 @@
-"""What a recorded log tells of who was recorded: guided enrolments, and claims that look honest.
+"""What a recorded log tells of who was recorded, and through what: guided enrolments, and claims that look honest.
 
 Law: nobody who was erased, and nothing that was retracted, is among the recordings; a claim is believed only if the voice or face
-is more like that person's others than like anybody's else in the home.
+is more like that person's others than like anybody's else in the home. A channel is what devices say that they are.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
-from learners.fit.recordings import Numbers, Recordings, unit
+from learners.fit.recordings import Codes, Numbers, Recordings, unit
 from learners.recognition.projection import Metric
 from stream.brokers.log_files import STDIN, LogReader
 from stream.contract.errors import ConfigError
 from stream.contract.reading import read_parts
 from stream.contract.records import FEEDBACK, GUEST, Confirm, Correct, Enrol, Erase, Feedback, Recognition, Reject, Retract
+from stream.home.state.layout import CHANNELS_MAX
 
 from .labelled import Condition, Labelled
 
-__all__ = ["PERSON_RECORDINGS_MAX", "read_answers", "read_logs"]
+__all__ = ["CHANNEL_PEOPLE_MIN", "PERSON_RECORDINGS_MAX", "read_answers", "read_logs"]
 
 PERSON_RECORDINGS_MAX: Final = 64  # the first of each person: more tell little of people in general
+CHANNEL_PEOPLE_MIN: Final = 12  # of fewer, whoever is held out may leave none
+_ORDINARY: Final = "clean"  # the channel of devices that do not say what they are
 
 Event = tuple[str, str]  # household and event
 
@@ -84,13 +87,18 @@ class _Feedback:
         return claim.person != GUEST and not gone and (claim.event, claim.person) not in self.denied
 
 
-def read_logs(logs: Sequence[str], encoder: str, metric: Metric, answers: dict[Event, str] | None = None) -> Labelled:
+def read_logs(
+    logs: Sequence[str], encoder: str, metric: Metric, answers: dict[Event, str] | None = None, channel_by: str = "model"
+) -> Labelled:
     """The recordings of one encoder of which a log tells whose they are, by household and person.
 
     Parameters
     ----------
     answers
         (household, event) -> who was published: what `confirm` confirms. Without it a `confirm` tells nothing.
+    channel_by
+        The attribute of `device` whose values are channels. The one with most recordings is the ordinary one, and those of which
+        fewer than CHANNEL_PEOPLE_MIN people were recorded count as it.
 
     Raises
     ------
@@ -104,7 +112,7 @@ def read_logs(logs: Sequence[str], encoder: str, metric: Metric, answers: dict[E
         if not isinstance(value, Recognition):
             said.add(value, answers or {})
     labels = said.labels()
-    homes, seen = _homes(logs, encoder, labels)
+    homes, seen = _homes(logs, encoder, labels, channel_by)
     if not homes:
         known = f"the log has vectors of {', '.join(sorted(seen))}" if seen else "the log has no vectors"
         raise ConfigError("--encoder", encoder, known, "an encoder of whose recordings somebody enrolled or corrected some")
@@ -120,10 +128,18 @@ def _values(logs: Sequence[str], topic: str) -> Iterator[Recognition | Feedback]
                     yield read_parts(record.value)[0] if topic == "recognitions" else FEEDBACK.validate_json(record.value)
 
 
-Home = dict[str, dict[str, tuple[Numbers, bool]]]  # person -> event -> vector, and whether it was enrolled
+class _Recording(NamedTuple):
+    vector: Numbers
+    sure: bool  # it was enrolled
+    channel: str
 
 
-def _homes(logs: Sequence[str], encoder: str, labels: dict[Event, _Claim]) -> tuple[dict[str, Home], set[str]]:
+Home = dict[str, dict[str, _Recording]]  # person -> event
+
+
+def _homes(
+    logs: Sequence[str], encoder: str, labels: dict[Event, _Claim], channel_by: str
+) -> tuple[dict[str, Home], set[str]]:
     """By household the vectors whose person is told; and which encoders there are."""
     homes: dict[str, Home] = defaultdict(lambda: defaultdict(dict))
     seen: set[str] = set()
@@ -136,38 +152,49 @@ def _homes(logs: Sequence[str], encoder: str, labels: dict[Event, _Claim]) -> tu
             if part.encoder == encoder and event in labels:
                 own = homes[value.household_id][labels[event].person]
                 if len(own) < PERSON_RECORDINGS_MAX:
-                    own.setdefault(event[1], (np.asarray(part.embedding, np.float64), labels[event].sure))
+                    channel = (value.device or {}).get(channel_by, _ORDINARY)  # type: ignore[union-attr]
+                    own.setdefault(event[1], _Recording(np.asarray(part.embedding, np.float64), labels[event].sure, channel))
     return homes, seen
 
 
 def _label(homes: dict[str, Home], metric: Metric) -> Labelled:
-    vectors: list[Numbers] = []
+    found: list[_Recording] = []
     people: list[str] = []
-    counts = {"enrolled": 0, "claimed": 0}
-    lengths = {len(vector) for home in homes.values() for own in home.values() for vector, _ in own.values()}
+    lengths = {len(recording.vector) for home in homes.values() for own in home.values() for recording in own.values()}
     if len(lengths) > 1:
         raise ConfigError("--encoder", f"vectors of {sorted(lengths)} numbers", "the log", "vectors of one length")
     for household, home in sorted(homes.items()):
-        for person, vector, sure in _honest(home, metric):
-            vectors.append(vector)
+        for person, recording in _honest(home, metric):
+            found.append(recording)
             people.append(f"{household}/{person}")
-            counts["enrolled" if sure else "claimed"] += 1
     names, codes = np.unique(people, return_inverse=True)
-    table = np.array(vectors)
+    table = np.array([recording.vector for recording in found])
+    channels = _channels(found, codes)
+    numbers = np.array([channels.index(r.channel) if r.channel in channels else 0 for r in found], np.int64)
     recordings = Recordings.plain(metric, unit(table) if metric == "cosine" else table, codes.astype(np.int64))
-    conditions = tuple(Condition(name, "clean", number) for name, number in counts.items())
-    return Labelled(recordings, tuple(names.tolist()), conditions)
+    counts = Counter(("enrolled" if r.sure else "claimed", channels[at]) for r, at in zip(found, numbers, strict=True))
+    conditions = tuple(Condition(*of, number) for of, number in sorted(counts.items(), reverse=True))
+    return Labelled(replace(recordings, channels=numbers, names=channels), tuple(names.tolist()), conditions)
 
 
-def _honest(home: Home, metric: Metric) -> Iterator[tuple[str, Numbers, bool]]:
+def _channels(recordings: Sequence[_Recording], people: Codes) -> tuple[str, ...]:
+    """The channels through which people enough were recorded, the one with most recordings first."""
+    heard: dict[str, set[int]] = defaultdict(set)
+    for recording, person in zip(recordings, people.tolist(), strict=True):
+        heard[recording.channel].add(person)
+    often = [channel for channel, _ in sorted(Counter(r.channel for r in recordings).items(), key=lambda one: (-one[1], one[0]))]
+    return (often[0], *[channel for channel in often[1:] if len(heard[channel]) >= CHANNEL_PEOPLE_MIN][: CHANNELS_MAX - 1])
+
+
+def _honest(home: Home, metric: Metric) -> Iterator[tuple[str, _Recording]]:
     """All enrolled recordings, and of those claimed the ones that are nearest to their own person's others."""
     for person, own in home.items():
-        for event, (vector, sure) in own.items():
-            others = {p: [v for e, (v, _) in known.items() if e != event] for p, known in home.items()}
+        for event, recording in own.items():
+            others = {p: [r.vector for e, r in known.items() if e != event] for p, known in home.items()}
             means = {p: np.mean(rows, axis=0) for p, rows in others.items() if rows}
-            nearest = min(means, key=lambda p: _apart(vector, means[p], metric), default=person)
-            if sure or nearest == person:
-                yield person, vector, sure
+            nearest = min(means, key=lambda p: _apart(recording.vector, means[p], metric), default=person)
+            if recording.sure or nearest == person:
+                yield person, recording
 
 
 def _apart(one: Numbers, other: Numbers, metric: Metric) -> float:
