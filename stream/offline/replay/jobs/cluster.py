@@ -16,12 +16,11 @@ from typing import Any, Final
 from stream.contract.codec import household_of_key
 from stream.contract.errors import ConfigError, how_to_install
 from stream.contract.ports import Offsets
-from stream.runtime.worker.applying import Part, Residency, Results, residency_of
-from stream.runtime.worker.batch import BatchStep, PartitionState, as_arrived
-from stream.runtime.worker.home_cache import HomeCache, Origin, states_at
-from stream.runtime.worker.quarantine import Quarantine
+from stream.runtime.worker.applying import Part, Residency, Results
+from stream.runtime.worker.home_cache import Origin, states_at
 
 from ..manifest import Made, describe_program
+from .homes import JobHomes
 from .messages import Applied, AppliedPart, PartOfJob, Setup
 from .pool import Begun, BegunPart, together
 from .processes import JobLost
@@ -163,7 +162,6 @@ class ClusterPool:
         for lane in self._lanes.values():
             lane.clear()
 
-
     def _begin_lane(self, partition: int) -> "_Lane":
         """An actor on the worker whose turn it is."""
         client, workers = self._cluster.client, self._cluster.workers
@@ -236,29 +234,19 @@ class HomesOfPartition:
 
     def __init__(self, setup: Setup) -> None:
         self._states: dict[str, bytes] = {}
-        self._homes = HomeCache(self, setup.policy, setup.resident_bytes_max)
-        self._step = BatchStep(self._homes, setup.policy, as_arrived, setup.step_function)
-        self._owned: PartitionState | None = None
+        self._homes = JobHomes(setup, self)
 
     def apply(self, part: PartOfJob, states: dict[str, bytes]) -> Applied:
         """What becomes of a part; `states` are those of households that come for the first time."""
         self._states |= states
-        owned = self._owned
-        if owned is None or owned.epoch != part.epoch:
-            owned = self._owned = PartitionState(part.partition, part.epoch, {}, Quarantine(part.epoch, part.quarantined))
-        result = self._step.apply(owned, part.records)
-        self._states |= result.states
-        self._homes.touch({part.partition: result.states})
-        self._homes.unsaved.clear()
-        quarantined = owned.quarantine.households if result.quarantine else None
-        applied = AppliedPart(part.partition, result.settled, result.states, quarantined, result.lifted)
-        return Applied([applied], residency_of(self._homes))
+        applied = self._homes.apply([part])
+        self._states |= applied.parts[0].states
+        return applied
 
     def clear(self) -> None:
         """Forget all homes."""
         self._homes.clear()
         self._states.clear()
-        self._owned = None
 
     def load(self, partition: int, households: Sequence[str]) -> dict[str, bytes]:
         """As of a store."""

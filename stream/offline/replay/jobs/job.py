@@ -10,27 +10,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from stream.contract.ports import Offsets
-from stream.runtime.worker.applying import residency_of
-from stream.runtime.worker.batch import BatchStep, PartitionState, as_arrived
 from stream.runtime.worker.garbage import seldom_collected
-from stream.runtime.worker.home_cache import HomeCache
-from stream.runtime.worker.quarantine import Quarantine
 
-from .messages import (
-    HEAD_BYTES,
-    Answer,
-    Applied,
-    AppliedPart,
-    Apply,
-    Clear,
-    Loaded,
-    Missing,
-    PartOfJob,
-    Request,
-    Setup,
-    decode_request,
-    frame,
-)
+from .homes import JobHomes
+from .messages import HEAD_BYTES, Answer, Apply, Clear, Loaded, Missing, Request, Setup, decode_request, frame
 from .processes import Ends
 
 __all__ = ["work"]
@@ -70,16 +53,14 @@ class _Job:
 
     def __init__(self, setup: Setup, pipes: _Pipes) -> None:
         self._pipes = pipes
-        self._homes = HomeCache(self, setup.policy, setup.resident_bytes_max)
-        self._step = BatchStep(self._homes, setup.policy, as_arrived, setup.step_function)
-        self._owned: dict[int, PartitionState] = {}
+        self._homes = JobHomes(setup, self)
         self._later: deque[Request] = deque()  # came while states were waited for
 
     def run(self) -> None:
         """One request after the other."""
         while (request := self._next()) is not None:
             if isinstance(request, Apply):
-                self._apply(request)
+                self._pipes.write(self._homes.apply(request.parts))
             elif isinstance(request, Clear):
                 self._homes.clear()
 
@@ -104,18 +85,3 @@ class _Job:
     def _read(self) -> Request | None:
         raw = self._pipes.read()
         return None if raw is None else decode_request(raw)
-
-    def _apply(self, request: Apply) -> None:
-        applied = [self._apply_part(part) for part in request.parts]
-        self._homes.touch({part.partition: part.states for part in applied})
-        self._homes.unsaved.clear()  # once the replay has them in hand they are as good as that
-        self._pipes.write(Applied(applied, residency_of(self._homes)))
-
-    def _apply_part(self, part: PartOfJob) -> AppliedPart:
-        owned = self._owned.get(part.partition)
-        if owned is None or owned.epoch != part.epoch:
-            owned = PartitionState(part.partition, part.epoch, {}, Quarantine(part.epoch, part.quarantined))
-            self._owned[part.partition] = owned
-        result = self._step.apply(owned, part.records)
-        quarantined = owned.quarantine.households if result.quarantine else None
-        return AppliedPart(part.partition, result.settled, result.states, quarantined, result.lifted)
