@@ -14,12 +14,17 @@ import os
 import sys
 import tempfile
 import time
+import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
+
+from stream.contract.policy import Policy
 
 from . import quick
 from .hard_worlds import HARD
@@ -29,13 +34,25 @@ from .plan import Plan, trials_of
 from .plots import det_plot, reliability_plot
 from .results import compared
 from .targets import SCENARIOS
-from .trials import Settings, run
+from .trials import Settings, merged, run
 from .whole import ablation_table, rounded, whole
 
 __all__ = ["main", "write_docs"]
 
 PACKS_OF = {"half": "of the other half of them and of all other corpora", "strangers": "without that corpus"}
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def _setting(line: str) -> str:
+    """A line of TOML that a policy takes."""
+    try:
+        Policy.model_validate(merged(Policy().model_dump(), tomllib.loads(line)))
+    except tomllib.TOMLDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{line!r} is no TOML ({error})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise argparse.ArgumentTypeError(f"{line!r} is nothing that a policy has: {first['msg']} ({first['loc'][0]})") from None
+    return line
 
 
 def main() -> None:
@@ -129,7 +146,9 @@ def _arguments() -> argparse.Namespace:
     cli.add_argument("--packs", type=_words, default=("half",), help="with --quick: half, strangers, or both with a comma: "
                      "fitted on the other half of the judged corpus too, or on nothing of it (default: half)")  # fmt: skip
     cli.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    cli.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the policy, as TOML; may be repeated")
+    cli.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="of the policy, as TOML; may be repeated"
+    )
     cli.add_argument("--without", default="", metavar="CONDITION", help="fit the packs without this recording condition")
     cli.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     cli.add_argument("--against", type=Path, metavar="FILE", help="with --quick: the difference to an earlier --json")
