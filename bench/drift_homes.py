@@ -123,7 +123,8 @@ def worlds_of(scenario: str, args: argparse.Namespace, *overrides: str) -> Itera
 
 def summary(scenario: str, outcomes: list[Outcome]) -> str:
     """A row of the table of real voices."""
-    years, alarms = sum(o.years for o in outcomes), sum(len(o.false_alarms) for o in outcomes)
+    years, kinds = sum(o.years for o in outcomes), Counter(alarm.kind for o in outcomes for alarm in o.false_alarms)
+    alarms = str(kinds.total()) + (f" ({', '.join(f'{n} {kind}' for kind, n in kinds.most_common())})" if kinds else "")
     delays = np.sort([delay for o in outcomes for delay in o.delays])
     causes = sum([o.causes for o in outcomes], Counter[str]())
     found = "–"
