@@ -123,7 +123,8 @@ def _weigh_rows(home, without, policy, work):
 def _gather(home, person, policy, work):
     """Fill in the weighted sum of what is known of a person, in total[0]; its mass."""
     numbers = policy.encoders[home.galleries[work.gallery].number]
-    modality, dimensions, mass, anchored, sensed = numbers.modality, numbers.dimensions, ZERO_32, 0.0, 0.0
+    modality, dimensions, mass, sensed = numbers.modality, numbers.dimensions, ZERO_32, 0.0
+    anchored = 0.0 if home.people[person].enrolments_used > 0 else ANCHORED_MASS  # of who never enrolled nobody asks
     total, found, sums = work.total[0], work.channel_mass, work.channel_sums
     for channel in range(numbers.channels):
         found[channel] = ZERO_32

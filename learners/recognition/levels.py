@@ -15,7 +15,7 @@ import numpy as np
 from learners.kernel import kernel
 from learners.precision import MEAN_32, ONE_32, SHARE_32, SHARE_STEP, VECTOR_32, ZERO_32
 
-__all__ = ["set_model"]
+__all__ = ["hold_models", "set_model"]
 
 GUEST_WORTH: Final = 0.5  # of a person, to where people lie: a recording by itself
 LEVELS_PRIOR: Final = 4.0  # recordings' worth of the policy's scale, where no pack tells it
@@ -23,8 +23,32 @@ SPREAD_MIN: Final = 0.25  # of people, in units of the variance within one
 
 
 @kernel
+def hold_models(work, holds):
+    """From now on nothing is learnt that models are made of, so that each is made once; or (0) something may be again."""
+    work.holds = holds
+    for modality in range(2):
+        work.held_gallery[modality] = -1
+
+
+@kernel
 def set_model(home, gallery, policy, work):
     """What vectors of a gallery are compared by: between people, the home's own centre, and of an unfitted encoder its scale."""
+    numbers = policy.encoders[home.galleries[gallery].number]
+    modality, dimensions, held = numbers.modality, numbers.dimensions, work.held[numbers.modality]
+    if work.holds and work.held_gallery[modality] == gallery:
+        work.gallery, work.scale = gallery, work.held_scale[modality]
+        for k in range(dimensions):
+            work.centre[k], work.between[k], work.inverse[k] = held[0, k], held[1, k], held[2, k]
+        return
+    _make_model(home, gallery, policy, work)
+    if work.holds:
+        work.held_gallery[modality], work.held_scale[modality] = gallery, work.scale
+        for k in range(dimensions):
+            held[0, k], held[1, k], held[2, k] = work.centre[k], work.between[k], work.inverse[k]
+
+
+@kernel
+def _make_model(home, gallery, policy, work):
     numbers = policy.encoders[home.galleries[gallery].number]
     work.gallery, work.scale = gallery, ONE_32
     for k in range(numbers.dimensions):

@@ -213,7 +213,7 @@ def apply(homes, events, policies, works, outs):
     It also stops after an event when somebody left a home so long ago that they are to be forgotten: out.purge is that home.
     """
     policy, work, out = policies[0], works[0], outs[0]
-    out.purge = -1
+    out.purge, work.holds = -1, 0
     while out.next_event < len(events):
         if out.results_used > RESULTS_MAX - RESULTS_OF_ONE or out.profiles_used > PROFILES_MAX - PEOPLE_MAX:
             return

@@ -13,6 +13,7 @@ from learners.kernel import kernel
 from learners.precision import SHARE_ONE, SHARE_STEP
 from learners.recognition.fusion import quantise, softmax
 from learners.recognition.gallery import is_enrolled
+from learners.recognition.levels import hold_models
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import share_event
 from stream.home.core.learn import calibrate_row, reassign, recalibrate
@@ -184,6 +185,7 @@ def _weigh_all(home, beta, cold, policy, work):
     they are.
     """
     places = int(home.people_used) + 1
+    hold_models(work, 1)
     for index in range(home.rows_used):
         if is_enrolled(home.rows[index]):
             continue
@@ -200,6 +202,7 @@ def _weigh_all(home, beta, cold, policy, work):
         softmax(work.logits, places, work.posterior)
         for place in range(places):
             work.tables[1, index, place] = np.rint(work.posterior[place] * SHARE_ONE)
+    hold_models(work, 0)
 
 
 @kernel

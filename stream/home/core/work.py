@@ -54,11 +54,14 @@ WORK = record(
     ("centre", "<f4", DIMENSIONS),  # of what is compared: where the people of the home lie
     ("inverse", "<f4", DIMENSIONS),  # 1 / variance between people
     ("between", "<f4", DIMENSIONS),
+    ("held", "<f4", (2, 3, DIMENSIONS)),  # by modality: centre, between and inverse of its gallery, while `holds`
+    ("held_scale", "<f4", 2),
     ("weights", "<f4", ROWS_MAX),  # of whole kept rows
     ("scale", "<f4"),  # of what is compared: 1, but where a home learns it
     ("probe_noise", "<f4"),
     ("probe_channel", "<i4"),
     ("gallery", "<i4"),  # where the probe is compared
+    ("held_gallery", "<i4", 2),  # whose model is held; -1: none
     ("event", "<i4"),  # index of the event at hand, for results
     ("terms", "<i4"),  # of the posterior being made
     ("run_claims", "<i4", SOURCES + PLACES),  # claims that it is made of
@@ -75,7 +78,8 @@ WORK = record(
     ("modalities", "i1"),  # bits of VOICE, FACE, PHONE, HABIT: which rows of `llr` count
     ("alone", "i1"),  # compare with each kept row alone, too
     ("enrolled_only", "i1"),  # compare as if nothing were known of people but what was enrolled by hand
-    ("reserved", "u1", 4),
+    ("holds", "i1"),  # nothing is learnt now that models are made of
+    ("reserved", "u1", 3),
 )
 
 

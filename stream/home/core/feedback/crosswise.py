@@ -17,6 +17,7 @@ from learners.feedback.annotators import expected_right, learn_source, reliabili
 from learners.kernel import kernel
 from learners.precision import LLR_STEP, NATS_STEP, SHARE_STEP
 from learners.recognition.fusion import softmax
+from learners.recognition.levels import hold_models
 from learners.recognition.phones import REPORTED, hear_phones, phone_llr
 from stream.home.core.answer import revise
 from stream.home.core.feedback.claims import find_heeded, floor_evidence
@@ -204,8 +205,10 @@ def exchange_unenrolled(home, policy, work, out):
     In scratch, of every kept event: tables[1] how far it is whose by voice and face, tables[2] the likelihood of its phones if it
     is, tables[0, event, 0] that of its phones in all.
     """
+    hold_models(work, 1)
     for index in range(home.rows_used):
         _weigh_phones(home, index, policy, work)
+    hold_models(work, 0)
     most, one, other = 0.0, 0, 0
     for first in range(1, home.people_used + 1):
         for second in range(1, first):
