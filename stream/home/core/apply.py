@@ -10,6 +10,7 @@ import numpy as np
 
 from learners.kernel import array, entry, kernel
 from learners.precision import SHARE_ONE
+from learners.recognition.levels import hold_models
 from learners.recognition.phones import hear_witnesses
 from learners.recognition.presence import belongs
 from stream.home.core.admission.clock import FORGOTTEN, believe
@@ -132,9 +133,11 @@ def _recognise(home, event, policy, work, out):
     if home.witnesses_used > 0:
         hear_witnesses(home, home.rows[index], policy)
     leave_out_repeated(home, index, policy, work, out)
+    hold_models(work, 1)
     posterior(home, index, ANSWER_TERMS, policy, work)
     judge_profiles(home, index, policy, work, out)
     learn_event(home, index, policy, work)
+    hold_models(work, 0)
     link(home, index, policy, work)
     answer(home, index, policy, work, out)
     monitor_event(home, event, policy, work, out)

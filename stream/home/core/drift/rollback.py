@@ -16,6 +16,7 @@ from typing import Final
 from learners.kernel import kernel
 from learners.recognition.calibration import clear_calibration
 from learners.recognition.gallery import compare_enrolled, forget_tails, set_probe_of_row
+from learners.recognition.levels import hold_models
 from stream.home.core.feedback.suspend import add_held_signal
 from stream.home.core.learn import recalibrate
 from stream.home.core.posterior import blind_posterior
@@ -60,6 +61,7 @@ def judge_profiles(home, index, policy, work, out):
                 for gallery in range(home.galleries_used):
                     if policy.encoders[home.galleries[gallery].number].modality == modality:
                         forget_tails(person, gallery, 1)
+                hold_models(work, work.holds)  # they are made anew, without those
                 _roll_back(home, best, modality, work, out)
 
 
