@@ -58,7 +58,7 @@ def answers(run: Run) -> dict[tuple[str, str], Any]:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @worlds
 def test_batches_of_any_size_give_the_same_bytes(size: int, records: list[Record]) -> None:
-    assert_same(Run(OWN).play_in_batches(records, size), Run(OWN).play_all(records))
+    assert_same(Run(OWN).play_in_batches(records, size), Run(OWN).play_each(records))
 
 
 @worlds
@@ -198,7 +198,7 @@ def test_a_claim_that_is_taken_back_just_before_an_event_is_so_in_one_batch_too(
         told.desk.record("recognitions", recognition("h", "e-x", told.desk.now, "hall", phones=[])),
     ]
     taught = said_of(Run(DEVICE, homes={"h": copy_of(told)}).play_all(records[1:]))
-    serial, together = Run(DEVICE, homes={"h": copy_of(told)}).play_all(records), Run(DEVICE, homes={"h": copy_of(told)})
+    serial, together = Run(DEVICE, homes={"h": copy_of(told)}).play_each(records), Run(DEVICE, homes={"h": copy_of(told)})
     assert said_of(together.play_in_batches(records, 2)) == said_of(serial) != taught
 
 
@@ -246,8 +246,7 @@ def test_a_model_that_fails_is_an_error_of_that_home_alone() -> None:
     events = [decode(record, policy) for record in records]
     calm = [event for event in events if event.value.household_id == "h-1" and "recognition" in event.record.topic]
     noisy = [event for event in events if event.value.household_id == "h-0"]
-    for event in (*calm, *noisy):
-        run._home(event.value.household_id, np.zeros(1, stepping.HOME))
+    run.homes = {name: Household.new(name) for name in ("h-0", "h-1")}
     done = step_batch(run.homes, [*noisy, *calm], policy)
     assert {name: str(failure.error) for name, failure in done.failures.items()} == {"h-0": "of somebody's own model"}
     assert all(answer is not None for answer in done.responses[len(noisy) :])
