@@ -18,9 +18,11 @@ import numba
 import numpy as np
 from numba._dynfunc import make_function
 from numba.core import config, typed_passes, untyped_passes
+from numba.core.caching import FunctionCache
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import CompilerBase, PassManager
 from numba.core.cpu import CPUContext
+from numba.core.runtime.nrt import rtsys
 
 __all__ = ["Plain", "keep_in", "one_library"]
 
@@ -54,14 +56,23 @@ class Plain(CompilerBase):  # type: ignore[misc]
 @contextmanager
 def keep_in(entry: str) -> Iterator[None]:
     """Have Numba keep what it compiles for the entries of one file (or load it) where only the same texts find it."""
-    before, folder = config.CACHE_DIR, _cache_directory(entry)
-    config.CACHE_DIR = str(folder)
+    before, load, folder = config.CACHE_DIR, FunctionCache.load_overload, _cache_directory(entry)
+    config.CACHE_DIR, FunctionCache.load_overload = str(folder), _load
     if not folder.exists():
         _say_once()
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR, FunctionCache.load_overload = before, load
+
+
+def _load(cache: Any, signature: Any, context: CPUContext) -> Any:
+    """What a cache has for a signature, as Numba finds it; but what there is of NumPy, which only a compiler asks for, is not
+    loaded for it: that is a quarter of a start.
+    """
+    rtsys.initialize(context)
+    with cache._guard_against_spurious_io_errors():
+        return cache._load_overload(signature, context)
 
 
 @cache

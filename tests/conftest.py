@@ -26,6 +26,9 @@ from tests.support.one_cluster import Run, kafka_of, redis_of
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# Of `jsonschema`: a second to compile the grammars of a format that is in none of our schemas, in every process of tests.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 ROOT = Path(__file__).parent.parent
 
 # Bytecode is kept, apart from the sources, also where the environment says otherwise: tests start some hundred processes, each of

@@ -394,10 +394,14 @@ def test_the_steps_that_install_it_do_install_it(tmp_path: Path) -> None:
             ran = subprocess.run(step, shell=True, cwd=source, env={**os.environ, **path}, **told)
             assert ran.returncode == 0, (step, ran.stderr)
 
-    def says(*command: str) -> str:
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+    def says(*command: str, **more: str) -> str:
+        environment = {**os.environ, **more}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
     assert says(f"{target}/bin/kithkin", "--version") == f"kithkin {__version__}"
     used = "import confluent_kafka, crc32c, kafka, numba, prometheus_client, redis; from stream.runtime.worker import live; "
     used += "print(live.__file__)"
-    assert Path(says(f"{target}/bin/python", "-c", used)).is_relative_to(target)
+    python, interpreted = f"{target}/bin/python", {"NUMBA_DISABLE_JIT": "1"}  # to compile all kernels takes half a minute
+    assert Path(says(python, "-c", used, **interpreted)).is_relative_to(target)
+    compiled = "from stream.home import profiles; print(*profiles.restore.nopython_signatures)"
+    assert says(python, "-c", compiled), "a kernel of those is compiled where it was installed"

@@ -24,7 +24,7 @@ EVENTS = 2_000
 def drilled(tmp_path: Path) -> Callable[..., Outcome]:
     def run(broker: str, faults: tuple[str, ...], sabotage: str | None = None) -> Outcome:
         with to_be_had():
-            return drill(Scene(tmp_path, broker, rate=500.0, sabotage=sabotage), faults, EVENTS, print)
+            return drill(Scene(tmp_path, broker, rate=250.0, sabotage=sabotage), faults, EVENTS, print)
 
     return run
 

@@ -3,6 +3,7 @@
 import doctest
 import json
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,13 @@ NAIVE = "river.naive_bayes.BernoulliNB"
 ALL = ("hour", "weekday", "activity", "device", "channels", "phones")
 
 
+@cache  # made when a test asks for it: to load River takes two seconds
 def policy_of(classifier: str = NAIVE, **told: Any) -> Policy:
     """One whose model is believed early, so that it says much."""
     told = {"features": ALL, "prior_weight": 0.01, "llr_max": 4.0} | told
     return Policy(encoders=POLICY.encoders, own_model=OwnModel(classifier=classifier, **told))
 
 
-OWN = policy_of()
 worlds = pytest.mark.parametrize("records", [world(s, Shape(records=60, enrolled=s % 3 < 2)) for s in range(6)], ids=range(6))
 
 
@@ -58,20 +59,20 @@ def answers(run: Run) -> dict[tuple[str, str], Any]:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @worlds
 def test_batches_of_any_size_give_the_same_bytes(size: int, records: list[Record]) -> None:
-    assert_same(Run(OWN).play_in_batches(records, size), Run(OWN).play_all(records))
+    assert_same(Run(policy_of()).play_in_batches(records, size), Run(policy_of()).play_each(records))
 
 
 @worlds
 def test_a_home_that_was_written_and_read_back_goes_on_as_the_one_that_was_not(records: list[Record]) -> None:
-    assert_same(Run(OWN, restarts=True, stale=0xFF).play_all(records), Run(OWN, stale=0xFF).play_all(records))
+    assert_same(Run(policy_of(), restarts=True, stale=0xFF).play_all(records), Run(policy_of(), stale=0xFF).play_all(records))
 
 
 def test_what_is_kept_at_hand_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     records = world(2, Shape(records=120))
-    kept = Run(OWN).play_all(records)
+    kept = Run(policy_of()).play_all(records)
     monkeypatch.setattr(stepping, "_IDLE", {})
     monkeypatch.setattr(stepping, "own_term", lambda policy: OwnTerm(policy.own_model, 0))
-    assert_same(Run(OWN).play_all(records), kept)
+    assert_same(Run(policy_of()).play_all(records), kept)
 
 
 def test_it_changes_answers_and_one_that_says_nothing_changes_none() -> None:
@@ -99,7 +100,8 @@ def story(policy: Policy, taught: int = 6) -> Story:
     return told
 
 
-DEVICE = policy_of(features=("device",), llr_max=2.0)
+def of_device() -> Policy:
+    return policy_of(features=("device",), llr_max=2.0)
 
 
 def posterior(told: Story, device: str) -> Any:
@@ -109,7 +111,7 @@ def posterior(told: Story, device: str) -> Any:
 
 
 def test_who_was_told_of_at_a_device_is_likelier_there_and_the_others_less_likely() -> None:
-    plain, own = (posterior(story(policy), "desk") for policy in (POLICY, DEVICE))
+    plain, own = (posterior(story(policy), "desk") for policy in (POLICY, of_device()))
     assert own["anna"] > plain["anna"] + 0.1
     assert own["bert"] < plain["bert"] - 0.1
 
@@ -123,7 +125,7 @@ def test_it_says_no_more_than_it_may() -> None:
 
 
 def test_nobody_who_was_never_told_of_is_known_and_guided_enrolment_tells_nothing() -> None:
-    plain, own = (Story(policy=policy) for policy in (POLICY, DEVICE))
+    plain, own = (Story(policy=policy) for policy in (POLICY, of_device()))
     for told in (plain, own):
         told.say("correct", event_id=told.see("anna", device="desk"), person_id="anna", source="annotator")
     assert posterior(own, "desk") == posterior(plain, "desk")
@@ -169,7 +171,7 @@ def test_a_claim_that_is_taken_back_taught_nothing() -> None:
 
 def said_around(claimed: bool) -> tuple[list[int], list[list[int]]]:
     """What the model says of an event when a claim stands, or was never said; and then, when none stands."""
-    told = story(DEVICE, taught=3)
+    told = story(of_device(), taught=3)
     event = told.see("anna", device="bench")
     if claimed:
         told.say("correct", event_id=event, person_id="anna", source="annotator", feedback_id="f-x")
@@ -189,7 +191,7 @@ def said_at(told: Story, device: str) -> list[int]:
 
 def test_a_claim_that_is_taken_back_just_before_an_event_is_so_in_one_batch_too() -> None:
     """Below it was another, by which the event is somebody else's as soon as that has been brought in line."""
-    told = story(DEVICE, taught=3)
+    told = story(of_device(), taught=3)
     event = told.see(None, device="hall", phones=[])
     told.say("correct", event_id=event, person_id="anna")
     told.say("correct", event_id=event, person_id="bert", source="annotator")
@@ -197,13 +199,13 @@ def test_a_claim_that_is_taken_back_just_before_an_event_is_so_in_one_batch_too(
         told.desk.record("feedback", feedback("h", "f-back", told.desk.now, "retract", retracts=told.last)),
         told.desk.record("recognitions", recognition("h", "e-x", told.desk.now, "hall", phones=[])),
     ]
-    taught = said_of(Run(DEVICE, homes={"h": copy_of(told)}).play_all(records[1:]))
-    serial, together = Run(DEVICE, homes={"h": copy_of(told)}).play_all(records), Run(DEVICE, homes={"h": copy_of(told)})
-    assert said_of(together.play_in_batches(records, 2)) == said_of(serial) != taught
+    taught = said_of(Run(of_device(), homes={"h": copy_of(told)}).play_all(records[1:]))
+    serial, together = (Run(of_device(), homes={"h": copy_of(told)}) for _ in range(2))
+    assert said_of(together.play_in_batches(records, 2)) == said_of(serial.play_each(records)) != taught
 
 
 def copy_of(told: Story) -> Household:
-    return decode_home(told.state, DEVICE)
+    return decode_home(told.state, of_device())
 
 
 def said_of(run: Run) -> list[int]:
@@ -214,7 +216,7 @@ def said_of(run: Run) -> list[int]:
 
 @pytest.mark.parametrize("person", ["anna", None])
 def test_of_who_is_erased_nothing_stays_in_memory(person: str | None) -> None:
-    told, term = story(DEVICE), own_term(DEVICE)
+    told, term = story(of_device()), own_term(of_device())
     assert term is not None
     said_at(told, "desk")
     assert "h" in term._fitted
@@ -229,11 +231,11 @@ def test_of_who_is_erased_nothing_stays_in_memory(person: str | None) -> None:
 def test_the_terms_of_an_answer_add_up_with_it() -> None:
     """`explain` itself refuses terms that do not give what was published."""
     records: list[Record] = world(4, Shape(homes=1, records=90))
-    run = Run(OWN).play_all(records)
+    run = Run(policy_of()).play_all(records)
     events = [event_id for _, event_id in answers(run)][-30:]
     shown = 0
-    for history in play_all(records, "h-0", events, OWN):
-        told = explain(history, OWN)
+    for history in play_all(records, "h-0", events, policy_of()):
+        told = explain(history, policy_of())
         assert told.log_odds is None or sum(term.nats for term in told.terms) == pytest.approx(told.log_odds, abs=1e-9)
         shown += any(term.name == "own" for term in told.terms)
     assert shown >= 5
@@ -246,8 +248,7 @@ def test_a_model_that_fails_is_an_error_of_that_home_alone() -> None:
     events = [decode(record, policy) for record in records]
     calm = [event for event in events if event.value.household_id == "h-1" and "recognition" in event.record.topic]
     noisy = [event for event in events if event.value.household_id == "h-0"]
-    for event in (*calm, *noisy):
-        run._home(event.value.household_id, np.zeros(1, stepping.HOME))
+    run.homes = {name: Household.new(name) for name in ("h-0", "h-1")}
     done = step_batch(run.homes, [*noisy, *calm], policy)
     assert {name: str(failure.error) for name, failure in done.failures.items()} == {"h-0": "of somebody's own model"}
     assert all(answer is not None for answer in done.responses[len(noisy) :])

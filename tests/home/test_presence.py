@@ -29,7 +29,7 @@ searched = settings(max_examples=12)
 @given(seed=seeds, size=st.sampled_from([2, 7, 40]))
 def test_presence_is_the_same_whatever_the_batches_and_restarts(seed: int, size: int) -> None:
     records = world(seed, Shape())
-    serial = Run(POLICY).play_all(records)
+    serial = Run(POLICY).play_each(records)
     for other in (Run(POLICY).play_in_batches(records, size), Run(POLICY, restarts=True, stale=255).play_all(records)):
         assert other.outputs == serial.outputs
         assert other.states() == serial.states()

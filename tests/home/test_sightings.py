@@ -302,7 +302,7 @@ def test_reports_are_written_with_the_home() -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 500])
 def test_where_a_batch_ends_does_not_matter(size: int) -> None:
     records = world(8, Shape(homes=2, people=2, records=60, sighted=0.5, erasing=False))
-    whole, batched = Run().play_all(records), Run().play_in_batches(records, size)
+    whole, batched = Run().play_each(records), Run().play_in_batches(records, size)
     assert (batched.outputs, batched.states()) == (whole.outputs, whole.states())
     without = Run().play_all([record for record in records if record.topic != "sightings"])
     assert without.values("identities") != whole.values("identities")

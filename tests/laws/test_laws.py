@@ -109,7 +109,7 @@ def test_the_same_log_in_batches_of_any_size_gives_the_same_bytes(size: int, see
     records = world(seed, shape)
     if by_topic:
         records.sort(key=lambda record: (record.timestamp // HOUR_MS, record.topic))
-    assert_same(Run().play_in_batches(records, size), Run().play_all(records))
+    assert_same(Run().play_in_batches(records, size), Run().play_each(records))
 
 
 @pytest.mark.parametrize("said_later", [[], [VOICE], [VOICE, FACE], [FACE, VOICE]])
@@ -123,7 +123,7 @@ def test_an_encoder_that_was_first_met_in_a_refused_record_is_met_anew_whatever_
 
     records = [seen(0, START_MS, None), seen(1, START_MS - 60 * DAY_MS, FACE)]
     records += [seen(2 + n, START_MS + n, encoder) for n, encoder in enumerate([None, *said_later])]
-    run = Run().play_all(records)
+    run = Run().play_each(records)
     assert run.outcomes["refused"] == 1
     assert_same(Run().play_in_batches(records, len(records)), run)
 

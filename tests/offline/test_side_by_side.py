@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -60,19 +61,23 @@ def listing(within: float, **more: Any) -> Policy:
     return Policy(encoders={**Policy().encoders, LATER: later}, **more)
 
 
-OWN = OwnModel(classifier="river.linear_model.LogisticRegression", prior_weight=0.01)
 PROVEN = Proofs(keys={"door": ProofKey(public_key=text_of_public_key(KEY))})
-POLICIES = (
-    listing(0.05),
-    listing(0.2),
-    Policy(),  # it does not list it
-    listing(0.05, claims=Claims(nats_max=3.0, nats_enrolled=1.0)),
-    listing(0.05, own_model=OWN),
-    listing(0.05, proofs=PROVEN),
-    listing(0.05, proofs=PROVEN, tiers=Tiers(pin_minutes=1)),
-    listing(0.2, priors=Priors(honesty={"app": 0.6, "voice": 0.6, "pin": 0.7, "annotator": 0.7})),
-    listing(0.05, tiers=Tiers(private=0.99)),  # it agrees with none of the others
-)
+
+
+@cache  # made when a test asks for them: to load River takes two seconds
+def policies() -> tuple[Policy, ...]:
+    own = OwnModel(classifier="river.linear_model.LogisticRegression", prior_weight=0.01)
+    return (
+        listing(0.05),
+        listing(0.2),
+        Policy(),  # it does not list it
+        listing(0.05, claims=Claims(nats_max=3.0, nats_enrolled=1.0)),
+        listing(0.05, own_model=own),
+        listing(0.05, proofs=PROVEN),
+        listing(0.05, proofs=PROVEN, tiers=Tiers(pin_minutes=1)),
+        listing(0.2, priors=Priors(honesty={"app": 0.6, "voice": 0.6, "pin": 0.7, "annotator": 0.7})),
+        listing(0.05, tiers=Tiers(private=0.99)),  # it agrees with none of the others
+    )
 
 
 def with_turns(records: Sequence[Record], turn: int) -> list[Record]:
@@ -129,16 +134,16 @@ def test_what_is_stepped_once_is_what_each_policy_steps_alone(seed: int, turn: i
     for key in (b"h-1/anna", None, b"\xff"):  # nobody's: dead letters, which part no home
         raw = b'{"household_id":"h-1","event_id":"e","voice":{"encoder":"later-voice"}}'
         records.insert(20, Record("recognitions", 0, 0, records[0].timestamp, key, raw))
-    once, homes, steps = stepped(records, POLICIES, size, shared=True)
-    each, alone, all_steps = stepped(records, POLICIES, size, shared=False)
+    once, homes, steps = stepped(records, policies(), size, shared=True)
+    each, alone, all_steps = stepped(records, policies(), size, shared=False)
     assert once == each
     assert homes == alone
-    assert steps.taken < steps.apart == all_steps.taken == len(records) * len(POLICIES)
+    assert steps.taken < steps.apart == all_steps.taken == len(records) * len(policies())
 
 
 def test_the_policies_that_are_stepped_together_come_to_differ() -> None:
     records = with_turns(world(2, Shape(homes=3, people=2, records=80, odd=0.1, erasing=False, sighted=0.05)), 60)
-    _, homes, steps = stepped(records, POLICIES, 10, shared=True)
+    _, homes, steps = stepped(records, policies(), 10, shared=True)
     assert steps.taken < 0.95 * steps.apart
     assert all(here != there for number, here in enumerate(homes) for there in homes[:number])
 
@@ -152,8 +157,8 @@ def test_policies_that_are_held_together_for_too_long_are_found_out(sabotage: st
         return agreement._Wait(lambda _: False, lambda _: False) if path[0] == sabotage else right(path)
 
     monkeypatch.setattr(agreement, "waits_of", wrong)
-    _, homes, _ = stepped(records, POLICIES, 10, shared=True)
-    _, alone, _ = stepped(records, POLICIES, 10, shared=False)
+    _, homes, _ = stepped(records, policies(), 10, shared=True)
+    _, alone, _ = stepped(records, policies(), 10, shared=False)
     assert homes != alone
 
 
@@ -161,11 +166,11 @@ def test_homes_that_begin_with_states_go_on_from_them() -> None:
     records = with_turns(world(4, Shape(homes=3, people=2, records=60)), 90)
     for cut in (60, 110):  # before the later encoder came, and after
         store = MemoryStore()
-        _, [states], _ = stepped(records[:cut], [POLICIES[0]], 20, shared=True)
+        _, [states], _ = stepped(records[:cut], [policies()[0]], 20, shared=True)
         epoch, offsets = store.claim(0)
         store.save(0, epoch, offsets, {"recognitions": cut}, {(key or b"").decode(): raw for (_, key), raw in states.items()})
-        once, homes, steps = stepped(records[cut:], POLICIES, 20, shared=True, first=store)
-        each, alone, _ = stepped(records[cut:], POLICIES, 20, shared=False, first=store)
+        once, homes, steps = stepped(records[cut:], policies(), 20, shared=True, first=store)
+        each, alone, _ = stepped(records[cut:], policies(), 20, shared=False, first=store)
         assert once == each
         assert homes == alone
         assert steps.taken < steps.apart
@@ -182,10 +187,10 @@ def test_a_home_that_fails_is_left_out_under_all_who_share_it(monkeypatch: pytes
         return right(home)
 
     monkeypatch.setattr(batch, "encode_home", failing)
-    once, homes, _ = stepped(records, POLICIES, 10, shared=True)
+    once, homes, _ = stepped(records, policies(), 10, shared=True)
     failed_once = len(failures)
-    each, alone, _ = stepped(records, POLICIES, 10, shared=False)
-    assert 0 < failed_once < len(failures) - failed_once == len(POLICIES)
+    each, alone, _ = stepped(records, policies(), 10, shared=False)
+    assert 0 < failed_once < len(failures) - failed_once == len(policies())
     assert once == each
     assert homes == alone
 
@@ -238,7 +243,7 @@ def write(path: Path, records: Sequence[Record]) -> str:
 
 
 def test_policies_are_parted_by_what_they_differ_in_and_never_come_together_again() -> None:
-    one = Agreement(POLICIES)
+    one = Agreement(policies())
     assert one.at_first == ((0, 1, 2, 3, 4, 5, 6, 7), (8,))
     claim, later = (
         Record("feedback", 0, 0, 0, b"h", b'{"kind":"correct"}'),
@@ -267,6 +272,6 @@ def test_what_changes_no_answer_parts_nobody() -> None:
     "raw", [b'{"voice":{"encoder":"later\\u002dvoice"}}', b'{"voice": {"encoder": "later-voice"}}', b'{"activity":"\\n"}']
 )
 def test_what_may_name_an_encoder_counts_as_naming_it(raw: bytes) -> None:
-    one = Agreement(POLICIES[:2])
+    one = Agreement(policies()[:2])
     assert one.after(one.at_first, Record("recognitions", 0, 0, 0, b"h", raw)) == ((0,), (1,))
     assert one.after(one.at_first, Record("feedback", 0, 0, 0, b"h", raw)) is one.at_first

@@ -23,6 +23,7 @@ from stream.contract.policy import Policy
 from stream.contract.ports import Broker, BrokerError, Fenced, StateStore, StoreError
 from stream.contract.reading import RECOGNITIONS
 from stream.contract.records import Event
+from stream.runtime.worker import home_cache
 from stream.runtime.worker.worker import Worker, WorkerLimits
 from stream.stores import MemoryStore
 from tests.support.failing_core import failing
@@ -56,6 +57,8 @@ CHANCES: dict[Fault, float] = {
 }
 
 Ports = Callable[[Broker, StateStore], tuple[Broker, StateStore]]  # what stands between a worker and its ports, to break it
+
+home_cache.SLOTS_IN_ARRAY = 4  # a history starts many workers of few homes, which need no room for 256 (a third of its time)
 
 
 class PoisonError(RuntimeError):
