@@ -345,6 +345,17 @@ def test_revisions_count_from_0_and_never_raise_a_tier(seed: int, shape: Shape) 
             assert tiers == sorted(tiers, reverse=True)
 
 
+LABELLING = Policy.model_validate({"publishing": {"label_min": 0.5, "label_withdrawn_below": 0.4, "label_llr_min": 0.01}})
+
+
+@searched
+@given(seed=seeds, shape=shapes)
+def test_two_sensors_agree_on_every_label_that_stands(seed: int, shape: Shape) -> None:
+    for label in Run(LABELLING).play_all(world(seed, shape)).values("labels"):
+        sensors = {"voice", "face", "phone"} & {*label["evidence"]}
+        assert len(sensors) >= (0 if label.get("withdrawn") else 2), label
+
+
 @searched
 @given(seed=seeds, shape=shapes)
 def test_profile_revisions_increase_until_a_tombstone(seed: int, shape: Shape) -> None:
