@@ -41,7 +41,7 @@ TAIL = record(
     ("day", "<f8"), ("since", "<f8"), ("mass", "<f4"), ("encoder", "i1"), ("learnt", "i1"), ("channel", "i1"), ("anchored", "i1"),
     ("vector", "<i2", DIMENSIONS),
 )  # fmt: skip
-PERSON = record(("tails_used", "<i8"), ("tails", TAIL, 2))
+PERSON = record(("tails_used", "<i4"), ("enrolments_used", "<i4"), ("tails", TAIL, 2))  # nobody enrols here
 ENCODER = record(("number", "<i8"))
 GALLERY = record(
     ("galleries", ENCODER, 1), ("rows_used", "<i4"), ("people_used", "<i4"), ("people", PERSON, PEOPLE_MAX),
@@ -59,6 +59,8 @@ WORK = record(
     ("probe_noise", "<f4"), ("channel_mass", "<f4", 1), ("weights", "<f4", ROWS_MAX + 1), ("probe", "<f4", DIMENSIONS),
     ("total", "<f4", (3, DIMENSIONS)), ("expected", "<f4", DIMENSIONS), ("centre", "<f4", DIMENSIONS),
     ("between", "<f4", DIMENSIONS), ("inverse", "<f4", DIMENSIONS), ("channel_sums", "<f4", (1, DIMENSIONS)),
+    ("holds", "<i4"), ("held_gallery", "<i4", 1), ("held_scale", "<f4", 1), ("reserved", "u1", 4),
+    ("held", "<f4", (1, 3, DIMENSIONS)),
 )  # fmt: skip
 
 
