@@ -304,6 +304,11 @@ class Site:
         """Whether every record is committed."""
         return bool(self.status()["lag"] == 0)
 
+    def told(self) -> str:
+        """How its workers are, and what they said last: why something did not come."""
+        notes = [{name: note[name] for name in ("pid", "partitions", "restarts")} for note in self.notes()]
+        return "\n".join(map(str, [self.status()["lag"], *notes, *self.lines()[-12:]]))
+
     def complaints(self) -> list[str]:
         """What is wrong with what was made of all records, when all are done."""
         found = []
@@ -379,7 +384,7 @@ def test_two_workers_share_the_partitions_and_one_that_was_killed_comes_back(sit
     here.feed(600)
     os.kill(here.notes()[0]["pid"], signal.SIGKILL)
     here.feed(300, seed=2)
-    assert until(lambda: here.done() and sorted(note["restarts"] for note in here.notes()) == [0, 1], PATIENCE_S), here.notes()
+    assert until(lambda: here.done() and sorted(note["restarts"] for note in here.notes()) == [0, 1], PATIENCE_S), here.told()
     assert until(lambda: shares() == [2, 2], PATIENCE_S)
     assert here.complaints() == []
 
