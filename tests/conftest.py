@@ -86,8 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for `-n auto`
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests of real servers wait for a third of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: tests of real servers wait for half of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

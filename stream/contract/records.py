@@ -420,9 +420,7 @@ class Label(_Output):
     household_id: str = Field(description="whose home it is")
     person_id: str = Field(description="who it was, or guest")
     probability: Probability = Field(description="that the label is right, 0 to 1")
-    evidence: list[str] = Field(
-        description="sensors that agreed on it, two or more, and returning: the guest was here before; empty when withdrawn"
-    )
+    evidence: list[str] = Field(description="sensors that agreed, two or more; returning: was here before; none if withdrawn")
     revision: Annotated[int, Field(ge=0)] = Field(
         description="0: the first label of this event; each later one is one higher and replaces those before"
     )
