@@ -135,7 +135,7 @@ def _is_at_end(consumer: Any, ends: Mapping[Any, int]) -> bool:
 
 def _commit(consumer: Any, place: Any, offset: int) -> None:
     from kafka import OffsetAndMetadata
-    from kafka.errors import CommitFailedError
+    from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-    with suppress(CommitFailedError):  # the partition went to another member of the group, which begins at the last commit
+    with suppress(CommitFailedError, RebalanceInProgressError):  # whoever has the partition next begins at the last commit
         consumer.commit({place: OffsetAndMetadata(offset, "", -1)})

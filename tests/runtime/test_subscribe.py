@@ -14,6 +14,8 @@ from signal import SIGINT
 from typing import Any
 
 import pytest
+from kafka import TopicPartition
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -25,6 +27,7 @@ from stream.contract.records import Alert, Record
 from stream.contract.settings import Wiring
 from stream.fleet.state import Fleet
 from stream.ops.local_cluster.processes import until
+from stream.runtime import subscription
 from stream.runtime.fleet.subscribe import Only, subscribe
 from stream.runtime.fleet.webhook import DeliveryError, RetryPolicy, Webhook, cloud_event
 from tests.conftest import ROOT, Running
@@ -315,3 +318,12 @@ def test_every_word_of_the_documentation_about_states_is_one(published: list[Ale
     page = Path(ROOT / "docs/alerts.md").read_text("utf-8")
     told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     assert told == set(Alert.model_json_schema()["properties"]["state"]["enum"])
+
+
+@pytest.mark.parametrize("fault", [CommitFailedError, RebalanceInProgressError])
+def test_a_place_that_cannot_be_written_down_while_the_group_changes_ends_nobody(fault: type[Exception]) -> None:
+    class Changing:
+        def commit(self, places: object) -> None:
+            raise fault
+
+    subscription._commit(Changing(), TopicPartition("drift-alerts", 0), 7)
