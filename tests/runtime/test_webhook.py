@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from urllib.request import Request
 
 import pytest
 
 from stream.contract.errors import ConfigError
 from stream.contract.records import Alert
+from stream.runtime.fleet import webhook
 from stream.runtime.fleet.notify import Receiver, message
 from stream.runtime.fleet.webhook import THREAD, DeliveryError, RetryPolicy, Webhook, signature
 
@@ -98,6 +100,11 @@ def test_the_time_limit_is_for_the_whole_exchange(
     assert time.monotonic() - began_s < 2
     time.sleep(0.3)
     assert not [thread for thread in threading.enumerate() if thread.name == THREAD], "nobody waits on"
+
+
+def test_whichever_clock_ends_an_exchange_it_is_told_alike(serving: Callable[[Answer], tuple[str, list[bytes]]]) -> None:
+    url, _ = serving(lambda connection: time.sleep(2))
+    assert webhook._exchange(Request(url, b"{}", method="POST"), 0.2, []) == ("no whole answer within 0.2 s", True)
 
 
 @pytest.mark.parametrize("said", ["", "HTTP/1.1 abc\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/1.1 199 x\r\n\r\n", "\x00\xff"])

@@ -193,6 +193,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
         if connection.sock is not None:
             with suppress(OSError):
                 connection.sock.shutdown(SHUT_RDWR)
+    return _too_late(timeout_s)
+
+
+def _too_late(timeout_s: float) -> tuple[str, bool]:
     return f"no whole answer within {timeout_s:g} s", True
 
 
@@ -209,6 +213,8 @@ def _exchange(request: Request, timeout_s: float, connections: list[HTTPConnecti
                 return f"HTTP {error.code}, a redirect to {place}: name the address itself", False
             return f"HTTP {error.code} {error.reason}", error.code >= 500 or error.code in _PASSING
     except (OSError, HTTPException, ValueError) as error:  # the last: of an answer that is no HTTP
+        if isinstance(getattr(error, "reason", error), TimeoutError):  # of the socket, whose time began a little later
+            return _too_late(timeout_s)
         return str(error) or type(error).__name__, True
 
 
