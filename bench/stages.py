@@ -122,16 +122,6 @@ def hooked(stack: ExitStack, wrap: Callable[[str, Callable[..., Any]], Callable[
             stack.enter_context(patch.object(owner, name, wrap(part, getattr(owner, name))))
         except (ImportError, AttributeError):
             continue
-    _hook_default(stack, wrap)
-
-
-def _hook_default(stack: ExitStack, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
-    """What decodes, where it is the default of a parameter, which no name leads to."""
-    from stream.runtime.worker import batch
-
-    made = batch.BatchStep.__init__
-    defaults = [wrap("decode", one) if getattr(one, "__name__", "") == "decode_batch" else one for one in made.__defaults__ or ()]
-    stack.enter_context(patch.object(made, "__defaults__", tuple(defaults) or None))
 
 
 # ---- a run

@@ -22,9 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from stream.contract.errors import ConfigError
 from stream.contract.policy import Policy
+from stream.contract.settings import policy_of
 
 from . import quick
 from .hard_worlds import HARD
@@ -46,12 +46,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def _setting(line: str) -> str:
     """A line of TOML that a policy takes."""
     try:
-        Policy.model_validate(merged(Policy().model_dump(), tomllib.loads(line)))
-    except tomllib.TOMLDecodeError as error:
-        raise argparse.ArgumentTypeError(f"{line!r} is no TOML ({error})") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise argparse.ArgumentTypeError(f"{line!r} is nothing that a policy has: {first['msg']} ({first['loc'][0]})") from None
+        policy_of(merged(Policy().model_dump(), tomllib.loads(line)), "--set")
+    except (tomllib.TOMLDecodeError, ConfigError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return line
 
 

@@ -61,11 +61,11 @@ def fit(recordings: Recordings) -> Projection:
     quality = _quality_law([(_scale(directions, scales), judged) for directions, judged in folds])
     final = replace(_scale(_directions(recordings), scales), quality=quality)
     apart = [(_directions(rest), judged) for rest, judged in _corpora_held_out(recordings)] or folds
-    scaled = [(_scale(directions, scales), judged) for directions, judged in apart]
+    scaled = [(replace(_scale(directions, scales), quality=quality), judged) for directions, judged in apart]
     trials: dict[tuple[int, int], list[Trials]] = {}
     for directions, judged in scaled:
         for group, own in _groups(judged, recordings):
-            trials.setdefault(group, []).append(trials_of(replace(directions, quality=quality), own))
+            trials.setdefault(group, []).append(trials_of(directions, own))
     temperature = LIVES * best_temperature([Trials.join(of) for _, of in sorted(trials.items())])
     return replace(final, temperature=temperature, centre_spread=_centre_spread(scaled), nobody=_nobody(recordings))
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 
 __all__ = [
-    "KafkaWiring", "RedisWiring", "TracingWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "store_of",
-    "toml_of",
+    "KafkaWiring", "RedisWiring", "TracingWiring", "Wiring", "is_port", "load_model", "load_policy", "load_wiring", "policy_of",
+    "store_of", "toml_of",
 ]  # fmt: skip
 
 _PREFIX: Final = "KITHKIN_"
@@ -248,14 +248,17 @@ def load_policy(path: Path | None) -> "Policy":
     ConfigError
         The file cannot be read, is not TOML, has an unknown key (the nearest known one is named) or a value out of bounds.
     """
+    return policy_of({} if path is None else _anchor(_read_toml("policy", path), path.parent), str(path))
+
+
+def policy_of(tables: Mapping[str, Any], source: str) -> "Policy":
+    """The policy with these settings, the others as by default. Raises ConfigError as `load_policy`, which names the source."""
     from .policy import Policy  # it brings the learners with it, which who only asks for the wiring need not load
 
-    if path is None:
-        return Policy()
     try:
-        return Policy.model_validate(_anchor(_read_toml("policy", path), path.parent))
+        return Policy.model_validate(tables)
     except ValidationError as error:
-        raise _explain(error, Policy, str(path)) from None
+        raise _explain(error, Policy, source) from None
 
 
 def load_model(name: str, path: Path | None, model: type[Model]) -> Model:

@@ -39,12 +39,12 @@ def _open_private(path: str, flags: int) -> int:
 
 
 @contextmanager
-def in_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def in_transaction(connection: sqlite3.Connection, begin: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
     """Nobody else writes in the file: what is read is still so when it is written. After an error nothing was written.
 
-    The connection has `isolation_level=None`.
+    `DEFERRED`: it is only read, all as of one moment. The connection has `isolation_level=None`.
     """
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"BEGIN {begin}")
     try:
         yield
     except BaseException:
@@ -136,24 +136,28 @@ class SqliteStore:
             self._connection.close()
 
     def _prepare(self, synchronous: str) -> None:
-        with in_transaction(self._connection):  # others may open, or make, the same file now
-            ((application,), (version,), (tables,)) = (
-                self._connection.execute(query).fetchone()
-                for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-            )
-            if application != _APPLICATION_ID and tables:
-                raise StoreError(
-                    f"{self._path} is a SQLite file of something else; name a file that kithkin made, or one that does not exist"
-                )
-            if version > _VERSION:
-                raise StoreError(
-                    f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin"
-                )
-            for statement in () if tables else _SCHEMA:
-                self._connection.execute(statement)
+        with in_transaction(self._connection, "DEFERRED"):
+            made = self._is_made()
+        if not made:
+            with in_transaction(self._connection):
+                for statement in () if self._is_made() else _SCHEMA:  # another may have made it meanwhile
+                    self._connection.execute(statement)
         self._journal_ahead()
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._connection.execute("PRAGMA secure_delete = ON").fetchall()
+
+    def _is_made(self) -> bool:
+        """Whether the file has our tables; asked in a transaction, for others may make them now. Raises StoreError."""
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION_ID and tables:
+            raise StoreError(
+                f"{self._path} is a SQLite file of something else; name a file that kithkin made, or one that does not exist"
+            )
+        if version > _VERSION:
+            raise StoreError(f"{self._path} has version {version}, this kithkin reads up to {_VERSION}: use a newer kithkin")
+        return bool(tables)
 
     def _journal_ahead(self) -> None:
         """Turn to a write-ahead log; SQLite does not wait by itself for others who do so too."""

@@ -196,7 +196,7 @@ def learn_tiers(home, index, policy):
 def label(home, index, policy, work, out):
     """Publish the label of an event that the sensors alone are sure of, two of them agreeing; or correct it, or take it back.
 
-    That a guest was here before is no third one: it is told by the same voice or face.
+    That a guest was here before counts for none: the same voice or face tells it.
     """
     row, best = home.rows[index], 0
     for place in range(1, home.people_used + 1):

@@ -100,14 +100,14 @@ class BatchStep:
     step_function
         The core.
     decode
-        What reads records: `decode_batch`, or what remembers its results.
+        What reads records; None: `decode_batch`, else what remembers its results.
     """
 
     def __init__(
-        self, homes: HomeCache, policy: Policy, ordering: Ordering, step_function: StepFunction, decode: Decode = decode_batch
+        self, homes: HomeCache, policy: Policy, ordering: Ordering, step_function: StepFunction, decode: Decode | None = None
     ) -> None:
         self._homes, self._policy, self._ordering = homes, policy, ordering
-        self._step, self._decode = step_function, decode
+        self._step, self._decode = step_function, decode or decode_batch
 
     def apply(self, owned: PartitionState, records: Sequence[Record]) -> BatchResult:
         """What becomes of these records; of `owned`, only the quarantine changes."""
